@@ -1,0 +1,202 @@
+//! A commit: the events of one write, chained to the commit before it.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Event;
+use crate::id::{CommitNumber, WriterId};
+
+/// The version of the stored form that this code writes.
+const FORMAT: u32 = 1;
+
+/// The hash that stands before commit 0.
+const NO_HASH: [u8; 32] = [0; 32];
+
+/// The events of one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Commit {
+    /// Its place in the log.
+    pub number: CommitNumber,
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// SHA-256 of its stored bytes.
+    pub hash: [u8; 32],
+    /// What happened, in order; never empty.
+    pub events: Vec<Event>,
+}
+
+/// A commit as a store keeps it: opaque bytes (JSON), their hash, and who wrote them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCommit {
+    /// Its place in the log.
+    pub number: CommitNumber,
+    /// Who wrote it.
+    pub writer: WriterId,
+    /// SHA-256 of `body`.
+    pub hash: [u8; 32],
+    /// The JSON text.
+    pub body: String,
+}
+
+/// A stored commit that does not say what it must.
+#[derive(Debug, thiserror::Error)]
+#[error("commit {number} of the log cannot be trusted: {problem}")]
+#[non_exhaustive]
+pub struct CorruptCommit {
+    /// Which commit.
+    pub number: CommitNumber,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+#[derive(Serialize)]
+struct BodyOut<'a> {
+    v: u32,
+    n: CommitNumber,
+    by: WriterId,
+    prev: Hex,
+    events: &'a [Event],
+}
+
+#[derive(Deserialize)]
+struct BodyIn {
+    v: u32,
+    n: CommitNumber,
+    by: WriterId,
+    prev: Hex,
+    events: Vec<Event>,
+}
+
+#[derive(Deserialize)]
+struct BodyVersion {
+    v: u32,
+}
+
+impl StoredCommit {
+    /// The stored form of `events` as commit `number` after the commit with hash `previous`
+    /// (`None` for commit 0).
+    #[must_use]
+    pub fn encode(
+        number: CommitNumber,
+        writer: WriterId,
+        previous: Option<[u8; 32]>,
+        events: &[Event],
+    ) -> Self {
+        assert!(!events.is_empty(), "a commit holds at least one event");
+        let body = BodyOut {
+            v: FORMAT,
+            n: number,
+            by: writer,
+            prev: Hex(previous.unwrap_or(NO_HASH)),
+            events,
+        };
+        // Every part is text, numbers or JSON that was valid when it was recorded.
+        let body = serde_json::to_string(&body).expect("events are always JSON");
+        Self {
+            number,
+            writer,
+            hash: Sha256::digest(body.as_bytes()).into(),
+            body,
+        }
+    }
+
+    /// Reads the commit and checks everything that can be checked: its bytes against its hash,
+    /// its number, its writer, and the hash of the commit before it (`None` for commit 0).
+    ///
+    /// # Errors
+    /// Names the commit and what is wrong with it.
+    pub fn decode(&self, previous: Option<[u8; 32]>) -> Result<Commit, CorruptCommit> {
+        let corrupt = |problem: String| CorruptCommit {
+            number: self.number,
+            problem,
+        };
+        if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
+            return Err(corrupt(
+                "its text does not match its hash: it was cut or edited".into(),
+            ));
+        }
+        let other_version = |v: u32| {
+            corrupt(format!(
+                "it has format version {v} and this program reads version {FORMAT}: use a newer one"
+            ))
+        };
+        let body: BodyIn = serde_json::from_str(&self.body).map_err(|error| {
+            match serde_json::from_str(&self.body) {
+                Ok(BodyVersion { v }) if v != FORMAT => other_version(v),
+                _ => corrupt(format!(
+                    "this program does not understand it (a newer one may have written it): {error}"
+                )),
+            }
+        })?;
+        if body.v != FORMAT {
+            return Err(other_version(body.v));
+        }
+        if body.n != self.number || body.by != self.writer {
+            return Err(corrupt(format!(
+                "its text says it is commit {} by {}",
+                body.n, body.by
+            )));
+        }
+        if body.prev.0 != previous.unwrap_or(NO_HASH) {
+            return Err(corrupt("it does not follow the commit before it".into()));
+        }
+        if body.events.is_empty() {
+            return Err(corrupt("it holds no event".into()));
+        }
+        Ok(Commit {
+            number: self.number,
+            writer: self.writer,
+            hash: self.hash,
+            events: body.events,
+        })
+    }
+}
+
+/// 32 bytes as 64 lower-case hexadecimal digits.
+struct Hex([u8; 32]);
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+impl Serialize for Hex {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = [0_u8; 64];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        serializer.serialize_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Hex;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("64 hexadecimal digits")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
+                let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
+                let digit = |c: u8| match c {
+                    b'0'..=b'9' => Ok(c - b'0'),
+                    b'a'..=b'f' => Ok(c - b'a' + 10),
+                    _ => Err(wrong()),
+                };
+                let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+                    return Err(wrong());
+                };
+                if pairs.len() != 32 {
+                    return Err(wrong());
+                }
+                let mut bytes = [0; 32];
+                for (byte, pair) in bytes.iter_mut().zip(pairs) {
+                    *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+                }
+                Ok(Hex(bytes))
+            }
+        }
+        deserializer.deserialize_str(Visitor)
+    }
+}

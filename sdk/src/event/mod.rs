@@ -1,0 +1,438 @@
+//! The words: what a history can say, and its stored form.
+//!
+//! A log is a sequence of [commits](Commit); a commit holds [events](Event). `docs/event-log.md`
+//! is the byte-for-byte page of it.
+
+mod commit;
+mod json;
+mod key;
+mod value;
+
+pub use commit::{Commit, CorruptCommit, StoredCommit};
+pub use json::Json;
+pub use key::OperationKey;
+pub use value::UnrecordableValue;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ExecutionId, HostId};
+use crate::time::Timestamp;
+
+/// One fact of an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// The execution exists; the first event of every log.
+    WorkflowStarted(WorkflowStarted),
+    /// A host claims the execution until `lease_end`.
+    TurnStarted(TurnStarted),
+    /// The host that has the claim keeps it longer.
+    LeaseRenewed(LeaseRenewed),
+    /// An `at_most_once` attempt is about to run.
+    StepStarted(StepStarted),
+    /// An attempt failed and another may follow.
+    StepAttemptFailed(StepAttemptFailed),
+    /// A step has its result.
+    StepCompleted(StepCompleted),
+    /// A step has failed for good.
+    StepFailed(StepFailed),
+    /// A timer runs.
+    TimerStarted(TimerStarted),
+    /// A timer's time has come.
+    TimerFired(TimerFired),
+    /// A signal was taken from the inbox.
+    SignalReceived(SignalReceived),
+    /// Somebody asked for the execution to be cancelled.
+    CancelRequested(CancelRequested),
+    /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
+    Resumed(Resumed),
+    /// The turn is over and the execution is not.
+    TurnEnded(TurnEnded),
+    /// The workflow returned `Ok`.
+    WorkflowCompleted(WorkflowCompleted),
+    /// The workflow returned `Err`.
+    WorkflowFailed(WorkflowFailed),
+    /// The execution was cancelled.
+    WorkflowCancelled(WorkflowCancelled),
+}
+
+/// See [`Event::WorkflowStarted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowStarted {
+    /// When the client started it, by the client's clock.
+    pub at: Timestamp,
+    /// Whose log this is.
+    pub execution: ExecutionId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The generation within the execution, from 1.
+    pub run: u32,
+    /// The workflow's input.
+    pub input: Json,
+}
+
+/// See [`Event::TurnStarted`]. The turn is the writer of the commit that holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TurnStarted {
+    /// When.
+    pub at: Timestamp,
+    /// Which process.
+    pub host: HostId,
+    /// The version of the code that runs there.
+    pub code: String,
+    /// Until when nobody else may claim.
+    pub lease_end: Timestamp,
+}
+
+/// See [`Event::LeaseRenewed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LeaseRenewed {
+    /// When.
+    pub at: Timestamp,
+    /// The new end.
+    pub lease_end: Timestamp,
+}
+
+/// See [`Event::StepStarted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepStarted {
+    /// When.
+    pub at: Timestamp,
+    /// The step's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+    /// Source file and line of the call.
+    pub site: String,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// The recorded arguments.
+    pub input: Json,
+}
+
+/// See [`Event::StepAttemptFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepAttemptFailed {
+    /// When the attempt ended.
+    pub at: Timestamp,
+    /// The step's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+    /// Source file and line of the call.
+    pub site: String,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// How long the attempt ran, in microseconds.
+    pub took_us: u64,
+    /// The recorded arguments.
+    pub input: Json,
+    /// What went wrong.
+    pub failure: Failure,
+    /// When the next attempt may start.
+    pub retry_at: Timestamp,
+}
+
+/// See [`Event::StepCompleted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepCompleted {
+    /// When the body ended.
+    pub at: Timestamp,
+    /// The step's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+    /// Source file and line of the call.
+    pub site: String,
+    /// The attempt that succeeded, from 1.
+    pub attempt: u32,
+    /// How long that attempt ran, in microseconds.
+    pub took_us: u64,
+    /// The recorded arguments.
+    pub input: Json,
+    /// The result.
+    pub output: Json,
+}
+
+/// See [`Event::StepFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepFailed {
+    /// When the last attempt ended.
+    pub at: Timestamp,
+    /// The step's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+    /// Source file and line of the call.
+    pub site: String,
+    /// The last attempt, from 1.
+    pub attempt: u32,
+    /// How long the last attempt ran, in microseconds.
+    pub took_us: u64,
+    /// The recorded arguments.
+    pub input: Json,
+    /// What went wrong at the last attempt.
+    pub failure: Failure,
+}
+
+/// How an attempt of a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Failure {
+    /// The body returned this error.
+    Error {
+        /// The error as the step's error type is recorded.
+        value: Json,
+        /// Its text.
+        message: String,
+    },
+    /// The body panicked.
+    Panicked {
+        /// The panic's text and place.
+        message: String,
+    },
+    /// The attempt's time was up.
+    TimedOut {
+        /// The time-out, in milliseconds.
+        after_ms: u64,
+    },
+    /// The host stopped or died before the body ended.
+    Interrupted {
+        /// How.
+        message: String,
+    },
+    /// The body ended, but its result cannot be recorded.
+    Unrecordable {
+        /// Why, and the way out.
+        message: String,
+    },
+}
+
+/// See [`Event::TimerStarted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TimerStarted {
+    /// When.
+    pub at: Timestamp,
+    /// The timer's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+    /// Source file and line of the call.
+    pub site: String,
+    /// When it fires.
+    pub due: Timestamp,
+}
+
+/// See [`Event::TimerFired`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TimerFired {
+    /// When it was seen to be due: never before its time.
+    pub at: Timestamp,
+    /// The timer's place in the order of the workflow's calls.
+    pub seq: u32,
+    /// `name#count`.
+    pub key: OperationKey,
+}
+
+/// See [`Event::SignalReceived`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SignalReceived {
+    /// When a turn took it.
+    pub at: Timestamp,
+    /// The sender's id of it.
+    pub id: String,
+    /// The signal's name.
+    pub name: String,
+    /// What it carries.
+    pub payload: Json,
+}
+
+/// See [`Event::CancelRequested`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CancelRequested {
+    /// When a turn took it.
+    pub at: Timestamp,
+    /// The sender's id of it.
+    pub id: String,
+    /// Why, in the sender's words.
+    pub reason: String,
+}
+
+/// See [`Event::Resumed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Resumed {
+    /// When a turn took it.
+    pub at: Timestamp,
+    /// The sender's id of it.
+    pub id: String,
+}
+
+/// See [`Event::TurnEnded`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TurnEnded {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: TurnEnd,
+    /// The times for which a timer wake is under way, so that later turns do not send it again.
+    pub armed: Vec<Timestamp>,
+}
+
+/// Why a turn ended before its execution did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TurnEnd {
+    /// Everything waits for a timer, a signal or another message.
+    Suspended,
+    /// The host has no more time; another turn goes on at once.
+    Yielded,
+}
+
+/// See [`Event::WorkflowCompleted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowCompleted {
+    /// When.
+    pub at: Timestamp,
+    /// What it returned.
+    pub output: Json,
+}
+
+/// See [`Event::WorkflowFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowFailed {
+    /// When.
+    pub at: Timestamp,
+    /// The error it returned.
+    pub error: Json,
+    /// The error's text.
+    pub message: String,
+}
+
+/// See [`Event::WorkflowCancelled`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowCancelled {
+    /// When.
+    pub at: Timestamp,
+    /// Why, in the words of who asked.
+    pub reason: String,
+}
+
+impl Event {
+    /// When it happened.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::WorkflowStarted(e) => e.at,
+            Self::TurnStarted(e) => e.at,
+            Self::LeaseRenewed(e) => e.at,
+            Self::StepStarted(e) => e.at,
+            Self::StepAttemptFailed(e) => e.at,
+            Self::StepCompleted(e) => e.at,
+            Self::StepFailed(e) => e.at,
+            Self::TimerStarted(e) => e.at,
+            Self::TimerFired(e) => e.at,
+            Self::SignalReceived(e) => e.at,
+            Self::CancelRequested(e) => e.at,
+            Self::Resumed(e) => e.at,
+            Self::TurnEnded(e) => e.at,
+            Self::WorkflowCompleted(e) => e.at,
+            Self::WorkflowFailed(e) => e.at,
+            Self::WorkflowCancelled(e) => e.at,
+        }
+    }
+
+    /// The name of its kind, as it is stored.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::WorkflowStarted(_) => "WorkflowStarted",
+            Self::TurnStarted(_) => "TurnStarted",
+            Self::LeaseRenewed(_) => "LeaseRenewed",
+            Self::StepStarted(_) => "StepStarted",
+            Self::StepAttemptFailed(_) => "StepAttemptFailed",
+            Self::StepCompleted(_) => "StepCompleted",
+            Self::StepFailed(_) => "StepFailed",
+            Self::TimerStarted(_) => "TimerStarted",
+            Self::TimerFired(_) => "TimerFired",
+            Self::SignalReceived(_) => "SignalReceived",
+            Self::CancelRequested(_) => "CancelRequested",
+            Self::Resumed(_) => "Resumed",
+            Self::TurnEnded(_) => "TurnEnded",
+            Self::WorkflowCompleted(_) => "WorkflowCompleted",
+            Self::WorkflowFailed(_) => "WorkflowFailed",
+            Self::WorkflowCancelled(_) => "WorkflowCancelled",
+        }
+    }
+
+    /// The key of the operation it is about, if it is about one.
+    #[must_use]
+    pub fn key(&self) -> Option<&OperationKey> {
+        match self {
+            Self::StepStarted(e) => Some(&e.key),
+            Self::StepAttemptFailed(e) => Some(&e.key),
+            Self::StepCompleted(e) => Some(&e.key),
+            Self::StepFailed(e) => Some(&e.key),
+            Self::TimerStarted(e) => Some(&e.key),
+            Self::TimerFired(e) => Some(&e.key),
+            _ => None,
+        }
+    }
+
+    /// Whether the execution ends with it.
+    #[must_use]
+    pub fn is_end(&self) -> bool {
+        matches!(
+            self,
+            Self::WorkflowCompleted(_) | Self::WorkflowFailed(_) | Self::WorkflowCancelled(_)
+        )
+    }
+
+    /// Whether it shows that the execution gets on: a claim, a renewed lease or the end of a turn
+    /// that did nothing do not.
+    #[must_use]
+    pub fn is_progress(&self) -> bool {
+        !matches!(
+            self,
+            Self::TurnStarted(_) | Self::LeaseRenewed(_) | Self::TurnEnded(_)
+        )
+    }
+}
+
+impl Failure {
+    /// What went wrong, in one line.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Error { message, .. } => message.clone(),
+            Self::Panicked { message } => format!("panicked: {message}"),
+            Self::TimedOut { after_ms } => {
+                format!(
+                    "timed out after {}",
+                    humantime::format_duration(Duration::from_millis(*after_ms))
+                )
+            }
+            Self::Interrupted { message } => format!("interrupted: {message}"),
+            Self::Unrecordable { message } => message.clone(),
+        }
+    }
+}

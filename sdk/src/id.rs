@@ -1,0 +1,157 @@
+//! Names of things: executions, turns, hosts, inbox items.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+use crate::limits::EXECUTION_ID_BYTES_MAX;
+
+/// The name of one execution, chosen by the caller: the idempotency key of its start.
+///
+/// Any text of 1 to 512 bytes without control characters and without white space at either end.
+/// Two ids are the same execution only if they are equal byte for byte: nothing is folded or
+/// normalised.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct ExecutionId(Arc<str>);
+
+/// Why a text is no [`ExecutionId`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidExecutionId {
+    /// The text is empty.
+    #[error("an execution id has at least one character")]
+    Empty,
+    /// The text is longer than the limit.
+    #[error("an execution id has at most {EXECUTION_ID_BYTES_MAX} bytes, this one has {bytes}")]
+    TooLong {
+        /// The length of the refused text.
+        bytes: usize,
+    },
+    /// The text holds a control character.
+    #[error("an execution id has no control characters, this one has {character:?} at byte {at}")]
+    Control {
+        /// The refused character.
+        character: char,
+        /// Where it stands.
+        at: usize,
+    },
+    /// The text begins or ends with white space.
+    #[error("an execution id neither begins nor ends with white space: {id:?}")]
+    Padded {
+        /// The refused text.
+        id: String,
+    },
+}
+
+impl ExecutionId {
+    /// Checks `id` against the rule above.
+    ///
+    /// # Errors
+    /// Says which part of the rule `id` breaks.
+    pub fn new(id: impl Into<String>) -> Result<Self, InvalidExecutionId> {
+        let id = id.into();
+        if id.is_empty() {
+            return Err(InvalidExecutionId::Empty);
+        }
+        if id.len() > EXECUTION_ID_BYTES_MAX {
+            return Err(InvalidExecutionId::TooLong { bytes: id.len() });
+        }
+        if let Some((at, character)) = id.char_indices().find(|(_, c)| c.is_control()) {
+            return Err(InvalidExecutionId::Control { character, at });
+        }
+        if id.trim() != id {
+            return Err(InvalidExecutionId::Padded { id });
+        }
+        Ok(Self(id.into()))
+    }
+
+    /// A new id that no other execution has: a random UUID.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().to_string().into())
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for ExecutionId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ExecutionId {
+    type Err = InvalidExecutionId;
+    fn from_str(id: &str) -> Result<Self, Self::Err> {
+        Self::new(id)
+    }
+}
+
+impl TryFrom<&str> for ExecutionId {
+    type Error = InvalidExecutionId;
+    fn try_from(id: &str) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl TryFrom<String> for ExecutionId {
+    type Error = InvalidExecutionId;
+    fn try_from(id: String) -> Result<Self, Self::Error> {
+        Self::new(id)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExecutionId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Who wrote a commit: a turn, or the client that started the execution.
+///
+/// A writer writes each number at most once, so number and writer together name a commit, and a
+/// writer that is told "this number is taken" can tell whether it was itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WriterId(pub Uuid);
+
+impl WriterId {
+    /// A writer that has not written yet.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl fmt::Display for WriterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A process that takes turns.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HostId(pub Arc<str>);
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The place of a commit in its execution's log: 0, 1, 2 …
+pub type CommitNumber = u64;

@@ -1,0 +1,8 @@
+//! Durable workflows in ordinary async Rust.
+
+pub mod event;
+pub mod id;
+pub mod limits;
+pub mod store;
+pub mod time;
+pub mod wake;

@@ -1,0 +1,54 @@
+//! Every hard limit and default, with its unit, its reason and its source.
+
+use std::time::Duration;
+
+/// Longest execution id, in bytes. A DynamoDB partition key has at most 2,048 bytes
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); ours
+/// has a prefix, and ids go into index keys, log lines and URLs as well.
+pub const EXECUTION_ID_BYTES_MAX: usize = 512;
+
+/// Longest name of a workflow, step or signal, in bytes: it is part of keys and index keys.
+pub const NAME_BYTES_MAX: usize = 256;
+
+/// Largest commit body, in bytes, on every store alike, so that what runs on a laptop runs in
+/// production. A DynamoDB item has at most 400 KB (409,600 bytes), names included
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+pub const COMMIT_BYTES_MAX: usize = 400_000;
+
+/// Largest encoded event, in bytes: a commit's body less its frame.
+pub const EVENT_BYTES_MAX: usize = COMMIT_BYTES_MAX - 1_000;
+
+/// S of the protocol: how far two hosts' clocks may differ, and how long a host may be paused
+/// between its lease check and the start of a body.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+/// How long a worker's claim holds before it must be renewed. A dead worker's executions go on
+/// elsewhere after at most this and [`CLOCK_SKEW`].
+pub const WORKER_LEASE: Duration = Duration::from_secs(20);
+
+/// G of the protocol: how overdue an execution or inbox item is before the sweeper wakes it. At
+/// least lease + visibility, or the sweeper wakes what is being worked on.
+pub const SWEEP_GRACE: Duration = Duration::from_secs(60);
+
+/// How often a worker sweeps.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// P of the protocol: claims in a row without progress before the execution is blocked. Less than
+/// the queue's `maxReceiveCount`, or the wake is gone before anybody can read why.
+pub const STRIKES_MAX: u32 = 5;
+
+/// How long a retry waits in its turn; a longer back-off suspends the execution.
+pub const BACKOFF_IN_PLACE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a finished result waits for company before it is written, while other bodies run.
+pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
+
+/// Longest delay of a queue message: SQS's DelaySeconds, 15 minutes
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
+pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
+
+/// How long before a Lambda invocation's deadline a turn starts no more bodies and hands over.
+pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a stopping worker lets running bodies go on before it hands the execution over.
+pub const STOP_GRACE: Duration = Duration::from_secs(20);

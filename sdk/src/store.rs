@@ -1,0 +1,361 @@
+//! The event store: what a turn and a client need of it, and what must hold after a crash.
+//!
+//! A store keeps, for each execution, one log, one [record](Record) and one inbox. It interprets
+//! none of them: bodies of commits and payloads of items are opaque text. Every store passes the
+//! suite in [`testing::conformance`](crate::testing).
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Json, StoredCommit};
+use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
+use crate::time::Timestamp;
+
+/// A failure's cause, as the store's own library reports it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where logs, records and inboxes are kept.
+///
+/// Each method is one atomic step of the protocol: after a crash at any moment it has happened
+/// wholly or not at all. A method that returns [`StoreError::Unavailable`] may have happened;
+/// every caller calls again with the same arguments, and a call that repeats one that happened
+/// changes nothing and says so.
+///
+/// Dropping a returned future may leave the call done or not done, like a crash.
+#[async_trait]
+pub trait EventStore: Send + Sync + fmt::Debug + 'static {
+    /// Makes what the store needs (a table, a file's tables) if it is missing. Safe to repeat.
+    async fn setup(&self) -> Result<(), StoreError>;
+
+    /// Writes commit 0 and the record in one transaction, if the execution does not exist.
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError>;
+
+    /// The record, the whole log and the whole inbox, read consistently and **in this order**, so
+    /// that an inbox item deleted meanwhile is in the log that was read. `None` if the execution does not exist.
+    /// Commits come in ascending order; inbox items in the order of arrival, then of id.
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// Writes `commit` if its number is free. The only write that decides a race.
+    async fn append(&self, id: &ExecutionId, commit: &StoredCommit)
+    -> Result<Appended, StoreError>;
+
+    /// The record alone, read consistently.
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
+
+    /// Replaces the record's [projection](Projection), on condition that the stored one is
+    /// [older](Projection::replaces). Returns the record as it is afterwards, in the same atomic
+    /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
+    /// arrives later.
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError>;
+
+    /// Puts `item` in the inbox and counts it in the record's `arrivals`, in one transaction, on
+    /// condition that the execution exists and is open and no item with this id is there.
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError>;
+
+    /// Removes items from the inbox. Those that are not there are passed over.
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError>;
+
+    /// Up to `limit` executions that are overdue: open and not blocked, with `wake_at` before
+    /// `before` or an inbox item that arrived before `before`. May be stale: it is only a hint.
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError>;
+
+    /// A page of records by workflow and status, newest first. May be stale.
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
+
+    /// Whether the store knows for certain that the process `host` is gone. A store that cannot
+    /// tell says `false`, and the host's claims end with their leases.
+    async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
+        let _ = host;
+        Ok(false)
+    }
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No answer, or not now: throttled, timed out, reset, busy. It may have been done. Try again.
+    #[error("the event store did not answer: {reason}")]
+    Unavailable {
+        /// What was seen.
+        reason: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// The store is not set up, or this program may not use it. `remedy` says what to do.
+    #[error("the event store cannot be used: {remedy}")]
+    Unusable {
+        /// What is wrong and what to do.
+        remedy: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// The write is larger than the store takes. Nothing was written.
+    #[error("{what} has {bytes} bytes and the event store takes at most {bytes_max}")]
+    TooLarge {
+        /// What is too large.
+        what: String,
+        /// Its size.
+        bytes: usize,
+        /// The largest size.
+        bytes_max: usize,
+    },
+    /// What is stored cannot be read.
+    #[error("what is stored for execution {id} cannot be read: {problem}")]
+    Corrupt {
+        /// Whose.
+        id: ExecutionId,
+        /// What is wrong, and where.
+        problem: String,
+    },
+}
+
+impl StoreError {
+    /// An [`Unavailable`](Self::Unavailable) with its cause.
+    pub fn unavailable(reason: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// An [`Unusable`](Self::Unusable) with its cause.
+    pub fn unusable(remedy: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Unusable {
+            remedy: remedy.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// What [`EventStore::create`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// The execution is new.
+    New,
+    /// It was there already. Its start commit tells whether by this very call.
+    Exists {
+        /// The execution's commit 0.
+        start: StoredCommit,
+        /// Its record.
+        record: Record,
+    },
+}
+
+/// What [`EventStore::append`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// The commit is in the log.
+    Done,
+    /// The number was taken, by this writer: perhaps by an earlier try of this very call.
+    Taken {
+        /// Who has it.
+        by: WriterId,
+    },
+}
+
+/// What [`EventStore::send`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The item is in the inbox.
+    New,
+    /// An item with this id was there already.
+    Known,
+    /// There is no such execution.
+    NoExecution,
+    /// The execution has ended.
+    Closed {
+        /// How.
+        status: Status,
+    },
+}
+
+/// One execution as it stands in the store.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The record.
+    pub record: Record,
+    /// The log, from commit 0.
+    pub commits: Vec<StoredCommit>,
+    /// What others sent and no commit has taken, or has taken and not yet deleted.
+    pub inbox: Vec<InboxItem>,
+}
+
+/// The execution record: a small projection of the log, and the count of arrivals.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Whose.
+    pub id: ExecutionId,
+    /// The workflow's name.
+    pub workflow: String,
+    /// When the execution was started.
+    pub started_at: Timestamp,
+    /// How many inbox items were ever accepted.
+    pub arrivals: u64,
+    /// What follows from the log.
+    #[serde(flatten)]
+    pub projection: Projection,
+}
+
+/// The part of a record that a turn derives from the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Projection {
+    /// The commit up to which the log was taken into account.
+    pub commit: CommitNumber,
+    /// Where the execution stands.
+    pub status: Status,
+    /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits for messages
+    /// only, has ended or is blocked. The sweeper's index.
+    pub wake_at: Option<Timestamp>,
+    /// When this was written.
+    pub updated_at: Timestamp,
+    /// The version of the code that wrote it.
+    pub code: String,
+    /// Why it is blocked or failed, for people.
+    pub reason: Option<String>,
+}
+
+/// Where an execution stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Status {
+    /// It runs or is about to.
+    Running,
+    /// It waits for a timer, a signal or another message.
+    Suspended,
+    /// Code and log disagree, the workflow panicked, or its turns die: it waits for a fix.
+    Blocked,
+    /// It returned `Ok`.
+    Completed,
+    /// It returned `Err`.
+    Failed,
+    /// It was cancelled.
+    Cancelled,
+}
+
+/// Something sent to an execution and not yet in its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxItem {
+    /// The sender's id: a second item with the same id is the same item.
+    pub id: String,
+    /// When the store took it, by the sender's clock.
+    pub arrived_at: Timestamp,
+    /// What it is.
+    pub message: Message,
+}
+
+/// What an [`InboxItem`] says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Message {
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What it carries.
+        payload: Json,
+    },
+    /// A request to cancel the execution.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// A request that a blocked execution goes on.
+    Resume,
+}
+
+/// Which records [`EventStore::list`] returns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only of this workflow.
+    pub workflow: Option<String>,
+    /// Only with this status.
+    pub status: Option<Status>,
+    /// At most so many; 0 means the store's own page size.
+    pub limit: usize,
+    /// Where the page before ended.
+    pub after: Option<String>,
+}
+
+/// A page of records.
+#[derive(Debug, Clone)]
+pub struct ListPage {
+    /// The records, newest start first.
+    pub records: Vec<Record>,
+    /// Where this page ended, if more may follow: the next query's `after`.
+    pub next: Option<String>,
+}
+
+impl Status {
+    /// Every status, in the order an execution may pass through them.
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Suspended,
+        Self::Blocked,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether the execution has ended.
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Its stored name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Suspended => "suspended",
+            Self::Blocked => "blocked",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The status with this stored name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Projection {
+    /// Whether this may take the place of `stored`. More of the log wins: without this rule an
+    /// older update that lands last shows a closed execution as open. With the same log, only a
+    /// change to or from `blocked` is news.
+    #[must_use]
+    pub fn replaces(&self, stored: &Self) -> bool {
+        let block_changed = (self.status == Status::Blocked) != (stored.status == Status::Blocked);
+        self.commit > stored.commit || (self.commit == stored.commit && block_changed)
+    }
+}

@@ -1,0 +1,145 @@
+//! Time as the log has it: milliseconds since 1970, and the one clock a host reads.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A moment: milliseconds since the Unix epoch, UTC.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The latest moment a timer can have: the end of the year 9999.
+    pub const MAX: Self = Self(253_402_300_799_999);
+
+    /// This moment and `duration`, rounded up to a whole millisecond so that nothing fires early;
+    /// [`Timestamp::MAX`] where that would be later.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis).min(Self::MAX.0))
+    }
+
+    /// This moment less `duration`.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// How long from `earlier` to this moment; zero if it is not later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_millis())
+    }
+}
+
+impl From<Timestamp> for DateTime<Utc> {
+    fn from(time: Timestamp) -> Self {
+        let millis = time
+            .0
+            .clamp(Self::MIN_UTC.timestamp_millis(), Timestamp::MAX.0);
+        Utc.timestamp_millis_opt(millis)
+            .single()
+            .unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&DateTime::from(*self).to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+/// The clock of a host. Every decision of a turn reads this one, so a test can give each host a
+/// clock of its own, ahead of or behind the others'.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    #[cfg(feature = "testing")]
+    Tokio {
+        base: Timestamp,
+        start: tokio::time::Instant,
+    },
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that runs with tokio's, so that it stands still and leaps with `tokio::time::pause`
+    /// and `advance`: now is `base`.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn virtual_from(base: Timestamp) -> Self {
+        Self(Source::Tokio {
+            base,
+            start: tokio::time::Instant::now(),
+        })
+    }
+
+    /// The same clock, ahead by `millis` (behind, if negative).
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn skewed(&self, millis: i64) -> Self {
+        match self.0 {
+            Source::System => self.clone(),
+            Source::Tokio { base, start } => Self(Source::Tokio {
+                base: Timestamp(base.0 + millis),
+                start,
+            }),
+        }
+    }
+
+    /// What this clock shows now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match self.0 {
+            Source::System => {
+                let since = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .unwrap_or_default();
+                Timestamp(since.as_millis().try_into().unwrap_or(i64::MAX))
+            }
+            #[cfg(feature = "testing")]
+            Source::Tokio { base, start } => base.after_floor(start.elapsed()),
+        }
+    }
+
+    /// Waits until this clock shows `time` or later. Dropping the future ends the wait.
+    pub async fn sleep_until(&self, time: Timestamp) {
+        loop {
+            let now = self.now();
+            if now >= time {
+                return;
+            }
+            tokio::time::sleep(time.since(now)).await;
+        }
+    }
+}
+
+impl Timestamp {
+    #[cfg(feature = "testing")]
+    fn after_floor(self, duration: Duration) -> Self {
+        Self(self.0 + i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+}

@@ -1,0 +1,181 @@
+//! The wake queue: messages that say "look at this execution", and nothing else.
+//!
+//! Any number of wakes at any time is safe; a wake carries no truth. Every queue passes the suite
+//! in [`testing::conformance`](crate::testing).
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::id::ExecutionId;
+use crate::store::BoxError;
+use crate::time::Timestamp;
+
+/// Where wakes wait: at least once, in any order.
+///
+/// Dropping a returned future may leave the call done or not done, like a crash. A message whose
+/// `receive` was dropped comes back after its visibility time-out.
+#[async_trait]
+pub trait WakeQueue: Send + Sync + fmt::Debug + 'static {
+    /// Makes what the queue needs if it is missing. Safe to repeat.
+    async fn setup(&self) -> Result<(), QueueError>;
+
+    /// Sends `wake`, to be received after `delay` at the earliest. After `Ok` the message
+    /// survives every crash; after an error it may have been sent all the same. A delay longer than
+    /// [`QUEUE_DELAY_MAX`](crate::limits::QUEUE_DELAY_MAX) is cut to that.
+    async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError>;
+
+    /// Waits up to `wait` for messages and returns up to `max` of them (at least one if there is one). Each is
+    /// invisible to others for the queue's visibility time-out, or until its receiver is known to
+    /// be gone.
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Deletes a received message. After the visibility time-out this may do nothing, and the
+    /// message comes again.
+    async fn delete(&self, receipt: &str) -> Result<(), QueueError>;
+
+    /// Keeps a received message invisible for `visibility` from now; zero gives it back at once.
+    async fn keep(&self, receipt: &str, visibility: Duration) -> Result<(), QueueError>;
+
+    /// The visibility time-out of received messages.
+    fn visibility(&self) -> Duration;
+}
+
+/// "Look at this execution."
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Wake {
+    /// Which.
+    pub execution: ExecutionId,
+    /// What makes somebody say so.
+    pub kind: WakeKind,
+}
+
+/// What a wake is about. Only timer wakes are treated differently: one that comes before its time
+/// is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WakeKind {
+    /// Something is new: a start, an inbox item, a hand-over, or the sweeper found it overdue.
+    News,
+    /// A timer is due at this time.
+    Timer {
+        /// The time.
+        due: Timestamp,
+    },
+}
+
+/// A received message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message's text: a [`Wake`] as JSON, if it is one of ours.
+    pub body: String,
+    /// What [`delete`](WakeQueue::delete) and [`keep`](WakeQueue::keep) need.
+    pub receipt: String,
+    /// How often it has been received, this time included.
+    pub receive_count: u32,
+}
+
+/// Why a queue did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// No answer, or not now. It may have been done. Try again.
+    #[error("the wake queue did not answer: {reason}")]
+    Unavailable {
+        /// What was seen.
+        reason: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// The queue is not set up, or this program may not use it. `remedy` says what to do.
+    #[error("the wake queue cannot be used: {remedy}")]
+    Unusable {
+        /// What is wrong and what to do.
+        remedy: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+}
+
+impl QueueError {
+    /// An [`Unavailable`](Self::Unavailable) with its cause.
+    pub fn unavailable(reason: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Unavailable {
+            reason: reason.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// An [`Unusable`](Self::Unusable) with its cause.
+    pub fn unusable(remedy: impl Into<String>, source: impl Into<BoxError>) -> Self {
+        Self::Unusable {
+            remedy: remedy.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// The envelope of a wake on the queue: `{"everstep":1,"execution":"order-7","kind":"news"}`.
+#[derive(Serialize, Deserialize)]
+struct Envelope<W> {
+    everstep: u32,
+    #[serde(flatten)]
+    wake: W,
+}
+
+/// A message that is no wake of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("not a wake of everstep: {0}")]
+pub struct NotAWake(String);
+
+impl Wake {
+    /// A wake that says something is new.
+    #[must_use]
+    pub fn news(execution: ExecutionId) -> Self {
+        Self {
+            execution,
+            kind: WakeKind::News,
+        }
+    }
+
+    /// A wake for a timer.
+    #[must_use]
+    pub fn timer(execution: ExecutionId, due: Timestamp) -> Self {
+        Self {
+            execution,
+            kind: WakeKind::Timer { due },
+        }
+    }
+
+    /// The message's text.
+    #[must_use]
+    pub fn to_body(&self) -> String {
+        serde_json::to_string(&Envelope {
+            everstep: 1,
+            wake: self,
+        })
+        .expect("a wake is always JSON")
+    }
+
+    /// Reads a message's text.
+    ///
+    /// # Errors
+    /// The text is not a wake, or one of a version this program does not know.
+    pub fn from_body(body: &str) -> Result<Self, NotAWake> {
+        match serde_json::from_str::<Envelope<Self>>(body) {
+            Ok(Envelope { everstep: 1, wake }) => Ok(wake),
+            Ok(Envelope { everstep, .. }) => Err(NotAWake(format!("its version is {everstep}"))),
+            Err(error) => Err(NotAWake(error.to_string())),
+        }
+    }
+}
