@@ -125,18 +125,12 @@ pub enum StoreError {
 impl StoreError {
     /// An [`Unavailable`](Self::Unavailable) with its cause.
     pub fn unavailable(reason: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::Unavailable {
-            reason: reason.into(),
-            source: Some(source.into()),
-        }
+        Self::Unavailable { reason: reason.into(), source: Some(source.into()) }
     }
 
     /// An [`Unusable`](Self::Unusable) with its cause.
     pub fn unusable(remedy: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::Unusable {
-            remedy: remedy.into(),
-            source: Some(source.into()),
-        }
+        Self::Unusable { remedy: remedy.into(), source: Some(source.into()) }
     }
 
     /// Whether the same call may succeed later.

@@ -48,12 +48,8 @@ impl From<DateTime<Utc>> for Timestamp {
 
 impl From<Timestamp> for DateTime<Utc> {
     fn from(time: Timestamp) -> Self {
-        let millis = time
-            .0
-            .clamp(Self::MIN_UTC.timestamp_millis(), Timestamp::MAX.0);
-        Utc.timestamp_millis_opt(millis)
-            .single()
-            .unwrap_or_default()
+        let millis = time.0.clamp(Self::MIN_UTC.timestamp_millis(), Timestamp::MAX.0);
+        Utc.timestamp_millis_opt(millis).single().unwrap_or_default()
     }
 }
 
@@ -73,10 +69,7 @@ enum Source {
     #[default]
     System,
     #[cfg(feature = "testing")]
-    Tokio {
-        base: Timestamp,
-        start: tokio::time::Instant,
-    },
+    Tokio { base: Timestamp, start: tokio::time::Instant },
 }
 
 impl Clock {
@@ -91,10 +84,7 @@ impl Clock {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn virtual_from(base: Timestamp) -> Self {
-        Self(Source::Tokio {
-            base,
-            start: tokio::time::Instant::now(),
-        })
+        Self(Source::Tokio { base, start: tokio::time::Instant::now() })
     }
 
     /// The same clock, ahead by `millis` (behind, if negative).
@@ -103,10 +93,9 @@ impl Clock {
     pub fn skewed(&self, millis: i64) -> Self {
         match self.0 {
             Source::System => self.clone(),
-            Source::Tokio { base, start } => Self(Source::Tokio {
-                base: Timestamp(base.0 + millis),
-                start,
-            }),
+            Source::Tokio { base, start } => {
+                Self(Source::Tokio { base: Timestamp(base.0 + millis), start })
+            }
         }
     }
 

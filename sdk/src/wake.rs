@@ -104,18 +104,12 @@ pub enum QueueError {
 impl QueueError {
     /// An [`Unavailable`](Self::Unavailable) with its cause.
     pub fn unavailable(reason: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::Unavailable {
-            reason: reason.into(),
-            source: Some(source.into()),
-        }
+        Self::Unavailable { reason: reason.into(), source: Some(source.into()) }
     }
 
     /// An [`Unusable`](Self::Unusable) with its cause.
     pub fn unusable(remedy: impl Into<String>, source: impl Into<BoxError>) -> Self {
-        Self::Unusable {
-            remedy: remedy.into(),
-            source: Some(source.into()),
-        }
+        Self::Unusable { remedy: remedy.into(), source: Some(source.into()) }
     }
 
     /// Whether the same call may succeed later.
@@ -142,29 +136,19 @@ impl Wake {
     /// A wake that says something is new.
     #[must_use]
     pub fn news(execution: ExecutionId) -> Self {
-        Self {
-            execution,
-            kind: WakeKind::News,
-        }
+        Self { execution, kind: WakeKind::News }
     }
 
     /// A wake for a timer.
     #[must_use]
     pub fn timer(execution: ExecutionId, due: Timestamp) -> Self {
-        Self {
-            execution,
-            kind: WakeKind::Timer { due },
-        }
+        Self { execution, kind: WakeKind::Timer { due } }
     }
 
     /// The message's text.
     #[must_use]
     pub fn to_body(&self) -> String {
-        serde_json::to_string(&Envelope {
-            everstep: 1,
-            wake: self,
-        })
-        .expect("a wake is always JSON")
+        serde_json::to_string(&Envelope { everstep: 1, wake: self }).expect("a wake is always JSON")
     }
 
     /// Reads a message's text.

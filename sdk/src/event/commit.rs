@@ -93,12 +93,7 @@ impl StoredCommit {
         };
         // Every part is text, numbers or JSON that was valid when it was recorded.
         let body = serde_json::to_string(&body).expect("events are always JSON");
-        Self {
-            number,
-            writer,
-            hash: Sha256::digest(body.as_bytes()).into(),
-            body,
-        }
+        Self { number, writer, hash: Sha256::digest(body.as_bytes()).into(), body }
     }
 
     /// Reads the commit and checks everything that can be checked: its bytes against its hash,
@@ -107,14 +102,9 @@ impl StoredCommit {
     /// # Errors
     /// Names the commit and what is wrong with it.
     pub fn decode(&self, previous: Option<[u8; 32]>) -> Result<Commit, CorruptCommit> {
-        let corrupt = |problem: String| CorruptCommit {
-            number: self.number,
-            problem,
-        };
+        let corrupt = |problem: String| CorruptCommit { number: self.number, problem };
         if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
-            return Err(corrupt(
-                "its text does not match its hash: it was cut or edited".into(),
-            ));
+            return Err(corrupt("its text does not match its hash: it was cut or edited".into()));
         }
         let other_version = |v: u32| {
             corrupt(format!(
@@ -133,10 +123,7 @@ impl StoredCommit {
             return Err(other_version(body.v));
         }
         if body.n != self.number || body.by != self.writer {
-            return Err(corrupt(format!(
-                "its text says it is commit {} by {}",
-                body.n, body.by
-            )));
+            return Err(corrupt(format!("its text says it is commit {} by {}", body.n, body.by)));
         }
         if body.prev.0 != previous.unwrap_or(NO_HASH) {
             return Err(corrupt("it does not follow the commit before it".into()));

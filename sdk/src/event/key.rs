@@ -18,10 +18,7 @@ impl OperationKey {
     fn parse(text: &str) -> Option<Self> {
         let (name, count) = text.rsplit_once('#')?;
         let name = Cow::Owned(name.to_owned());
-        Some(Self {
-            name,
-            count: count.parse().ok()?,
-        })
+        Some(Self { name, count: count.parse().ok()? })
     }
 }
 

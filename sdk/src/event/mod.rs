@@ -411,10 +411,7 @@ impl Event {
     /// that did nothing do not.
     #[must_use]
     pub fn is_progress(&self) -> bool {
-        !matches!(
-            self,
-            Self::TurnStarted(_) | Self::LeaseRenewed(_) | Self::TurnEnded(_)
-        )
+        !matches!(self, Self::TurnStarted(_) | Self::LeaseRenewed(_) | Self::TurnEnded(_))
     }
 }
 
