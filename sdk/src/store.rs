@@ -29,7 +29,12 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// Makes what the store needs (a table, a file's tables) if it is missing. Safe to repeat.
     async fn setup(&self) -> Result<(), StoreError>;
 
-    /// Writes commit 0 and the record in one transaction, if the execution does not exist.
+    /// Starts a run: writes its first commit and the record in one transaction.
+    ///
+    /// With `start.number` 0 the execution must not exist. Otherwise it starts again: the stored
+    /// record must be closed and stand at commit `start.number - 1`; it is replaced, but for its
+    /// `arrivals`, which stay. In every other case nothing is written and
+    /// [`Created::Exists`] tells what is there.
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError>;
 
     /// The record, the whole log and the whole inbox, read consistently and **in this order**, so
@@ -145,12 +150,12 @@ impl StoreError {
 pub enum Created {
     /// The execution is new.
     New,
-    /// It was there already. Its start commit tells whether by this very call.
+    /// It was there already, perhaps by an earlier try of this very call.
     Exists {
-        /// The execution's commit 0.
-        start: StoredCommit,
-        /// Its record.
-        record: Record,
+        /// Who wrote the commit with the number asked for, if it is there.
+        by: Option<WriterId>,
+        /// The record as it is.
+        record: Box<Record>,
     },
 }
 

@@ -290,6 +290,8 @@ pub struct TurnEnded {
     pub at: Timestamp,
     /// Why.
     pub reason: TurnEnd,
+    /// The earliest time at which something becomes due, if anything does.
+    pub wake_at: Option<Timestamp>,
     /// The times for which a timer wake is under way, so that later turns do not send it again.
     pub armed: Vec<Timestamp>,
 }
