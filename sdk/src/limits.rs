@@ -26,6 +26,11 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// elsewhere after at most this and [`CLOCK_SKEW`].
 pub const WORKER_LEASE: Duration = Duration::from_secs(20);
 
+/// V of the protocol for the queues of workers: how long a received message stays invisible unless
+/// its receiver keeps it longer. More than [`WORKER_LEASE`] + [`CLOCK_SKEW`], or a message comes back
+/// while its execution is still worked on.
+pub const WORKER_VISIBILITY: Duration = Duration::from_secs(30);
+
 /// G of the protocol: how overdue an execution or inbox item is before the sweeper wakes it. At
 /// least lease + visibility, or the sweeper wakes what is being worked on.
 pub const SWEEP_GRACE: Duration = Duration::from_secs(60);

@@ -4,6 +4,9 @@
 //! none of them: bodies of commits and payloads of items are opaque text. Every store passes the
 //! suite in [`testing::conformance`](crate::testing).
 
+mod check;
+mod cursor;
+
 use std::fmt;
 
 use async_trait::async_trait;
@@ -12,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
 use crate::time::Timestamp;
+
+pub(crate) use cursor::ListCursor;
 
 /// A failure's cause, as the store's own library reports it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -320,6 +325,13 @@ impl Status {
     #[must_use]
     pub fn is_closed(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether the sweeper looks at executions that stand here: the open ones that do not wait for
+    /// a fix.
+    #[must_use]
+    pub fn is_swept(self) -> bool {
+        !self.is_closed() && self != Self::Blocked
     }
 
     /// Its stored name.

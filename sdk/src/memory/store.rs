@@ -1,0 +1,199 @@
+//! The store in memory.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::event::StoredCommit;
+use crate::id::ExecutionId;
+use crate::store::{
+    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, Projection,
+    Record, Sent, StoreError,
+};
+use crate::time::Timestamp;
+
+/// An [`EventStore`] in memory. A clone is another handle to the same store.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    executions: Arc<Mutex<HashMap<ExecutionId, Execution>>>,
+}
+
+struct Execution {
+    record: Record,
+    /// The commit at index n has number n.
+    log: Vec<StoredCommit>,
+    /// By item id.
+    inbox: BTreeMap<String, InboxItem>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No method panics while it holds the lock with a change half made, so what a poisoned lock
+    /// guards is whole.
+    fn executions(&self) -> MutexGuard<'_, HashMap<ExecutionId, Execution>> {
+        self.executions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Execution {
+    fn commit(&self, number: u64) -> Option<&StoredCommit> {
+        self.log.get(usize::try_from(number).ok()?)
+    }
+
+    fn inbox(&self) -> Vec<InboxItem> {
+        let mut items: Vec<_> = self.inbox.values().cloned().collect();
+        items.sort_by_key(|item| item.arrived_at); // stable, so equal times stay in the order of ids
+        items
+    }
+
+    fn is_overdue(&self, before: Timestamp) -> bool {
+        let projection = &self.record.projection;
+        projection.status.is_swept()
+            && (projection.wake_at.is_some_and(|at| at < before)
+                || self.inbox.values().any(|item| item.arrived_at < before))
+    }
+}
+
+#[async_trait]
+impl EventStore for MemoryStore {
+    async fn setup(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        StoreError::check_commit(start)?;
+        let mut executions = self.executions();
+        let Some(there) = executions.get_mut(&record.id) else {
+            if start.number != 0 {
+                return Err(StoreError::missing(&record.id));
+            }
+            let log = vec![start.clone()];
+            let execution = Execution { record: record.clone(), log, inbox: BTreeMap::new() };
+            executions.insert(record.id.clone(), execution);
+            return Ok(Created::New);
+        };
+        let ended = &there.record.projection;
+        if ended.status.is_closed()
+            && ended.commit.checked_add(1) == Some(start.number)
+            && there.log.len() as u64 == start.number
+        {
+            there.record = Record { arrivals: there.record.arrivals, ..record.clone() };
+            there.log.push(start.clone());
+            return Ok(Created::New);
+        }
+        let by = there.commit(start.number).map(|commit| commit.writer);
+        Ok(Created::Exists { by, record: Box::new(there.record.clone()) })
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        Ok(self.executions().get(id).map(|execution| Loaded {
+            record: execution.record.clone(),
+            commits: execution.log.clone(),
+            inbox: execution.inbox(),
+        }))
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        StoreError::check_commit(commit)?;
+        let commit = commit.clone(); // before the lock: others need not wait for the copy
+        let mut executions = self.executions();
+        let execution = executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?;
+        if let Some(taken) = execution.commit(commit.number) {
+            return Ok(Appended::Taken { by: taken.writer });
+        }
+        if commit.number != execution.log.len() as u64 {
+            return Err(StoreError::gap(id, commit.number));
+        }
+        execution.log.push(commit);
+        Ok(Appended::Done)
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        Ok(self.executions().get(id).map(|execution| execution.record.clone()))
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let mut executions = self.executions();
+        let record = &mut executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?.record;
+        if projection.replaces(&record.projection) {
+            record.projection = projection.clone();
+        }
+        Ok(record.clone())
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        StoreError::check_item(item)?;
+        let mut executions = self.executions();
+        let Some(execution) = executions.get_mut(id) else {
+            return Ok(Sent::NoExecution);
+        };
+        let status = execution.record.projection.status;
+        if status.is_closed() {
+            return Ok(Sent::Closed { status });
+        }
+        if execution.inbox.contains_key(&item.id) {
+            return Ok(Sent::Known);
+        }
+        execution.inbox.insert(item.id.clone(), item.clone());
+        execution.record.arrivals += 1;
+        Ok(Sent::New)
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        if let Some(execution) = self.executions().get_mut(id) {
+            for item_id in item_ids {
+                execution.inbox.remove(item_id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        let executions = self.executions();
+        let overdue = executions.iter().filter(|(_, execution)| execution.is_overdue(before));
+        Ok(overdue.map(|(id, _)| id.clone()).take(limit).collect())
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
+        let executions = self.executions();
+        let mut found: Vec<&Record> = executions
+            .values()
+            .map(|execution| &execution.record)
+            .filter(|record| query.workflow.as_ref().is_none_or(|it| *it == record.workflow))
+            .filter(|record| query.status.is_none_or(|it| it == record.projection.status))
+            .filter(|record| after.as_ref().is_none_or(|after| after.is_before(record)))
+            .collect();
+        found.sort_by_key(|record| (Reverse(record.started_at), &record.id));
+        let more = found.len() > query.page_size();
+        found.truncate(query.page_size());
+        let records: Vec<_> = found.into_iter().cloned().collect();
+        Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("executions", &self.executions().len()).finish()
+    }
+}

@@ -1,0 +1,43 @@
+//! Where a page of records ended, for stores that list by start time and then id.
+
+use std::cmp::Reverse;
+
+use super::{ListQuery, Record, StoreError};
+use crate::time::Timestamp;
+
+/// The page size of a [`ListQuery`] that names none.
+const PAGE_SIZE: usize = 100;
+
+/// The last record of a page, written `started_at:id`.
+pub(crate) struct ListCursor<'a> {
+    pub(crate) started_at: Timestamp,
+    pub(crate) id: &'a str,
+}
+
+impl<'a> ListCursor<'a> {
+    pub(crate) fn parse(text: &'a str) -> Result<Self, StoreError> {
+        text.split_once(':')
+            .and_then(|(time, id)| Some(Self { started_at: Timestamp(time.parse().ok()?), id }))
+            .ok_or_else(|| StoreError::Unusable {
+                remedy: format!(
+                    "{text:?} is not where a page of this store ended: pass `next` of the page before"
+                ),
+                source: None,
+            })
+    }
+
+    pub(crate) fn text_of(record: &Record) -> String {
+        format!("{}:{}", record.started_at.0, record.id)
+    }
+
+    /// Whether `record` comes after this one: newest start first, then in the order of ids.
+    pub(crate) fn is_before(&self, record: &Record) -> bool {
+        (Reverse(self.started_at), self.id) < (Reverse(record.started_at), record.id.as_str())
+    }
+}
+
+impl ListQuery {
+    pub(crate) fn page_size(&self) -> usize {
+        if self.limit == 0 { PAGE_SIZE } else { self.limit }
+    }
+}
