@@ -1,5 +1,7 @@
 //! Durable workflows in ordinary async Rust.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod event;
 pub mod id;
 pub mod limits;

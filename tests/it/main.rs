@@ -1,1 +1,3 @@
+//! Every integration test that needs nothing but Rust: one module a feature.
 
+mod dynamodb;

@@ -1,1 +1,4 @@
-//! x
+//! What the integration tests share: the services they talk to, and what can go wrong on the way.
+
+pub mod dynamodb;
+pub mod proxy;

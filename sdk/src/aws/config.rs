@@ -1,0 +1,45 @@
+//! The AWS SDK's configuration: the standard environment, our HTTP client and time-outs.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls;
+
+/// How long a connection may take to open. Within a region it takes milliseconds.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How long one try of a call may take. DynamoDB answers in milliseconds; one that takes longer
+/// is better tried again on another connection.
+const ATTEMPT_MAX: Duration = Duration::from_secs(5);
+
+/// How long a call may take with all its tries, before it is reported as unavailable and the
+/// caller decides.
+const OPERATION_MAX: Duration = Duration::from_secs(15);
+
+/// How long the second try of a call waits at most; each further one twice as long. Other SDKs
+/// of AWS wait 25 to 50 ms for DynamoDB, the Rust SDK a second unless told otherwise.
+const BACKOFF: Duration = Duration::from_millis(50);
+
+/// The configuration from the standard AWS environment, with an HTTPS client that needs nothing
+/// of the system, the SDK's standard retries (3 tries) and time-outs (2 s to connect, 5 s a try,
+/// 15 s a call).
+///
+/// Neither a missing region nor missing credentials are errors here: they show at first use.
+pub async fn load_config() -> SdkConfig {
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_MAX)
+        .operation_attempt_timeout(ATTEMPT_MAX)
+        .operation_timeout(OPERATION_MAX)
+        .build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client)
+        .retry_config(RetryConfig::standard().with_initial_backoff(BACKOFF))
+        .timeout_config(timeouts)
+        .load()
+        .await
+}

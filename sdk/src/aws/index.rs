@@ -1,0 +1,257 @@
+//! The two indexes: what is overdue, and what there is. Both are read shard by shard in
+//! parallel, and both may be a moment behind the table.
+
+use std::collections::HashSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::items::{self, Item, Kind, SHARDS, number, text};
+use super::store::DynamoStore;
+use super::transact::Patience;
+use crate::id::ExecutionId;
+use crate::store::{ListPage, ListQuery, Record, Status, StoreError};
+use crate::time::Timestamp;
+
+/// The index of what is due, by `due_shard` and `due_at`: keys only.
+pub(super) const DUE: &str = "due";
+
+/// The index of all records, by `status_shard` and `started_key`.
+pub(super) const BY_STATUS: &str = "by_status";
+
+/// How many queries run at once.
+const PARALLEL: usize = 16;
+
+/// The page size of a list that asks for none.
+const LIST_DEFAULT: usize = 100;
+
+/// How many rounds over all shards one call of `list` makes before it returns what it has:
+/// with a filter on rare workflows a page may be short and not the last.
+const LIST_ROUNDS_MAX: usize = 20;
+
+/// How many items DynamoDB reads in one batch
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
+const BATCH_MAX: usize = 100;
+
+/// A part of an index, from one end.
+struct Slice {
+    index: &'static str,
+    partition: (&'static str, AttributeValue),
+    /// The sort key's name and its upper bound, not included.
+    below: Option<(&'static str, AttributeValue)>,
+    ascending: bool,
+    workflow: Option<String>,
+    limit: usize,
+}
+
+/// One page of a slice.
+struct Page {
+    items: Vec<Item>,
+    /// The key of the last item looked at, if more may follow.
+    last: Option<Item>,
+}
+
+impl DynamoStore {
+    async fn slice(&self, slice: &Slice, from: Option<Item>) -> Result<Page, StoreError> {
+        let (partition, value) = &slice.partition;
+        let mut condition = "#partition = :partition".to_owned();
+        let limit = i32::try_from(slice.limit).unwrap_or(i32::MAX).max(1);
+        let mut call = self
+            .client
+            .query()
+            .table_name(self.table_name())
+            .index_name(slice.index)
+            .expression_attribute_names("#partition", *partition)
+            .expression_attribute_values(":partition", value.clone())
+            .scan_index_forward(slice.ascending)
+            .limit(self.page_items.map_or(limit, |items| items.min(limit)))
+            .set_exclusive_start_key(from);
+        if let Some((name, bound)) = &slice.below {
+            condition.push_str(" AND #sort < :below");
+            call = call
+                .expression_attribute_names("#sort", *name)
+                .expression_attribute_values(":below", bound.clone());
+        }
+        if let Some(workflow) = &slice.workflow {
+            call = call
+                .filter_expression("#workflow = :workflow")
+                .expression_attribute_names("#workflow", "workflow")
+                .expression_attribute_values(":workflow", text(workflow));
+        }
+        let answer = call
+            .key_condition_expression(condition)
+            .send()
+            .await
+            .map_err(|error| self.failed("dynamodb:Query", error))?;
+        Ok(Page { items: answer.items.unwrap_or_default(), last: answer.last_evaluated_key })
+    }
+
+    /// The overdue executions of all shards, the longest overdue first.
+    pub(super) async fn query_due(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let shards = stream::iter((0..SHARDS).map(|shard| self.due_of(shard, before, limit)));
+        let found: Vec<Vec<_>> = shards.buffer_unordered(PARALLEL).try_collect().await?;
+        let mut found: Vec<(i64, ExecutionId)> = found.into_iter().flatten().collect();
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found.into_iter().map(|(_, id)| id).collect())
+    }
+
+    /// Up to `limit` overdue executions of one shard.
+    async fn due_of(
+        &self,
+        shard: u8,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(i64, ExecutionId)>, StoreError> {
+        let slice = Slice {
+            index: DUE,
+            partition: ("due_shard", items::due_shard(shard)),
+            below: Some(("due_at", number(before.0))),
+            ascending: true,
+            workflow: None,
+            limit,
+        };
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let mut from = None;
+        loop {
+            let page = self.slice(&slice, from).await?;
+            let mut hits = Vec::new();
+            let mut receivers = Vec::new();
+            for item in &page.items {
+                let due = item.get("due_at").and_then(|due| due.as_n().ok()?.parse().ok());
+                let (Some(id), Some(due)) = (items::execution_of(item), due) else { continue };
+                if !seen.insert(id.clone()) {
+                    continue;
+                }
+                if matches!(items::kind(item), Kind::Inbox) {
+                    receivers.push(id.clone());
+                }
+                hits.push((due, id));
+            }
+            let deaf = self.deaf(receivers).await?;
+            found.extend(hits.into_iter().filter(|(_, id)| !deaf.contains(id)));
+            from = page.last;
+            if from.is_none() || found.len() >= limit {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Those of `ids` whose inbox nobody is going to read: blocked, ended, or not there. A
+    /// message to a blocked execution is not overdue until somebody resumes it.
+    async fn deaf(&self, ids: Vec<ExecutionId>) -> Result<HashSet<ExecutionId>, StoreError> {
+        let mut deaf: HashSet<ExecutionId> = ids.iter().cloned().collect();
+        for chunk in ids.chunks(BATCH_MAX) {
+            let keys = chunk.iter().map(|id| items::key(id, text(items::RECORD))).collect();
+            for item in self.batch_status(keys).await? {
+                let status = item.get("status").and_then(|status| status.as_s().ok());
+                let status = status.and_then(|status| Status::parse(status));
+                let listens = |s: Status| !s.is_closed() && s != Status::Blocked;
+                if let Some(id) = items::execution_of(&item).filter(|_| status.is_some_and(listens))
+                {
+                    deaf.remove(&id);
+                }
+            }
+        }
+        Ok(deaf)
+    }
+
+    /// The keys and the status of some records.
+    async fn batch_status(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut patience = Patience::default();
+        let mut found = Vec::new();
+        let mut request = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .projection_expression("pk, #status")
+            .expression_attribute_names("#status", "status")
+            .build()
+            .map_err(|error| StoreError::unusable("a request to DynamoDB is incomplete", error))?;
+        loop {
+            let call = self.client.batch_get_item().request_items(self.table_name(), request);
+            let answer =
+                call.send().await.map_err(|error| self.failed("dynamodb:BatchGetItem", error))?;
+            let items = answer.responses.and_then(|mut tables| tables.remove(self.table_name()));
+            found.extend(items.unwrap_or_default());
+            // What DynamoDB had no time for comes back.
+            let rest =
+                answer.unprocessed_keys.and_then(|mut tables| tables.remove(self.table_name()));
+            match rest.filter(|rest| !rest.keys().is_empty()) {
+                None => return Ok(found),
+                Some(rest) => request = rest,
+            }
+            if !patience.wait().await {
+                return Err(StoreError::Unavailable {
+                    reason: format!("{} throttles dynamodb:BatchGetItem", self.place),
+                    source: None,
+                });
+            }
+        }
+    }
+
+    /// One page of the list: round by round over all shards, as far as every shard has been read.
+    pub(super) async fn query_list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        let limit = if query.limit == 0 { LIST_DEFAULT } else { query.limit };
+        let mut records = Vec::new();
+        let mut after = query.after.clone();
+        for _ in 0..LIST_ROUNDS_MAX {
+            let round = self.list_round(query, limit - records.len(), after.as_deref()).await?;
+            records.extend(round.records);
+            after = round.next;
+            if after.is_none() || records.len() >= limit {
+                break;
+            }
+        }
+        Ok(ListPage { records, next: after })
+    }
+
+    /// One page of each shard. What is newer than the end of every page that has a next one is
+    /// known completely; the rest is left for the next round.
+    async fn list_round(
+        &self,
+        query: &ListQuery,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<ListPage, StoreError> {
+        let statuses = Status::ALL.into_iter().filter(|s| query.status.is_none_or(|q| q == *s));
+        let shards = statuses.flat_map(|status| (0..SHARDS).map(move |shard| (status, shard)));
+        let pages = shards.map(|(status, shard)| async move {
+            let slice = Slice {
+                index: BY_STATUS,
+                partition: ("status_shard", items::status_shard(status, shard)),
+                below: after.map(|after| ("started_key", text(after))),
+                ascending: false,
+                workflow: query.workflow.clone(),
+                // A filter is applied to what was read, so more has to be.
+                limit: if query.workflow.is_some() { limit.max(LIST_DEFAULT) } else { limit },
+            };
+            self.slice(&slice, None).await
+        });
+        let pages: Vec<Page> = stream::iter(pages).buffer_unordered(PARALLEL).try_collect().await?;
+        let place = |item: &Item| item.get("started_key").and_then(|key| key.as_s().ok()).cloned();
+        let known_to = pages.iter().filter_map(|page| page.last.as_ref().and_then(place)).max();
+        let mut records: Vec<(String, Record)> = Vec::new();
+        for item in pages.into_iter().flat_map(|page| page.items) {
+            let (Some(id), Some(place)) = (items::execution_of(&item), place(&item)) else {
+                continue;
+            };
+            if known_to.as_ref().is_none_or(|known_to| place >= *known_to) {
+                records.push((place, items::read_record(&id, item)?));
+            }
+        }
+        records.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        // An execution whose status changed between two queries may be in both answers.
+        records.dedup_by(|(a, _), (b, _)| a == b);
+        let cut = records.len() > limit;
+        records.truncate(limit);
+        let next = if cut { records.last().map(|(place, _)| place.clone()) } else { known_to };
+        Ok(ListPage { records: records.into_iter().map(|(_, record)| record).collect(), next })
+    }
+}

@@ -1,0 +1,328 @@
+//! The table's items and our types: what stands in which attribute.
+//!
+//! ```text
+//! pk                sk                      attributes
+//! x#<execution>     #                       the record
+//! x#<execution>     L#<number, 20 digits>   a commit: writer, hash, body
+//! x#<execution>     S#<sender's id>         an inbox item: arrived_at, message
+//! ```
+//! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
+//! the index `due`; records carry `status_shard` and `started_key`, those of `by_status`. Bodies
+//! and messages are strings, so that the console shows them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::event::StoredCommit;
+use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::limits::{COMMIT_BYTES_MAX, EVENT_BYTES_MAX};
+use crate::store::{InboxItem, Projection, Record, Status, StoreError};
+use crate::time::Timestamp;
+
+/// One item of the table.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// How many parts each index key is spread over, so that no one partition of the index takes
+/// every write (1,000 write units a second at most:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
+/// Part of the stored format: a smaller number would hide the higher shards.
+pub(super) const SHARDS: u8 = 8;
+
+/// The sort key of the record: before every commit, so that a query reads it first.
+pub(super) const RECORD: &str = "#";
+
+/// Largest item, in bytes, names included
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+const ITEM_BYTES_MAX: usize = 409_600;
+
+/// Longest sort key, in bytes; the same page.
+const SORT_KEY_BYTES_MAX: usize = 1_024;
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn pk(id: &ExecutionId) -> AttributeValue {
+    text(format!("x#{id}"))
+}
+
+/// The execution a partition key names, if it is one of ours.
+pub(super) fn execution_of(item: &Item) -> Option<ExecutionId> {
+    let pk = item.get("pk")?.as_s().ok()?;
+    ExecutionId::new(pk.strip_prefix("x#")?).ok()
+}
+
+pub(super) fn commit_sk(number: CommitNumber) -> AttributeValue {
+    text(format!("L#{number:020}"))
+}
+
+pub(super) fn inbox_sk(sender_id: &str) -> AttributeValue {
+    text(format!("S#{sender_id}"))
+}
+
+/// Whether an inbox item with this id can be stored at all.
+pub(super) fn is_storable_id(sender_id: &str) -> bool {
+    sender_id.len() + 2 <= SORT_KEY_BYTES_MAX
+}
+
+pub(super) fn key(id: &ExecutionId, sk: AttributeValue) -> Item {
+    HashMap::from([("pk".into(), pk(id)), ("sk".into(), sk)])
+}
+
+/// Which shard of the indexes an execution is in.
+fn shard(id: &ExecutionId) -> u8 {
+    Sha256::digest(id.as_str().as_bytes())[0] % SHARDS
+}
+
+pub(super) fn due_shard(shard: u8) -> AttributeValue {
+    text(format!("due#{shard}"))
+}
+
+pub(super) fn status_shard(status: Status, shard: u8) -> AttributeValue {
+    text(format!("{status}#{shard}"))
+}
+
+/// The place of a record in the list: by time of start, then by id, so that it is its own.
+pub(super) fn started_key(started_at: Timestamp, id: &ExecutionId) -> String {
+    format!("{:020}#{id}", started_at.0.max(0))
+}
+
+/// The attributes of a projection; one without a value must not be there.
+pub(super) fn projected(
+    id: &ExecutionId,
+    projection: &Projection,
+) -> [(&'static str, Option<AttributeValue>); 9] {
+    let Projection { commit, status, wake_at, updated_at, code, reason } = projection;
+    let due = wake_at.filter(|_| !status.is_closed() && *status != Status::Blocked);
+    [
+        ("commit", Some(number(commit))),
+        ("status", Some(text(status.as_str()))),
+        ("status_shard", Some(status_shard(*status, shard(id)))),
+        ("wake_at", wake_at.map(|at| number(at.0))),
+        ("due_shard", due.map(|_| due_shard(shard(id)))),
+        ("due_at", due.map(|at| number(at.0))),
+        ("updated_at", Some(number(updated_at.0))),
+        ("code", Some(text(code))),
+        ("reason", reason.as_ref().map(text)),
+    ]
+}
+
+/// The attributes of a record that a run's start sets and no projection changes.
+pub(super) fn identity(record: &Record) -> [(&'static str, AttributeValue); 3] {
+    [
+        ("workflow", text(&record.workflow)),
+        ("started_at", number(record.started_at.0)),
+        ("started_key", text(started_key(record.started_at, &record.id))),
+    ]
+}
+
+pub(super) fn record_item(record: &Record) -> Result<Item, StoreError> {
+    let mut item = key(&record.id, text(RECORD));
+    item.insert("arrivals".into(), number(record.arrivals));
+    item.extend(identity(record).map(|(name, value)| (name.to_owned(), value)));
+    for (name, value) in projected(&record.id, &record.projection) {
+        item.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    check_size(item, || format!("the record of execution {}", record.id))
+}
+
+pub(super) fn commit_item(id: &ExecutionId, commit: &StoredCommit) -> Result<Item, StoreError> {
+    if commit.body.len() > COMMIT_BYTES_MAX {
+        return Err(StoreError::TooLarge {
+            what: format!("commit {} of execution {id}", commit.number),
+            bytes: commit.body.len(),
+            bytes_max: COMMIT_BYTES_MAX,
+        });
+    }
+    let mut item = key(id, commit_sk(commit.number));
+    item.insert("writer".into(), text(commit.writer.to_string()));
+    item.insert("hash".into(), text(to_hex(&commit.hash)));
+    item.insert("body".into(), text(&commit.body));
+    check_size(item, || format!("commit {} of execution {id}", commit.number))
+}
+
+pub(super) fn inbox_item(id: &ExecutionId, item: &InboxItem) -> Result<Item, StoreError> {
+    let too_large = |what: &str, bytes, bytes_max| {
+        Err(StoreError::TooLarge {
+            what: format!("the {what} sent to execution {id}"),
+            bytes,
+            bytes_max,
+        })
+    };
+    if !is_storable_id(&item.id) {
+        return too_large("id of a message", item.id.len(), SORT_KEY_BYTES_MAX - 2);
+    }
+    // What is sent becomes an event, so it may be no larger than one.
+    let message = serde_json::to_string(&item.message).expect("a message is always JSON");
+    if message.len() > EVENT_BYTES_MAX {
+        return too_large("message", message.len(), EVENT_BYTES_MAX);
+    }
+    let mut attributes = key(id, inbox_sk(&item.id));
+    attributes.insert("arrived_at".into(), number(item.arrived_at.0));
+    attributes.insert("message".into(), text(message));
+    attributes.insert("due_shard".into(), due_shard(shard(id)));
+    attributes.insert("due_at".into(), number(item.arrived_at.0));
+    check_size(attributes, || format!("the message sent to execution {id}"))
+}
+
+/// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names;
+/// a number has at most 21.
+fn check_size(item: Item, what: impl FnOnce() -> String) -> Result<Item, StoreError> {
+    let bytes = item
+        .iter()
+        .map(|(name, value)| name.len() + value.as_s().map_or(21, String::len))
+        .sum::<usize>();
+    if bytes > ITEM_BYTES_MAX {
+        return Err(StoreError::TooLarge { what: what(), bytes, bytes_max: ITEM_BYTES_MAX });
+    }
+    Ok(item)
+}
+
+/// What a sort key says an item is.
+pub(super) enum Kind {
+    Record,
+    Commit,
+    Inbox,
+    /// Of a newer version of this program.
+    Unknown,
+}
+
+pub(super) fn kind(item: &Item) -> Kind {
+    match item.get("sk").and_then(|sk| sk.as_s().ok()) {
+        Some(sk) if sk == RECORD => Kind::Record,
+        Some(sk) if sk.starts_with("L#") => Kind::Commit,
+        Some(sk) if sk.starts_with("S#") => Kind::Inbox,
+        _ => Kind::Unknown,
+    }
+}
+
+pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreError> {
+    let mut item = Reader { id, what: "its record".into(), item };
+    let status = item.text("status")?;
+    let Some(status) = Status::parse(&status) else {
+        return Err(item.corrupt(&format!("has the unknown status {status:?}")));
+    };
+    Ok(Record {
+        id: id.clone(),
+        workflow: item.text("workflow")?,
+        started_at: Timestamp(item.number("started_at")?),
+        arrivals: item.number("arrivals")?,
+        projection: Projection {
+            commit: item.number("commit")?,
+            status,
+            wake_at: item.maybe_number("wake_at")?.map(Timestamp),
+            updated_at: Timestamp(item.number("updated_at")?),
+            code: item.text("code")?,
+            reason: item.maybe_text("reason")?,
+        },
+    })
+}
+
+/// The writer of a commit, without the rest of it.
+pub(super) fn read_writer(id: &ExecutionId, item: Item) -> Result<WriterId, StoreError> {
+    Reader { id, what: "a commit of it".into(), item }.writer()
+}
+
+pub(super) fn read_commit(id: &ExecutionId, item: Item) -> Result<StoredCommit, StoreError> {
+    let mut item = Reader { id, what: "a commit of it".into(), item };
+    let sk = item.text("sk")?;
+    let Some(number) = sk.strip_prefix("L#").and_then(|number| number.parse().ok()) else {
+        return Err(item.corrupt(&format!("has the sort key {sk:?}, which is no number")));
+    };
+    item.what = format!("commit {number} of it");
+    let writer = item.writer()?;
+    let Some(hash) = from_hex(&item.text("hash")?) else {
+        return Err(item.corrupt("has a hash that is not 64 hexadecimal digits"));
+    };
+    Ok(StoredCommit { number, writer, hash, body: item.text("body")? })
+}
+
+pub(super) fn read_inbox(id: &ExecutionId, item: Item) -> Result<InboxItem, StoreError> {
+    let mut item = Reader { id, what: "an item of its inbox".into(), item };
+    let sk = item.text("sk")?;
+    item.what = format!("the item {sk:?} of its inbox");
+    let message = serde_json::from_str(&item.text("message")?).map_err(|error| {
+        item.corrupt(&format!(
+            "is not understood by this program (a newer one may have sent it): {error}"
+        ))
+    })?;
+    Ok(InboxItem {
+        id: sk.strip_prefix("S#").unwrap_or_default().to_owned(),
+        arrived_at: Timestamp(item.number("arrived_at")?),
+        message,
+    })
+}
+
+/// An item being read; each attribute is taken out, so that long ones are not copied.
+struct Reader<'a> {
+    id: &'a ExecutionId,
+    what: String,
+    item: Item,
+}
+
+impl Reader<'_> {
+    fn corrupt(&self, problem: &str) -> StoreError {
+        StoreError::Corrupt { id: self.id.clone(), problem: format!("{} {problem}", self.what) }
+    }
+
+    fn maybe_text(&mut self, name: &str) -> Result<Option<String>, StoreError> {
+        match self.item.remove(name) {
+            None => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(self.corrupt(&format!("has a {name:?} that is no string"))),
+        }
+    }
+
+    fn text(&mut self, name: &str) -> Result<String, StoreError> {
+        self.maybe_text(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
+    }
+
+    fn maybe_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, StoreError> {
+        match self.item.remove(name) {
+            None => Ok(None),
+            Some(value) => match value.as_n().ok().and_then(|digits| digits.parse().ok()) {
+                Some(number) => Ok(Some(number)),
+                None => Err(self.corrupt(&format!("has a {name:?} that is no whole number"))),
+            },
+        }
+    }
+
+    fn number<N: std::str::FromStr>(&mut self, name: &str) -> Result<N, StoreError> {
+        self.maybe_number(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
+    }
+
+    fn writer(&mut self) -> Result<WriterId, StoreError> {
+        let writer = self.text("writer")?;
+        Uuid::parse_str(&writer)
+            .map(WriterId)
+            .map_err(|_| self.corrupt(&format!("has the writer {writer:?}, which is no UUID")))
+    }
+}
+
+fn to_hex(bytes: &[u8; 32]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn from_hex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let (pairs, []) = hex.as_bytes().as_chunks::<2>() else { return None };
+    if pairs.len() != bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}

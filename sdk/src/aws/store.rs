@@ -1,0 +1,334 @@
+//! The event store on one DynamoDB table.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
+};
+
+use super::errors::{Fault, Place, classify};
+use super::items::{self, Item, Kind, text};
+use super::transact::Patience;
+use super::update::Update;
+use crate::event::StoredCommit;
+use crate::id::ExecutionId;
+use crate::store::{
+    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
+    Sent, Status, StoreError,
+};
+use crate::time::Timestamp;
+
+/// How many deletions DynamoDB takes in one call
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
+const DELETIONS_MAX: usize = 25;
+
+/// How often a load begins anew when it read across a transaction.
+const LOADS_MAX: u32 = 5;
+
+/// Logs, records and inboxes in one DynamoDB table.
+///
+/// Clones share one client and its connections.
+#[derive(Debug, Clone)]
+pub struct DynamoStore {
+    pub(super) client: Client,
+    pub(super) place: Place,
+    /// How many items a page of a query has at most, if not as many as fit in 1 MB.
+    pub(super) page_items: Option<i32>,
+}
+
+impl DynamoStore {
+    /// The store in the table `table`. Nothing is asked of AWS yet.
+    ///
+    /// # Errors
+    /// The configuration has no region, or `table` cannot be a table's name.
+    pub fn new(config: &SdkConfig, table: &str) -> Result<Self, StoreError> {
+        let unusable = |remedy| StoreError::Unusable { remedy, source: None };
+        // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+        let fits = (3..=255).contains(&table.len());
+        if !fits || !table.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b)) {
+            return Err(unusable(format!(
+                "{table:?} cannot be the name of a DynamoDB table: use 3 to 255 letters, digits, \
+                 '_', '-' and '.'"
+            )));
+        }
+        let place = Place::new("table", table, config).map_err(unusable)?;
+        Ok(Self { client: Client::new(config), place, page_items: None })
+    }
+
+    /// The same store, reading `items` items a page: many pages where few would do.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_page_items(mut self, items: i32) -> Self {
+        self.page_items = Some(items);
+        self
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table_name(&self) -> &str {
+        self.place.name()
+    }
+
+    /// Our error for a failed call of `action`.
+    pub(super) fn failed<E>(
+        &self,
+        action: &'static str,
+        error: SdkError<E, HttpResponse>,
+    ) -> StoreError
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match classify(action, &self.place, &error) {
+            Fault::Later(reason) => StoreError::unavailable(reason, error),
+            Fault::Never(remedy) => StoreError::unusable(remedy, error),
+        }
+    }
+
+    /// One item, read consistently.
+    pub(super) async fn get(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let call = self.client.get_item().table_name(self.table_name()).consistent_read(true);
+        let answer = call.set_key(Some(key)).send().await;
+        Ok(answer.map_err(|error| self.failed("dynamodb:GetItem", error))?.item)
+    }
+
+    /// Everything of one execution, in the order of its sort keys, page by page.
+    async fn load_once(&self, id: &ExecutionId) -> Result<Read, StoreError> {
+        let mut read = Read::default();
+        let mut from = None;
+        loop {
+            let call = self
+                .client
+                .query()
+                .table_name(self.table_name())
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", items::pk(id))
+                .set_limit(self.page_items)
+                .set_exclusive_start_key(from);
+            let page = call.send().await.map_err(|error| self.failed("dynamodb:Query", error))?;
+            for item in page.items.unwrap_or_default() {
+                match items::kind(&item) {
+                    Kind::Record => read.record = Some(items::read_record(id, item)?),
+                    Kind::Commit => read.commits.push(items::read_commit(id, item)?),
+                    Kind::Inbox => read.inbox.push(items::read_inbox(id, item)?),
+                    Kind::Unknown => {}
+                }
+            }
+            // A page may be empty and not the last.
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                read.inbox.sort_by(|a, b| (a.arrived_at, &a.id).cmp(&(b.arrived_at, &b.id)));
+                return Ok(read);
+            }
+        }
+    }
+
+    async fn delete(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let call = self.client.batch_write_item().request_items(self.table_name(), requests);
+            let answer =
+                call.send().await.map_err(|error| self.failed("dynamodb:BatchWriteItem", error))?;
+            // What DynamoDB had no time for comes back.
+            requests = answer
+                .unprocessed_items
+                .and_then(|mut tables| tables.remove(self.table_name()))
+                .unwrap_or_default();
+            if requests.is_empty() {
+                return Ok(());
+            }
+            if !patience.wait().await {
+                return Err(StoreError::Unavailable {
+                    reason: format!("{} throttles dynamodb:BatchWriteItem", self.place),
+                    source: None,
+                });
+            }
+        }
+    }
+}
+
+/// What one pass over an execution's items found.
+#[derive(Default)]
+struct Read {
+    record: Option<Record>,
+    commits: Vec<StoredCommit>,
+    inbox: Vec<InboxItem>,
+}
+
+impl Read {
+    /// What cannot be at any one moment. A query is no snapshot: it may see one half of a
+    /// transaction that is being applied, or a commit and not the one before it
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
+    fn torn(&self) -> Option<String> {
+        let expected = self.commits.iter().zip(0..);
+        if let Some((_, missing)) = expected.clone().find(|(commit, n)| commit.number != *n) {
+            return Some(format!("commit {missing} of it is missing"));
+        }
+        let count = self.commits.len() as u64;
+        match &self.record {
+            None if count > 0 => Some("it has a log and no record".into()),
+            Some(record) if record.projection.commit >= count => Some(format!(
+                "its record knows commit {}, and its log ends after {count} commits",
+                record.projection.commit
+            )),
+            _ => None,
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for DynamoStore {
+    /// Makes the table with its two indexes, billed by request, and waits until it can be used.
+    async fn setup(&self) -> Result<(), StoreError> {
+        super::setup::setup(self).await
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        self.transact_create(record, start).await
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        let mut loads = 1;
+        loop {
+            let read = self.load_once(id).await?;
+            match read.torn() {
+                None => {
+                    let Read { record, commits, inbox } = read;
+                    return Ok(record.map(|record| Loaded { record, commits, inbox }));
+                }
+                Some(problem) if loads == LOADS_MAX => {
+                    return Err(StoreError::Corrupt { id: id.clone(), problem });
+                }
+                Some(_) => {
+                    tokio::time::sleep(Duration::from_millis(10 << loads)).await;
+                    loads += 1;
+                }
+            }
+        }
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(self.table_name())
+            .set_item(Some(items::commit_item(id, commit)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = call.send().await else { return Ok(Appended::Done) };
+        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
+        else {
+            return Err(self.failed("dynamodb:PutItem", error));
+        };
+        let there = failed.item.clone().unwrap_or_default();
+        Ok(Appended::Taken { by: items::read_writer(id, there)? })
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        let item = self.get(items::key(id, text(items::RECORD))).await?;
+        item.map(|item| items::read_record(id, item)).transpose()
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let mut update = Update::default();
+        for (name, value) in items::projected(id, projection) {
+            update.put(name, value);
+        }
+        update.value("blocked", text(Status::Blocked.as_str()));
+        // `Projection::replaces`, in DynamoDB's words.
+        let block_changed = match projection.status {
+            Status::Blocked => "#status <> :blocked",
+            _ => "#status = :blocked",
+        };
+        let replaces = format!("#commit < :commit OR (#commit = :commit AND {block_changed})");
+        let mut patience = Patience::default();
+        loop {
+            let call = self
+                .client
+                .update_item()
+                .table_name(self.table_name())
+                .set_key(Some(items::key(id, text(items::RECORD))))
+                .update_expression(update.expression())
+                .condition_expression(&replaces)
+                .set_expression_attribute_names(Some(update.names.clone()))
+                .set_expression_attribute_values(Some(update.values.clone()))
+                .return_values(ReturnValue::AllNew)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let there = match call.send().await {
+                Ok(answer) => answer.attributes,
+                Err(error) => match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                        failed.item.clone()
+                    }
+                    // A message is arriving at this very moment.
+                    Some(UpdateItemError::TransactionConflictException(_))
+                        if patience.wait().await =>
+                    {
+                        continue;
+                    }
+                    _ => return Err(self.failed("dynamodb:UpdateItem", error)),
+                },
+            };
+            let Some(there) = there.filter(|item| !item.is_empty()) else {
+                let problem = "it has no record".into();
+                return Err(StoreError::Corrupt { id: id.clone(), problem });
+            };
+            return items::read_record(id, there);
+        }
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        self.transact_send(id, item).await
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        let mut item_ids: Vec<&String> =
+            item_ids.iter().filter(|item_id| items::is_storable_id(item_id)).collect();
+        // DynamoDB refuses a batch that names an item twice.
+        item_ids.sort_unstable();
+        item_ids.dedup();
+        for chunk in item_ids.chunks(DELETIONS_MAX) {
+            let mut requests = Vec::with_capacity(chunk.len());
+            for item_id in chunk {
+                let key = items::key(id, items::inbox_sk(item_id));
+                let deletion = DeleteRequest::builder().set_key(Some(key)).build();
+                let deletion = deletion.map_err(|error| {
+                    StoreError::unusable("a deletion without a key cannot be asked for", error)
+                })?;
+                requests.push(WriteRequest::builder().delete_request(deletion).build());
+            }
+            self.delete(requests).await?;
+        }
+        Ok(())
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.query_due(before, limit).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        self.query_list(query).await
+    }
+}

@@ -1,0 +1,231 @@
+//! The two writes that are one transaction: a start, and a message with its count.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    Update as UpdateRequest,
+};
+use uuid::Uuid;
+
+use super::items::{self, Item, number, text};
+use super::store::DynamoStore;
+use super::update::Update;
+use crate::event::StoredCommit;
+use crate::id::ExecutionId;
+use crate::store::{BoxError, Created, InboxItem, Record, Sent, Status, StoreError};
+
+/// What a policy has to allow: there is no action for the transaction itself.
+const ACTIONS: &str = "dynamodb:PutItem and dynamodb:UpdateItem";
+
+/// How often a call that met another transaction is made again before the caller is told.
+const CONFLICTS_MAX: u32 = 6;
+
+/// Waits between tries of a call that others are in the way of: 10 ms doubling to 320 ms, with
+/// full jitter.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    waits: u32,
+}
+
+impl Patience {
+    /// Waits and says `true`, or says `false` at once: enough.
+    pub(super) async fn wait(&mut self) -> bool {
+        if self.waits == CONFLICTS_MAX {
+            return false;
+        }
+        let most = 10_000_u64 << self.waits;
+        self.waits += 1;
+        let random = Uuid::new_v4().as_u64_pair().0;
+        tokio::time::sleep(Duration::from_micros(random % most)).await;
+        true
+    }
+}
+
+/// How a transaction of two writes ended.
+enum Outcome {
+    Done,
+    /// At least one condition did not hold; for each write what is there instead, if its
+    /// condition is known not to hold.
+    Refused([Option<Item>; 2]),
+}
+
+impl DynamoStore {
+    pub(super) async fn transact_create(
+        &self,
+        record: &Record,
+        start: &StoredCommit,
+    ) -> Result<Created, StoreError> {
+        let commit = self.put_if_absent(items::commit_item(&record.id, start)?)?;
+        let first = items::record_item(record)?;
+        let record_write = match start.number.checked_sub(1) {
+            None => self.put_if_absent(first)?,
+            Some(last) => self.restart(record, last)?,
+        };
+        let there = match self.transact([record_write, commit]).await? {
+            Outcome::Done => return Ok(Created::New),
+            Outcome::Refused(there) => there,
+        };
+        let [record_there, commit_there] = there;
+        let id = &record.id;
+        // A transaction need not name every condition that did not hold.
+        let commit_there = match commit_there {
+            Some(item) => Some(item),
+            None => self.get(items::key(id, items::commit_sk(start.number))).await?,
+        };
+        let record_there = match record_there {
+            Some(item) => Some(item),
+            None => self.get(items::key(id, text(items::RECORD))).await?,
+        };
+        let Some(record_there) = record_there else {
+            let problem = "it has no record to start again from".into();
+            return Err(StoreError::Corrupt { id: id.clone(), problem });
+        };
+        Ok(Created::Exists {
+            by: commit_there.map(|item| items::read_writer(id, item)).transpose()?,
+            record: Box::new(items::read_record(id, record_there)?),
+        })
+    }
+
+    pub(super) async fn transact_send(
+        &self,
+        id: &ExecutionId,
+        item: &InboxItem,
+    ) -> Result<Sent, StoreError> {
+        let item = self.put_if_absent(items::inbox_item(id, item)?)?;
+        let there = match self.transact([self.count_arrival(id)?, item]).await? {
+            Outcome::Done => return Ok(Sent::New),
+            Outcome::Refused(there) => there,
+        };
+        match there {
+            [None, _] => Ok(Sent::Known),
+            [Some(record), _] if record.is_empty() => Ok(Sent::NoExecution),
+            [Some(record), _] => {
+                let status = items::read_record(id, record)?.projection.status;
+                Ok(Sent::Closed { status })
+            }
+        }
+    }
+
+    fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(self.table_name())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Makes the record of a closed execution that ended with commit `last` one that runs again.
+    fn restart(&self, record: &Record, last: u64) -> Result<TransactWriteItem, StoreError> {
+        let mut update = Update::default();
+        for (name, value) in items::identity(record) {
+            update.put(name, Some(value));
+        }
+        for (name, value) in items::projected(&record.id, &record.projection) {
+            update.put(name, value);
+        }
+        update.value("last", number(last));
+        let closed = self.status_in(&mut update, Status::is_closed);
+        self.update_record(&record.id, update, &format!("#commit = :last AND {closed}"))
+    }
+
+    /// Counts a message in the record of an open execution.
+    fn count_arrival(&self, id: &ExecutionId) -> Result<TransactWriteItem, StoreError> {
+        let mut update = Update::default();
+        update.add("arrivals", number(1));
+        let open = self.status_in(&mut update, |status| !status.is_closed());
+        self.update_record(id, update, &open)
+    }
+
+    /// The condition that the record's status is one of those that `which` picks.
+    fn status_in(&self, update: &mut Update, which: impl Fn(Status) -> bool) -> String {
+        update.name("status");
+        let mut values = Vec::new();
+        for status in Status::ALL.into_iter().filter(|status| which(*status)) {
+            let name = format!("is_{status}");
+            values.push(format!(":{name}"));
+            update.value(&name, text(status.as_str()));
+        }
+        format!("#status IN ({})", values.join(", "))
+    }
+
+    fn update_record(
+        &self,
+        id: &ExecutionId,
+        update: Update,
+        condition: &str,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let request = UpdateRequest::builder()
+            .table_name(self.table_name())
+            .set_key(Some(items::key(id, text(items::RECORD))))
+            .update_expression(update.expression())
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values(Some(update.values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(incomplete)?;
+        Ok(TransactWriteItem::builder().update(request).build())
+    }
+
+    /// Writes both or neither. A try of the SDK's own that repeats one that was done is a
+    /// success: each call carries a token.
+    async fn transact(&self, writes: [TransactWriteItem; 2]) -> Result<Outcome, StoreError> {
+        let mut patience = Patience::default();
+        loop {
+            let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
+            let Err(error) = call.send().await else { return Ok(Outcome::Done) };
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
+                error.as_service_error()
+            else {
+                return Err(self.failed(ACTIONS, error));
+            };
+            let reasons = cancelled.cancellation_reasons();
+            if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                let mut there = reasons.iter().map(|reason| {
+                    (reason.code() == Some("ConditionalCheckFailed"))
+                        .then(|| reason.item.clone().unwrap_or_default())
+                });
+                return Ok(Outcome::Refused([there.next().flatten(), there.next().flatten()]));
+            }
+            let codes = codes(reasons);
+            if reasons.iter().all(|reason| passes(reason.code())) {
+                if patience.wait().await {
+                    continue;
+                }
+                let reason = format!("transactions on {} are cancelled: {codes}", self.place);
+                return Err(StoreError::unavailable(reason, error));
+            }
+            let remedy = format!("{} does not take a transaction: {codes}", self.place);
+            return Err(StoreError::unusable(remedy, error));
+        }
+    }
+}
+
+/// Whether a transaction cancelled for this reason may succeed later
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+fn passes(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        None | Some(
+            "None" | "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded"
+        )
+    )
+}
+
+fn codes(reasons: &[CancellationReason]) -> String {
+    let reasons = reasons.iter().map(|reason| match (reason.code(), reason.message()) {
+        (code, None) => code.unwrap_or("None").to_owned(),
+        (code, Some(message)) => format!("{} ({message})", code.unwrap_or("None")),
+    });
+    reasons.collect::<Vec<_>>().join(", ")
+}
+
+/// A request of ours lacks a part that it always has.
+fn incomplete(error: impl Into<BoxError>) -> StoreError {
+    StoreError::unusable("a request to DynamoDB is incomplete", error)
+}
