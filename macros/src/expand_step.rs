@@ -1,0 +1,255 @@
+//! What `#[step]` makes of a function.
+//!
+//! ```text
+//! fn charge(card: &Card, amount: Cents) -> impl Future<Output = Result<..>> + Send + 'static {
+//!     step(
+//!         &Site { name: "charge" }, Location::caller(), StepOptions { .. },
+//!         |args| { args.arg("card", card); args.arg("amount", &amount); },
+//!         || {                                       // called if the body may run here
+//!             let card = borrowed(card);             // what the body owns
+//!             let amount = owned(&amount);
+//!             move || async move {                   // one clone of this an attempt
+//!                 let card = &*card;
+//!                 let amount = amount;
+//!                 ..
+//!             }
+//!         },
+//!     )
+//! }
+//! ```
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
+
+use crate::args::{RetryArgs, StepArgs};
+use crate::function::{Argument, Function, plain};
+use crate::receiver;
+
+/// The step's tokens. The function and the arguments have been checked, or what is wrong with
+/// them is reported besides.
+pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> TokenStream {
+    let private = {
+        let everstep = &args.everstep.0;
+        quote!(#everstep::__private)
+    };
+    let name = args.name.as_ref().map_or_else(|| function.name(), syn::LitStr::value);
+    let arguments = function.arguments();
+    let options = options(args, &private, output);
+    let record = record(args, &arguments);
+    let body = body(function, &arguments, &private, output);
+    let head = head(function, &arguments, output);
+    let result = quote_spanned!(output.span()=> <#output as #private::StepResult>);
+    quote! {
+        #head {
+            #private::step::<#result::Ok, #result::Err, _, _>(
+                &#private::Site { name: #name },
+                ::core::panic::Location::caller(),
+                #options,
+                #record,
+                #body,
+            )
+        }
+    }
+}
+
+/// Attributes, visibility and signature.
+fn head(function: &Function, arguments: &[Argument], output: &Type) -> TokenStream {
+    let Function { attributes, visibility, signature, .. } = function;
+    let mut signature = signature.clone();
+    signature.asyncness = None;
+    let mut named = arguments.iter();
+    for input in &mut signature.inputs {
+        match input {
+            // `mut self` is for the body, which has a variable of its own.
+            FnArg::Receiver(receiver) if receiver.reference.is_none() => receiver.mutability = None,
+            FnArg::Receiver(_) => {}
+            FnArg::Typed(typed) => {
+                if let Some(argument) = named.next() {
+                    *typed.pat = Pat::Ident(binding(argument.ident.clone(), false));
+                }
+            }
+        }
+    }
+    signature.output = parse_quote! {
+        -> impl ::core::future::Future<Output = #output> + ::core::marker::Send + 'static
+    };
+    let tracked = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
+    let track = (!tracked).then(|| quote!(#[track_caller]));
+    quote!(#(#attributes)* #track #visibility #signature)
+}
+
+fn binding(ident: Ident, mutable: bool) -> PatIdent {
+    let mutability = mutable.then(|| syn::Token![mut](ident.span()));
+    PatIdent { attrs: Vec::new(), by_ref: None, mutability, ident, subpat: None }
+}
+
+fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream {
+    let some = quote!(::core::option::Option::Some);
+    let retry = args.retry.as_ref().map(|retry| {
+        let everstep = &args.everstep.0;
+        let retry = retry_policy(retry, everstep);
+        quote!(retry: #retry,)
+    });
+    let retry_if = args.retry_if.as_ref().map(|function| quote!(retry_if: #some(#function),));
+    let timeout = args.timeout.map(|(duration, _)| {
+        let duration = duration_tokens(duration);
+        quote!(timeout: #some(#duration),)
+    });
+    let at_most_once = args.at_most_once.map(|_| quote!(at_most_once: true,));
+    let error = quote_spanned!(output.span()=> <#output as #private::StepResult>::Err);
+    // The body's error must be able to say that it was interrupted: the compiler checks it at
+    // the argument that asks for it.
+    let asked = args.timeout.map(|(_, span)| span).or(args.at_most_once);
+    let from_failure = match asked {
+        Some(span) => {
+            let require = quote_spanned!(span.resolved_at(Span::mixed_site())=> require_from_failure::<#error>());
+            quote!(#some(#private::#require))
+        }
+        None => quote!({
+            use #private::FindFromFailure as _;
+            (&&#private::FromFailure::<#error>::new()).get()
+        }),
+    };
+    quote! {
+        #private::StepOptions::<#error> {
+            #retry #retry_if #timeout #at_most_once
+            from_failure: #from_failure,
+            ..::core::default::Default::default()
+        }
+    }
+}
+
+fn retry_policy(retry: &RetryArgs, everstep: &syn::Path) -> TokenStream {
+    let RetryArgs { max_attempts, initial, max, factor, jitter } = retry;
+    let max_attempts = max_attempts.map(|count| quote!(.max_attempts(#count)));
+    let initial = initial.map(duration_tokens).map(|duration| quote!(.initial(#duration)));
+    let max = max.map(duration_tokens).map(|duration| quote!(.max(#duration)));
+    let factor = factor.map(|factor| quote!(.factor(#factor)));
+    let jitter = jitter.map(|jitter| quote!(.jitter(#jitter)));
+    quote!(#everstep::Retry::new() #max_attempts #initial #max #factor #jitter)
+}
+
+fn duration_tokens(duration: std::time::Duration) -> TokenStream {
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    quote!(::core::time::Duration::new(#seconds, #nanoseconds))
+}
+
+/// `|args| { args.arg("card", card); }`
+fn record(args: &StepArgs, arguments: &[Argument]) -> TokenStream {
+    let list = Ident::new("args", Span::mixed_site());
+    let skipped = |argument: &Argument| {
+        args.skip.iter().any(|ident| syn::ext::IdentExt::unraw(ident) == argument.name)
+    };
+    let recorded = arguments.iter().filter(|argument| !skipped(argument)).map(|argument| {
+        let Argument { name, ident, cfgs, .. } = argument;
+        let value = if argument.referent().is_some() { quote!(#ident) } else { quote!(&#ident) };
+        let span = generated_at(&argument.ty);
+        quote_spanned!(span=> #(#cfgs)* #list.arg(#name, #value);)
+    });
+    quote!(|#list| { #(#recorded)* })
+}
+
+/// `|| { let card = borrowed(card); move || async move { .. } }`
+fn body(
+    function: &Function,
+    arguments: &[Argument],
+    private: &TokenStream,
+    output: &Type,
+) -> TokenStream {
+    let statements = function.body.clone().unwrap_or_default();
+    let (receiver, statements) = match function.signature.receiver() {
+        Some(receiver) => (Some(Self_::of(receiver)), receiver::replace(statements)),
+        None => (None, statements),
+    };
+    let own_self = receiver.as_ref().map(|receiver| receiver.own(private));
+    let use_self = receiver.as_ref().map(Self_::bind);
+    let own = arguments.iter().map(|argument| own(argument, private));
+    let bind = arguments.iter().map(bind);
+    quote! {
+        || {
+            #own_self
+            #(#own)*
+            move || async move {
+                #use_self
+                #(#bind)*
+                // Never runs: it tells `?` and `return` what the block returns.
+                if false {
+                    return #private::never::<#output>();
+                }
+                #statements
+            }
+        }
+    }
+}
+
+/// What the body owns of an argument, made when it is known that the body may run.
+fn own(argument: &Argument, private: &TokenStream) -> TokenStream {
+    let Argument { ident, cfgs, ty, .. } = argument;
+    let span = generated_at(ty);
+    let owned = if argument.referent().is_some() {
+        quote_spanned!(span=> borrowed(#ident))
+    } else {
+        quote_spanned!(span=> owned(&#ident))
+    };
+    quote!(#(#cfgs)* let #ident = #private::#owned;)
+}
+
+/// The argument as the body knows it: with its type, its pattern and its `mut`.
+fn bind(argument: &Argument) -> TokenStream {
+    let Argument { ident, cfgs, pattern, .. } = argument;
+    let value = if argument.referent().is_some() { quote!(&*#ident) } else { quote!(#ident) };
+    match pattern {
+        Pat::Ident(_) => quote!(#(#cfgs)* let #pattern = #value;),
+        // In braces the value is moved whole, as a function's argument is.
+        _ => quote!(#(#cfgs)* let #pattern = { #value };),
+    }
+}
+
+/// The receiver of a step that is a method.
+struct Self_ {
+    token: syn::Token![self],
+    local: Ident,
+    by_reference: bool,
+    mutable: bool,
+}
+
+impl Self_ {
+    fn of(receiver: &Receiver) -> Self {
+        let by_reference =
+            receiver.reference.is_some() || matches!(plain(&receiver.ty), Type::Reference(_));
+        Self {
+            token: receiver.self_token,
+            local: Ident::new(receiver::LOCAL, receiver.self_token.span),
+            by_reference,
+            mutable: receiver.mutability.is_some() && receiver.reference.is_none(),
+        }
+    }
+
+    fn own(&self, private: &TokenStream) -> TokenStream {
+        let Self { token, local, .. } = self;
+        let span = token.span.resolved_at(Span::mixed_site());
+        let owned = if self.by_reference {
+            quote_spanned!(span=> borrowed(#token))
+        } else {
+            quote_spanned!(span=> owned(&#token))
+        };
+        quote!(let #local = #private::#owned;)
+    }
+
+    fn bind(&self) -> TokenStream {
+        let local = &self.local;
+        let value = if self.by_reference { quote!(&*#local) } else { quote!(#local) };
+        let pattern = binding(local.clone(), self.mutable).into_token_stream();
+        quote! {
+            #[allow(unused_variables)]
+            let #pattern = #value;
+        }
+    }
+}
+
+/// Generated code that the compiler reports at `tokens`.
+fn generated_at(tokens: impl Spanned) -> Span {
+    tokens.span().resolved_at(Span::mixed_site())
+}

@@ -1,0 +1,96 @@
+//! What `#[workflow]` makes of a function.
+//!
+//! ```text
+//! fn fulfil(State(shop): State<Shop>, order: Order)
+//!     -> WorkflowFuture<impl WorkflowSpec<Input = Order, ..>, impl Future<Output = Result<..>>>
+//! {
+//!     struct Spec;
+//!     impl WorkflowSpec for Spec { .. how a host runs it .. }
+//!     WorkflowFuture::<Spec, _>::new(async move { .. })
+//! }
+//! ```
+//!
+//! The marker is inside the function and behind an `impl`, so the user's module gets no name it
+//! did not ask for.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{FnArg, PatType, Type, parse_quote};
+
+use crate::args::WorkflowArgs;
+use crate::check::state;
+use crate::function::Function;
+
+/// The workflow's tokens. The function has been checked, and its body linted.
+pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) -> TokenStream {
+    let everstep = &args.everstep.0;
+    let private = quote!(#everstep::__private);
+    let name = args.name.as_ref().map_or_else(|| function.name(), syn::LitStr::value);
+    let Function { attributes, visibility, signature, body } = function;
+    let ident = &signature.ident;
+
+    let mut signature = signature.clone();
+    signature.asyncness = None;
+    let typed = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    });
+    let (states, inputs): (Vec<&PatType>, Vec<&PatType>) =
+        typed.partition(|typed| state(&typed.ty).is_some());
+    let state_types: Vec<&Type> = states.iter().filter_map(|typed| state(&typed.ty)).collect();
+    let input = inputs.first().map_or_else(|| parse_quote!(()), |typed| (*typed.ty).clone());
+    let input_span = input.span().resolved_at(Span::mixed_site());
+    let argument = inputs.first().map(|_| quote!(input));
+
+    let result = quote_spanned!(output.span()=> <#output as #private::WorkflowResult>);
+    signature.output = parse_quote! {
+        -> #private::WorkflowFuture<
+            impl #private::WorkflowSpec<
+                Input = #input,
+                Output = #result::Output,
+                Error = #result::Error,
+            >,
+            impl ::core::future::Future<Output = #output> + ::core::marker::Send + 'static,
+        >
+    };
+    let needs = Ident::new("needs", Span::mixed_site());
+    let need = state_types.iter().map(|ty| {
+        let span = ty.span().resolved_at(Span::mixed_site());
+        quote_spanned!(span=> #needs.state::<#ty>();)
+    });
+    let associated_input = quote_spanned!(input_span=> type Input = #input;);
+    quote! {
+        #(#attributes)*
+        #visibility #signature {
+            struct __EverstepSpec;
+            impl #private::WorkflowSpec for __EverstepSpec {
+                const NAME: &'static ::core::primitive::str = #name;
+                #associated_input
+                type Output = #result::Output;
+                type Error = #result::Error;
+                fn needs(#needs: &mut #private::Needs) {
+                    #(#need)*
+                }
+                fn run(
+                    states: &#private::States,
+                    input: #input,
+                ) -> #private::BoxFuture<
+                    'static,
+                    ::core::result::Result<#result::Output, #result::Error>,
+                > {
+                    ::std::boxed::Box::pin(
+                        #ident(#(states.get::<#state_types>(),)* #argument).into_inner(),
+                    )
+                }
+            }
+            #private::WorkflowFuture::<__EverstepSpec, _>::new(async move {
+                // Never runs: it tells `?` and `return` what the block returns.
+                if false {
+                    return #private::never::<#output>();
+                }
+                #body
+            })
+        }
+    }
+}
