@@ -1,0 +1,97 @@
+//! One operation the workflow has asked for.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+use std::task::Waker;
+
+use crate::event::{Failure, Json, OperationKey};
+use crate::time::Timestamp;
+
+/// What kind of operation a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Step,
+    Timer,
+    Signal,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Step => "step",
+            Self::Timer => "timer",
+            Self::Signal => "signal wait",
+        })
+    }
+}
+
+/// A call and how far it has got.
+pub(super) struct Call {
+    pub(super) key: OperationKey,
+    pub(super) location: &'static Location<'static>,
+    /// What its future finds at its next poll.
+    pub(super) state: State,
+    /// Whom to wake when `state` gets ready.
+    pub(super) waker: Option<Waker>,
+    /// What only this kind has.
+    pub(super) detail: Detail,
+}
+
+pub(super) enum Detail {
+    Step(StepState),
+    Timer {
+        due: Timestamp,
+        /// Whether TimerStarted is in the log or on its way there.
+        started: bool,
+    },
+    Signal,
+}
+
+/// What a turn needs to run a step.
+pub(crate) struct StepState {
+    pub(crate) input: Json,
+    /// How to run an attempt; the turn's own business. `None` where the log has the result.
+    pub(crate) body: Option<Box<dyn Any + Send>>,
+    /// Attempts that have failed.
+    pub(crate) attempts: u32,
+    /// When the next attempt may start; `None` before the first.
+    pub(crate) retry_at: Option<Timestamp>,
+    /// An at-most-once attempt whose start is recorded and whose end is not.
+    pub(crate) begun: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    /// Called, never polled: nothing is to be done for it yet.
+    Called,
+    /// Polled: the workflow waits for it.
+    Wanted,
+    /// Its outcome was delivered and waits for the next poll.
+    Ready(Outcome),
+    /// Its future has the outcome.
+    Taken,
+    /// Its future was dropped; what still comes changes nothing.
+    Dropped,
+}
+
+/// How an operation ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A step's result or a signal's payload.
+    Value(Json),
+    /// A step failed for good.
+    Failed(Failure),
+    /// A timer fired.
+    Fired,
+}
+
+impl Detail {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Step(_) => Kind::Step,
+            Self::Timer { .. } => Kind::Timer,
+            Self::Signal => Kind::Signal,
+        }
+    }
+}

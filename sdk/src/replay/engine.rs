@@ -1,0 +1,389 @@
+//! The engine: every call the workflow has made, matched with the log, and what was delivered.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use uuid::Uuid;
+
+use super::call::{Call, Detail, Kind, Outcome, State, StepState};
+use super::fault::{Fault, Mismatch, Side};
+use super::recorded::{Expected, Recorded};
+use super::seed::{self, Seed};
+use super::signals::Signals;
+use crate::event::{Event, Json, OperationKey, WorkflowStarted};
+use crate::id::ExecutionId;
+use crate::time::Timestamp;
+
+/// One run of a workflow, as far as it has got.
+pub(crate) struct Engine {
+    execution: ExecutionId,
+    recorded: Recorded,
+    calls: Vec<Call>,
+    counts: HashMap<(Kind, Cow<'static, str>), u32>,
+    signals: Signals,
+    seed: Seed,
+    now: Timestamp,
+    /// Calls polled for the first time since the turn last asked.
+    asked: Vec<u32>,
+    cancel: Option<String>,
+    fault: Option<Fault>,
+}
+
+/// What a delivered event means for the workflow.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    /// Poll it, after waking the operation that has its outcome now, if one has.
+    Moves(Option<Waker>),
+    /// Nothing: bookkeeping.
+    Quiet,
+}
+
+/// What the workflow waits for at a call that has no outcome yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// A step is to be run.
+    Step,
+    /// A timer is to fire at `due`; `started` if the log knows it already.
+    Timer { due: Timestamp, started: bool },
+    /// Nothing but a signal moves it.
+    Signal,
+}
+
+impl Engine {
+    /// A run that has not been polled. `events` are those of the run so far, WorkflowStarted
+    /// first.
+    pub(crate) fn new(start: &WorkflowStarted, events: Arc<Vec<Event>>) -> Self {
+        Self {
+            seed: Seed::new(&start.execution, start.run),
+            execution: start.execution.clone(),
+            now: start.at,
+            calls: Vec::with_capacity(events.len()),
+            recorded: Recorded::new(events),
+            counts: HashMap::new(),
+            signals: Signals::default(),
+            asked: Vec::new(),
+            cancel: None,
+            fault: None,
+        }
+    }
+
+    // --- What operations ask ---
+
+    /// A step is called: its place in the order of calls, and whether the log has its outcome.
+    pub(crate) fn call_step(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        input: Json,
+    ) -> (u32, bool) {
+        let step = StepState { input, body: None, attempts: 0, retry_at: None, begun: None };
+        self.call(name, location, Detail::Step(step))
+    }
+
+    /// How to run step `seq`.
+    pub(crate) fn set_body(&mut self, seq: u32, body: Box<dyn Any + Send>) {
+        self.step(seq).body = Some(body);
+    }
+
+    /// A timer is called.
+    pub(crate) fn call_timer(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        due: Timestamp,
+    ) -> u32 {
+        self.call(name, location, Detail::Timer { due, started: false }).0
+    }
+
+    /// A wait for a signal is called.
+    pub(crate) fn call_signal(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+    ) -> u32 {
+        self.call(name, location, Detail::Signal).0
+    }
+
+    fn call(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        mut detail: Detail,
+    ) -> (u32, bool) {
+        let seq = u32::try_from(self.calls.len()).expect("fewer than 2^32 calls in a run");
+        let kind = detail.kind();
+        let count = self.counts.entry((kind, name.clone())).or_insert(0);
+        *count += 1;
+        let key = OperationKey { name, count: *count };
+        let mut settled = false;
+        if let Some(expected) = self.recorded.at(seq) {
+            settled = expected.settled;
+            if let Some(detail) = differs(&expected, kind, &key, &detail) {
+                let recorded = Some(expected.side());
+                let asked = Some(side(kind, &key, location));
+                self.fail(Mismatch { seq, recorded, asked, detail }.into());
+            } else if let Detail::Timer { started, .. } = &mut detail {
+                *started = true;
+            }
+        }
+        self.calls.push(Call { key, location, state: State::Called, waker: None, detail });
+        (seq, settled)
+    }
+
+    /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready.
+    pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> Poll<Outcome> {
+        if self.fault.is_some() {
+            return Poll::Pending;
+        }
+        let call = &mut self.calls[seq as usize];
+        if let State::Called = call.state {
+            call.state = State::Wanted;
+            let kept = match call.detail {
+                Detail::Signal => self.signals.wait(&call.key.name, seq),
+                _ => None,
+            };
+            match kept {
+                Some(payload) => call.state = State::Ready(Outcome::Value(payload)),
+                None => self.asked.push(seq),
+            }
+        }
+        if let State::Ready(_) = call.state {
+            let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
+                unreachable!("matched above")
+            };
+            return Poll::Ready(outcome);
+        }
+        match &mut call.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Poll::Pending
+    }
+
+    /// The future of operation `seq` is dropped. Returns what to wake and what to drop, both
+    /// outside any lock: user code may hang on either.
+    pub(crate) fn drop_call(&mut self, seq: u32) -> (Option<Waker>, Option<Box<dyn Any + Send>>) {
+        let call = &mut self.calls[seq as usize];
+        let state = std::mem::replace(&mut call.state, State::Dropped);
+        call.waker = None;
+        match (&mut call.detail, state) {
+            (Detail::Step(step), _) => return (None, step.body.take()),
+            (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
+            (Detail::Signal, State::Ready(Outcome::Value(payload))) => {
+                let name = call.key.name.clone();
+                if let Some((next, payload)) = self.signals.give_back(&name, payload) {
+                    return (self.settle(next, Outcome::Value(payload)), None);
+                }
+            }
+            _ => {}
+        }
+        (None, None)
+    }
+
+    /// The key of call `seq`.
+    pub(crate) fn key(&self, seq: u32) -> &OperationKey {
+        &self.calls[seq as usize].key
+    }
+
+    /// Where call `seq` stands in the source.
+    pub(crate) fn location(&self, seq: u32) -> &'static Location<'static> {
+        self.calls[seq as usize].location
+    }
+
+    /// A UUID that is the same for every attempt of step `seq` and for nothing else.
+    pub(crate) fn idempotency_key(&self, seq: u32) -> Uuid {
+        self.seed.key_of(&self.calls[seq as usize].key)
+    }
+
+    /// The time of the last event the workflow has seen.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The next 32 random bytes of the run.
+    pub(crate) fn draw(&mut self) -> [u8; 32] {
+        self.seed.draw()
+    }
+
+    /// The next random UUID of the run.
+    pub(crate) fn draw_uuid(&mut self) -> Uuid {
+        seed::uuid_of(self.seed.draw())
+    }
+
+    /// Whose run this is.
+    pub(crate) fn execution(&self) -> &ExecutionId {
+        &self.execution
+    }
+
+    // --- What the turn asks ---
+
+    /// Calls polled for the first time since this was last asked, in the order of those polls.
+    pub(crate) fn take_asked(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// What call `seq` still needs; `None` if it has its outcome or nobody waits for it.
+    pub(crate) fn request(&self, seq: u32) -> Option<Request> {
+        let call = &self.calls[seq as usize];
+        if !matches!(call.state, State::Wanted) {
+            return None;
+        }
+        Some(match &call.detail {
+            Detail::Step(_) => Request::Step,
+            Detail::Timer { due, started } => Request::Timer { due: *due, started: *started },
+            Detail::Signal => Request::Signal,
+        })
+    }
+
+    /// The state of step `seq`.
+    pub(crate) fn step(&mut self, seq: u32) -> &mut StepState {
+        match &mut self.calls[seq as usize].detail {
+            Detail::Step(step) => step,
+            _ => unreachable!("call {seq} is not a step"),
+        }
+    }
+
+    /// Delivers one event: from the log or, with the very same effect, live.
+    pub(crate) fn deliver(&mut self, event: &Event) -> Result<Delivered, Fault> {
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        let moved = match event {
+            Event::StepCompleted(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.settle(e.seq, Outcome::Value(e.output.clone()))
+            }
+            Event::StepFailed(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.settle(e.seq, Outcome::Failed(e.failure.clone()))
+            }
+            Event::TimerFired(e) => {
+                self.check(Kind::Timer, e.seq, &e.key, "fired")?;
+                self.settle(e.seq, Outcome::Fired)
+            }
+            Event::SignalReceived(e) => {
+                let taker = self.signals.arrive(&e.name, e.payload.clone());
+                taker.and_then(|(seq, payload)| self.settle(seq, Outcome::Value(payload)))
+            }
+            other => return self.note(other).map(|()| Delivered::Quiet),
+        };
+        self.now = event.at();
+        Ok(Delivered::Moves(moved))
+    }
+
+    /// Takes in an event that the workflow itself does not see.
+    fn note(&mut self, event: &Event) -> Result<(), Fault> {
+        match event {
+            Event::StepAttemptFailed(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                let step = self.step(e.seq);
+                step.attempts = e.attempt;
+                step.retry_at = Some(e.retry_at);
+                step.begun = None;
+            }
+            Event::StepStarted(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.step(e.seq).begun = Some(e.attempt);
+            }
+            Event::TimerStarted(e) => self.check(Kind::Timer, e.seq, &e.key, &e.site)?,
+            Event::CancelRequested(e) => {
+                self.cancel.get_or_insert_with(|| e.reason.clone());
+            }
+            Event::Resumed(_) => {
+                for call in &mut self.calls {
+                    if let Detail::Step(step) = &mut call.detail {
+                        step.attempts = 0;
+                        step.retry_at = None;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The reason of a cancel request that was delivered.
+    pub(crate) fn cancelled(&self) -> Option<&str> {
+        self.cancel.as_deref()
+    }
+
+    /// What went wrong first, if anything did.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// Notes what went wrong; the first one stays.
+    pub(crate) fn fail(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn settle(&mut self, seq: u32, outcome: Outcome) -> Option<Waker> {
+        let call = &mut self.calls[seq as usize];
+        match call.state {
+            State::Called | State::Wanted => {
+                call.state = State::Ready(outcome);
+                call.waker.take()
+            }
+            State::Ready(_) | State::Taken | State::Dropped => None,
+        }
+    }
+
+    /// The log is about call `seq`: the code must have made that call, and the same one.
+    fn check(&mut self, kind: Kind, seq: u32, key: &OperationKey, at: &str) -> Result<(), Fault> {
+        let asked = self.calls.get(seq as usize);
+        if asked.is_some_and(|call| call.detail.kind() == kind && call.key == *key) {
+            return Ok(());
+        }
+        let fault = Fault::from(Mismatch {
+            seq,
+            recorded: Some(Side { kind, key: key.to_string(), site: at.to_owned() }),
+            asked: asked.map(|call| side(call.detail.kind(), &call.key, call.location)),
+            detail: String::new(),
+        });
+        self.fail(fault.clone());
+        Err(fault)
+    }
+}
+
+impl From<Mismatch> for Fault {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(Box::new(mismatch))
+    }
+}
+
+fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> Side {
+    Side { kind, key: key.to_string(), site: site(location) }
+}
+
+/// `file:line`, as events carry it.
+pub(crate) fn site(location: &Location<'_>) -> String {
+    format!("{}:{}", location.file(), location.line())
+}
+
+/// How a call differs from what the log expects there; `None` if it does not. The text is empty
+/// where the two sides speak for themselves.
+fn differs(
+    expected: &Expected<'_>,
+    kind: Kind,
+    key: &OperationKey,
+    detail: &Detail,
+) -> Option<String> {
+    if expected.kind != kind || expected.key != key {
+        return Some(String::new());
+    }
+    match detail {
+        Detail::Step(step) => {
+            let recorded = expected.input.filter(|recorded| !recorded.same(&step.input))?;
+            Some(format!("its arguments were {recorded} and are now {}", step.input))
+        }
+        Detail::Timer { due, .. } => {
+            let recorded = expected.due.filter(|recorded| recorded != due)?;
+            Some(format!("it was due at {recorded} and is now due at {due}"))
+        }
+        Detail::Signal => None,
+    }
+}

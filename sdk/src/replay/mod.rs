@@ -1,0 +1,29 @@
+//! The stairs: history and calls in, decisions out. Pure: no I/O, no clock, no randomness.
+//!
+//! ```text
+//! log ──> History ──> Engine <── calls of the workflow (through `context`)
+//!                       │
+//!                       └──> outcomes for its futures, requests for the turn, or a Fault
+//! ```
+//!
+//! Three invariants everything here serves:
+//!
+//! 1. An operation's identity is its place in the order of calls, taken when it is *called*, not
+//!    when it is first polled.
+//! 2. Outcomes reach the workflow one event at a time, in the order of the log, live and on
+//!    replay alike. Nothing else moves it.
+//! 3. The first difference between code and log is a [`Fault`]; from then on no operation makes
+//!    progress and the turn appends nothing.
+
+mod call;
+mod engine;
+mod fault;
+mod history;
+mod recorded;
+mod seed;
+mod signals;
+
+pub(crate) use call::{Outcome, StepState};
+pub(crate) use engine::{Delivered, Engine, Request, site};
+pub(crate) use fault::Fault;
+pub(crate) use history::{History, OpenTurn};

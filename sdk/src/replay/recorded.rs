@@ -1,0 +1,85 @@
+//! The log by the order of calls: what the code is expected to ask for at each place.
+
+use std::sync::Arc;
+
+use super::call::Kind;
+use super::fault::Side;
+use crate::event::{Event, Json, OperationKey};
+use crate::time::Timestamp;
+
+/// The events of a run, indexed by the call they are about.
+pub(super) struct Recorded {
+    events: Arc<Vec<Event>>,
+    /// By the order of calls.
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// The first event about this call; 0 (which is WorkflowStarted) if there is none.
+    event: u32,
+    /// Whether the call's outcome is in the log.
+    settled: bool,
+}
+
+/// What the log says about a call.
+pub(super) struct Expected<'a> {
+    pub(super) kind: Kind,
+    pub(super) key: &'a OperationKey,
+    pub(super) site: &'a str,
+    pub(super) input: Option<&'a Json>,
+    pub(super) due: Option<Timestamp>,
+    pub(super) settled: bool,
+}
+
+impl Recorded {
+    pub(super) fn new(events: Arc<Vec<Event>>) -> Self {
+        let mut slots: Vec<Slot> = Vec::with_capacity(events.len());
+        for (event, index) in events.iter().zip(0..) {
+            let Some((seq, settled)) = place(event) else { continue };
+            let seq = seq as usize;
+            if slots.len() <= seq {
+                slots.resize(seq + 1, Slot::default());
+            }
+            if slots[seq].event == 0 {
+                slots[seq].event = index;
+            }
+            slots[seq].settled |= settled;
+        }
+        Self { events, slots }
+    }
+
+    pub(super) fn at(&self, seq: u32) -> Option<Expected<'_>> {
+        let slot = self.slots.get(seq as usize).filter(|slot| slot.event != 0)?;
+        let step = |key, site, input| (Kind::Step, key, site, Some(input), None);
+        let (kind, key, site, input, due): (_, _, &String, _, _) =
+            match &self.events[slot.event as usize] {
+                Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
+                Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
+                Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
+                Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
+                Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
+                _ => return None,
+            };
+        Some(Expected { kind, key, site, input, due, settled: slot.settled })
+    }
+}
+
+/// The call an event is about, and whether it settles it.
+fn place(event: &Event) -> Option<(u32, bool)> {
+    match event {
+        Event::StepStarted(e) => Some((e.seq, false)),
+        Event::StepAttemptFailed(e) => Some((e.seq, false)),
+        Event::StepCompleted(e) => Some((e.seq, true)),
+        Event::StepFailed(e) => Some((e.seq, true)),
+        Event::TimerStarted(e) => Some((e.seq, false)),
+        Event::TimerFired(e) => Some((e.seq, true)),
+        _ => None,
+    }
+}
+
+impl Expected<'_> {
+    pub(super) fn side(&self) -> Side {
+        Side { kind: self.kind, key: self.key.to_string(), site: self.site.to_owned() }
+    }
+}

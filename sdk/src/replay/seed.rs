@@ -1,0 +1,51 @@
+//! Randomness that replays: a counter hashed with what names the run.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::event::OperationKey;
+use crate::id::ExecutionId;
+
+/// The source of a run's random values.
+#[derive(Debug, Clone)]
+pub(super) struct Seed {
+    root: [u8; 32],
+    draws: u64,
+}
+
+impl Seed {
+    pub(super) fn new(execution: &ExecutionId, run: u32) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"everstep seed 1\0");
+        hash.update(run.to_be_bytes());
+        hash.update(execution.as_str());
+        Self { root: hash.finalize().into(), draws: 0 }
+    }
+
+    /// The next 32 random bytes of this run.
+    pub(super) fn draw(&mut self) -> [u8; 32] {
+        self.draws += 1;
+        let mut hash = Sha256::new();
+        hash.update(self.root);
+        hash.update(b"draw\0");
+        hash.update(self.draws.to_be_bytes());
+        hash.finalize().into()
+    }
+
+    /// The same for every attempt of one operation, different for any other.
+    pub(super) fn key_of(&self, key: &OperationKey) -> Uuid {
+        let mut hash = Sha256::new();
+        hash.update(self.root);
+        hash.update(b"key\0");
+        hash.update(key.count.to_be_bytes());
+        hash.update(key.name.as_bytes());
+        uuid_of(hash.finalize().into())
+    }
+}
+
+/// A UUID (version 8: "custom") of the first 16 bytes.
+pub(super) fn uuid_of(bytes: [u8; 32]) -> Uuid {
+    let mut half = [0; 16];
+    half.copy_from_slice(&bytes[..16]);
+    uuid::Builder::from_custom_bytes(half).into_uuid()
+}
