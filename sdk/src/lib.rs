@@ -9,3 +9,19 @@ pub mod memory;
 pub mod store;
 pub mod time;
 pub mod wake;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod context;
+mod error;
+mod replay;
+mod retry;
+
+pub use context::{
+    Either, Elapsed, InlineStep, Random, Signal, SignalError, Sleep, State, StepFuture, Timeout,
+    Workflow, attempt, days, execution_id, hours, idempotency_key, join_all, minutes, now, race,
+    random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
+};
+pub use error::{Error, Result, StepFailure, Terminal};
+pub use retry::Retry;

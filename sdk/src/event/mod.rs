@@ -191,10 +191,8 @@ pub struct StepFailed {
 pub enum Failure {
     /// The body returned this error.
     Error {
-        /// The error as the step's error type is recorded.
+        /// The error, as its type is recorded.
         value: Json,
-        /// Its text.
-        message: String,
     },
     /// The body panicked.
     Panicked {
@@ -325,8 +323,6 @@ pub struct WorkflowFailed {
     pub at: Timestamp,
     /// The error it returned.
     pub error: Json,
-    /// The error's text.
-    pub message: String,
 }
 
 /// See [`Event::WorkflowCancelled`].
@@ -422,7 +418,7 @@ impl Failure {
     #[must_use]
     pub fn message(&self) -> String {
         match self {
-            Self::Error { message, .. } => message.clone(),
+            Self::Error { value } => error_text(value),
             Self::Panicked { message } => format!("panicked: {message}"),
             Self::TimedOut { after_ms } => {
                 format!(
@@ -433,5 +429,24 @@ impl Failure {
             Self::Interrupted { message } => format!("interrupted: {message}"),
             Self::Unrecordable { message } => message.clone(),
         }
+    }
+}
+
+/// The text of a recorded error: its own where it has one, else the JSON.
+pub(crate) fn error_text(error: &Json) -> String {
+    #[derive(Deserialize)]
+    struct WithMessage {
+        message: String,
+        #[serde(default)]
+        causes: Vec<String>,
+    }
+    if let Ok(text) = error.read::<String>() {
+        return text;
+    }
+    match error.read::<WithMessage>() {
+        Ok(WithMessage { message, causes }) => {
+            causes.iter().fold(message, |text, cause| text + ": " + cause)
+        }
+        Err(_) => error.to_string(),
     }
 }

@@ -1,10 +1,10 @@
 //! One operation the workflow has asked for.
 
-use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::task::Waker;
 
+use super::body::Body;
 use crate::event::{Failure, Json, OperationKey};
 use crate::time::Timestamp;
 
@@ -51,8 +51,8 @@ pub(super) enum Detail {
 /// What a turn needs to run a step.
 pub(crate) struct StepState {
     pub(crate) input: Json,
-    /// How to run an attempt; the turn's own business. `None` where the log has the result.
-    pub(crate) body: Option<Box<dyn Any + Send>>,
+    /// How to run an attempt. `None` where the log has the result or nobody waits for it.
+    pub(crate) body: Option<Box<dyn Body>>,
     /// Attempts that have failed.
     pub(crate) attempts: u32,
     /// When the next attempt may start; `None` before the first.

@@ -1,6 +1,5 @@
 //! The engine: every call the workflow has made, matched with the log, and what was delivered.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::Location;
@@ -9,6 +8,7 @@ use std::task::{Poll, Waker};
 
 use uuid::Uuid;
 
+use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
 use super::fault::{Fault, Mismatch, Side};
 use super::recorded::{Expected, Recorded};
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// How to run step `seq`.
-    pub(crate) fn set_body(&mut self, seq: u32, body: Box<dyn Any + Send>) {
+    pub(crate) fn set_body(&mut self, seq: u32, body: Box<dyn Body>) {
         self.step(seq).body = Some(body);
     }
 
@@ -166,7 +166,7 @@ impl Engine {
 
     /// The future of operation `seq` is dropped. Returns what to wake and what to drop, both
     /// outside any lock: user code may hang on either.
-    pub(crate) fn drop_call(&mut self, seq: u32) -> (Option<Waker>, Option<Box<dyn Any + Send>>) {
+    pub(crate) fn drop_call(&mut self, seq: u32) -> (Option<Waker>, Option<Box<dyn Body>>) {
         let call = &mut self.calls[seq as usize];
         let state = std::mem::replace(&mut call.state, State::Dropped);
         call.waker = None;

@@ -15,6 +15,7 @@
 //! 3. The first difference between code and log is a [`Fault`]; from then on no operation makes
 //!    progress and the turn appends nothing.
 
+mod body;
 mod call;
 mod engine;
 mod fault;
@@ -23,6 +24,7 @@ mod recorded;
 mod seed;
 mod signals;
 
+pub(crate) use body::{Attempt, Body, Policy};
 pub(crate) use call::{Outcome, StepState};
 pub(crate) use engine::{Delivered, Engine, Request, site};
 pub(crate) use fault::Fault;

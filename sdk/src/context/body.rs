@@ -1,0 +1,81 @@
+//! What a step's body can ask about itself while it runs.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use super::panics;
+
+thread_local! {
+    static STEP: RefCell<Option<StepScope>> = const { RefCell::new(None) };
+}
+
+/// Which attempt of which step a body is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepScope {
+    pub(crate) key: Uuid,
+    pub(crate) attempt: u32,
+}
+
+/// A key for the outside world to recognise this step by: the same for every attempt, turn and
+/// host, different for every other step, execution and run. A UUID as text, safe in a header.
+///
+/// In a step that is called outside a workflow: a new key each time.
+///
+/// # Panics
+/// Outside a step's body that runs for a workflow *and* inside a workflow's own code: there it
+/// would differ on replay; use [`uuid`](super::uuid()).
+#[track_caller]
+#[must_use]
+pub fn idempotency_key() -> String {
+    assert!(
+        super::execution::current().is_none(),
+        "everstep::idempotency_key() belongs in a step; in a workflow use everstep::uuid()"
+    );
+    let key = STEP.with_borrow(|scope| scope.map(|scope| scope.key));
+    key.unwrap_or_else(Uuid::new_v4).to_string()
+}
+
+/// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow.
+#[must_use]
+pub fn attempt() -> u32 {
+    STEP.with_borrow(|scope| scope.map_or(1, |scope| scope.attempt))
+}
+
+/// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.
+pub(crate) fn in_body<T>(scope: StepScope, body: BoxFuture<'static, T>) -> InBody<T> {
+    InBody { scope, body: Some(body) }
+}
+
+/// The future of [`in_body`].
+pub(crate) struct InBody<T> {
+    scope: StepScope,
+    body: Option<BoxFuture<'static, T>>,
+}
+
+impl<T> Future for InBody<T> {
+    type Output = Result<T, String>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let scope = self.scope;
+        let Some(body) = &mut self.body else { return Poll::Pending };
+        let outer = STEP.replace(Some(scope));
+        let polled = panics::catch(|| body.as_mut().poll(cx));
+        STEP.set(outer);
+        let output = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(message) => Err(message),
+        };
+        // Its destructors are user code too, and run as part of the attempt.
+        let body = self.body.take();
+        match (output, panics::catch(|| drop(body))) {
+            (Ok(_), Err(message)) => Poll::Ready(Err(message)),
+            (output, _) => Poll::Ready(output),
+        }
+    }
+}

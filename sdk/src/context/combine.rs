@@ -1,0 +1,57 @@
+//! Several at once. `tokio::join!`, `futures::join_all` and the like work in a workflow as they
+//! are; these are the ones to reach for first.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::future::JoinAll;
+
+/// Waits for the first of two. If both are ready at once, the left one wins. The loser is dropped
+/// at its current await: a body that has not started never does; one that runs is let end, and
+/// its result changes nothing. Who won follows from the log, so it is the same on replay.
+pub fn race<A: Future, B: Future>(left: A, right: B) -> Race<A, B> {
+    Race { left: Box::pin(left), right: Box::pin(right) }
+}
+
+/// The future of [`race`].
+#[must_use = "a race does nothing unless it is awaited"]
+pub struct Race<A, B> {
+    left: Pin<Box<A>>,
+    right: Pin<Box<B>>,
+}
+
+/// Which of two came first, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Either<A, B> {
+    /// The first future.
+    Left(A),
+    /// The second future.
+    Right(B),
+}
+
+impl<A: Future, B: Future> Future for Race<A, B> {
+    type Output = Either<A::Output, B::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.left.as_mut().poll(cx) {
+            return Poll::Ready(Either::Left(output));
+        }
+        self.right.as_mut().poll(cx).map(Either::Right)
+    }
+}
+
+impl<A, B> std::fmt::Debug for Race<A, B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Race")
+    }
+}
+
+/// Waits for all, and returns their outputs in the order given. Polls only those that were woken.
+pub fn join_all<I>(futures: I) -> impl Future<Output = Vec<<I::Item as Future>::Output>>
+where
+    I: IntoIterator<Item: Future>,
+{
+    let all: JoinAll<I::Item> = futures::future::join_all(futures);
+    all
+}

@@ -1,0 +1,278 @@
+//! The execution that is being polled, and the only way it is ever polled.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures::future::BoxFuture;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
+
+use super::panics;
+use super::workflow::WorkflowEnd;
+use crate::event::Event;
+use crate::replay::{Delivered, Engine, Fault, Outcome};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Execution>>> = const { RefCell::new(None) };
+    /// A runtime that is entered while workflows are polled and never driven. On it tokio's
+    /// timers and sockets fail at once, by name, instead of waking a workflow behind the log's
+    /// back. One a thread, never dropped: a runtime must not be dropped inside another.
+    static DISABLED: RefCell<Option<&'static Runtime>> = const { RefCell::new(None) };
+}
+
+/// What a workflow's operations share: the engine, and the workflow's waker.
+pub(crate) struct Execution {
+    engine: Mutex<Engine>,
+    /// Woken from within its own poll or a delivery.
+    woken: AtomicBool,
+    /// Woken by anything else: something that is not durable moves it.
+    foreign: AtomicBool,
+    foreign_woke: Notify,
+}
+
+impl Execution {
+    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
+        // A panic of user code never happens under this lock, and the engine is consistent
+        // between any two of its methods.
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when something that is not durable has woken the workflow.
+    pub(crate) async fn foreign_wake(&self) {
+        while !self.foreign.load(Ordering::Acquire) {
+            self.foreign_woke.notified().await;
+        }
+    }
+
+    /// Operation `seq` is polled.
+    pub(super) fn poll_call(&self, seq: u32, what: &str, cx: &Context<'_>) -> Poll<Outcome> {
+        if !self.is_current() {
+            self.polled_elsewhere(what);
+            return Poll::Pending;
+        }
+        self.engine().poll(seq, cx.waker())
+    }
+
+    /// The future of operation `seq` is dropped.
+    pub(super) fn drop_call(&self, seq: u32) {
+        let (waker, _body) = self.engine().drop_call(seq);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether this execution is being polled on this thread right now.
+    pub(super) fn is_current(&self) -> bool {
+        CURRENT.with_borrow(|current| {
+            current.as_ref().is_some_and(|current| std::ptr::eq(Arc::as_ptr(current), self))
+        })
+    }
+
+    /// An operation was polled where its workflow is not: in another task, thread or workflow.
+    fn polled_elsewhere(&self, what: &str) {
+        self.engine().fail(Fault::ForeignAwait {
+            what: format!("{what} was polled outside its workflow, in a task or thread of its own"),
+        });
+        self.foreign.store(true, Ordering::Release);
+        self.foreign_woke.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Execution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Execution")
+    }
+}
+
+impl Wake for Execution {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.is_current() {
+            self.woken.store(true, Ordering::Relaxed);
+        } else {
+            self.foreign.store(true, Ordering::Release);
+            self.foreign_woke.notify_one();
+        }
+    }
+}
+
+/// The execution that is being polled on this thread.
+pub(super) fn current() -> Option<Arc<Execution>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// The execution that is being polled on this thread.
+///
+/// # Panics
+/// There is none: `what` was called outside a workflow.
+#[track_caller]
+pub(super) fn expect_current(what: &str) -> Arc<Execution> {
+    current().unwrap_or_else(|| {
+        panic!("{what} works only in a workflow (an async fn with #[workflow]), and not in a step")
+    })
+}
+
+/// Runs `f` as code of `execution`.
+fn within<T>(execution: &Arc<Execution>, f: impl FnOnce() -> T) -> T {
+    struct Restore(Option<Arc<Execution>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0.take());
+        }
+    }
+    let _restore = Restore(CURRENT.replace(Some(Arc::clone(execution))));
+    f()
+}
+
+/// A workflow under way: its future and its engine.
+pub(crate) struct Run {
+    execution: Arc<Execution>,
+    waker: Waker,
+    future: Option<Pin<Box<dyn Future<Output = WorkflowEnd> + Send>>>,
+}
+
+/// Where a poll to quiescence has led.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// The workflow waits.
+    Waits,
+    /// It has returned.
+    Ended(WorkflowEnd),
+    /// It cannot go on.
+    Faulted(Fault),
+}
+
+impl Run {
+    /// A run of the workflow that `start` makes. Nothing of the workflow's has run when this
+    /// returns: it is first polled by [`poll`](Self::poll).
+    pub(crate) fn new(engine: Engine, future: BoxFuture<'static, WorkflowEnd>) -> Self {
+        let execution = Arc::new(Execution {
+            engine: Mutex::new(engine),
+            woken: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
+            foreign_woke: Notify::new(),
+        });
+        let waker = Waker::from(Arc::clone(&execution));
+        // Without a task budget: else many ready channels look like something foreign that wakes.
+        let future = Box::pin(tokio::task::coop::unconstrained(future));
+        Self { execution, waker, future: Some(future) }
+    }
+
+    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.execution.engine()
+    }
+
+    pub(crate) fn execution(&self) -> &Arc<Execution> {
+        &self.execution
+    }
+
+    /// Delivers one event and polls the workflow until it wakes itself no more. `None` if the
+    /// event does not concern it.
+    pub(crate) fn deliver(&mut self, event: &Event) -> Option<Progress> {
+        let delivered = self.engine().deliver(event);
+        match delivered {
+            Err(fault) => Some(Progress::Faulted(fault)),
+            Ok(Delivered::Quiet) => None,
+            Ok(Delivered::Moves(None)) => Some(self.poll()),
+            Ok(Delivered::Moves(Some(waker))) => {
+                // Wakers are user code (a combinator's): outside the lock, inside the workflow.
+                within(&self.execution, || waker.wake());
+                Some(self.poll())
+            }
+        }
+    }
+
+    /// Polls the workflow until it wakes itself no more.
+    pub(crate) fn poll(&mut self) -> Progress {
+        if let Some(fault) = self.fault() {
+            return Progress::Faulted(fault);
+        }
+        let Some(future) = &mut self.future else { return Progress::Waits };
+        let disabled = disabled_runtime();
+        let polled = {
+            let _entered = disabled.enter();
+            let mut context = Context::from_waker(&self.waker);
+            let execution = &self.execution;
+            panics::catch(|| {
+                within(execution, || {
+                    loop {
+                        execution.woken.store(false, Ordering::Relaxed);
+                        let poll = future.as_mut().poll(&mut context);
+                        if poll.is_ready() || !execution.woken.load(Ordering::Relaxed) {
+                            return poll;
+                        }
+                    }
+                })
+            })
+        };
+        if disabled.metrics().num_alive_tasks() > 0 {
+            DISABLED.set(None);
+            let what = "it spawned a task on tokio's runtime".to_owned();
+            self.engine().fail(Fault::ForeignAwait { what });
+        }
+        match polled {
+            Err(message) => {
+                let fault = if message.contains("A Tokio 1.x context was found, but") {
+                    Fault::ForeignAwait { what: format!("tokio's timers or sockets ({message})") }
+                } else {
+                    Fault::Panicked { message }
+                };
+                self.engine().fail(fault);
+            }
+            Ok(Poll::Ready(end)) if self.fault().is_none() => {
+                self.drop_future();
+                return Progress::Ended(end);
+            }
+            Ok(_) => {}
+        }
+        match self.fault() {
+            Some(fault) => Progress::Faulted(fault),
+            None => Progress::Waits,
+        }
+    }
+
+    /// What went wrong, if anything did.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        let mut engine = self.engine();
+        if self.execution.foreign.load(Ordering::Acquire) {
+            engine.fail(Fault::ForeignAwait {
+                what: "something other than its own operations woke it (a channel, a timer, a \
+                       socket or a task outside the workflow)"
+                    .into(),
+            });
+        }
+        engine.fault().cloned()
+    }
+
+    /// Drops the workflow where it stands, as a cancel does.
+    pub(crate) fn drop_future(&mut self) {
+        if let Some(future) = self.future.take() {
+            // Destructors are the workflow's own code and may panic; there is nobody to tell.
+            let _ = panics::catch(|| within(&self.execution, || drop(future)));
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.drop_future();
+    }
+}
+
+fn disabled_runtime() -> &'static Runtime {
+    DISABLED.with_borrow_mut(|slot| {
+        *slot.get_or_insert_with(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime without drivers needs nothing of the system");
+            Box::leak(Box::new(runtime))
+        })
+    })
+}

@@ -1,0 +1,33 @@
+//! The hall: everything workflow code can call.
+//!
+//! No context is threaded through. An operation finds its execution by the poll it is called in:
+//! [`current`] is set while the workflow is polled, on that thread, and at no other time. Outside
+//! of it a step is the plain function; the other operations say that they belong in a workflow.
+
+mod args;
+mod body;
+mod combine;
+mod execution;
+mod panics;
+mod signal;
+mod step;
+mod timer;
+mod values;
+mod workflow;
+
+pub use args::Args;
+pub use body::{attempt, idempotency_key};
+pub use combine::{Either, join_all, race};
+pub use signal::{Signal, SignalError, signal};
+pub use step::{InlineStep, StepFuture, StepOptions, step};
+pub use timer::{
+    Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
+};
+pub use values::{Random, execution_id, now, random, uuid};
+pub use workflow::{Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec};
+
+pub(crate) use body::{StepScope, in_body};
+pub(crate) use execution::{Execution, Progress, Run};
+pub(crate) use panics::catch;
+pub(crate) use step::call as call_step;
+pub(crate) use workflow::{Erased, MissingState, WorkflowEnd, erase};

@@ -1,0 +1,78 @@
+//! Waiting for a signal.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::de::DeserializeOwned;
+
+use super::execution::{Execution, expect_current};
+use crate::replay::Outcome;
+
+/// Waits for the next signal called `name` and takes it.
+///
+/// Signals are kept from the moment they are sent, in the order they arrived, whether or not
+/// anybody waits; each goes to one wait. Waits of one name are served in the order they were
+/// first polled. Dropping the future gives up its place; a signal it had been given but had not
+/// returned goes to the next wait.
+///
+/// # Errors
+/// The payload is not a `T`. The signal is gone then, and the execution goes on.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn signal<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signal<T> {
+    let execution = expect_current("everstep::signal()");
+    let seq = execution.engine().call_signal(name.into(), Location::caller());
+    Signal { execution, seq, payload: PhantomData }
+}
+
+/// The future of [`signal`].
+#[derive(Debug)]
+#[must_use = "a signal is waited for only if the future is awaited"]
+pub struct Signal<T> {
+    execution: Arc<Execution>,
+    seq: u32,
+    payload: PhantomData<fn() -> T>,
+}
+
+/// A signal came whose payload is not what the workflow waits for.
+#[derive(Debug, thiserror::Error)]
+#[error("the payload of signal {name:?} is not a {expected}: {problem}")]
+#[non_exhaustive]
+pub struct SignalError {
+    /// The signal's name.
+    pub name: String,
+    /// The type it should have been.
+    pub expected: &'static str,
+    /// What does not fit.
+    pub problem: String,
+}
+
+impl<T: DeserializeOwned> Future for Signal<T> {
+    type Output = Result<T, SignalError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.execution.poll_call(self.seq, "a signal", cx).map(|outcome| {
+            let Outcome::Value(payload) = outcome else {
+                unreachable!("the engine matches outcomes with kinds")
+            };
+            payload.read().map_err(|error| SignalError {
+                name: self.execution.engine().key(self.seq).name.to_string(),
+                expected: std::any::type_name::<T>(),
+                problem: error.to_string(),
+            })
+        })
+    }
+}
+
+impl<T> Drop for Signal<T> {
+    fn drop(&mut self) {
+        self.execution.drop_call(self.seq);
+    }
+}

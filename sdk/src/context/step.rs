@@ -1,0 +1,349 @@
+//! Steps: units of effect whose results are recorded.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::args::Args;
+use super::execution::{Execution, current};
+use crate::error::{Error, StepFailure};
+use crate::event::{Failure, Json, UnrecordableValue};
+use crate::limits::EVENT_BYTES_MAX;
+use crate::replay::{Attempt, Body, Fault, Outcome, Policy};
+use crate::retry::Retry;
+
+/// What a step's result must be able to do: be recorded, read back, and cross threads.
+pub trait Recorded: Serialize + DeserializeOwned + Send + 'static {}
+impl<T: Serialize + DeserializeOwned + Send + 'static> Recorded for T {}
+
+/// What a step's attributes say.
+#[derive(Debug)]
+pub struct StepOptions<E> {
+    /// How often and how soon it is tried again.
+    pub retry: Retry,
+    /// Which errors are worth another attempt; all that are not terminal, if `None`.
+    pub retry_if: Option<fn(&E) -> bool>,
+    /// How long an attempt may take.
+    pub timeout: Option<Duration>,
+    /// Whether an attempt that may have run is never repeated unless the retry policy allows it.
+    pub at_most_once: bool,
+    /// How the error type takes failures that are not its own.
+    pub from_failure: Option<fn(StepFailure) -> E>,
+}
+
+impl<E> Default for StepOptions<E> {
+    fn default() -> Self {
+        Self {
+            retry: Retry::new(),
+            retry_if: None,
+            timeout: None,
+            at_most_once: false,
+            from_failure: None,
+        }
+    }
+}
+
+/// Calls a step: what `#[step]` expands to.
+///
+/// `record` and `body` are called at most once, here and now; `body` only if the log has no
+/// result. Outside a workflow the future is the plain body.
+pub(crate) fn call<T, E, F, Fut>(
+    name: Cow<'static, str>,
+    location: &'static Location<'static>,
+    options: StepOptions<E>,
+    record: impl FnOnce(&mut Args),
+    body: impl FnOnce() -> F,
+) -> StepFuture<T, E>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Recorded,
+    E: Recorded,
+{
+    let Some(execution) = current() else {
+        return StepFuture(Inner::Plain(body()().boxed()));
+    };
+    let from_failure = options.from_failure.or_else(everstep_error_takes_failures);
+    let mut args = Args::default();
+    record(&mut args);
+    let (seq, settled) = {
+        let mut engine = execution.engine();
+        let input = args.finish().unwrap_or_else(|problem| {
+            let what = format!("step {name} cannot be recorded");
+            engine.fail(Fault::Value { what, problem });
+            Json::null()
+        });
+        engine.call_step(name, location, input)
+    };
+    if !settled {
+        // Clones the user's arguments: their code, so outside the engine's lock.
+        let body = StepBody { make: body(), options: StepOptions { from_failure, ..options } };
+        execution.engine().set_body(seq, Box::new(body));
+    }
+    StepFuture(Inner::Durable { execution, seq, from_failure, result: PhantomData })
+}
+
+/// The future of a step. Dropping it gives the result up: a body that has not started never
+/// does; one that runs is let end, and its result changes nothing.
+#[must_use = "a step does nothing unless it is awaited"]
+pub struct StepFuture<T, E>(Inner<T, E>);
+
+enum Inner<T, E> {
+    Durable {
+        execution: Arc<Execution>,
+        seq: u32,
+        from_failure: Option<fn(StepFailure) -> E>,
+        result: PhantomData<fn() -> T>,
+    },
+    Plain(BoxFuture<'static, Result<T, E>>),
+}
+
+impl<T: Recorded, E: Recorded> Future for StepFuture<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Inner::Plain(body) => body.as_mut().poll(cx),
+            Inner::Durable { execution, seq, from_failure, .. } => {
+                let Poll::Ready(outcome) = execution.poll_call(*seq, "a step", cx) else {
+                    return Poll::Pending;
+                };
+                match read(outcome, *from_failure) {
+                    Ok(result) => Poll::Ready(result),
+                    Err(problem) => {
+                        let mut engine = execution.engine();
+                        let what = format!("the recorded result of step {}", engine.key(*seq));
+                        engine.fail(Fault::Value { what, problem });
+                        Poll::Pending
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T, E> Drop for StepFuture<T, E> {
+    fn drop(&mut self) {
+        if let Inner::Durable { execution, seq, .. } = &self.0 {
+            execution.drop_call(*seq);
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for StepFuture<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StepFuture")
+    }
+}
+
+/// An outcome as the step's own result.
+fn read<T: Recorded, E: Recorded>(
+    outcome: Outcome,
+    from_failure: Option<fn(StepFailure) -> E>,
+) -> Result<Result<T, E>, String> {
+    let failure = match outcome {
+        Outcome::Value(output) => {
+            return output.read().map(Ok).map_err(|error| {
+                format!("it is not a {} any more: {error}", std::any::type_name::<T>())
+            });
+        }
+        Outcome::Failed(failure) => failure,
+        Outcome::Fired => unreachable!("the engine matches outcomes with kinds"),
+    };
+    let error_type = std::any::type_name::<E>();
+    match (&failure, StepFailure::from_recorded(&failure), from_failure) {
+        (Failure::Error { value }, ..) => value
+            .read()
+            .map(Err)
+            .map_err(|error| format!("its error is not a {error_type} any more: {error}")),
+        (_, Some(failure), Some(from_failure)) => Ok(Err(from_failure(failure))),
+        _ => Err(format!("{error_type} has no From<StepFailure> any more: {}", failure.message())),
+    }
+}
+
+struct StepBody<F, E> {
+    make: F,
+    options: StepOptions<E>,
+}
+
+impl<T, E, F, Fut> Body for StepBody<F, E>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Recorded,
+    E: Recorded,
+{
+    fn attempt(&self) -> BoxFuture<'static, Attempt> {
+        let make = self.make.clone();
+        let retry_if = self.options.retry_if;
+        let timeout = self.options.timeout;
+        async move {
+            let body = async move { make().await };
+            let result = match timeout {
+                None => body.await,
+                Some(after) => match tokio::time::timeout(after, body).await {
+                    Ok(result) => result,
+                    Err(_) => {
+                        let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
+                        let failure = Failure::TimedOut { after_ms };
+                        return Attempt::Failed { failure, retryable: true };
+                    }
+                },
+            };
+            match result {
+                Ok(output) => completed(&output),
+                Err(error) => failed(&error, retry_if),
+            }
+        }
+        .boxed()
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            retry: self.options.retry,
+            timeout: self.options.timeout,
+            at_most_once: self.options.at_most_once,
+            takes_failures: self.options.from_failure.is_some(),
+        }
+    }
+}
+
+fn completed<T: Recorded>(output: &T) -> Attempt {
+    match record(output) {
+        Ok(output) => Attempt::Completed(output),
+        Err(message) => {
+            Attempt::Failed { failure: Failure::Unrecordable { message }, retryable: false }
+        }
+    }
+}
+
+fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
+    let ours = (error as &dyn Any).downcast_ref::<Error>();
+    let retryable =
+        retry_if.is_none_or(|worth_it| worth_it(error)) && !ours.is_some_and(Error::is_terminal);
+    match record(error) {
+        Ok(value) => Attempt::Failed { failure: Failure::Error { value }, retryable },
+        Err(message) => {
+            Attempt::Failed { failure: Failure::Unrecordable { message }, retryable: false }
+        }
+    }
+}
+
+/// What a body returned, as it is recorded.
+fn record<T: Serialize>(value: &T) -> Result<Json, String> {
+    let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
+    let bytes = json.as_str().len();
+    if bytes > EVENT_BYTES_MAX / 2 {
+        return Err(format!(
+            "it has {bytes} bytes and an event takes at most {}: store it elsewhere (S3) and \
+             return where it is",
+            EVENT_BYTES_MAX / 2
+        ));
+    }
+    Ok(json)
+}
+
+/// everstep's own error type takes every failure; no attribute is needed to say so.
+fn everstep_error_takes_failures<E: 'static>() -> Option<fn(StepFailure) -> E> {
+    let from: fn(StepFailure) -> Error = Error::from;
+    (&from as &dyn Any).downcast_ref::<fn(StepFailure) -> E>().copied()
+}
+
+/// A step without a function of its own: `step("charge", async move || ...)`.
+///
+/// The closure owns what it uses and is cloned for each attempt. Nothing but its name is recorded
+/// as input; [`input`](InlineStep::input) adds to that.
+///
+/// Outside a workflow it is the plain closure.
+pub fn step<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, body: F) -> InlineStep<E, F>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Recorded,
+    E: Recorded,
+{
+    InlineStep { name: name.into(), body, options: StepOptions::default(), args: Args::default() }
+}
+
+/// A step that has not been called yet; `.await` calls it.
+#[must_use = "a step does nothing unless it is awaited"]
+pub struct InlineStep<E, F> {
+    name: Cow<'static, str>,
+    body: F,
+    options: StepOptions<E>,
+    args: Args,
+}
+
+impl<E, F> InlineStep<E, F> {
+    /// Records `value` with the step's input under `name`: on replay it must be the same.
+    pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
+        self.args.arg(name, value);
+        self
+    }
+
+    /// How often and how soon it is tried again; by default [`Retry::new`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = retry;
+        self
+    }
+
+    /// Which errors are worth another attempt; by default all that are not terminal.
+    pub fn retry_if(mut self, worth_it: fn(&E) -> bool) -> Self {
+        self.options.retry_if = Some(worth_it);
+        self
+    }
+
+    /// How long an attempt may take; by default as long as the host lives.
+    pub fn timeout(mut self, timeout: Duration) -> Self
+    where
+        E: From<StepFailure>,
+    {
+        self.options.timeout = Some(timeout);
+        self.options.from_failure = Some(E::from);
+        self
+    }
+
+    /// An attempt that may have run is not run again unless the retry policy allows another.
+    pub fn at_most_once(mut self) -> Self
+    where
+        E: From<StepFailure>,
+    {
+        self.options.at_most_once = true;
+        self.options.from_failure = Some(E::from);
+        self
+    }
+}
+
+impl<T, E, F, Fut> IntoFuture for InlineStep<E, F>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Recorded,
+    E: Recorded,
+{
+    type Output = Result<T, E>;
+    type IntoFuture = StepFuture<T, E>;
+
+    #[track_caller]
+    fn into_future(self) -> StepFuture<T, E> {
+        let args = self.args;
+        call(self.name, Location::caller(), self.options, |slot| *slot = args, || self.body)
+    }
+}
+
+impl<E, F> fmt::Debug for InlineStep<E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InlineStep").field("name", &self.name).finish_non_exhaustive()
+    }
+}

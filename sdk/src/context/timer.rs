@@ -1,0 +1,145 @@
+//! Durable timers: sleep, sleep until, time out.
+
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::execution::{Execution, expect_current};
+use crate::time::Timestamp;
+
+/// Waits for `duration` from [`now`](super::now()). Nothing runs and nothing is paid meanwhile;
+/// the wait survives everything, and never ends early. Whole milliseconds, rounded up; at most
+/// until the end of the year 9999.
+///
+/// The time counts from the call, not from the first poll. Dropping the future ends the wait.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    let execution = expect_current("everstep::sleep()");
+    let due = execution.engine().now().after(duration);
+    Sleep::new(execution, due, Location::caller())
+}
+
+/// Waits until `time`; a time that has passed is over at once. As [`sleep`] in everything else.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn sleep_until(time: DateTime<Utc>) -> Sleep {
+    let execution = expect_current("everstep::sleep_until()");
+    let due = Timestamp::from(time).min(Timestamp::MAX);
+    Sleep::new(execution, due, Location::caller())
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+#[derive(Debug)]
+#[must_use = "a sleep does nothing unless it is awaited"]
+pub struct Sleep {
+    execution: Arc<Execution>,
+    seq: u32,
+}
+
+impl Sleep {
+    fn new(
+        execution: Arc<Execution>,
+        due: Timestamp,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let seq = execution.engine().call_timer("sleep".into(), location, due);
+        Self { execution, seq }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.execution.poll_call(self.seq, "a timer", cx).map(|_| ())
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.execution.drop_call(self.seq);
+    }
+}
+
+/// Gives `future` so long: its output, or [`Elapsed`] if the time was up first. Around anything:
+/// a step, a signal, several operations in an async block.
+///
+/// The time counts from the call. If both are ready at once, the future wins. What is dropped
+/// when the time is up is dropped at its current await; a step that is running then still ends,
+/// and its result changes nothing.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { future: Box::pin(future), after: duration, timer: sleep(duration) }
+}
+
+/// The future of [`timeout`].
+#[must_use = "a time-out does nothing unless it is awaited"]
+pub struct Timeout<F> {
+    future: Pin<Box<F>>,
+    after: Duration,
+    timer: Sleep,
+}
+
+/// The time of a [`timeout`] was up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("timed out after {}", humantime::format_duration(*.after))]
+#[non_exhaustive]
+pub struct Elapsed {
+    /// The time it had.
+    pub after: Duration,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let after = self.after;
+        Pin::new(&mut self.timer).poll(cx).map(|()| Err(Elapsed { after }))
+    }
+}
+
+impl<F> std::fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Timeout").field("after", &self.after).finish_non_exhaustive()
+    }
+}
+
+/// So many days of 24 hours.
+#[must_use]
+pub const fn days(days: u64) -> Duration {
+    Duration::from_secs(days.saturating_mul(86_400))
+}
+
+/// So many hours.
+#[must_use]
+pub const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours.saturating_mul(3_600))
+}
+
+/// So many minutes.
+#[must_use]
+pub const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes.saturating_mul(60))
+}
+
+/// So many seconds.
+#[must_use]
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

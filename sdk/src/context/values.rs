@@ -1,0 +1,90 @@
+//! Time, identity and randomness that come out the same on replay.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::execution::expect_current;
+use crate::id::ExecutionId;
+
+/// The time of the last thing the workflow saw happen: the end of a step, a timer, a signal; at
+/// first, its start. It stands still between two awaits and costs no write.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    expect_current("everstep::now()").engine().now().into()
+}
+
+/// A random UUID (version 8) that is the same on replay and differs between executions and runs.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+#[must_use]
+pub fn uuid() -> Uuid {
+    expect_current("everstep::uuid()").engine().draw_uuid()
+}
+
+/// A random value that is the same on replay and differs between executions and runs: an integer
+/// over its whole range, an `f64` in `[0, 1)`, a `bool`. Not for secrets: whoever knows the
+/// execution's id can compute it.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+#[must_use]
+pub fn random<T: Random>() -> T {
+    T::from_bytes(expect_current("everstep::random()").engine().draw())
+}
+
+/// The id of the execution this code runs in.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+#[must_use]
+pub fn execution_id() -> ExecutionId {
+    expect_current("everstep::execution_id()").engine().execution().clone()
+}
+
+/// What [`random`] can make.
+pub trait Random: sealed::Sealed {
+    #[doc(hidden)]
+    fn from_bytes(bytes: [u8; 32]) -> Self;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! random_integers {
+    ($($integer:ty),*) => {$(
+        impl sealed::Sealed for $integer {}
+        impl Random for $integer {
+            fn from_bytes(bytes: [u8; 32]) -> Self {
+                let mut own = [0; size_of::<$integer>()];
+                own.copy_from_slice(&bytes[..size_of::<$integer>()]);
+                <$integer>::from_be_bytes(own)
+            }
+        }
+    )*};
+}
+
+random_integers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
+
+impl sealed::Sealed for bool {}
+impl Random for bool {
+    fn from_bytes(bytes: [u8; 32]) -> Self {
+        bytes[0] & 1 == 1
+    }
+}
+
+impl sealed::Sealed for f64 {}
+impl Random for f64 {
+    #[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+    fn from_bytes(bytes: [u8; 32]) -> Self {
+        (u64::from_bytes(bytes) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}

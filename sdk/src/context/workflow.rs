@@ -1,0 +1,258 @@
+//! Workflows as values: what `#[workflow]` makes, and what a host needs of it.
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::event::Json;
+
+/// A workflow's clients, given to the host with `App::state` and to the workflow as an argument:
+/// `State(shop): State<Shop>`. Cloned for each turn; not recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct State<T>(pub T);
+
+/// What is known of a workflow at compile time. Implemented by `#[workflow]`.
+pub trait WorkflowSpec: Send + Sync + 'static {
+    /// The workflow's name.
+    const NAME: &'static str;
+    /// What it is started with.
+    type Input: Serialize + DeserializeOwned + Send + 'static;
+    /// What it returns.
+    type Output: Serialize + DeserializeOwned + Send + 'static;
+    /// What it fails with.
+    type Error: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Says which states [`run`](Self::run) takes.
+    fn needs(needs: &mut Needs);
+
+    /// Calls it.
+    fn run(
+        states: &States,
+        input: Self::Input,
+    ) -> BoxFuture<'static, Result<Self::Output, Self::Error>>;
+}
+
+/// A function with `#[workflow]`. `Args` is how its arguments are found; nobody writes it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a workflow",
+    label = "not a workflow",
+    note = "put #[everstep::workflow] on the async fn and pass its name: `App::new().workflow(fulfil_order)`"
+)]
+pub trait Workflow<Args>: Send + Sync + 'static {
+    /// What `#[workflow]` made of it.
+    type Spec: WorkflowSpec;
+}
+
+impl<F, M, Fut> Workflow<()> for F
+where
+    F: Fn() -> WorkflowFuture<M, Fut> + Send + Sync + 'static,
+    M: WorkflowSpec,
+{
+    type Spec = M;
+}
+
+macro_rules! workflow_of {
+    ($($arg:ident),+) => {
+        impl<F, M, Fut, $($arg),+> Workflow<($($arg,)+)> for F
+        where
+            F: Fn($($arg),+) -> WorkflowFuture<M, Fut> + Send + Sync + 'static,
+            M: WorkflowSpec,
+        {
+            type Spec = M;
+        }
+    };
+}
+
+workflow_of!(A);
+workflow_of!(A, B);
+workflow_of!(A, B, C);
+workflow_of!(A, B, C, D);
+workflow_of!(A, B, C, D, E);
+
+/// What calling a workflow's function returns: its future, with its spec in the type.
+#[must_use = "a workflow called directly is a plain future and does nothing unless it is awaited"]
+pub struct WorkflowFuture<M, F> {
+    future: F,
+    spec: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M, F> WorkflowFuture<M, F> {
+    /// Used by `#[workflow]`.
+    pub fn new(future: F) -> Self {
+        Self { future, spec: std::marker::PhantomData }
+    }
+
+    /// Used by `#[workflow]`.
+    pub fn into_inner(self) -> F {
+        self.future
+    }
+}
+
+impl<M, F: Future> IntoFuture for WorkflowFuture<M, F> {
+    type Output = F::Output;
+    type IntoFuture = Plain<F>;
+
+    fn into_future(self) -> Plain<F> {
+        Plain(Box::pin(self.future))
+    }
+}
+
+impl<M, F> fmt::Debug for WorkflowFuture<M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WorkflowFuture")
+    }
+}
+
+/// A workflow called directly: its plain future.
+pub struct Plain<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for Plain<F> {
+    type Output = F::Output;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<F> fmt::Debug for Plain<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plain")
+    }
+}
+
+/// What a workflow returns.
+#[diagnostic::on_unimplemented(
+    message = "a workflow returns a `Result`, and `{Self}` is none",
+    label = "return `Result<T, E>` here: `everstep::Result<T>` takes any error by `?`"
+)]
+pub trait WorkflowResult {
+    /// The `T` of `Result<T, E>`.
+    type Output;
+    /// The `E`.
+    type Error;
+}
+
+impl<T, E> WorkflowResult for Result<T, E> {
+    type Output = T;
+    type Error = E;
+}
+
+/// The states a host has, by type.
+#[derive(Clone, Default)]
+pub struct States(HashMap<TypeId, Arc<dyn Any + Send + Sync>>);
+
+impl States {
+    pub(crate) fn put<S: Clone + Send + Sync + 'static>(&mut self, state: S) {
+        self.0.insert(TypeId::of::<S>(), Arc::new(state));
+    }
+
+    /// The state of this type.
+    ///
+    /// # Panics
+    /// There is none. A host checks [`WorkflowSpec::needs`] before it takes turns.
+    #[must_use]
+    pub fn get<S: Clone + Send + Sync + 'static>(&self) -> State<S> {
+        let state = self.0.get(&TypeId::of::<S>()).and_then(|state| state.downcast_ref::<S>());
+        State(state.unwrap_or_else(|| panic!("no state of type {}", type_name::<S>())).clone())
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "States({})", self.0.len())
+    }
+}
+
+/// Collects which states a workflow takes.
+#[derive(Debug, Default)]
+pub struct Needs(Vec<(TypeId, &'static str)>);
+
+impl Needs {
+    /// The workflow takes a `State<S>`.
+    pub fn state<S: Clone + Send + Sync + 'static>(&mut self) {
+        self.0.push((TypeId::of::<S>(), type_name::<S>()));
+    }
+}
+
+/// A workflow takes a state that the host was not given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("workflow {workflow} takes State<{state}>: give it with App::state(...)")]
+#[non_exhaustive]
+pub struct MissingState {
+    /// The workflow.
+    pub workflow: &'static str,
+    /// The missing type.
+    pub state: &'static str,
+}
+
+/// How a workflow returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WorkflowEnd {
+    Completed(Json),
+    Failed {
+        error: Json,
+        message: String,
+    },
+    /// It returned something that cannot be recorded.
+    Unrecordable(String),
+}
+
+/// A workflow without its types: recorded input in, recorded end out.
+pub(crate) struct Erased {
+    pub(crate) name: &'static str,
+    /// Reads the input and makes the future; `Err` says why the input cannot be read.
+    #[expect(clippy::type_complexity, reason = "a closure's whole type")]
+    pub(crate) make: Box<
+        dyn Fn(&States, &Json) -> Result<BoxFuture<'static, WorkflowEnd>, String> + Send + Sync,
+    >,
+    needs: Needs,
+}
+
+impl Erased {
+    /// Checks that `states` has all the workflow takes.
+    pub(crate) fn check(&self, states: &States) -> Result<(), MissingState> {
+        match self.needs.0.iter().find(|(id, _)| !states.0.contains_key(id)) {
+            Some((_, state)) => Err(MissingState { workflow: self.name, state }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The workflow of a spec, without its types.
+pub(crate) fn erase<W: WorkflowSpec>() -> Erased {
+    let mut needs = Needs::default();
+    W::needs(&mut needs);
+    Erased {
+        name: W::NAME,
+        make: Box::new(|states, input| {
+            let input = input.read::<W::Input>().map_err(|error| error.to_string())?;
+            let states = states.clone();
+            // The function itself is called in the first poll: it is workflow code.
+            Ok(async move { end::<W>(W::run(&states, input).await) }.boxed())
+        }),
+        needs,
+    }
+}
+
+fn end<W: WorkflowSpec>(result: Result<W::Output, W::Error>) -> WorkflowEnd {
+    let unrecordable = |what: &str, problem: crate::event::UnrecordableValue| {
+        WorkflowEnd::Unrecordable(format!("the {what} of workflow {}: {problem}", W::NAME))
+    };
+    match result {
+        Ok(output) => match Json::record(&output) {
+            Ok(output) => WorkflowEnd::Completed(output),
+            Err(problem) => unrecordable("output", problem),
+        },
+        Err(error) => match Json::record(&error) {
+            Ok(error) => WorkflowEnd::Failed(error),
+            Err(problem) => unrecordable("error", problem),
+        },
+    }
+}

@@ -1,0 +1,106 @@
+//! What the macros expand to. Not for people: no promise is made about any of it.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+pub use futures::future::BoxFuture;
+
+pub use crate::context::{
+    Args, Needs, States, StepFuture, StepOptions, WorkflowFuture, WorkflowResult, WorkflowSpec,
+};
+pub use crate::error::StepFailure;
+pub use crate::retry::Retry;
+
+/// A step's compile-time facts.
+#[derive(Debug)]
+pub struct Site {
+    /// The step's name.
+    pub name: &'static str,
+}
+
+/// Calls a step.
+pub fn step<T, E, F, Fut>(
+    site: &'static Site,
+    location: &'static Location<'static>,
+    options: StepOptions<E>,
+    record: impl FnOnce(&mut Args),
+    body: impl FnOnce() -> F,
+) -> StepFuture<T, E>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+{
+    crate::context::call_step(site.name.into(), location, options, record, body)
+}
+
+/// What a step returns.
+#[diagnostic::on_unimplemented(
+    message = "a step returns a `Result`, and `{Self}` is none",
+    label = "return `Result<T, E>` here: `everstep::Result<T>` takes any error by `?`"
+)]
+pub trait StepResult {
+    /// The `T` of `Result<T, E>`.
+    type Ok;
+    /// The `E`.
+    type Err;
+}
+
+impl<T, E> StepResult for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+}
+
+/// An error type that takes failures which are not its own errors.
+#[diagnostic::on_unimplemented(
+    message = "a step with `timeout` or `at_most_once` can fail without an error of its own, and `{Self}` has no room for that",
+    label = "implement `From<everstep::StepFailure>` for this type, or return `everstep::Result`"
+)]
+pub trait TakesFailures: From<StepFailure> {}
+impl<E: From<StepFailure>> TakesFailures for E {}
+
+/// How `E` takes failures, where it must.
+#[must_use]
+pub fn require_from_failure<E: TakesFailures>() -> fn(StepFailure) -> E {
+    E::from
+}
+
+/// Finds out whether `E` takes failures: `(&&FromFailure::<E>::new()).get()`. Method look-up
+/// prefers the first trait below where its bound holds.
+#[derive(Debug)]
+pub struct FromFailure<E>(PhantomData<fn() -> E>);
+
+impl<E> FromFailure<E> {
+    /// A question.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "only macros call it")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// The answer for types that do.
+pub trait FromFailureYes<E> {
+    /// How.
+    fn get(&self) -> Option<fn(StepFailure) -> E>;
+}
+
+impl<E: From<StepFailure>> FromFailureYes<E> for &FromFailure<E> {
+    fn get(&self) -> Option<fn(StepFailure) -> E> {
+        Some(E::from)
+    }
+}
+
+/// The answer for types that do not.
+pub trait FromFailureNo<E> {
+    /// Not at all.
+    fn get(&self) -> Option<fn(StepFailure) -> E>;
+}
+
+impl<E> FromFailureNo<E> for FromFailure<E> {
+    fn get(&self) -> Option<fn(StepFailure) -> E> {
+        None
+    }
+}

@@ -1,0 +1,38 @@
+//! What the engine carries from a step's call to the turn that runs it, and never looks into.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use crate::event::{Failure, Json};
+use crate::retry::Retry;
+
+/// How to run a step. Dropping the future of an attempt ends the attempt where it stands.
+pub(crate) trait Body: Send {
+    /// A new attempt.
+    fn attempt(&self) -> BoxFuture<'static, Attempt>;
+
+    /// What the step's attributes ask for.
+    fn policy(&self) -> Policy;
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// It returned `Ok`.
+    Completed(Json),
+    /// It did not; `retryable` if another attempt makes sense.
+    Failed { failure: Failure, retryable: bool },
+}
+
+/// A step's attributes, as far as they matter to who runs it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    pub(crate) retry: Retry,
+    /// How long an attempt may take.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether an attempt whose end is unknown is never run again on its own.
+    pub(crate) at_most_once: bool,
+    /// Whether the step's error type has room for failures that are not its own errors.
+    pub(crate) takes_failures: bool,
+}

@@ -1,0 +1,130 @@
+//! How often and how soon a failed step is tried again.
+
+use std::time::Duration;
+
+/// A step's retry policy.
+///
+/// The delay after attempt `n` is `initial * factor^(n-1)`, at most `max`; with jitter, a random
+/// duration between zero and that ("full jitter":
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+///
+/// The default is 6 attempts, 500 ms doubling to 60 s, with jitter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Retry {
+    max_attempts: u32,
+    initial: Duration,
+    max: Duration,
+    factor: f64,
+    jitter: bool,
+}
+
+impl Retry {
+    /// The default policy.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            max_attempts: 6,
+            initial: Duration::from_millis(500),
+            max: Duration::from_secs(60),
+            factor: 2.0,
+            jitter: true,
+        }
+    }
+
+    /// A single attempt.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self::new().max_attempts(1)
+    }
+
+    /// At most so many attempts, the first included. Zero counts as one.
+    #[must_use]
+    pub const fn max_attempts(mut self, attempts: u32) -> Self {
+        self.max_attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
+    /// The delay after the first attempt.
+    #[must_use]
+    pub const fn initial(mut self, initial: Duration) -> Self {
+        self.initial = initial;
+        self
+    }
+
+    /// The longest delay.
+    #[must_use]
+    pub const fn max(mut self, max: Duration) -> Self {
+        self.max = max;
+        self
+    }
+
+    /// What each delay is multiplied by to get the next; 1 keeps it fixed.
+    #[must_use]
+    pub const fn factor(mut self, factor: f64) -> Self {
+        self.factor = factor;
+        self
+    }
+
+    /// Whether delays are random between zero and their full length.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: bool) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// Whether another attempt may follow attempt `attempt`, counted from 1.
+    pub(crate) fn allows_after(&self, attempt: u32) -> bool {
+        attempt < self.max_attempts
+    }
+
+    /// The delay after attempt `attempt`, counted from 1. `random` is in `[0, 1)`.
+    pub(crate) fn delay_after(&self, attempt: u32, random: f64) -> Duration {
+        let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+        let grown = self.initial.as_secs_f64() * self.factor.powi(exponent);
+        let capped = if grown.is_finite() {
+            grown.min(self.max.as_secs_f64())
+        } else {
+            self.max.as_secs_f64()
+        };
+        let delay = if self.jitter { capped * random } else { capped };
+        Duration::try_from_secs_f64(delay.max(0.0)).unwrap_or(self.max)
+    }
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_the_cap_and_jitter_stays_below_them() {
+        let retry = Retry::new().jitter(false);
+        let delays: Vec<u64> = (1..=9)
+            .map(|n| u64::try_from(retry.delay_after(n, 0.0).as_millis()).unwrap())
+            .collect();
+        assert_eq!(delays, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
+        let retry = Retry::new();
+        assert_eq!(retry.delay_after(3, 0.0), Duration::ZERO);
+        assert_eq!(retry.delay_after(3, 0.5), Duration::from_secs(1));
+        assert!(retry.delay_after(u32::MAX, 0.999) < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_factor_of_one_keeps_the_delay() {
+        let retry = Retry::new().factor(1.0).jitter(false);
+        assert_eq!(retry.delay_after(1, 0.0), retry.delay_after(7, 0.0));
+    }
+
+    #[test]
+    fn attempts_are_counted_from_one() {
+        assert!(Retry::new().max_attempts(3).allows_after(2));
+        assert!(!Retry::new().max_attempts(3).allows_after(3));
+        assert!(!Retry::none().allows_after(1));
+        assert!(!Retry::new().max_attempts(0).allows_after(1));
+    }
+}
