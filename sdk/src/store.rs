@@ -362,11 +362,12 @@ impl fmt::Display for Status {
 
 impl Projection {
     /// Whether this may take the place of `stored`. More of the log wins: without this rule an
-    /// older update that lands last shows a closed execution as open. With the same log, only a
-    /// change to or from `blocked` is news.
+    /// older update that lands last shows a closed execution as open. With the same log only a
+    /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs
+    /// the record cannot lift a block it has not seen.
     #[must_use]
     pub fn replaces(&self, stored: &Self) -> bool {
-        let block_changed = (self.status == Status::Blocked) != (stored.status == Status::Blocked);
-        self.commit > stored.commit || (self.commit == stored.commit && block_changed)
+        let blocks = self.status == Status::Blocked && stored.status != Status::Blocked;
+        self.commit > stored.commit || (self.commit == stored.commit && blocks)
     }
 }

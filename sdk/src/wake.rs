@@ -52,14 +52,15 @@ pub struct Wake {
     pub kind: WakeKind,
 }
 
-/// What a wake is about. Only timer wakes are treated differently: one that comes before its time
-/// is sent again.
+/// What a wake is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WakeKind {
-    /// Something is new: a start, an inbox item, a hand-over, or the sweeper found it overdue.
+    /// Something is new: a start, an inbox item, a hand-over.
     News,
-    /// A timer is due at this time.
+    /// The sweeper found it overdue. On a live claim it is dropped: the sweeper comes again.
+    Sweep,
+    /// A timer is due at this time. Before its time it is sent again.
     Timer {
         /// The time.
         due: Timestamp,
@@ -137,6 +138,12 @@ impl Wake {
     #[must_use]
     pub fn news(execution: ExecutionId) -> Self {
         Self { execution, kind: WakeKind::News }
+    }
+
+    /// The sweeper's wake.
+    #[must_use]
+    pub fn sweep(execution: ExecutionId) -> Self {
+        Self { execution, kind: WakeKind::Sweep }
     }
 
     /// A wake for a timer.

@@ -196,10 +196,7 @@ pub struct MissingState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WorkflowEnd {
     Completed(Json),
-    Failed {
-        error: Json,
-        message: String,
-    },
+    Failed(Json),
     /// It returned something that cannot be recorded.
     Unrecordable(String),
 }

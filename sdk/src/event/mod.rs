@@ -405,11 +405,29 @@ impl Event {
         )
     }
 
-    /// Whether it shows that the execution gets on: a claim, a renewed lease or the end of a turn
-    /// that did nothing do not.
+    /// Whether it shows that the turn it was written in got somewhere. What comes *with* a claim
+    /// (the claim itself, taken messages, timers found due) does not, nor does a turn that hands
+    /// over: a host that dies each time writes all of these.
     #[must_use]
     pub fn is_progress(&self) -> bool {
-        !matches!(self, Self::TurnStarted(_) | Self::LeaseRenewed(_) | Self::TurnEnded(_))
+        match self {
+            Self::TurnStarted(_)
+            | Self::LeaseRenewed(_)
+            | Self::SignalReceived(_)
+            | Self::CancelRequested(_)
+            | Self::TimerFired(_) => false,
+            Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,
+            Self::WorkflowStarted(_)
+            | Self::StepStarted(_)
+            | Self::StepAttemptFailed(_)
+            | Self::StepCompleted(_)
+            | Self::StepFailed(_)
+            | Self::TimerStarted(_)
+            | Self::Resumed(_)
+            | Self::WorkflowCompleted(_)
+            | Self::WorkflowFailed(_)
+            | Self::WorkflowCancelled(_) => true,
+        }
     }
 }
 
