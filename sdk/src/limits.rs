@@ -52,6 +52,18 @@ pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 
+/// How often a message is received before it goes to the dead-letter queue. More than
+/// [`STRIKES_MAX`], since throttling uses receives too.
+pub const QUEUE_RECEIVES_MAX: u32 = 20;
+
+/// How long a queue keeps a message: SQS's longest, 14 days
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
+pub const QUEUE_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// V of the protocol for a queue that Lambda receives from: six times a function's time-out of one
+/// minute (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+pub const LAMBDA_VISIBILITY: Duration = Duration::from_secs(360);
+
 /// How long before a Lambda invocation's deadline a turn starts no more bodies and hands over.
 pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// The address of another DynamoDB to run the tests on: `http://127.0.0.1:8000`.
 pub const ENDPOINT_VARIABLE: &str = "EVERSTEP_TEST_DYNAMODB";
 
+/// The region that everything is in.
+pub const REGION: &str = "eu-west-1";
+
 /// A DynamoDB. The emulator has a thread and a runtime of its own, so that a test may stop its
 /// clock, and ends when this is dropped.
 #[derive(Debug)]
@@ -90,7 +93,7 @@ pub async fn config_at(url: &str) -> aws_config::SdkConfig {
         .await
         .into_builder()
         .endpoint_url(url)
-        .region(Region::new("eu-west-1"))
+        .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
 }

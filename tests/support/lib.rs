@@ -1,4 +1,5 @@
 //! What the integration tests share: the services they talk to, and what can go wrong on the way.
 
 pub mod dynamodb;
+pub mod ministack;
 pub mod proxy;

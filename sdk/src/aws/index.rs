@@ -10,20 +10,20 @@ use super::items::{self, Item, Kind, SHARDS, number, text};
 use super::store::DynamoStore;
 use super::transact::Patience;
 use crate::id::ExecutionId;
-use crate::store::{ListPage, ListQuery, Record, Status, StoreError};
+use crate::store::{ListCursor, ListPage, ListQuery, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The index of what is due, by `due_shard` and `due_at`: keys only.
 pub(super) const DUE: &str = "due";
 
-/// The index of all records, by `status_shard` and `started_key`.
+/// The index of all records, by `status_shard` and `newest_key`.
 pub(super) const BY_STATUS: &str = "by_status";
 
 /// How many queries run at once.
 const PARALLEL: usize = 16;
 
-/// The page size of a list that asks for none.
-const LIST_DEFAULT: usize = 100;
+/// How many records a page of a filtered list reads at least.
+const FILTERED_MIN: usize = 100;
 
 /// How many rounds over all shards one call of `list` makes before it returns what it has:
 /// with a filter on rare workflows a page may be short and not the last.
@@ -33,13 +33,12 @@ const LIST_ROUNDS_MAX: usize = 20;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>).
 const BATCH_MAX: usize = 100;
 
-/// A part of an index, from one end.
+/// A part of an index, in ascending order.
 struct Slice {
     index: &'static str,
     partition: (&'static str, AttributeValue),
-    /// The sort key's name and its upper bound, not included.
-    below: Option<(&'static str, AttributeValue)>,
-    ascending: bool,
+    /// A bound of the sort key, not included: `#sort < :bound` or `#sort > :bound`.
+    bound: Option<(&'static str, &'static str, AttributeValue)>,
     workflow: Option<String>,
     limit: usize,
 }
@@ -63,14 +62,13 @@ impl DynamoStore {
             .index_name(slice.index)
             .expression_attribute_names("#partition", *partition)
             .expression_attribute_values(":partition", value.clone())
-            .scan_index_forward(slice.ascending)
             .limit(self.page_items.map_or(limit, |items| items.min(limit)))
             .set_exclusive_start_key(from);
-        if let Some((name, bound)) = &slice.below {
-            condition.push_str(" AND #sort < :below");
+        if let Some((name, relation, bound)) = &slice.bound {
+            condition.push_str(&format!(" AND #sort {relation} :bound"));
             call = call
                 .expression_attribute_names("#sort", *name)
-                .expression_attribute_values(":below", bound.clone());
+                .expression_attribute_values(":bound", bound.clone());
         }
         if let Some(workflow) = &slice.workflow {
             call = call
@@ -113,8 +111,7 @@ impl DynamoStore {
         let slice = Slice {
             index: DUE,
             partition: ("due_shard", items::due_shard(shard)),
-            below: Some(("due_at", number(before.0))),
-            ascending: true,
+            bound: Some(("due_at", "<", number(before.0))),
             workflow: None,
             limit,
         };
@@ -154,9 +151,8 @@ impl DynamoStore {
             for item in self.batch_status(keys).await? {
                 let status = item.get("status").and_then(|status| status.as_s().ok());
                 let status = status.and_then(|status| Status::parse(status));
-                let listens = |s: Status| !s.is_closed() && s != Status::Blocked;
-                if let Some(id) = items::execution_of(&item).filter(|_| status.is_some_and(listens))
-                {
+                let is_swept = status.is_some_and(Status::is_swept);
+                if let Some(id) = items::execution_of(&item).filter(|_| is_swept) {
                     deaf.remove(&id);
                 }
             }
@@ -198,60 +194,62 @@ impl DynamoStore {
 
     /// One page of the list: round by round over all shards, as far as every shard has been read.
     pub(super) async fn query_list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
-        let limit = if query.limit == 0 { LIST_DEFAULT } else { query.limit };
+        let limit = query.page_size();
+        let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
+        let mut after = after.map(|after| items::newest_key(after.started_at, after.id));
         let mut records = Vec::new();
-        let mut after = query.after.clone();
         for _ in 0..LIST_ROUNDS_MAX {
-            let round = self.list_round(query, limit - records.len(), after.as_deref()).await?;
-            records.extend(round.records);
-            after = round.next;
+            let left = limit - records.len();
+            let (round, next) = self.list_round(query, left, after.as_deref()).await?;
+            records.extend(round);
+            after = next;
             if after.is_none() || records.len() >= limit {
                 break;
             }
         }
-        Ok(ListPage { records, next: after })
+        let next = after.as_deref().and_then(items::read_newest_key).map(|place| place.to_text());
+        Ok(ListPage { records, next })
     }
 
-    /// One page of each shard. What is newer than the end of every page that has a next one is
-    /// known completely; the rest is left for the next round.
+    /// One page of each shard, and where it ended. What comes before the end of every page that
+    /// has a next one is known completely; the rest is left for the next round.
     async fn list_round(
         &self,
         query: &ListQuery,
         limit: usize,
         after: Option<&str>,
-    ) -> Result<ListPage, StoreError> {
+    ) -> Result<(Vec<Record>, Option<String>), StoreError> {
         let statuses = Status::ALL.into_iter().filter(|s| query.status.is_none_or(|q| q == *s));
         let shards = statuses.flat_map(|status| (0..SHARDS).map(move |shard| (status, shard)));
         let pages = shards.map(|(status, shard)| async move {
             let slice = Slice {
                 index: BY_STATUS,
                 partition: ("status_shard", items::status_shard(status, shard)),
-                below: after.map(|after| ("started_key", text(after))),
-                ascending: false,
+                bound: after.map(|after| ("newest_key", ">", text(after))),
                 workflow: query.workflow.clone(),
                 // A filter is applied to what was read, so more has to be.
-                limit: if query.workflow.is_some() { limit.max(LIST_DEFAULT) } else { limit },
+                limit: if query.workflow.is_some() { limit.max(FILTERED_MIN) } else { limit },
             };
             self.slice(&slice, None).await
         });
         let pages: Vec<Page> = stream::iter(pages).buffer_unordered(PARALLEL).try_collect().await?;
-        let place = |item: &Item| item.get("started_key").and_then(|key| key.as_s().ok()).cloned();
-        let known_to = pages.iter().filter_map(|page| page.last.as_ref().and_then(place)).max();
+        let place = |item: &Item| item.get("newest_key").and_then(|key| key.as_s().ok()).cloned();
+        let known_to = pages.iter().filter_map(|page| page.last.as_ref().and_then(place)).min();
         let mut records: Vec<(String, Record)> = Vec::new();
         for item in pages.into_iter().flat_map(|page| page.items) {
             let (Some(id), Some(place)) = (items::execution_of(&item), place(&item)) else {
                 continue;
             };
-            if known_to.as_ref().is_none_or(|known_to| place >= *known_to) {
+            if known_to.as_ref().is_none_or(|known_to| place <= *known_to) {
                 records.push((place, items::read_record(&id, item)?));
             }
         }
-        records.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        records.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         // An execution whose status changed between two queries may be in both answers.
         records.dedup_by(|(a, _), (b, _)| a == b);
         let cut = records.len() > limit;
         records.truncate(limit);
         let next = if cut { records.last().map(|(place, _)| place.clone()) } else { known_to };
-        Ok(ListPage { records: records.into_iter().map(|(_, record)| record).collect(), next })
+        Ok((records.into_iter().map(|(_, record)| record).collect(), next))
     }
 }

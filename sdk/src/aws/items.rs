@@ -7,7 +7,7 @@
 //! x#<execution>     S#<sender's id>         an inbox item: arrived_at, message
 //! ```
 //! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
-//! the index `due`; records carry `status_shard` and `started_key`, those of `by_status`. Bodies
+//! the index `due`; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
 //! and messages are strings, so that the console shows them.
 
 use std::collections::HashMap;
@@ -18,8 +18,7 @@ use uuid::Uuid;
 
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, WriterId};
-use crate::limits::{COMMIT_BYTES_MAX, EVENT_BYTES_MAX};
-use crate::store::{InboxItem, Projection, Record, Status, StoreError};
+use crate::store::{InboxItem, ListCursor, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// One item of the table.
@@ -89,9 +88,18 @@ pub(super) fn status_shard(status: Status, shard: u8) -> AttributeValue {
     text(format!("{status}#{shard}"))
 }
 
-/// The place of a record in the list: by time of start, then by id, so that it is its own.
-pub(super) fn started_key(started_at: Timestamp, id: &ExecutionId) -> String {
-    format!("{:020}#{id}", started_at.0.max(0))
+/// The place of a record in the list: the newest start first, then in the order of ids, so that
+/// no two share one.
+pub(super) fn newest_key(started_at: Timestamp, id: &str) -> String {
+    let from_the_end = Timestamp::MAX.0.saturating_sub(started_at.0).max(0);
+    format!("{from_the_end:020}#{id}")
+}
+
+/// The place in the list that a `newest_key` says.
+pub(super) fn read_newest_key(key: &str) -> Option<ListCursor<'_>> {
+    let (from_the_end, id) = key.split_once('#')?;
+    let from_the_end: i64 = from_the_end.parse().ok()?;
+    Some(ListCursor { started_at: Timestamp(Timestamp::MAX.0 - from_the_end), id })
 }
 
 /// The attributes of a projection; one without a value must not be there.
@@ -100,7 +108,7 @@ pub(super) fn projected(
     projection: &Projection,
 ) -> [(&'static str, Option<AttributeValue>); 9] {
     let Projection { commit, status, wake_at, updated_at, code, reason } = projection;
-    let due = wake_at.filter(|_| !status.is_closed() && *status != Status::Blocked);
+    let due = wake_at.filter(|_| status.is_swept());
     [
         ("commit", Some(number(commit))),
         ("status", Some(text(status.as_str()))),
@@ -119,7 +127,7 @@ pub(super) fn identity(record: &Record) -> [(&'static str, AttributeValue); 3] {
     [
         ("workflow", text(&record.workflow)),
         ("started_at", number(record.started_at.0)),
-        ("started_key", text(started_key(record.started_at, &record.id))),
+        ("newest_key", text(newest_key(record.started_at, record.id.as_str()))),
     ]
 }
 
@@ -134,42 +142,30 @@ pub(super) fn record_item(record: &Record) -> Result<Item, StoreError> {
 }
 
 pub(super) fn commit_item(id: &ExecutionId, commit: &StoredCommit) -> Result<Item, StoreError> {
-    if commit.body.len() > COMMIT_BYTES_MAX {
-        return Err(StoreError::TooLarge {
-            what: format!("commit {} of execution {id}", commit.number),
-            bytes: commit.body.len(),
-            bytes_max: COMMIT_BYTES_MAX,
-        });
-    }
+    StoreError::check_commit(commit)?;
     let mut item = key(id, commit_sk(commit.number));
     item.insert("writer".into(), text(commit.writer.to_string()));
     item.insert("hash".into(), text(to_hex(&commit.hash)));
     item.insert("body".into(), text(&commit.body));
-    check_size(item, || format!("commit {} of execution {id}", commit.number))
+    check_size(item, || format!("commit {}", commit.number))
 }
 
 pub(super) fn inbox_item(id: &ExecutionId, item: &InboxItem) -> Result<Item, StoreError> {
-    let too_large = |what: &str, bytes, bytes_max| {
-        Err(StoreError::TooLarge {
-            what: format!("the {what} sent to execution {id}"),
-            bytes,
-            bytes_max,
-        })
-    };
+    StoreError::check_item(item)?;
     if !is_storable_id(&item.id) {
-        return too_large("id of a message", item.id.len(), SORT_KEY_BYTES_MAX - 2);
+        return Err(StoreError::TooLarge {
+            what: format!("the id of inbox item {}", item.id),
+            bytes: item.id.len(),
+            bytes_max: SORT_KEY_BYTES_MAX - 2,
+        });
     }
-    // What is sent becomes an event, so it may be no larger than one.
     let message = serde_json::to_string(&item.message).expect("a message is always JSON");
-    if message.len() > EVENT_BYTES_MAX {
-        return too_large("message", message.len(), EVENT_BYTES_MAX);
-    }
     let mut attributes = key(id, inbox_sk(&item.id));
     attributes.insert("arrived_at".into(), number(item.arrived_at.0));
     attributes.insert("message".into(), text(message));
     attributes.insert("due_shard".into(), due_shard(shard(id)));
     attributes.insert("due_at".into(), number(item.arrived_at.0));
-    check_size(attributes, || format!("the message sent to execution {id}"))
+    check_size(attributes, || format!("inbox item {}", item.id))
 }
 
 /// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names;

@@ -13,6 +13,8 @@ mod setup;
 mod store;
 mod transact;
 mod update;
+mod wake;
 
 pub use config::load_config;
 pub use store::DynamoStore;
+pub use wake::SqsQueue;

@@ -23,7 +23,7 @@ const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(20), Duration::from_sec
 const KEYS: [(Option<&str>, [&str; 2]); 3] = [
     (None, ["pk", "sk"]),
     (Some(DUE), ["due_shard", "due_at"]),
-    (Some(BY_STATUS), ["status_shard", "started_key"]),
+    (Some(BY_STATUS), ["status_shard", "newest_key"]),
 ];
 
 /// The one key that is a number.

@@ -288,8 +288,7 @@ impl EventStore for DynamoStore {
                 },
             };
             let Some(there) = there.filter(|item| !item.is_empty()) else {
-                let problem = "it has no record".into();
-                return Err(StoreError::Corrupt { id: id.clone(), problem });
+                return Err(StoreError::missing(id));
             };
             return items::read_record(id, there);
         }

@@ -79,8 +79,7 @@ impl DynamoStore {
             None => self.get(items::key(id, text(items::RECORD))).await?,
         };
         let Some(record_there) = record_there else {
-            let problem = "it has no record to start again from".into();
-            return Err(StoreError::Corrupt { id: id.clone(), problem });
+            return Err(StoreError::missing(id));
         };
         Ok(Created::Exists {
             by: commit_there.map(|item| items::read_writer(id, item)).transpose()?,

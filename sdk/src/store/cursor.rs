@@ -26,8 +26,12 @@ impl<'a> ListCursor<'a> {
             })
     }
 
+    pub(crate) fn to_text(&self) -> String {
+        format!("{}:{}", self.started_at.0, self.id)
+    }
+
     pub(crate) fn text_of(record: &Record) -> String {
-        format!("{}:{}", record.started_at.0, record.id)
+        ListCursor { started_at: record.started_at, id: record.id.as_str() }.to_text()
     }
 
     /// Whether `record` comes after this one: newest start first, then in the order of ids.

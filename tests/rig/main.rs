@@ -1,0 +1,3 @@
+//! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
+
+mod sqs;

@@ -1,0 +1,106 @@
+//! SQS and Lambda for tests: ministack, a child process. `tests/run` installs it.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// The program to start, if not the one that `tests/run` installs.
+pub const PROGRAM_VARIABLE: &str = "EVERSTEP_RIG_MINISTACK";
+
+/// How long it may take to start. It takes a second, on a busy machine several.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A running ministack; it ends, with the functions it runs, when this is dropped.
+#[derive(Debug)]
+pub struct Ministack {
+    url: String,
+    child: Child,
+}
+
+impl Ministack {
+    /// Starts one and waits until it answers.
+    ///
+    /// # Panics
+    /// It is not installed or does not start: a test that needs it fails.
+    pub async fn start() -> Self {
+        // Another program may take the port between here and there: then the next one.
+        for _ in 0..3 {
+            if let Some(started) = Self::try_start().await {
+                return started;
+            }
+        }
+        panic!("ministack does not start: run it by hand to see why ({})", program().display());
+    }
+
+    async fn try_start() -> Option<Self> {
+        use std::os::unix::process::CommandExt;
+        let port = free_port();
+        let child = Command::new(program())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("MINISTACK_REGION", super::dynamodb::REGION)
+            .env("SFTP_ENABLED", "0")
+            .env("IOT_MTLS_ENABLED", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Its functions are processes of the same group.
+            .process_group(0)
+            .spawn();
+        let child = child.unwrap_or_else(|error| {
+            panic!("{} cannot be started: {error}: use ./tests/run", program().display())
+        });
+        let mut this = Self { url: format!("http://127.0.0.1:{port}"), child };
+        let deadline = Instant::now() + START_MAX;
+        while Instant::now() < deadline {
+            if answers(port).await.unwrap_or(false) {
+                return Some(this);
+            }
+            if this.child.try_wait().is_ok_and(|exit| exit.is_some()) {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        None
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Ministack {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        // If either fails there is nothing left to end.
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.child.wait();
+    }
+}
+
+fn program() -> PathBuf {
+    std::env::var_os(PROGRAM_VARIABLE).map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/rig/bin/ministack")),
+        PathBuf::from,
+    )
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+async fn answers(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let request = "GET /_ministack/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
+}
