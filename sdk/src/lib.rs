@@ -5,8 +5,12 @@ pub mod aws;
 pub mod event;
 pub mod id;
 pub mod limits;
+#[cfg(feature = "sqlite")]
+pub mod local;
 pub mod memory;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod wake;
 

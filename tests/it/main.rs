@@ -1,3 +1,5 @@
 //! Every integration test that needs nothing but Rust: one module a feature.
 
 mod dynamodb;
+mod memory;
+mod sqlite;

@@ -1,0 +1,184 @@
+//! Rows of the tables and the types they stand for.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::error::Fault;
+use crate::event::StoredCommit;
+use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::store::{InboxItem, Projection, Record, Status, StoreError};
+use crate::time::Timestamp;
+
+/// The columns of a record, in the order [`record`] reads them.
+pub(super) const RECORD: &str =
+    "id, workflow, started_at, arrivals, commit_number, status, wake_at, updated_at, code, reason";
+
+/// Reads the columns of [`RECORD`].
+pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let unread = |column: usize, problem: String| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, problem.into())
+    };
+    let status: String = row.get(5)?;
+    Ok(Record {
+        id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
+        workflow: row.get(1)?,
+        started_at: Timestamp(row.get(2)?),
+        arrivals: row.get(3)?,
+        projection: Projection {
+            commit: row.get(4)?,
+            status: Status::parse(&status)
+                .ok_or_else(|| unread(5, format!("there is no status {status:?}")))?,
+            wake_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
+            updated_at: Timestamp(row.get(7)?),
+            code: row.get(8)?,
+            reason: row.get(9)?,
+        },
+    })
+}
+
+/// The record of `id`, if the execution exists.
+pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result<Option<Record>> {
+    db.prepare_cached(&format!("SELECT {RECORD} FROM executions WHERE id = ?1"))?
+        .query_row([id.as_str()], record)
+        .optional()
+}
+
+/// Writes `record` in the place of the one that may be there.
+pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let projection = &record.projection;
+    db.prepare_cached(
+        &format!("INSERT OR REPLACE INTO executions ({RECORD}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
+    )?
+    .execute(params![
+        record.id.as_str(),
+        record.workflow,
+        record.started_at.0,
+        record.arrivals,
+        projection.commit,
+        projection.status.as_str(),
+        projection.wake_at.map(|time| time.0),
+        projection.updated_at.0,
+        projection.code,
+        projection.reason,
+    ])
+    .map(drop)
+}
+
+/// Writes `projection` into the record of `id`.
+pub(super) fn put_projection(
+    db: &Connection,
+    id: &ExecutionId,
+    projection: &Projection,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
+         code = ?6, reason = ?7 WHERE id = ?1",
+    )?
+    .execute(params![
+        id.as_str(),
+        projection.commit,
+        projection.status.as_str(),
+        projection.wake_at.map(|time| time.0),
+        projection.updated_at.0,
+        projection.code,
+        projection.reason,
+    ])
+    .map(drop)
+}
+
+/// Who wrote commit `number`, if it is there.
+pub(super) fn find_writer(
+    db: &Connection,
+    id: &ExecutionId,
+    number: CommitNumber,
+) -> rusqlite::Result<Option<WriterId>> {
+    db.prepare_cached("SELECT writer FROM commits WHERE execution = ?1 AND number = ?2")?
+        .query_row(params![id.as_str(), number], |row| row.get(0))
+        .optional()
+        .map(|writer| writer.map(|bytes| WriterId(Uuid::from_bytes(bytes))))
+}
+
+/// Writes the first commit of a log or a run.
+pub(super) fn put_commit(
+    db: &Connection,
+    id: &ExecutionId,
+    commit: &StoredCommit,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO commits (execution, number, writer, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?
+    .execute(params![
+        id.as_str(),
+        commit.number,
+        commit.writer.0.as_bytes(),
+        commit.hash,
+        commit.body
+    ])
+    .map(drop)
+}
+
+/// Writes `commit` if its number is free and is the next one. `false` if it is not.
+pub(super) fn append_commit(
+    db: &Connection,
+    id: &ExecutionId,
+    commit: &StoredCommit,
+) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "INSERT INTO commits (execution, number, writer, hash, body) \
+         SELECT ?1, ?2, ?3, ?4, ?5 \
+         WHERE EXISTS (SELECT 1 FROM commits WHERE execution = ?1 AND number = ?2 - 1) \
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![
+        id.as_str(),
+        commit.number,
+        commit.writer.0.as_bytes(),
+        commit.hash,
+        commit.body
+    ])
+    .map(|rows| rows == 1)
+}
+
+/// The whole log of `id`.
+pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<StoredCommit>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT number, writer, hash, body FROM commits WHERE execution = ?1 ORDER BY number",
+    )?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut commits = Vec::new();
+    while let Some(row) = rows.next()? {
+        let commit = StoredCommit {
+            number: row.get(0)?,
+            writer: WriterId(Uuid::from_bytes(row.get(1)?)),
+            hash: row.get(2)?,
+            body: row.get(3)?,
+        };
+        if commit.number != commits.len() as u64 {
+            let problem = format!("commit {} is missing from its log", commits.len());
+            return Err(StoreError::Corrupt { id: id.clone(), problem }.into());
+        }
+        commits.push(commit);
+    }
+    Ok(commits)
+}
+
+/// The whole inbox of `id`, in the order of arrival.
+pub(super) fn all_items(db: &Connection, id: &ExecutionId) -> Result<Vec<InboxItem>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT id, arrived_at, message FROM inbox WHERE execution = ?1 ORDER BY arrived_at, id",
+    )?;
+    let mut rows = statement.query([id.as_str()])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let item_id: String = row.get(0)?;
+        let message =
+            serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)
+                .map_err(|error| StoreError::Corrupt {
+                    id: id.clone(),
+                    problem: format!("inbox item {item_id}: {error}"),
+                })?;
+        items.push(InboxItem { id: item_id, arrived_at: Timestamp(row.get(1)?), message });
+    }
+    Ok(items)
+}

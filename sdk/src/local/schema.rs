@@ -1,0 +1,193 @@
+//! The tables, and opening a file that may be new, old, foreign or damaged.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::error::Fault;
+use crate::store::StoreError;
+
+/// The version of the tables below, kept in the file as `user_version`.
+const VERSION: i64 = 1;
+
+/// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
+const APPLICATION: i64 = 0x4556_5354;
+
+/// `WITHOUT ROWID` keeps a log's commits side by side in the order they are read.
+const TABLES: &str = "
+CREATE TABLE executions (
+    id TEXT NOT NULL PRIMARY KEY,
+    workflow TEXT NOT NULL,
+    started_at INTEGER NOT NULL,
+    arrivals INTEGER NOT NULL,
+    commit_number INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    wake_at INTEGER,
+    updated_at INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    reason TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX executions_by_start ON executions (started_at DESC, id);
+CREATE INDEX executions_by_wake ON executions (wake_at)
+    WHERE wake_at IS NOT NULL AND status IN ('running', 'suspended');
+
+CREATE TABLE commits (
+    execution TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    writer BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (execution, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inbox (
+    execution TEXT NOT NULL,
+    id TEXT NOT NULL,
+    arrived_at INTEGER NOT NULL,
+    message TEXT NOT NULL,
+    PRIMARY KEY (execution, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_by_arrival ON inbox (arrived_at);
+
+CREATE TABLE wakes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    visible_at INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    receiver TEXT
+) STRICT;
+CREATE INDEX wakes_by_time ON wakes (visible_at);
+CREATE INDEX wakes_by_receiver ON wakes (receiver) WHERE receiver IS NOT NULL;
+";
+
+/// How a connection is opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mode {
+    pub(super) busy_timeout: Duration,
+    pub(super) sync_every_commit: bool,
+}
+
+/// Opens the file and makes what is missing; with `create` false, only what is there already.
+pub(super) fn open(path: &Path, mode: Mode, create: bool) -> Result<Connection, StoreError> {
+    check_path(path, create)?;
+    let mut connection = connect(path, mode, create).map_err(|fault| at(path, fault))?;
+    prepare(&mut connection, path, mode, create).map_err(|fault| at(path, fault))?;
+    Ok(connection)
+}
+
+/// Opens one more connection to a file that [`open`] has seen.
+pub(super) fn reopen(path: &Path, mode: Mode) -> Result<Connection, Fault> {
+    let connection = connect(path, mode, false)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, mode: Mode, create: bool) -> Result<Connection, Fault> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(mode.busy_timeout)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let synchronous = if mode.sync_every_commit { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    Ok(connection)
+}
+
+fn prepare(
+    connection: &mut Connection,
+    path: &Path,
+    mode: Mode,
+    create: bool,
+) -> Result<(), Fault> {
+    if is_ready(connection, path)? {
+        return Ok(());
+    }
+    if !create {
+        let remedy = format!(
+            "{} is not set up yet: start a worker on it, or run `everstep setup`",
+            path.display()
+        );
+        return Err(StoreError::Unusable { remedy, source: None }.into());
+    }
+    // The change of mode needs the file for itself and does not wait for it: another process
+    // that opens the same new file may be at it.
+    let start = Instant::now();
+    while let Err(error) = connection.pragma_update(None, "journal_mode", "WAL") {
+        if start.elapsed() > mode.busy_timeout || !is_busy(&error) {
+            return Err(error.into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !is_ready(&transaction, path)? {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Whether the tables are there; an error if the file belongs to somebody else.
+fn is_ready(connection: &Connection, path: &Path) -> Result<bool, Fault> {
+    let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let unusable = |remedy: String| Err(StoreError::Unusable { remedy, source: None }.into());
+    let path = path.display();
+    match (number("application_id")?, number("user_version")?) {
+        (APPLICATION, VERSION) => Ok(true),
+        (APPLICATION, newer) if newer > VERSION => unusable(format!(
+            "{path} was written by a newer everstep (its tables have version {newer} and this \
+             program knows {VERSION}): use a newer program"
+        )),
+        (0, 0) if is_empty(connection)? => Ok(false),
+        _ => {
+            unusable(format!("{path} is an SQLite database of another program: name another file"))
+        }
+    }
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+}
+
+/// Says what SQLite would only call "unable to open database file".
+fn check_path(path: &Path, create: bool) -> Result<(), StoreError> {
+    let unusable = |remedy: String| Err(StoreError::Unusable { remedy, source: None });
+    let shown = path.display();
+    if path.is_dir() {
+        return unusable(format!("{shown} is a folder: name a file in it"));
+    }
+    if path.exists() {
+        return Ok(());
+    }
+    if !create {
+        return unusable(format!(
+            "there is no database at {shown}: check the path, or start a worker there first"
+        ));
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.is_dir() => {
+            unusable(format!("the folder {} does not exist: create it", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Names the file in an error that does not.
+fn at(path: &Path, fault: Fault) -> StoreError {
+    match fault {
+        Fault::Store(error) => error,
+        fault @ Fault::Sqlite(_) => match StoreError::from(fault) {
+            StoreError::Unusable { remedy, source } => {
+                StoreError::Unusable { remedy: format!("{}: {remedy}", path.display()), source }
+            }
+            other => other,
+        },
+    }
+}

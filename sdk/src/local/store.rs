@@ -1,0 +1,254 @@
+//! The event store in the file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+
+use super::database::Database;
+use super::error::Fault;
+use super::rows::{self, RECORD};
+use crate::event::StoredCommit;
+use crate::id::{ExecutionId, HostId};
+use crate::store::{
+    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, Projection,
+    Record, Sent, StoreError,
+};
+use crate::time::Timestamp;
+
+/// An [`EventStore`] in an SQLite file; see [`SqliteBackend`](super::SqliteBackend).
+#[derive(Clone)]
+pub struct SqliteStore {
+    database: Arc<Database>,
+}
+
+impl SqliteStore {
+    pub(super) fn new(database: Arc<Database>) -> Self {
+        Self { database }
+    }
+
+    async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnMut(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        Ok(self.database.writer.run(work).await?)
+    }
+
+    async fn read<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        Ok(self.database.readers.read(work).await?)
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn setup(&self) -> Result<(), StoreError> {
+        Ok(()) // opening the file was it
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        StoreError::check_commit(start)?;
+        let (record, start) = (record.clone(), start.clone());
+        self.write(move |db| create(db, &record, &start)).await
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| {
+            let Some(record) = rows::find_record(db, &id)? else { return Ok(None) };
+            let commits = rows::all_commits(db, &id)?;
+            let inbox = rows::all_items(db, &id)?;
+            Ok(Some(Loaded { record, commits, inbox }))
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        StoreError::check_commit(commit)?;
+        let (id, commit) = (id.clone(), commit.clone());
+        self.write(move |db| {
+            if rows::append_commit(db, &id, &commit)? {
+                return Ok(Appended::Done);
+            }
+            match rows::find_writer(db, &id, commit.number)? {
+                Some(by) => Ok(Appended::Taken { by }),
+                None if rows::find_record(db, &id)?.is_none() => {
+                    Err(StoreError::missing(&id).into())
+                }
+                None => Err(StoreError::gap(&id, commit.number).into()),
+            }
+        })
+        .await
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| Ok(rows::find_record(db, &id)?)).await
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let (id, projection) = (id.clone(), projection.clone());
+        self.write(move |db| {
+            let record = rows::find_record(db, &id)?.ok_or_else(|| StoreError::missing(&id))?;
+            if !projection.replaces(&record.projection) {
+                return Ok(record);
+            }
+            rows::put_projection(db, &id, &projection)?;
+            Ok(Record { projection: projection.clone(), ..record })
+        })
+        .await
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        StoreError::check_item(item)?;
+        let message = serde_json::to_string(&item.message)
+            .map_err(|error| StoreError::unusable("the message is not JSON", error))?;
+        let (id, item_id, arrived_at) = (id.clone(), item.id.clone(), item.arrived_at);
+        self.write(move |db| Ok(send(db, &id, &item_id, arrived_at, &message)?)).await
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        let (id, item_ids) = (id.clone(), item_ids.to_vec());
+        self.write(move |db| {
+            let mut delete =
+                db.prepare_cached("DELETE FROM inbox WHERE execution = ?1 AND id = ?2")?;
+            for item_id in &item_ids {
+                delete.execute([id.as_str(), item_id])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.read(move |db| Ok(overdue(db, before, limit)?)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        let query = query.clone();
+        self.read(move |db| list(db, &query)).await
+    }
+
+    async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
+        // Three calls of the system on local files: not worth a thread of their own.
+        Ok(self.database.hosts.is_gone(host))
+    }
+}
+
+fn create(db: &Connection, record: &Record, start: &StoredCommit) -> Result<Created, Fault> {
+    let Some(there) = rows::find_record(db, &record.id)? else {
+        if start.number != 0 {
+            return Err(StoreError::missing(&record.id).into());
+        }
+        rows::put_record(db, record)?;
+        rows::put_commit(db, &record.id, start)?;
+        return Ok(Created::New);
+    };
+    let by = rows::find_writer(db, &record.id, start.number)?;
+    let ended = &there.projection;
+    if ended.status.is_closed() && ended.commit.checked_add(1) == Some(start.number) && by.is_none()
+    {
+        rows::put_record(db, &Record { arrivals: there.arrivals, ..record.clone() })?;
+        rows::put_commit(db, &record.id, start)?;
+        return Ok(Created::New);
+    }
+    Ok(Created::Exists { by, record: Box::new(there) })
+}
+
+fn send(
+    db: &Connection,
+    id: &ExecutionId,
+    item_id: &str,
+    arrived_at: Timestamp,
+    message: &str,
+) -> rusqlite::Result<Sent> {
+    let Some(record) = rows::find_record(db, id)? else { return Ok(Sent::NoExecution) };
+    let status = record.projection.status;
+    if status.is_closed() {
+        return Ok(Sent::Closed { status });
+    }
+    let put = db
+        .prepare_cached(
+            "INSERT INTO inbox (execution, id, arrived_at, message) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![id.as_str(), item_id, arrived_at.0, message])?;
+    if put == 0 {
+        return Ok(Sent::Known);
+    }
+    db.prepare_cached("UPDATE executions SET arrivals = arrivals + 1 WHERE id = ?1")?
+        .execute([id.as_str()])?;
+    Ok(Sent::New)
+}
+
+fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result<Vec<ExecutionId>> {
+    let mut overdue: Vec<ExecutionId> = Vec::new();
+    for sql in [
+        "SELECT id FROM executions \
+         WHERE wake_at < ?1 AND status IN ('running', 'suspended') ORDER BY wake_at LIMIT ?2",
+        "SELECT execution FROM inbox JOIN executions ON executions.id = execution \
+         WHERE arrived_at < ?1 AND status IN ('running', 'suspended') \
+         GROUP BY execution ORDER BY min(arrived_at) LIMIT ?2",
+    ] {
+        let mut statement = db.prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let ids = statement.query_map([before.0, limit], |row| row.get::<_, String>(0))?;
+        for id in ids {
+            // Ids were checked when they were written.
+            overdue.extend(ExecutionId::new(id?));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    overdue.retain(|id| seen.insert(id.clone()));
+    overdue.truncate(limit);
+    Ok(overdue)
+}
+
+fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
+    let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
+    let mut statement = db.prepare_cached(&format!(
+        "SELECT {RECORD} FROM executions \
+         WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR status = ?2) \
+         AND (?3 IS NULL OR started_at < ?3 OR (started_at = ?3 AND id > ?4)) \
+         ORDER BY started_at DESC, id LIMIT ?5"
+    ))?;
+    let page_size = query.page_size();
+    let mut records = statement
+        .query_map(
+            params![
+                query.workflow,
+                query.status.map(|status| status.as_str()),
+                after.as_ref().map(|after| after.started_at.0),
+                after.as_ref().map(|after| after.id),
+                i64::try_from(page_size.saturating_add(1)).unwrap_or(i64::MAX),
+            ],
+            rows::record,
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let more = records.len() > page_size;
+    records.truncate(page_size);
+    Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SqliteStore").field(&self.database.path()).finish()
+    }
+}

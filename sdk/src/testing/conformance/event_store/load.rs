@@ -1,0 +1,82 @@
+//! What a load sees while others write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::sample::{Store, commit, item, projection, started, with_body};
+use crate::id::WriterId;
+use crate::store::{Appended, Loaded, Status};
+
+/// An item is deleted only when a commit has taken it; a load that misses it in the inbox must
+/// have it in the log. (The log is read first: the other way round it can be missing in both.)
+pub async fn an_item_on_its_way_into_the_log_is_never_missed(store: Store) {
+    const ITEMS: u64 = 100;
+    let id = started(&store, "order-1").await;
+    let sent = Arc::new(AtomicU64::new(0));
+    let mover = tokio::spawn({
+        let (store, id, sent) = (store.clone(), id.clone(), Arc::clone(&sent));
+        async move {
+            for number in 1..=ITEMS {
+                let item = item(&format!("item-{number}"), 1);
+                store.send(&id, &item).await.unwrap();
+                sent.store(number, Ordering::SeqCst);
+                let takes = with_body(number, format!("{:?}", item.id), WriterId::random());
+                assert_eq!(store.append(&id, &takes).await.unwrap(), Appended::Done);
+                store.remove_items(&id, &[item.id]).await.unwrap();
+            }
+        }
+    });
+    while !mover.is_finished() {
+        let sent = sent.load(Ordering::SeqCst);
+        let Loaded { commits, inbox, .. } = store.load(&id).await.unwrap().unwrap();
+        let taken = commits.len() as u64 - 1;
+        for number in taken + 1..=sent {
+            let id = format!("item-{number}");
+            assert!(inbox.iter().any(|item| item.id == id), "{id} is in neither");
+        }
+        tokio::task::yield_now().await;
+    }
+    mover.await.unwrap();
+}
+
+/// A load that runs beside appends and projections sees a log without gaps, and a record that
+/// is not ahead of it.
+pub async fn a_load_beside_writes_is_consistent(store: Store) {
+    const COMMITS: u64 = 200;
+    let id = started(&store, "order-1").await;
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (store, id, done) = (store.clone(), id.clone(), Arc::clone(&done));
+        async move {
+            for number in 1..=COMMITS {
+                store.append(&id, &commit(number)).await.unwrap();
+                store.project(&id, &projection(number, Status::Running)).await.unwrap();
+            }
+            done.store(true, Ordering::SeqCst);
+        }
+    });
+    let mut seen = 0;
+    while !done.load(Ordering::SeqCst) {
+        let Loaded { record, commits, .. } = store.load(&id).await.unwrap().unwrap();
+        assert!(commits.iter().map(|commit| commit.number).eq(0..commits.len() as u64));
+        assert!(record.projection.commit < commits.len() as u64, "the record is ahead of the log");
+        assert!(commits.len() >= seen, "an earlier load saw more");
+        seen = commits.len();
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+    assert_eq!(store.load(&id).await.unwrap().unwrap().commits.len() as u64, COMMITS + 1);
+}
+
+/// What was acknowledged is seen by the very next read, whoever asks.
+pub async fn a_read_sees_every_write_before_it(store: Store) {
+    let id = started(&store, "order-1").await;
+    for number in 1..=50 {
+        store.append(&id, &commit(number)).await.unwrap();
+        let seen = store.load(&id).await.unwrap().unwrap().commits.len() as u64;
+        assert_eq!(seen, number + 1);
+        store.project(&id, &projection(number, Status::Suspended)).await.unwrap();
+        let seen = store.record(&id).await.unwrap().unwrap().projection.commit;
+        assert_eq!(seen, number);
+    }
+}

@@ -1,0 +1,10 @@
+//! The checks of an [`EventStore`](crate::store::EventStore), by property.
+
+pub mod append;
+pub mod create;
+pub mod inbox;
+pub mod indexes;
+pub mod load;
+pub mod project;
+
+mod sample;

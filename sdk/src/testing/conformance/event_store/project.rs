@@ -1,0 +1,84 @@
+//! The record follows the log and never goes back.
+
+use super::sample::{Store, at, commit, item, projection, sixteen_at_once, started};
+use crate::store::{Projection, Status};
+
+/// What a turn found out replaces what was known before, whole.
+pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
+    let id = started(&store, "order-1").await;
+    let before = store.record(&id).await.unwrap().unwrap();
+    let newer = Projection {
+        wake_at: Some(at(60_000)),
+        updated_at: at(9),
+        code: "v2".into(),
+        reason: Some("because".into()),
+        ..projection(3, Status::Suspended)
+    };
+    let after = store.project(&id, &newer).await.unwrap();
+    assert_eq!(after.projection, newer);
+    assert_eq!((after.workflow.clone(), after.started_at), (before.workflow, before.started_at));
+    assert_eq!(store.record(&id).await.unwrap(), Some(after));
+    // What is no longer so is gone.
+    let last = projection(4, Status::Completed);
+    assert_eq!(store.project(&id, &last).await.unwrap().projection, last);
+    assert_eq!(store.record(&id).await.unwrap().unwrap().projection, last);
+}
+
+/// An older update that lands last must not show a closed execution as open.
+pub async fn a_projection_of_less_of_the_log_changes_nothing(store: Store) {
+    let id = started(&store, "order-1").await;
+    let newer = projection(5, Status::Completed);
+    store.project(&id, &newer).await.unwrap();
+    for older in [projection(4, Status::Running), projection(5, Status::Running)] {
+        assert_eq!(store.project(&id, &older).await.unwrap().projection, newer);
+        assert_eq!(store.record(&id).await.unwrap().unwrap().projection, newer);
+    }
+}
+
+/// A block is news without a change of the log; it is lifted only with one, so that a slow host
+/// cannot lift a block it has not seen.
+pub async fn a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one(store: Store) {
+    let id = started(&store, "order-1").await;
+    store.project(&id, &projection(2, Status::Running)).await.unwrap();
+    let blocked = projection(2, Status::Blocked);
+    assert_eq!(store.project(&id, &blocked).await.unwrap().projection, blocked);
+    let again = Projection { reason: Some("another".into()), ..blocked.clone() };
+    for same_log in [again, projection(2, Status::Running), projection(2, Status::Suspended)] {
+        assert_eq!(store.project(&id, &same_log).await.unwrap().projection, blocked);
+        assert_eq!(store.record(&id).await.unwrap().unwrap().projection, blocked);
+    }
+    let lifted = projection(3, Status::Suspended);
+    assert_eq!(store.project(&id, &lifted).await.unwrap().projection, lifted);
+    assert_eq!(store.record(&id).await.unwrap().unwrap().projection, lifted);
+}
+
+/// The record that comes back counts every item that was accepted before.
+pub async fn a_projection_comes_back_with_the_arrivals(store: Store) {
+    let id = started(&store, "order-1").await;
+    for number in 1..=3 {
+        store.send(&id, &item(&format!("item-{number}"), 1)).await.unwrap();
+        let newer = projection(number, Status::Running);
+        assert_eq!(store.project(&id, &newer).await.unwrap().arrivals, number);
+        // Also when there is nothing to write.
+        assert_eq!(store.project(&id, &newer).await.unwrap().arrivals, number);
+    }
+}
+
+/// Whatever the order in which projections land, the one of the longest log stays.
+pub async fn sixteen_projections_at_once_leave_the_newest(store: Store) {
+    let id = started(&store, "order-1").await;
+    for number in 1..=16 {
+        store.append(&id, &commit(number)).await.unwrap();
+    }
+    let after = sixteen_at_once(|task| {
+        let (store, id) = (store.clone(), id.clone());
+        let number = task as u64 + 1;
+        async move {
+            let after = store.project(&id, &projection(number, Status::Suspended)).await.unwrap();
+            assert!(after.projection.commit >= number);
+        }
+    })
+    .await;
+    assert_eq!(after.len(), 16);
+    assert_eq!(store.record(&id).await.unwrap().unwrap().projection.commit, 16);
+}

@@ -1,0 +1,64 @@
+//! What every store and every queue must do, as checks written against the traits alone.
+//!
+//! Each check is a named async function; [`event_store_suite!`](crate::event_store_suite) and
+//! [`wake_queue_suite!`](crate::wake_queue_suite) make one test of each:
+//!
+//! ```ignore
+//! struct Memory;
+//!
+//! #[async_trait]
+//! impl StoreFactory for Memory {
+//!     async fn store(&self) -> Arc<dyn EventStore> {
+//!         Arc::new(MemoryStore::new())
+//!     }
+//! }
+//!
+//! everstep::event_store_suite!(memory, Memory);
+//! ```
+//!
+//! A crash of the process is beyond these checks: a store has to test its own durability.
+
+pub mod event_store;
+pub mod wake_queue;
+
+mod suite;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::store::EventStore;
+use crate::wake::WakeQueue;
+
+/// Makes stores for the checks of [`event_store`]. Each check has a factory of its own.
+#[async_trait]
+pub trait StoreFactory: Send + Sync {
+    /// A store that is set up and empty. It is used no longer than the factory lives.
+    async fn store(&self) -> Arc<dyn EventStore>;
+}
+
+/// Makes queues for the checks of [`wake_queue`]. Each check has a factory of its own.
+#[async_trait]
+pub trait QueueFactory: Send + Sync {
+    /// A queue that is set up and empty, with this visibility time-out, a multiple of
+    /// [`unit`](Self::unit). It is used no longer than the factory lives.
+    async fn queue(&self, visibility: Duration) -> Arc<dyn WakeQueue>;
+
+    /// The unit of delays and time-outs in the checks: long enough for several calls, and one the
+    /// queue can count. SQS counts whole seconds.
+    fn unit(&self) -> Duration {
+        Duration::from_millis(200)
+    }
+}
+
+/// Waits for what a store may show late, for ten seconds at most.
+async fn eventually<T: PartialEq + std::fmt::Debug>(expected: T, mut look: impl AsyncFnMut() -> T) {
+    for _ in 0..200 {
+        if look().await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(look().await, expected);
+}

@@ -1,0 +1,3 @@
+//! For tests: conformance suites for stores and queues, and faults.
+
+pub mod conformance;
