@@ -1,0 +1,118 @@
+//! The store that fails.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Faults, LOST, Written};
+use crate::event::StoredCommit;
+use crate::id::{ExecutionId, HostId};
+use crate::store::{
+    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Message, Projection,
+    Record, Sent, StoreError,
+};
+use crate::time::Timestamp;
+
+/// A store around another one, with [`Faults`].
+#[derive(Debug, Clone)]
+pub struct FaultyStore {
+    inner: Arc<dyn EventStore>,
+    faults: Faults,
+}
+
+impl FaultyStore {
+    /// A store that does what `inner` does, unless `faults` decide otherwise.
+    #[must_use]
+    pub fn new(inner: Arc<dyn EventStore>, faults: &Faults) -> Self {
+        Self { inner, faults: faults.clone() }
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        written: Written,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.faults
+            .call(name, written, call)
+            .await
+            .unwrap_or_else(|| Err(StoreError::Unavailable { reason: LOST.into(), source: None }))
+    }
+}
+
+fn read() -> Written {
+    Written::default()
+}
+
+fn bytes(item: &InboxItem) -> usize {
+    let message = match &item.message {
+        Message::Signal { name, payload } => name.len() + payload.as_str().len(),
+        Message::Cancel { reason } => reason.len(),
+        Message::Resume => 0,
+    };
+    item.id.len() + message
+}
+
+#[async_trait]
+impl EventStore for FaultyStore {
+    async fn setup(&self) -> Result<(), StoreError> {
+        self.call("setup", read(), self.inner.setup()).await
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        let written = Written { items: 2, bytes: start.body.len() };
+        self.call("create", written, self.inner.create(record, start)).await
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.call("load", read(), self.inner.load(id)).await
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        let written = Written { items: 1, bytes: commit.body.len() };
+        self.call("append", written, self.inner.append(id, commit)).await
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        self.call("record", read(), self.inner.record(id)).await
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let written = Written { items: 1, bytes: 0 };
+        self.call("project", written, self.inner.project(id, projection)).await
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        let written = Written { items: 2, bytes: bytes(item) };
+        self.call("send", written, self.inner.send(id, item)).await
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        let written = Written { items: item_ids.len(), bytes: 0 };
+        self.call("remove_items", written, self.inner.remove_items(id, item_ids)).await
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.call("overdue", read(), self.inner.overdue(before, limit)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        self.call("list", read(), self.inner.list(query)).await
+    }
+
+    async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
+        self.call("is_gone", read(), self.inner.is_gone(host)).await
+    }
+}
