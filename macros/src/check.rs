@@ -194,7 +194,18 @@ pub(crate) fn skipped(function: &Function, skip: &[Ident], errors: &mut Errors) 
     }
 }
 
+/// How many arguments `Workflow` of the sdk is implemented for.
+const ARGUMENTS_MAX: usize = 5;
+
 fn inputs_of_workflow(signature: &Signature, errors: &mut Errors) {
+    if let Some(argument) = signature.inputs.iter().nth(ARGUMENTS_MAX) {
+        errors.on(
+            argument,
+            format_args!(
+                "a workflow has at most {ARGUMENTS_MAX} arguments: put several states in one struct"
+            ),
+        );
+    }
     let mut input: Option<&syn::PatType> = None;
     for argument in &signature.inputs {
         let FnArg::Typed(typed) = argument else { continue };

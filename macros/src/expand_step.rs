@@ -108,7 +108,7 @@ fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream
             quote!(#some(#private::#require))
         }
         None => quote!({
-            use #private::FindFromFailure as _;
+            use #private::{FromFailureNo as _, FromFailureYes as _};
             (&&#private::FromFailure::<#error>::new()).get()
         }),
     };
@@ -201,6 +201,11 @@ fn bind(argument: &Argument) -> TokenStream {
     let Argument { ident, cfgs, pattern, .. } = argument;
     let value = if argument.referent().is_some() { quote!(&*#ident) } else { quote!(#ident) };
     match pattern {
+        Pat::Ident(name) if name.ident.to_string().starts_with('_') => quote! {
+            #(#cfgs)*
+            #[allow(clippy::no_effect_underscore_binding)]
+            let #pattern = #value;
+        },
         Pat::Ident(_) => quote!(#(#cfgs)* let #pattern = #value;),
         // In braces the value is moved whole, as a function's argument is.
         _ => quote!(#(#cfgs)* let #pattern = { #value };),

@@ -41,7 +41,10 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
     let state_types: Vec<&Type> = states.iter().filter_map(|typed| state(&typed.ty)).collect();
     let input = inputs.first().map_or_else(|| parse_quote!(()), |typed| (*typed.ty).clone());
     let input_span = input.span().resolved_at(Span::mixed_site());
-    let argument = inputs.first().map(|_| quote!(input));
+    // Hygienic: the workflow itself may be called `input`.
+    let [needs, given, started_with] =
+        ["needs", "states", "input"].map(|name| Ident::new(name, Span::mixed_site()));
+    let argument = inputs.first().map(|_| quote!(#started_with));
 
     let result = quote_spanned!(output.span()=> <#output as #private::WorkflowResult>);
     signature.output = parse_quote! {
@@ -54,7 +57,6 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
             impl ::core::future::Future<Output = #output> + ::core::marker::Send + 'static,
         >
     };
-    let needs = Ident::new("needs", Span::mixed_site());
     let need = state_types.iter().map(|ty| {
         let span = ty.span().resolved_at(Span::mixed_site());
         quote_spanned!(span=> #needs.state::<#ty>();)
@@ -73,14 +75,14 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
                     #(#need)*
                 }
                 fn run(
-                    states: &#private::States,
-                    input: #input,
+                    #given: &#private::States,
+                    #started_with: #input,
                 ) -> #private::BoxFuture<
                     'static,
                     ::core::result::Result<#result::Output, #result::Error>,
                 > {
                     ::std::boxed::Box::pin(
-                        #ident(#(states.get::<#state_types>(),)* #argument).into_inner(),
+                        #ident(#(#given.get::<#state_types>(),)* #argument).into_inner(),
                     )
                 }
             }

@@ -28,4 +28,5 @@ pub use context::{
     random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
+pub use everstep_macros::{step, workflow};
 pub use retry::Retry;

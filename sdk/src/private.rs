@@ -1,7 +1,9 @@
 //! What the macros expand to. Not for people: no promise is made about any of it.
 
+use std::borrow::Borrow;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::panic::Location;
 
 pub use futures::future::BoxFuture;
@@ -103,4 +105,80 @@ impl<E> FromFailureNo<E> for FromFailure<E> {
     fn get(&self) -> Option<fn(StepFailure) -> E> {
         None
     }
+}
+
+/// What a step may take by value: each attempt gets a clone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a step",
+    label = "a step owns its arguments, and each attempt gets a clone: this must be `Clone + Send + 'static`",
+    note = "derive `Clone` for it, or put it behind an `Arc`"
+)]
+pub trait OwnedArgument: Clone + Send + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + 'static> OwnedArgument for T {}
+
+/// What a step may take by reference: it is cloned when the body is about to run.
+#[diagnostic::on_unimplemented(
+    message = "`&{Self}` cannot be an argument of a step",
+    label = "a step owns what its body needs, so a clone is made of this: it must be `Clone + Send + Sync + 'static`",
+    note = "derive `Clone` for it, or put it behind an `Arc`: `&Arc<dyn Trait>` for `&dyn Trait`"
+)]
+pub trait BorrowedArgument: Sync {
+    /// What the step owns: `String` for `str`.
+    type Owned: Borrow<Self> + Clone + Send + 'static;
+    /// The step's own copy.
+    fn own(&self) -> Self::Owned;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> BorrowedArgument for T
+where
+    T: ToOwned<Owned: Clone + Send + 'static> + Sync + ?Sized,
+{
+    type Owned = T::Owned;
+    fn own(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+/// A step's own copy of what it took by reference.
+pub struct Borrowed<T: BorrowedArgument + ?Sized>(T::Owned);
+
+impl<T: BorrowedArgument + ?Sized> Clone for Borrowed<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: BorrowedArgument + ?Sized> std::fmt::Debug for Borrowed<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Borrowed")
+    }
+}
+
+impl<T: BorrowedArgument + ?Sized> Deref for Borrowed<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        Borrow::borrow(&self.0)
+    }
+}
+
+/// Makes a step's own copy of an argument taken by value.
+#[must_use]
+pub fn owned<T: OwnedArgument>(value: &T) -> T {
+    value.clone()
+}
+
+/// Makes a step's own copy of an argument taken by reference.
+#[must_use]
+pub fn borrowed<T: BorrowedArgument + ?Sized>(value: &T) -> Borrowed<T> {
+    Borrowed(value.own())
+}
+
+/// A value that is never made: what generated code returns where it is never run, so that the
+/// compiler knows a block's type.
+#[must_use]
+pub fn never<T>() -> T {
+    unreachable!("only the type of this call is used")
 }

@@ -1,0 +1,12 @@
+use everstep::workflow;
+
+#[workflow]
+async fn fulfil() -> everstep::Result<()> {
+    tokio::select! {
+        () = std::future::ready(()) => {}
+        () = std::future::pending() => {}
+    }
+    Ok(())
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use everstep::step;
+
+struct Refused;
+
+#[step]
+async fn charge() -> Result<(), Refused> {
+    Ok(())
+}
+
+fn main() {}

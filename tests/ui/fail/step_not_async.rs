@@ -1,0 +1,8 @@
+use everstep::step;
+
+#[step]
+fn charge() -> everstep::Result<()> {
+    Ok(())
+}
+
+fn main() {}

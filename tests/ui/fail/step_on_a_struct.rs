@@ -1,0 +1,6 @@
+use everstep::step;
+
+#[step]
+struct Charge;
+
+fn main() {}

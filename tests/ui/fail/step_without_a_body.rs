@@ -1,0 +1,8 @@
+use everstep::step;
+
+trait Shop {
+    #[step]
+    async fn charge(&self) -> everstep::Result<()>;
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use everstep::workflow;
+
+struct Shop;
+
+impl Shop {
+    #[workflow]
+    async fn fulfil(&self) -> everstep::Result<()> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use everstep::workflow;
+
+#[workflow]
+fn fulfil() -> everstep::Result<()> {
+    Ok(())
+}
+
+fn main() {}

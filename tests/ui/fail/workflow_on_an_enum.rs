@@ -1,0 +1,6 @@
+use everstep::workflow;
+
+#[workflow]
+enum Fulfil {}
+
+fn main() {}

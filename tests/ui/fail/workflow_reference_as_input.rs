@@ -1,0 +1,9 @@
+use everstep::workflow;
+
+#[workflow]
+async fn fulfil(order: &str) -> everstep::Result<()> {
+    let _ = order;
+    Ok(())
+}
+
+fn main() {}

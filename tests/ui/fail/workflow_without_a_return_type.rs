@@ -1,0 +1,6 @@
+use everstep::workflow;
+
+#[workflow]
+async fn fulfil() {}
+
+fn main() {}
