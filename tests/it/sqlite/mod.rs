@@ -1,5 +1,9 @@
 //! The SQLite store and queue: the suites, files that cannot be used, hosts, and crashes.
 
+mod child;
+mod crash;
+mod files;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
