@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::checkpoint::Checkpointer;
 use super::presence::{Hosts, Presence};
 use super::readers::Readers;
 use super::schema::{self, Mode};
@@ -114,7 +115,9 @@ impl SqliteBackend {
         let path = path.as_ref().canonicalize().map_err(|error| {
             StoreError::unusable(format!("{} cannot be found", path.as_ref().display()), error)
         })?;
-        let writer = Writer::start(connection)
+        let second = schema::reopen_to_write(&path, mode)?;
+        let writer = Checkpointer::start(second)
+            .and_then(|checkpointer| Writer::start(connection, checkpointer))
             .map_err(|error| StoreError::unavailable("the system starts no more threads", error))?;
         let database = Arc::new(Database {
             writer,

@@ -1,7 +1,8 @@
 //! At home: one SQLite file that holds the log, the records, the inboxes and the queue.
 //!
 //! ```text
-//! SqliteStore ─┐            ┌─ writer thread ── one connection, one transaction for all that waits
+//! SqliteStore ─┐            ┌─ writer thread ── one connection, one transaction for all that waits;
+//!              │            │                   beside it a thread that makes checkpoints
 //!              ├─ Database ─┤
 //! SqliteQueue ─┘            └─ readers ──────── a few connections on the blocking pool
 //!                           └─ presence ─────── a locked file that says "this process lives"
@@ -14,6 +15,7 @@
 //! machine may take back the last moments (never more than that, and never in parts);
 //! [`SqliteOptions::sync_every_commit`] closes that gap at the price of one disk flush a write.
 
+mod checkpoint;
 mod database;
 mod error;
 mod presence;

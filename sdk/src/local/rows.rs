@@ -93,10 +93,25 @@ pub(super) fn find_writer(
     id: &ExecutionId,
     number: CommitNumber,
 ) -> rusqlite::Result<Option<WriterId>> {
-    db.prepare_cached("SELECT writer FROM commits WHERE execution = ?1 AND number = ?2")?
-        .query_row(params![id.as_str(), number], |row| row.get(0))
+    db.prepare_cached("SELECT seal FROM commits WHERE execution = ?1 AND number = ?2")?
+        .query_row(params![id.as_str(), number], |row| Ok(open_seal(row.get(0)?).0))
         .optional()
-        .map(|writer| writer.map(|bytes| WriterId(Uuid::from_bytes(bytes))))
+}
+
+/// A commit's writer and hash in one column: every column read costs a tenth of a microsecond, and
+/// a load reads them by the ten thousand.
+fn seal(commit: &StoredCommit) -> [u8; 48] {
+    let mut seal = [0; 48];
+    seal[..16].copy_from_slice(commit.writer.0.as_bytes());
+    seal[16..].copy_from_slice(&commit.hash);
+    seal
+}
+
+fn open_seal(seal: [u8; 48]) -> (WriterId, [u8; 32]) {
+    let (mut writer, mut hash) = ([0; 16], [0; 32]);
+    writer.copy_from_slice(&seal[..16]);
+    hash.copy_from_slice(&seal[16..]);
+    (WriterId(Uuid::from_bytes(writer)), hash)
 }
 
 /// Writes the first commit of a log or a run.
@@ -106,15 +121,9 @@ pub(super) fn put_commit(
     commit: &StoredCommit,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO commits (execution, number, writer, hash, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO commits (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![
-        id.as_str(),
-        commit.number,
-        commit.writer.0.as_bytes(),
-        commit.hash,
-        commit.body
-    ])
+    .execute(params![id.as_str(), commit.number, seal(commit), commit.body])
     .map(drop)
 }
 
@@ -125,40 +134,33 @@ pub(super) fn append_commit(
     commit: &StoredCommit,
 ) -> rusqlite::Result<bool> {
     db.prepare_cached(
-        "INSERT INTO commits (execution, number, writer, hash, body) \
-         SELECT ?1, ?2, ?3, ?4, ?5 \
+        "INSERT INTO commits (execution, number, seal, body) SELECT ?1, ?2, ?3, ?4 \
          WHERE EXISTS (SELECT 1 FROM commits WHERE execution = ?1 AND number = ?2 - 1) \
          ON CONFLICT DO NOTHING",
     )?
-    .execute(params![
-        id.as_str(),
-        commit.number,
-        commit.writer.0.as_bytes(),
-        commit.hash,
-        commit.body
-    ])
+    .execute(params![id.as_str(), commit.number, seal(commit), commit.body])
     .map(|rows| rows == 1)
 }
 
 /// The whole log of `id`.
 pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<StoredCommit>, Fault> {
-    let mut statement = db.prepare_cached(
-        "SELECT number, writer, hash, body FROM commits WHERE execution = ?1 ORDER BY number",
-    )?;
+    let mut statement =
+        db.prepare_cached("SELECT seal, body FROM commits WHERE execution = ?1 ORDER BY number")?;
     let mut rows = statement.query([id.as_str()])?;
     let mut commits = Vec::new();
     while let Some(row) = rows.next()? {
-        let commit = StoredCommit {
-            number: row.get(0)?,
-            writer: WriterId(Uuid::from_bytes(row.get(1)?)),
-            hash: row.get(2)?,
-            body: row.get(3)?,
-        };
-        if commit.number != commits.len() as u64 {
-            let problem = format!("commit {} is missing from its log", commits.len());
-            return Err(StoreError::Corrupt { id: id.clone(), problem }.into());
-        }
-        commits.push(commit);
+        let number = commits.len() as u64; // checked below, for all at once
+        let (writer, hash) = open_seal(row.get(0)?);
+        commits.push(StoredCommit { number, writer, hash, body: row.get(1)? });
+    }
+    let last: Option<u64> = db
+        .prepare_cached("SELECT max(number) FROM commits WHERE execution = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))?;
+    let count = last.map_or(0, |last| last + 1);
+    if count != commits.len() as u64 {
+        let problem =
+            format!("its log ends with commit {last:?} and has {} commits", commits.len());
+        return Err(StoreError::Corrupt { id: id.clone(), problem }.into());
     }
     Ok(commits)
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::checkpoint::WRITER_PAGES;
 use super::error::Fault;
 use crate::store::StoreError;
 
@@ -39,8 +40,7 @@ CREATE INDEX executions_by_wake ON executions (wake_at)
 CREATE TABLE commits (
     execution TEXT NOT NULL,
     number INTEGER NOT NULL,
-    writer BLOB NOT NULL,
-    hash BLOB NOT NULL,
+    seal BLOB NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (execution, number)
 ) STRICT, WITHOUT ROWID;
@@ -81,6 +81,11 @@ pub(super) fn open(path: &Path, mode: Mode, create: bool) -> Result<Connection, 
 }
 
 /// Opens one more connection to a file that [`open`] has seen.
+pub(super) fn reopen_to_write(path: &Path, mode: Mode) -> Result<Connection, StoreError> {
+    connect(path, mode, false).map_err(|fault| at(path, fault))
+}
+
+/// The same for a connection that only reads.
 pub(super) fn reopen(path: &Path, mode: Mode) -> Result<Connection, Fault> {
     let connection = connect(path, mode, false)?;
     connection.pragma_update(None, "query_only", true)?;
@@ -96,6 +101,7 @@ fn connect(path: &Path, mode: Mode, create: bool) -> Result<Connection, Fault> {
     let synchronous = if mode.sync_every_commit { "FULL" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", WRITER_PAGES)?;
     Ok(connection)
 }
 

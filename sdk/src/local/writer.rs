@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpointer;
 use super::error::{Fault, again, stopped};
 
 /// How many requests share one transaction at most, so that the first is not kept waiting.
@@ -19,11 +20,14 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread on `connection`.
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        mut checkpointer: Checkpointer,
+    ) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel();
         std::thread::Builder::new()
             .name("everstep-sqlite".into())
-            .spawn(move || write_all(&connection, &queue))?;
+            .spawn(move || write_all(&connection, &queue, &mut checkpointer))?;
         Ok(Self { requests })
     }
 
@@ -105,11 +109,17 @@ where
     }
 }
 
-fn write_all(connection: &Connection, queue: &mpsc::Receiver<Box<dyn Request>>) {
+fn write_all(
+    connection: &Connection,
+    queue: &mpsc::Receiver<Box<dyn Request>>,
+    checkpointer: &mut Checkpointer,
+) {
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter().take(BATCH_MAX - 1));
+        let requests = batch.len();
         write(connection, batch);
+        checkpointer.note(requests);
     }
 }
 
