@@ -111,7 +111,11 @@ fn prepare(
     mode: Mode,
     create: bool,
 ) -> Result<(), Fault> {
-    if is_ready(connection, path)? {
+    // In a transaction, or it sees half of what another process is making.
+    let look = connection.transaction()?;
+    let ready = is_ready(&look, path)?;
+    look.finish()?;
+    if ready {
         return Ok(());
     }
     if !create {

@@ -140,7 +140,7 @@ async fn a_lock_that_another_process_keeps_is_unavailable_not_unusable() {
 
 #[test]
 fn many_processes_may_make_the_same_new_file_at_once() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let (_folder, path) = new_path();
         std::thread::scope(|scope| {
             let open = || SqliteBackend::open(&path, &SqliteOptions::new()).map(drop);
