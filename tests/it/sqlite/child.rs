@@ -117,9 +117,8 @@ async fn append_for_ever(backend: &SqliteBackend) {
             })
         })
         .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
+    let (stopped, ..) = futures::future::select_all(tasks).await;
+    panic!("it goes on until it is killed: {stopped:?}");
 }
 
 /// Tries to write each of two hundred commits, as soon as all others are ready too.

@@ -3,6 +3,7 @@
 mod child;
 mod crash;
 mod files;
+mod wakes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
