@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::child::{Process, commit, execution};
 
-async fn start(backend: &SqliteBackend, number: usize) {
+pub(super) async fn start(backend: &SqliteBackend, number: usize) {
     let projection = Projection {
         commit: 0,
         status: Status::Running,

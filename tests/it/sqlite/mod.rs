@@ -3,6 +3,7 @@
 mod child;
 mod crash;
 mod files;
+mod groups;
 mod wakes;
 
 use std::sync::Arc;
