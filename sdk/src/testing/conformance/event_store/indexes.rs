@@ -89,9 +89,22 @@ pub async fn no_more_are_overdue_than_asked_for(store: Store) {
     assert!(some.iter().all(|id| all.contains(id.as_str())));
 }
 
+/// All records of all pages. A page may be short, or empty, and not the last.
+async fn all_pages(store: &Store, query: &ListQuery) -> Vec<Record> {
+    let (mut query, mut records) = (query.clone(), Vec::new());
+    loop {
+        let page = store.list(&query).await.unwrap();
+        assert!(query.limit == 0 || page.records.len() <= query.limit);
+        records.extend(page.records);
+        query.after = page.next;
+        if query.after.is_none() {
+            return records;
+        }
+    }
+}
+
 async fn listed(store: &Store, query: &ListQuery) -> BTreeSet<String> {
-    let page = store.list(query).await.unwrap();
-    page.records.iter().map(|record| record.id.to_string()).collect()
+    all_pages(store, query).await.iter().map(|record| record.id.to_string()).collect()
 }
 
 fn by(workflow: Option<&str>, status: Option<Status>) -> ListQuery {
@@ -138,17 +151,7 @@ pub async fn pages_visit_every_record_once_newest_first(store: Store) {
     }
     eventually(all.clone(), async || listed(&store, &by(None, None)).await).await;
     for query in [by(None, None), by(Some("fulfil_order"), None), by(None, Some(Status::Running))] {
-        let mut query = ListQuery { limit: 4, ..query };
-        let mut records: Vec<Record> = Vec::new();
-        loop {
-            let page = store.list(&query).await.unwrap();
-            assert!(page.records.len() <= 4);
-            records.extend(page.records);
-            query.after = page.next;
-            if query.after.is_none() {
-                break;
-            }
-        }
+        let records = all_pages(&store, &ListQuery { limit: 4, ..query }).await;
         assert!(records.is_sorted_by(|a, b| a.started_at >= b.started_at));
         let seen: BTreeSet<_> = records.iter().map(|record| record.id.to_string()).collect();
         assert_eq!((seen, records.len()), (all.clone(), 25));
@@ -166,8 +169,8 @@ pub async fn a_list_follows_the_record(store: Store) {
     eventually(names([]), async || listed(&store, &running).await).await;
     let failed = by(None, Some(Status::Failed));
     eventually(names(["order-1"]), async || listed(&store, &failed).await).await;
-    let page = store.list(&failed).await.unwrap();
-    assert_eq!(page.records, [store.record(&id).await.unwrap().unwrap()]);
+    let record = store.record(&id).await.unwrap().unwrap();
+    assert_eq!(all_pages(&store, &failed).await, [record]);
 }
 
 /// In doubt, a host lives.
