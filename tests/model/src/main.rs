@@ -1,1 +1,65 @@
-fn main() {}
+//! An explicit-state model of the turn and wake protocol: it visits every state that a small world
+//! with hostile faults can reach, with each rule of `docs/protocol.md` kept and with it removed.
+//!
+//! ```text
+//! cargo run -p everstep-model                  every configuration
+//! cargo run -p everstep-model -- 12- hostile   those whose names begin so
+//! cargo run -p everstep-model -- --trace 9-    with the trace of what breaks, wanted or not
+//! ```
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `story`, `host`, `state`, `normal` | what is in the log, the record, the inbox, the queue and the hosts |
+//! | `workflow` | the workflows, and their replay |
+//! | `rules`, `setup` | the switches, the times, the faults |
+//! | `world`, `people`, `queue`, `time` | what happens around the hosts |
+//! | `turn`, `run`, `append` | what a host does |
+//! | `check` | the search, and the three things that can be wrong |
+//! | `configurations` | what is searched, and what must come of it |
+//!
+//! One action is one atomic call of the store or the queue, or one decision between two of them.
+
+mod append;
+mod check;
+mod configurations;
+mod host;
+mod normal;
+mod people;
+mod queue;
+mod report;
+mod rules;
+mod run;
+mod setup;
+mod state;
+mod story;
+mod time;
+mod turn;
+mod workflow;
+mod world;
+
+use std::process::ExitCode;
+
+/// Where a search is given up. The configurations are chosen so that none comes near.
+const STATES_MAX: usize = 2_000_000;
+
+fn main() -> ExitCode {
+    let (options, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let wants_traces = options.iter().any(|option| option == "--trace");
+    let chosen = configurations::all().into_iter().filter(|configuration| {
+        names.is_empty() || names.iter().any(|name| configuration.name.starts_with(name))
+    });
+    let (mut passed, mut failed) = (0, 0);
+    for configuration in chosen {
+        let found = check::check(&configuration.setup, STATES_MAX);
+        let is_right = found.verdict == configuration.expected;
+        report::line(&configuration, &found);
+        if !is_right || wants_traces {
+            report::trace(&found);
+        }
+        if is_right { passed += 1 } else { failed += 1 }
+    }
+    report::closing(passed, failed);
+    // A run that checked nothing must not look like one that found nothing.
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
