@@ -82,12 +82,10 @@ async fn wakes_and_delays_survive_a_restart() {
     assert_eq!(received[0].body, wake(1).to_body());
     drop(first);
     let second = SqliteBackend::open(&path, &hour()).unwrap();
-    let wait = Duration::from_secs(20);
     let mut counts = Vec::new();
-    while counts.len() < 2 {
-        for delivery in second.queue().receive(1, wait).await.unwrap() {
-            counts.push((delivery.body, delivery.receive_count));
-        }
+    for _ in 0..2 {
+        let deliveries = second.queue().receive(1, Duration::from_secs(20)).await.unwrap();
+        counts.extend(deliveries.into_iter().map(|it| (it.body, it.receive_count)));
     }
     counts.sort();
     // The first one was received by a host that is gone.
