@@ -92,3 +92,11 @@ async fn wakes_and_delays_survive_a_restart() {
     assert_eq!(counts, [(wake(1).to_body(), 2), (wake(3).to_body(), 1)]);
     assert_eq!(second.queue().receive(1, Duration::from_millis(50)).await.unwrap(), []);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_is_void_after_the_next_delivery() {
+    let folder = TempDir::new().unwrap();
+    let soon = SqliteOptions::new().visibility(Duration::from_millis(100));
+    let backend = SqliteBackend::open(folder.path().join("everstep.db"), &soon).unwrap();
+    crate::memory::an_old_receipt_is_void(&backend.queue()).await;
+}
