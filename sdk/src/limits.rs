@@ -15,7 +15,11 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 pub const COMMIT_BYTES_MAX: usize = 400_000;
 
-/// Largest encoded event, in bytes: a commit's body less its frame.
+/// Largest recorded value, in bytes: a step's arguments, its result or error, a workflow's input
+/// or output, a signal's payload. An event holds at most two of them, and its names.
+pub const VALUE_BYTES_MAX: usize = 190_000;
+
+/// Largest inbox message, in bytes: it becomes one event of one commit.
 pub const EVENT_BYTES_MAX: usize = COMMIT_BYTES_MAX - 1_000;
 
 /// S of the protocol: how far two hosts' clocks may differ, and how long a host may be paused
@@ -47,6 +51,12 @@ pub const BACKOFF_IN_PLACE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a finished result waits for company before it is written, while other bodies run.
 pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
+
+/// How often a turn whose bodies run asks whether anything arrived for it.
+pub const INBOX_LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often an unanswered write is tried again before the turn gives up and its wake comes back.
+pub const WRITE_TRIES_MAX: u32 = 8;
 
 /// Longest delay of a queue message: SQS's DelaySeconds, 15 minutes
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).

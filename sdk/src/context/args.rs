@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::event::{Json, UnrecordableValue};
+use crate::limits::VALUE_BYTES_MAX;
 
 /// Collects the arguments of a step by name: a JSON object in the order of the signature.
 #[derive(Debug, Default)]
@@ -38,6 +39,13 @@ impl Args {
             self.text.push('{');
         }
         self.text.push('}');
+        let (bytes, bytes_max) = (self.text.len(), VALUE_BYTES_MAX);
+        if bytes > bytes_max {
+            return Err(format!(
+                "its arguments have {bytes} bytes and at most {bytes_max} can be recorded: pass \
+                 where the data is, or leave it out of the log with skip(...)"
+            ));
+        }
         Json::parse(self.text).map_err(|error| error.to_string())
     }
 }

@@ -19,7 +19,7 @@ use super::args::Args;
 use super::execution::{Execution, current};
 use crate::error::{Error, StepFailure};
 use crate::event::{Failure, Json, UnrecordableValue};
-use crate::limits::EVENT_BYTES_MAX;
+use crate::limits::VALUE_BYTES_MAX;
 use crate::replay::{Attempt, Body, Fault, Outcome, Policy};
 use crate::retry::Retry;
 
@@ -30,8 +30,9 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Recorded for T {}
 /// What a step's attributes say.
 #[derive(Debug)]
 pub struct StepOptions<E> {
-    /// How often and how soon it is tried again.
-    pub retry: Retry,
+    /// How often and how soon it is tried again. By default [`Retry::new`], and
+    /// [`Retry::none`] for an `at_most_once` step.
+    pub retry: Option<Retry>,
     /// Which errors are worth another attempt; all that are not terminal, if `None`.
     pub retry_if: Option<fn(&E) -> bool>,
     /// How long an attempt may take.
@@ -45,7 +46,7 @@ pub struct StepOptions<E> {
 impl<E> Default for StepOptions<E> {
     fn default() -> Self {
         Self {
-            retry: Retry::new(),
+            retry: None,
             retry_if: None,
             timeout: None,
             at_most_once: false,
@@ -211,8 +212,11 @@ where
 
     fn policy(&self) -> Policy {
         Policy {
-            retry: self.options.retry,
-            timeout: self.options.timeout,
+            retry: self.options.retry.unwrap_or(if self.options.at_most_once {
+                Retry::none()
+            } else {
+                Retry::new()
+            }),
             at_most_once: self.options.at_most_once,
             takes_failures: self.options.from_failure.is_some(),
         }
@@ -244,11 +248,10 @@ fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
 fn record<T: Serialize>(value: &T) -> Result<Json, String> {
     let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
     let bytes = json.as_str().len();
-    if bytes > EVENT_BYTES_MAX / 2 {
+    if bytes > VALUE_BYTES_MAX {
         return Err(format!(
-            "it has {bytes} bytes and an event takes at most {}: store it elsewhere (S3) and \
-             return where it is",
-            EVENT_BYTES_MAX / 2
+            "it has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it \
+             elsewhere (S3) and return where it is"
         ));
     }
     Ok(json)
@@ -292,9 +295,10 @@ impl<E, F> InlineStep<E, F> {
         self
     }
 
-    /// How often and how soon it is tried again; by default [`Retry::new`].
+    /// How often and how soon it is tried again; by default [`Retry::new`], and
+    /// [`Retry::none`] for an [`at_most_once`](Self::at_most_once) step.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.options.retry = retry;
+        self.options.retry = Some(retry);
         self
     }
 

@@ -303,6 +303,8 @@ pub enum TurnEnd {
     Suspended,
     /// The host has no more time; another turn goes on at once.
     Yielded,
+    /// The code cannot go on from here; the record says why. A resume, after a fix, goes on.
+    Blocked,
 }
 
 /// See [`Event::WorkflowCompleted`].

@@ -1,7 +1,5 @@
 //! What the engine carries from a step's call to the turn that runs it, and never looks into.
 
-use std::time::Duration;
-
 use futures::future::BoxFuture;
 
 use crate::event::{Failure, Json};
@@ -29,8 +27,6 @@ pub(crate) enum Attempt {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy {
     pub(crate) retry: Retry,
-    /// How long an attempt may take.
-    pub(crate) timeout: Option<Duration>,
     /// Whether an attempt whose end is unknown is never run again on its own.
     pub(crate) at_most_once: bool,
     /// Whether the step's error type has room for failures that are not its own errors.

@@ -239,6 +239,18 @@ impl Engine {
         })
     }
 
+    /// Gives step `seq` its body back after it was taken out to start an attempt.
+    pub(crate) fn put_body_back(&mut self, seq: u32, body: Box<dyn Body>) {
+        if matches!(self.calls[seq as usize].state, State::Wanted) {
+            self.step(seq).body = Some(body);
+        }
+    }
+
+    /// Whether the workflow waits for any signal.
+    pub(crate) fn waits_for_signals(&self) -> bool {
+        self.signals.has_waiters()
+    }
+
     /// The state of step `seq`.
     pub(crate) fn step(&mut self, seq: u32) -> &mut StepState {
         match &mut self.calls[seq as usize].detail {

@@ -59,6 +59,11 @@ impl Signals {
         }
     }
 
+    /// Whether any call waits.
+    pub(super) fn has_waiters(&self) -> bool {
+        self.channels.values().any(|channel| !channel.waiters.is_empty())
+    }
+
     fn channel(&mut self, name: &str) -> &mut Channel {
         if !self.channels.contains_key(name) {
             self.channels.insert(name.to_owned(), Channel::default());

@@ -1,0 +1,152 @@
+//! One execution, from outside.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Client, HistoryError, SendError, Sending};
+use crate::event::{Commit, Event};
+use crate::id::ExecutionId;
+use crate::store::{Record, Status};
+
+/// An execution, and the types of its result.
+#[must_use]
+pub struct Handle<T, E> {
+    client: Client,
+    id: ExecutionId,
+    new: bool,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultError<E> {
+    /// The workflow returned this error.
+    #[error("the workflow failed")]
+    Failed(E),
+    /// The execution was cancelled.
+    #[error("the execution was cancelled: {reason}")]
+    Cancelled {
+        /// Why, in the words of who asked.
+        reason: String,
+    },
+    /// The execution is blocked and waits for a fix; ask again after it.
+    #[error("the execution is blocked: {reason}")]
+    Blocked {
+        /// Why.
+        reason: String,
+    },
+    /// The result is not of the expected type.
+    #[error("the recorded result is not a {expected}")]
+    Unreadable {
+        /// The expected type.
+        expected: &'static str,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// The log cannot be had.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl<T, E> Handle<T, E> {
+    pub(super) fn new(client: Client, id: ExecutionId, new: bool) -> Self {
+        Self { client, id, new, result: PhantomData }
+    }
+
+    /// The execution's id.
+    #[must_use]
+    pub fn id(&self) -> &ExecutionId {
+        &self.id
+    }
+
+    /// Whether the start that returned this handle started it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// The execution's record.
+    ///
+    /// # Errors
+    /// There is no such execution, or the store did not answer.
+    pub async fn describe(&self) -> Result<Record, HistoryError> {
+        self.client.describe(&self.id).await
+    }
+
+    /// The execution's log.
+    ///
+    /// # Errors
+    /// There is no such execution, its log cannot be read, or the store did not answer.
+    pub async fn history(&self) -> Result<Vec<Commit>, HistoryError> {
+        self.client.history(&self.id).await
+    }
+
+    /// Sends a signal; see [`Client::signal`].
+    pub fn signal<P: Serialize + ?Sized>(&self, name: impl Into<String>, payload: &P) -> Sending<'_> {
+        self.client.signal(&self.id, name, payload)
+    }
+
+    /// Asks for the execution to be cancelled; see [`Client::cancel`].
+    ///
+    /// # Errors
+    /// See [`Client::cancel`].
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), SendError> {
+        self.client.cancel(&self.id, reason).await
+    }
+}
+
+impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
+    /// Waits for the execution to end and returns its result. Asks the store again and again, at
+    /// first every 20 ms, later every second. Dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// The workflow failed, was cancelled or is blocked; or its result cannot be had.
+    pub async fn result(&self) -> Result<T, ResultError<E>> {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let record = self.describe().await?;
+            match record.projection.status {
+                Status::Running | Status::Suspended => {}
+                Status::Blocked => {
+                    let reason = record.projection.reason.unwrap_or_default();
+                    return Err(ResultError::Blocked { reason });
+                }
+                Status::Completed | Status::Failed | Status::Cancelled => return self.read().await,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(Duration::from_secs(1));
+        }
+    }
+
+    async fn read(&self) -> Result<T, ResultError<E>> {
+        let history = self.history().await?;
+        let last = history.into_iter().flat_map(|commit| commit.events).next_back();
+        let unreadable =
+            |expected| move |source| ResultError::Unreadable { expected, source };
+        match last {
+            Some(Event::WorkflowCompleted(end)) => {
+                end.output.read().map_err(unreadable(std::any::type_name::<T>()))
+            }
+            Some(Event::WorkflowFailed(end)) => {
+                let error = end.error.read().map_err(unreadable(std::any::type_name::<E>()))?;
+                Err(ResultError::Failed(error))
+            }
+            Some(Event::WorkflowCancelled(end)) => {
+                Err(ResultError::Cancelled { reason: end.reason })
+            }
+            // It was started again between the two reads.
+            _ => Box::pin(self.result()).await,
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Handle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("id", &self.id).field("new", &self.new).finish()
+    }
+}

@@ -1,0 +1,108 @@
+//! The client: start, signal, cancel, describe, list, history; from any process, without a host.
+
+mod handle;
+mod read;
+mod send;
+mod start;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use handle::{Handle, ResultError};
+pub use read::{HistoryError, List};
+pub use send::{SendError, Sending};
+pub use start::{OnConflict, Start, StartError, StartNamed};
+
+use crate::backend::Backend;
+use crate::limits::SWEEP_GRACE;
+use crate::store::{EventStore, StoreError};
+use crate::sweep::{SweepError, sweep};
+use crate::time::Clock;
+use crate::wake::{QueueError, Wake, WakeQueue};
+
+/// Starts executions and talks to them. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    store: Arc<dyn EventStore>,
+    queue: Arc<dyn WakeQueue>,
+    clock: Clock,
+}
+
+impl Client {
+    /// A client of `backend`.
+    #[must_use]
+    pub fn new(backend: &Backend) -> Self {
+        Self::of(&backend.store, &backend.queue, &Clock::system())
+    }
+
+    pub(crate) fn of(
+        store: &Arc<dyn EventStore>,
+        queue: &Arc<dyn WakeQueue>,
+        clock: &Clock,
+    ) -> Self {
+        Self { store: Arc::clone(store), queue: Arc::clone(queue), clock: clock.clone() }
+    }
+
+    /// The clock it goes by.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Makes the tables and queues that the backend needs. Safe to repeat.
+    ///
+    /// # Errors
+    /// The backend does not answer, or this program may not make them.
+    pub async fn setup(&self) -> Result<(), SweepError> {
+        self.store.setup().await?;
+        self.queue.setup().await?;
+        Ok(())
+    }
+
+    /// One pass of the sweeper: wakes every execution that has been overdue for `grace` (by
+    /// default, in workers, a minute) and returns how many.
+    ///
+    /// # Errors
+    /// Store or queue did not answer or cannot be used.
+    pub async fn sweep(&self, grace: Option<Duration>) -> Result<usize, SweepError> {
+        sweep(&*self.store, &*self.queue, &self.clock, grace.unwrap_or(SWEEP_GRACE)).await
+    }
+
+    /// Sends a wake, as often as it takes.
+    async fn wake(&self, wake: &Wake) -> Result<(), QueueError> {
+        again(|| self.queue.send(wake, Duration::ZERO), QueueError::is_retryable).await
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+/// Makes a call again while it gets no answer: five times over about three seconds.
+async fn again<T, E, Fut: Future<Output = Result<T, E>>>(
+    mut call: impl FnMut() -> Fut,
+    retryable: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    let mut tries = 0;
+    loop {
+        match call().await {
+            Err(error) if retryable(&error) && tries < 5 => {
+                tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// [`again`] for the store.
+async fn ask<T, Fut: Future<Output = Result<T, StoreError>>>(
+    call: impl FnMut() -> Fut,
+) -> Result<T, StoreError> {
+    again(call, StoreError::is_retryable).await
+}

@@ -1,0 +1,139 @@
+//! Looking at executions.
+
+use super::{Client, Handle, ask};
+use crate::context::{Workflow, WorkflowSpec};
+use crate::event::{Commit, CorruptCommit};
+use crate::id::ExecutionId;
+use crate::store::{ListPage, ListQuery, Loaded, Record, Status, StoreError};
+
+/// Why an execution could not be looked at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// There is no such execution.
+    #[error("there is no execution {id}")]
+    Unknown {
+        /// The id.
+        id: ExecutionId,
+    },
+    /// Its log cannot be read. Everything before the named commit can.
+    #[error("the log of execution {id} cannot be read")]
+    Corrupt {
+        /// The id.
+        id: ExecutionId,
+        /// The commits before it.
+        readable: Vec<Commit>,
+        /// What is wrong.
+        source: CorruptCommit,
+    },
+    /// The store did not answer or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Client {
+    /// A handle of an execution that may have been started elsewhere. Nothing is looked up.
+    pub fn handle<A, W: Workflow<A>>(
+        &self,
+        workflow: W,
+        id: ExecutionId,
+    ) -> Handle<<W::Spec as WorkflowSpec>::Output, <W::Spec as WorkflowSpec>::Error> {
+        let _ = workflow;
+        Handle::new(self.clone(), id, false)
+    }
+
+    /// A handle of an execution whose types this program does not know.
+    pub fn handle_named(&self, id: ExecutionId) -> Handle<serde_json::Value, serde_json::Value> {
+        Handle::new(self.clone(), id, false)
+    }
+
+    /// The record of an execution: its status and what else is known without reading its log.
+    ///
+    /// # Errors
+    /// There is no such execution, or the store did not answer.
+    pub async fn describe(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
+        let record = ask(|| self.store.record(id)).await?;
+        record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
+    }
+
+    /// The log of an execution, with every hash verified.
+    ///
+    /// # Errors
+    /// There is no such execution, a commit was cut, edited or written by a newer program, or the
+    /// store did not answer.
+    pub async fn history(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
+        let loaded = self.load(id).await?;
+        let mut commits: Vec<Commit> = Vec::with_capacity(loaded.commits.len());
+        for (number, stored) in (0..).zip(&loaded.commits) {
+            let previous = commits.last().map(|commit| commit.hash);
+            let decoded = if stored.number == number {
+                stored.decode(previous)
+            } else {
+                Err(CorruptCommit { number, problem: "it is missing".to_owned() })
+            };
+            match decoded {
+                Ok(commit) => commits.push(commit),
+                Err(source) => {
+                    return Err(HistoryError::Corrupt { id: id.clone(), readable: commits, source });
+                }
+            }
+        }
+        Ok(commits)
+    }
+
+    /// Everything that is stored of an execution, as it is stored.
+    ///
+    /// # Errors
+    /// There is no such execution, or the store did not answer.
+    pub async fn load(&self, id: &ExecutionId) -> Result<Loaded, HistoryError> {
+        let loaded = ask(|| self.store.load(id)).await?;
+        loaded.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
+    }
+
+    /// Executions by workflow and status, newest first, a page at a time. May be a moment behind.
+    pub fn list(&self) -> List<'_> {
+        List { client: self, query: ListQuery::default() }
+    }
+}
+
+/// A listing that has not been asked for.
+#[must_use = "nothing is listed unless a page is asked for"]
+#[derive(Debug)]
+pub struct List<'a> {
+    client: &'a Client,
+    query: ListQuery,
+}
+
+impl List<'_> {
+    /// Only executions of this workflow.
+    pub fn workflow(mut self, name: impl Into<String>) -> Self {
+        self.query.workflow = Some(name.into());
+        self
+    }
+
+    /// Only executions with this status.
+    pub fn status(mut self, status: Status) -> Self {
+        self.query.status = Some(status);
+        self
+    }
+
+    /// At most so many a page; by default the store's own page size.
+    pub fn limit(mut self, records: usize) -> Self {
+        self.query.limit = records;
+        self
+    }
+
+    /// Begin where the page before ended: its `next`.
+    pub fn after(mut self, next: impl Into<String>) -> Self {
+        self.query.after = Some(next.into());
+        self
+    }
+
+    /// One page.
+    ///
+    /// # Errors
+    /// The store did not answer or cannot be used.
+    pub async fn page(&self) -> Result<ListPage, StoreError> {
+        ask(|| self.client.store.list(&self.query)).await
+    }
+}

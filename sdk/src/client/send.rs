@@ -1,0 +1,191 @@
+//! Sending to executions: signals, cancel and resume requests.
+
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Client, HistoryError, ask};
+use crate::event::{Json, UnrecordableValue};
+use crate::id::ExecutionId;
+use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::store::{InboxItem, Message, Sent, Status, StoreError};
+use crate::wake::{QueueError, Wake};
+
+/// Why a message was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There is no such execution; nothing is stored.
+    #[error("there is no execution {id}")]
+    Unknown {
+        /// The id.
+        id: ExecutionId,
+    },
+    /// The execution has ended; nothing is stored.
+    #[error("execution {id} has ended ({status})")]
+    Closed {
+        /// The id.
+        id: ExecutionId,
+        /// How.
+        status: Status,
+    },
+    /// A name or id breaks its rule.
+    #[error("{what} has 1 to {NAME_BYTES_MAX} bytes and no control characters: {text:?}")]
+    Invalid {
+        /// What was refused.
+        what: &'static str,
+        /// The refused text.
+        text: String,
+    },
+    /// The payload cannot be recorded.
+    #[error("the payload cannot be recorded: {0}")]
+    Payload(#[from] UnrecordableValue),
+    /// The payload is too large.
+    #[error("the payload has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and send where it is")]
+    PayloadTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The store failed. The message may or may not be sent: send it again with the same id.
+    #[error("the message may or may not be sent: send it again with the same id")]
+    Store(#[from] StoreError),
+    /// The message is stored, but nobody was told. A sweeper will; sending it again does at once.
+    #[error("the message is stored, but its wake was not sent: send it again with the same id or wait for a sweeper")]
+    Wake(#[from] QueueError),
+}
+
+/// A signal that has not been sent; `.await` sends it.
+#[must_use = "nothing is sent unless it is awaited"]
+#[derive(Debug)]
+pub struct Sending<'a> {
+    client: &'a Client,
+    to: &'a ExecutionId,
+    id: String,
+    name: String,
+    payload: Result<Json, UnrecordableValue>,
+}
+
+impl Client {
+    /// Sends a signal. It is kept until the workflow takes it, whether or not it waits already.
+    /// Without an [`id`](Sending::id) of the caller's it gets a random one, and a repeated call
+    /// sends a second signal.
+    pub fn signal<'a, P: Serialize + ?Sized>(
+        &'a self,
+        to: &'a ExecutionId,
+        name: impl Into<String>,
+        payload: &P,
+    ) -> Sending<'a> {
+        let id = Uuid::new_v4().to_string();
+        Sending { client: self, to, id, name: name.into(), payload: Json::record(payload) }
+    }
+
+    /// Asks for an execution to be cancelled: it ends at its current await, with the status
+    /// `cancelled`. Asking twice is asking once.
+    ///
+    /// # Errors
+    /// There is no such execution, it has ended, or store or queue failed.
+    pub async fn cancel(
+        &self,
+        id: &ExecutionId,
+        reason: impl Into<String>,
+    ) -> Result<(), SendError> {
+        let message = Message::Cancel { reason: reason.into() };
+        self.send(id, "everstep/cancel".to_owned(), message).await
+    }
+
+    /// Asks a blocked execution to go on, after whatever blocked it was fixed. An execution that
+    /// is not blocked takes no notice.
+    ///
+    /// # Errors
+    /// There is no such execution, it has ended, or store or queue failed.
+    pub async fn resume(&self, id: &ExecutionId) -> Result<(), SendError> {
+        let record = match self.describe(id).await {
+            Ok(record) => record,
+            Err(HistoryError::Store(error)) => return Err(error.into()),
+            Err(_) => return Err(SendError::Unknown { id: id.clone() }),
+        };
+        if record.projection.status.is_closed() {
+            return Err(SendError::Closed { id: id.clone(), status: record.projection.status });
+        }
+        // One resume for one place where it is blocked: whoever repeats it sends the same one.
+        let item_id = format!("everstep/resume/{}", record.projection.commit);
+        self.send(id, item_id, Message::Resume).await
+    }
+
+    /// Asks every blocked execution of `workflow` to go on; returns how many there were.
+    ///
+    /// # Errors
+    /// Store or queue failed; those asked before are asked.
+    pub async fn resume_blocked(&self, workflow: &str) -> Result<usize, SendError> {
+        let mut asked = 0;
+        let mut after: Option<String> = None;
+        loop {
+            let mut list = self.list().workflow(workflow).status(Status::Blocked);
+            if let Some(after) = after {
+                list = list.after(after);
+            }
+            let page = list.page().await?;
+            for record in &page.records {
+                match self.resume(&record.id).await {
+                    Ok(()) => asked += 1,
+                    Err(SendError::Unknown { .. } | SendError::Closed { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(asked);
+            }
+        }
+    }
+
+    async fn send(&self, to: &ExecutionId, id: String, message: Message) -> Result<(), SendError> {
+        let item = InboxItem { id, arrived_at: self.clock.now(), message };
+        match ask(|| self.store.send(to, &item)).await? {
+            // Rule 3: the first sender may have died before its wake.
+            Sent::New | Sent::Known => {}
+            Sent::NoExecution => return Err(SendError::Unknown { id: to.clone() }),
+            Sent::Closed { status } => return Err(SendError::Closed { id: to.clone(), status }),
+        }
+        self.wake(&Wake::news(to.clone())).await?;
+        Ok(())
+    }
+}
+
+impl Sending<'_> {
+    /// The signal's id: a second signal with the same id is the same signal.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+}
+
+impl<'a> IntoFuture for Sending<'a> {
+    type Output = Result<(), SendError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            check("a signal's name", &self.name)?;
+            check("a signal's id", &self.id)?;
+            let payload = self.payload?;
+            let bytes = payload.as_str().len();
+            if bytes > VALUE_BYTES_MAX {
+                return Err(SendError::PayloadTooLarge { bytes });
+            }
+            // Signals have a space of their own: no id of theirs can stand in for a cancel.
+            let id = format!("signal/{}", self.id);
+            let message = Message::Signal { name: self.name, payload };
+            self.client.send(self.to, id, message).await
+        }
+        .boxed()
+    }
+}
+
+fn check(what: &'static str, text: &str) -> Result<(), SendError> {
+    let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
+    if fits && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(SendError::Invalid { what, text: text.to_owned() })
+}

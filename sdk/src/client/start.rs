@@ -1,0 +1,325 @@
+//! Starting executions: idempotent by id.
+
+use std::marker::PhantomData;
+
+use futures::future::{BoxFuture, FutureExt};
+
+use super::{Client, Handle, ask};
+use crate::context::{Workflow, WorkflowSpec};
+use crate::event::{CorruptCommit, Event, Json, StoredCommit, UnrecordableValue, WorkflowStarted};
+use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
+use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::replay::History;
+use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
+use crate::wake::{QueueError, Wake};
+
+/// What to do if an execution with the chosen id exists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnConflict {
+    /// The handle is of the existing execution, open or closed, if workflow and input are the
+    /// same; else it is an error. The default: a start that is repeated is one start.
+    #[default]
+    Attach,
+    /// The handle is of the existing execution, whatever its input.
+    AttachToAny,
+    /// An error.
+    Reject,
+    /// A closed execution starts again, as a new run in the same log; an open one is an error.
+    Restart,
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The id breaks the rule for ids.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidExecutionId),
+    /// The workflow's name is empty, too long or has control characters.
+    #[error("a workflow's name has 1 to {NAME_BYTES_MAX} bytes and no control characters: {name:?}")]
+    InvalidName {
+        /// The refused name.
+        name: String,
+    },
+    /// The input cannot be recorded.
+    #[error("the input cannot be recorded: {0}")]
+    Input(#[from] UnrecordableValue),
+    /// The input is too large.
+    #[error("the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is")]
+    InputTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// An execution with this id exists, and the policy or another input refuses the start.
+    #[error("execution {id} exists ({status}) {difference}")]
+    Exists {
+        /// The id.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+        /// What stands against attaching to it.
+        difference: &'static str,
+    },
+    /// An execution with this id exists and its log cannot be read.
+    #[error("execution {id} exists and its log cannot be read")]
+    Corrupt {
+        /// The id.
+        id: ExecutionId,
+        /// What is wrong.
+        source: CorruptCommit,
+    },
+    /// The store failed. The execution may or may not have been started: start it again.
+    #[error("execution {id} may or may not have been started: start it again with the same id")]
+    Store {
+        /// The id.
+        id: ExecutionId,
+        /// The cause.
+        source: StoreError,
+    },
+    /// The execution is stored, but nobody was told. A sweeper will; starting it again does at once.
+    #[error("execution {id} is started, but its wake was not sent: start it again or wait for a sweeper")]
+    Wake {
+        /// The id.
+        id: ExecutionId,
+        /// The cause.
+        source: QueueError,
+    },
+}
+
+/// A start that has not been made; `.await` makes it.
+#[must_use = "nothing is started unless it is awaited"]
+#[derive(Debug)]
+pub struct Start<'a, W> {
+    client: &'a Client,
+    id: Result<ExecutionId, InvalidExecutionId>,
+    input: Result<Json, UnrecordableValue>,
+    on_conflict: OnConflict,
+    workflow: PhantomData<fn() -> W>,
+}
+
+impl Client {
+    /// Starts an execution of `workflow`. Without an [`id`](Start::id) of the caller's it gets a
+    /// random one, and a repeated call starts another execution.
+    pub fn start<A, W: Workflow<A>>(
+        &self,
+        workflow: W,
+        input: <W::Spec as WorkflowSpec>::Input,
+    ) -> Start<'_, W::Spec> {
+        let _ = workflow;
+        Start {
+            client: self,
+            id: Ok(ExecutionId::random()),
+            input: Json::record(&input),
+            on_conflict: OnConflict::default(),
+            workflow: PhantomData,
+        }
+    }
+
+    /// Starts an execution of a workflow this program knows only by name. Whether there is one of
+    /// that name, and whether it can read the input, shows when a host takes it up: if not, the
+    /// execution is blocked.
+    pub fn start_named(&self, workflow: impl Into<String>, input: Json) -> StartNamed<'_> {
+        StartNamed {
+            client: self,
+            workflow: workflow.into(),
+            id: Ok(ExecutionId::random()),
+            input,
+            on_conflict: OnConflict::default(),
+        }
+    }
+}
+
+impl<W> Start<'_, W> {
+    /// The execution's id: the idempotency key of this start.
+    pub fn id<I: TryInto<ExecutionId, Error = E>, E: Into<InvalidExecutionId>>(
+        mut self,
+        id: I,
+    ) -> Self {
+        self.id = id.try_into().map_err(Into::into);
+        self
+    }
+
+    /// What to do if an execution with this id exists; by default [`OnConflict::Attach`].
+    pub fn on_conflict(mut self, policy: OnConflict) -> Self {
+        self.on_conflict = policy;
+        self
+    }
+}
+
+impl<'a, W: WorkflowSpec> IntoFuture for Start<'a, W> {
+    type Output = Result<Handle<W::Output, W::Error>, StartError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let (id, input) = (self.id?, self.input?);
+            let new = self.client.start_any(&id, W::NAME, input, self.on_conflict).await?;
+            Ok(Handle::new(self.client.clone(), id, new))
+        }
+        .boxed()
+    }
+}
+
+/// A start by name that has not been made; `.await` makes it.
+#[must_use = "nothing is started unless it is awaited"]
+#[derive(Debug)]
+pub struct StartNamed<'a> {
+    client: &'a Client,
+    workflow: String,
+    id: Result<ExecutionId, InvalidExecutionId>,
+    input: Json,
+    on_conflict: OnConflict,
+}
+
+impl StartNamed<'_> {
+    /// The execution's id: the idempotency key of this start.
+    pub fn id<I: TryInto<ExecutionId, Error = E>, E: Into<InvalidExecutionId>>(
+        mut self,
+        id: I,
+    ) -> Self {
+        self.id = id.try_into().map_err(Into::into);
+        self
+    }
+
+    /// What to do if an execution with this id exists; by default [`OnConflict::Attach`].
+    pub fn on_conflict(mut self, policy: OnConflict) -> Self {
+        self.on_conflict = policy;
+        self
+    }
+}
+
+impl<'a> IntoFuture for StartNamed<'a> {
+    type Output = Result<Handle<serde_json::Value, serde_json::Value>, StartError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let id = self.id?;
+            let new =
+                self.client.start_any(&id, &self.workflow, self.input, self.on_conflict).await?;
+            Ok(Handle::new(self.client.clone(), id, new))
+        }
+        .boxed()
+    }
+}
+
+impl Client {
+    /// Whether the execution is new.
+    async fn start_any(
+        &self,
+        id: &ExecutionId,
+        workflow: &str,
+        input: Json,
+        on_conflict: OnConflict,
+    ) -> Result<bool, StartError> {
+        if workflow.is_empty()
+            || workflow.len() > NAME_BYTES_MAX
+            || workflow.chars().any(char::is_control)
+        {
+            return Err(StartError::InvalidName { name: workflow.to_owned() });
+        }
+        let bytes = input.as_str().len();
+        if bytes > VALUE_BYTES_MAX {
+            return Err(StartError::InputTooLarge { bytes });
+        }
+        let failed = |source| StartError::Store { id: id.clone(), source };
+        let mut run = NewRun { id, workflow, input: &input, after: None };
+        loop {
+            // One writer for all tries of one write: an answer that was lost is recognised.
+            let writer = WriterId::random();
+            let (record, start) = run.encode(self.clock.now(), writer);
+            let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
+            let existing = match created {
+                Created::New => None,
+                Created::Exists { by, .. } if by == Some(writer) => None,
+                Created::Exists { record, .. } => Some(record),
+            };
+            let Some(existing) = existing else {
+                self.wake_started(id).await?;
+                return Ok(true);
+            };
+            let refuse = |difference| StartError::Exists {
+                id: id.clone(),
+                status: existing.projection.status,
+                difference,
+            };
+            match on_conflict {
+                OnConflict::Reject => return Err(refuse("and a second start is to be refused")),
+                OnConflict::AttachToAny => {}
+                OnConflict::Attach => {
+                    let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
+                    let history = read(id, loaded.as_ref())?;
+                    let start = history.start();
+                    if start.workflow != workflow {
+                        return Err(refuse("as an execution of another workflow"));
+                    }
+                    if !start.input.same(&input) {
+                        return Err(refuse("with another input"));
+                    }
+                }
+                OnConflict::Restart if existing.projection.status.is_closed() => {
+                    let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
+                    run.after = Some(read(id, loaded.as_ref())?);
+                    continue;
+                }
+                OnConflict::Restart => return Err(refuse("and only a closed one starts again")),
+            }
+            if !existing.projection.status.is_closed() {
+                // Rule 2: the first start may have died before its wake.
+                self.wake_started(id).await?;
+            }
+            return Ok(false);
+        }
+    }
+
+    async fn wake_started(&self, id: &ExecutionId) -> Result<(), StartError> {
+        let wake = Wake::news(id.clone());
+        self.wake(&wake).await.map_err(|source| StartError::Wake { id: id.clone(), source })
+    }
+}
+
+fn read(id: &ExecutionId, loaded: Option<&Loaded>) -> Result<History, StartError> {
+    let commits = loaded.map(|loaded| &*loaded.commits).unwrap_or_default();
+    History::read(commits).map_err(|source| StartError::Corrupt { id: id.clone(), source })
+}
+
+/// A run to be started: the first, or the next after a closed one.
+struct NewRun<'a> {
+    id: &'a ExecutionId,
+    workflow: &'a str,
+    input: &'a Json,
+    after: Option<History>,
+}
+
+impl NewRun<'_> {
+    fn encode(&self, now: crate::time::Timestamp, writer: WriterId) -> (Record, StoredCommit) {
+        let at = self.after.as_ref().map_or(now, |history| history.time.max(now));
+        let number = self.after.as_ref().map_or(0, |history| history.last + 1);
+        let previous = self.after.as_ref().map(|history| history.last_hash);
+        let run = self.after.as_ref().map_or(1, |history| history.start().run + 1);
+        let event = Event::WorkflowStarted(WorkflowStarted {
+            at,
+            execution: self.id.clone(),
+            workflow: self.workflow.to_owned(),
+            run,
+            input: self.input.clone(),
+        });
+        let start = StoredCommit::encode(number, writer, previous, &[event]);
+        let record = Record {
+            id: self.id.clone(),
+            workflow: self.workflow.to_owned(),
+            started_at: at,
+            arrivals: 0,
+            projection: Projection {
+                commit: number,
+                status: Status::Running,
+                wake_at: Some(at),
+                updated_at: at,
+                code: String::new(),
+                reason: None,
+            },
+        };
+        (record, start)
+    }
+}

@@ -1,0 +1,186 @@
+//! A program's workflows and what they need, on the way to becoming a host or a client.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::registry::{Observer, Registry};
+use super::worker::Worker;
+use crate::backend::{Backend, BackendError};
+use crate::client::Client;
+use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
+use crate::event::Event;
+use crate::id::ExecutionId;
+
+/// A program's workflows, and what they need.
+///
+/// ```no_run
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn fulfil_order(State(shop): State<u8>, order: u8) -> everstep::Result<u8> { Ok(shop + order) }
+/// # #[tokio::main] async fn main() -> anyhow::Result<()> { let shop = 1_u8;
+/// App::new().workflow(fulfil_order).state(shop).run().await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "an app does nothing until it is run or makes a worker"]
+pub struct App {
+    workflows: BTreeMap<&'static str, Erased>,
+    twice: Option<&'static str>,
+    states: States,
+    code: String,
+    backend: Option<Backend>,
+    observers: Vec<Observer>,
+}
+
+/// Why an app cannot be a host.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppError {
+    /// Two workflows have one name.
+    #[error("two workflows are named {name:?}: give one of them another with #[workflow(name = \"...\")]")]
+    SameName {
+        /// The name.
+        name: &'static str,
+    },
+    /// There is nothing to run.
+    #[error("no workflow is registered: call App::workflow(...)")]
+    NoWorkflow,
+    /// A workflow takes a state that the app was not given.
+    #[error(transparent)]
+    MissingState(#[from] MissingState),
+    /// The backend cannot be reached.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// Why a host stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// It never started.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// Its queue cannot be used.
+    #[error(transparent)]
+    Queue(#[from] crate::wake::QueueError),
+    /// Its store cannot be used.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// The Lambda runtime gave up.
+    #[cfg(feature = "aws")]
+    #[error("the Lambda runtime failed")]
+    Lambda(#[source] crate::store::BoxError),
+}
+
+impl App {
+    /// An app without workflows.
+    pub fn new() -> Self {
+        Self {
+            workflows: BTreeMap::new(),
+            twice: None,
+            states: States::default(),
+            code: "0".to_owned(),
+            backend: None,
+            observers: Vec::new(),
+        }
+    }
+
+    /// Adds a workflow.
+    pub fn workflow<A, W: Workflow<A>>(mut self, workflow: W) -> Self {
+        // The function is known by its type; its value has nothing in it.
+        let _ = workflow;
+        let name = <W::Spec as WorkflowSpec>::NAME;
+        if self.workflows.insert(name, erase::<W::Spec>()).is_some() {
+            self.twice.get_or_insert(name);
+        }
+        self
+    }
+
+    /// Gives workflows their `State<S>`. A second state of the same type replaces the first.
+    pub fn state<S: Clone + Send + Sync + 'static>(mut self, state: S) -> Self {
+        self.states.put(state);
+        self
+    }
+
+    /// The version of this code, recorded with each claim: a release number or a commit. By
+    /// default `"0"`.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.code = version.into();
+        self
+    }
+
+    /// The store and queue to use; by default what `EVERSTEP_URL` names.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Calls `observer` with every event of this host's turns once it is durable, in the order of
+    /// the log, on the turn's own task: it should return at once. Replay calls nothing.
+    pub fn observe(
+        mut self,
+        observer: impl Fn(&ExecutionId, &Event) + Send + Sync + 'static,
+    ) -> Self {
+        self.observers.push(Box::new(observer));
+        self
+    }
+
+    /// A client of this app's backend.
+    ///
+    /// # Errors
+    /// The backend cannot be reached.
+    pub async fn client(&mut self) -> Result<Client, BackendError> {
+        Ok(Client::new(&self.connect().await?))
+    }
+
+    /// A worker: takes turns in this process until it is told to stop.
+    ///
+    /// # Errors
+    /// Two workflows have one name, there is none, a state is missing, or the backend cannot be
+    /// reached.
+    pub async fn worker(mut self) -> Result<Worker, AppError> {
+        let backend = self.connect().await?;
+        Ok(Worker::new(backend, self.registry()?))
+    }
+
+    /// Runs until the process is told to stop: the Lambda runtime when in Lambda (the variable
+    /// `AWS_LAMBDA_RUNTIME_API` is set there), else a [`Worker`] that stops on SIGTERM and
+    /// ctrl-c.
+    ///
+    /// # Errors
+    /// See [`worker`](Self::worker); or store or queue turn out to be unusable.
+    pub async fn run(self) -> Result<(), RunError> {
+        #[cfg(feature = "aws")]
+        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+            return self.run_in_lambda().await;
+        }
+        self.worker().await?.run_until(super::worker::stop_signal()).await
+    }
+
+    pub(crate) async fn connect(&mut self) -> Result<Backend, BackendError> {
+        if self.backend.is_none() {
+            self.backend = Some(Backend::from_env().await?);
+        }
+        self.backend.clone().ok_or_else(|| unreachable!("set above"))
+    }
+
+    pub(crate) fn registry(self) -> Result<Registry, AppError> {
+        if let Some(name) = self.twice {
+            return Err(AppError::SameName { name });
+        }
+        if self.workflows.is_empty() {
+            return Err(AppError::NoWorkflow);
+        }
+        Ok(Registry::new(self.workflows, self.states, self.code, self.observers)?)
+    }
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("workflows", &self.workflows.keys()).finish_non_exhaustive()
+    }
+}

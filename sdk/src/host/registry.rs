@@ -1,0 +1,66 @@
+//! What a host runs: workflows by name, their states, and who is told what happened.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::context::{Erased, MissingState, States};
+use crate::event::Event;
+use crate::id::ExecutionId;
+
+pub(crate) type Observer = Box<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
+
+/// The workflows of a program.
+#[derive(Default)]
+pub(crate) struct Registry {
+    workflows: BTreeMap<&'static str, Erased>,
+    states: States,
+    code: String,
+    observers: Vec<Observer>,
+}
+
+impl Registry {
+    pub(super) fn new(
+        workflows: BTreeMap<&'static str, Erased>,
+        states: States,
+        code: String,
+        observers: Vec<Observer>,
+    ) -> Result<Self, MissingState> {
+        for workflow in workflows.values() {
+            workflow.check(&states)?;
+        }
+        Ok(Self { workflows, states, code, observers })
+    }
+
+    pub(crate) fn workflow(&self, name: &str) -> Option<&Erased> {
+        self.workflows.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.workflows.keys().copied()
+    }
+
+    pub(crate) fn states(&self) -> &States {
+        &self.states
+    }
+
+    /// The version of the code, as every claim records it.
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// An event is durable: tell whoever wants to know.
+    pub(crate) fn observe(&self, execution: &ExecutionId, event: &Event) {
+        for observer in &self.observers {
+            observer(execution, event);
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("workflows", &self.workflows.keys())
+            .field("code", &self.code)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,290 @@
+//! The local host: many executions at once in one process.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::app::RunError;
+use super::registry::Registry;
+use crate::backend::Backend;
+use crate::client::Client;
+use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE};
+use crate::store::StoreError;
+use crate::sweep::{SweepError, sweep};
+use crate::time::Clock;
+use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict};
+use crate::wake::{Delivery, QueueError, Wake};
+
+/// How long one call waits for messages.
+const RECEIVE_WAIT: Duration = Duration::from_secs(20);
+
+/// How soon a wake comes back whose turn met a store or queue that did not answer.
+const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+
+/// Takes turns in this process.
+///
+/// Any number of workers, in any number of processes, may serve one backend.
+#[derive(Debug)]
+pub struct Worker {
+    backend: Backend,
+    registry: Registry,
+    clock: Clock,
+    concurrency: usize,
+    lease: Duration,
+    sweep_every: Duration,
+    sweep_grace: Duration,
+    stop_grace: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(backend: Backend, registry: Registry) -> Self {
+        Self {
+            backend,
+            registry,
+            clock: Clock::system(),
+            concurrency: 100,
+            lease: WORKER_LEASE,
+            sweep_every: SWEEP_EVERY,
+            sweep_grace: SWEEP_GRACE,
+            stop_grace: STOP_GRACE,
+        }
+    }
+
+    /// How many executions it works on at once; 100 by default, at least 1.
+    #[must_use]
+    pub fn concurrency(mut self, executions: usize) -> Self {
+        self.concurrency = executions.max(1);
+        self
+    }
+
+    /// How long a claim holds before it is renewed; 20 seconds by default, at least 11. If this
+    /// process dies, its executions go on elsewhere after at most this and 5 seconds.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease.max(Duration::from_secs(11));
+        self
+    }
+
+    /// How often it looks for overdue executions, and how overdue they must be; every 30 seconds
+    /// and 60 seconds by default.
+    #[must_use]
+    pub fn sweep(mut self, every: Duration, grace: Duration) -> Self {
+        self.sweep_every = every;
+        self.sweep_grace = grace;
+        self
+    }
+
+    /// How long running bodies may go on once it is told to stop; 20 seconds by default.
+    #[must_use]
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.stop_grace = grace;
+        self
+    }
+
+    /// The clock it goes by.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Works until `stop` is ready; then starts nothing more, lets running bodies end for the
+    /// grace period, hands over what is left and returns `stop`'s output.
+    ///
+    /// Dropping the future is a crash: nothing is lost, and others go on when the claims end.
+    ///
+    /// # Errors
+    /// Store or queue cannot be used at all: not set up, not permitted.
+    pub async fn run_until<T>(self, stop: impl Future<Output = T>) -> Result<T, RunError> {
+        let (stopping, stopped) = watch::channel(None);
+        let kitchen = Arc::new(Kitchen::new(
+            Arc::clone(&self.backend.store),
+            Arc::clone(&self.backend.queue),
+            self.clock.clone(),
+            self.backend.host.clone(),
+            self.registry,
+        ));
+        let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };
+        let sweeping = sweep_forever(&kitchen, self.sweep_every, self.sweep_grace);
+        let resuming = resume_blocked(&kitchen);
+        let beside = async {
+            let (Err(error), _) = tokio::join!(sweeping, resuming);
+            error
+        };
+        let mut turns = Turns { kitchen: &kitchen, term, tasks: JoinSet::new() };
+        let output = tokio::select! {
+            output = stop => output,
+            error = turns.take(self.concurrency) => return Err(error),
+            error = beside => return Err(error),
+        };
+        stopping.send_replace(Some(self.clock.now().after(self.stop_grace)));
+        while turns.tasks.join_next().await.is_some() {}
+        Ok(output)
+    }
+}
+
+/// Ready when the process is told to stop: ctrl-c, and SIGTERM where there is such a thing.
+pub(super) async fn stop_signal() {
+    #[cfg(unix)]
+    let terminated = async {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => _ = terminated.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        () = interrupted => {}
+    }
+}
+
+/// The turns under way.
+struct Turns<'a> {
+    kitchen: &'a Arc<Kitchen>,
+    term: Term,
+    tasks: JoinSet<Result<(), RunError>>,
+}
+
+impl Turns<'_> {
+    /// Receives wakes and takes a turn for each, `concurrency` at once. Returns when it cannot go
+    /// on. A message that was received and not yet given to a turn when this is dropped comes back.
+    async fn take(&mut self, concurrency: usize) -> RunError {
+        loop {
+            while let Some(done) = self.tasks.try_join_next() {
+                if let Err(error) = settled(done) {
+                    return error;
+                }
+            }
+            let free = concurrency - self.tasks.len();
+            if free == 0 {
+                if let Some(Err(error)) = self.tasks.join_next().await.map(settled) {
+                    return error;
+                }
+                continue;
+            }
+            match self.kitchen.queue.receive(free.min(10), RECEIVE_WAIT).await {
+                Ok(deliveries) => {
+                    for delivery in deliveries {
+                        let (kitchen, term) = (Arc::clone(self.kitchen), self.term.clone());
+                        self.tasks.spawn(async move { serve(&kitchen, &delivery, &term).await });
+                    }
+                }
+                Err(error) if error.is_retryable() => {
+                    tracing::warn!(%error, "receive again");
+                    tokio::time::sleep(COME_BACK_AFTER).await;
+                }
+                Err(error) => return error.into(),
+            }
+        }
+    }
+}
+
+fn settled(done: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result<(), RunError> {
+    done.unwrap_or_else(|died| {
+        // The wake was not deleted: it comes back, and the claim counts as a strike.
+        tracing::error!(%died, "a turn died");
+        Ok(())
+    })
+}
+
+/// One message from its receipt to its deletion.
+async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<(), RunError> {
+    let wake = match Wake::from_body(&delivery.body) {
+        Ok(wake) => wake,
+        Err(error) => {
+            tracing::error!(%error, body = delivery.body, "a message on the wake queue is dropped");
+            return usable(kitchen.queue.delete(&delivery.receipt).await);
+        }
+    };
+    let receipt = &*delivery.receipt;
+    let verdict = tokio::select! {
+        verdict = kitchen.take_turn(&wake, delivery.receive_count, term) => verdict,
+        never = keep_invisible(kitchen, receipt) => match never {},
+    };
+    match verdict {
+        Ok(Verdict::Delete) => usable(kitchen.queue.delete(receipt).await),
+        Ok(Verdict::Return(after)) => usable(kitchen.queue.keep(receipt, after).await),
+        Err(error) => {
+            tracing::warn!(everstep.execution.id = %wake.execution, %error, "the turn ended; its wake comes back");
+            let come_back = kitchen.queue.keep(receipt, COME_BACK_AFTER).await;
+            match error {
+                TurnError::Store(error) if !error.is_retryable() => store_usable(error)?,
+                TurnError::Queue(error) if !error.is_retryable() => return Err(error.into()),
+                _ => {}
+            }
+            usable(come_back)
+        }
+    }
+}
+
+/// Only what makes the whole store unusable stops the worker; what one execution meets does not.
+fn store_usable(error: StoreError) -> Result<(), RunError> {
+    match error {
+        StoreError::Unusable { .. } => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn usable(result: Result<(), QueueError>) -> Result<(), RunError> {
+    match result {
+        Err(error) if !error.is_retryable() => Err(error.into()),
+        // The message comes again; every wake may come any number of times.
+        _ => Ok(()),
+    }
+}
+
+/// Keeps a message invisible while its turn goes on.
+async fn keep_invisible(kitchen: &Kitchen, receipt: &str) -> Infallible {
+    let visibility = kitchen.queue.visibility();
+    loop {
+        tokio::time::sleep(visibility / 3).await;
+        if let Err(error) = kitchen.queue.keep(receipt, visibility).await {
+            tracing::debug!(%error, "a wake may come twice");
+        }
+    }
+}
+
+async fn sweep_forever(
+    kitchen: &Kitchen,
+    every: Duration,
+    grace: Duration,
+) -> Result<Infallible, RunError> {
+    loop {
+        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace).await {
+            Ok(0) => {}
+            Ok(woken) => tracing::info!(woken, "the sweeper woke overdue executions"),
+            Err(SweepError::Store(error)) => {
+                tracing::warn!(%error, "sweep again");
+                store_usable(error)?;
+            }
+            Err(SweepError::Queue(error)) => {
+                tracing::warn!(%error, "sweep again");
+                usable(Err(error))?;
+            }
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// A new worker may be the fix that blocked executions wait for: each gets another look.
+async fn resume_blocked(kitchen: &Kitchen) {
+    let client = Client::of(&kitchen.store, &kitchen.queue, &kitchen.clock);
+    for workflow in kitchen.registry.names() {
+        if let Err(error) = client.resume_blocked(workflow).await {
+            tracing::warn!(%error, workflow, "blocked executions wait for a resume");
+        }
+    }
+}

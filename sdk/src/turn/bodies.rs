@@ -1,0 +1,91 @@
+//! The bodies that run: tasks of their own, never polled through the workflow's future.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use crate::context::{StepScope, in_body};
+use crate::replay::{Attempt, Body};
+
+/// An attempt that has ended.
+pub(super) struct Ended {
+    pub(super) seq: u32,
+    pub(super) attempt: u32,
+    pub(super) took_us: u64,
+    /// `Err` is a panic's text.
+    pub(super) result: Result<Attempt, String>,
+}
+
+/// All bodies of a turn. Dropping it aborts them.
+#[derive(Default)]
+pub(super) struct Bodies {
+    tasks: JoinSet<Ended>,
+    /// Which attempt runs of which step.
+    running: HashMap<u32, u32>,
+    ended: Vec<Ended>,
+}
+
+impl Bodies {
+    /// Whether any body runs or has ended unnoticed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Starts an attempt. One that is `alone` is first polled right here: most sequential steps
+    /// are over sooner than a task is made, and there is nothing it could hold up.
+    pub(super) fn start(&mut self, seq: u32, scope: StepScope, body: &dyn Body, alone: bool) {
+        let attempt = scope.attempt;
+        let started = Instant::now();
+        let body = in_body(scope, body.attempt());
+        let mut task = Box::pin(async move {
+            let result = body.await;
+            let took_us = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
+            Ended { seq, attempt, took_us, result }
+        });
+        self.running.insert(seq, attempt);
+        if alone {
+            // A body that is not ready is polled again as a task, which sets its real waker.
+            let mut context = Context::from_waker(Waker::noop());
+            if let Poll::Ready(ended) = Pin::new(&mut task).poll(&mut context) {
+                self.ended.push(ended);
+                return;
+            }
+        }
+        self.tasks.spawn(task);
+    }
+
+    /// The attempts that have ended by now.
+    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+        while let Some(joined) = self.tasks.try_join_next() {
+            self.ended.extend(joined.ok());
+        }
+        let ended = std::mem::take(&mut self.ended);
+        for over in &ended {
+            self.running.remove(&over.seq);
+        }
+        ended
+    }
+
+    /// Waits until an attempt has ended; for ever if none runs.
+    pub(super) async fn wait(&mut self) {
+        if !self.ended.is_empty() {
+            return;
+        }
+        match self.tasks.join_next().await {
+            Some(joined) => self.ended.extend(joined.ok()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Aborts what still runs and returns which attempts that was, once none of it runs any more.
+    pub(super) async fn abort(&mut self) -> Vec<(u32, u32)> {
+        self.tasks.shutdown().await;
+        let mut aborted: Vec<_> = self.running.drain().collect();
+        aborted.sort_unstable();
+        aborted
+    }
+}

@@ -1,0 +1,79 @@
+//! What a wake leads to: a decision from log, inbox and clock.
+
+use super::{Items, Kitchen, fresh_items};
+use crate::event::TurnEnd;
+use crate::limits::STRIKES_MAX;
+use crate::replay::{History, OpenTurn};
+use crate::store::{Loaded, Message, Status, StoreError};
+use crate::time::Timestamp;
+
+/// What to do about an execution.
+pub(super) enum Decision {
+    /// It has ended.
+    Closed,
+    /// Another host is at it until `lease_end`.
+    LiveClaim { lease_end: Timestamp },
+    /// It is blocked and nobody has asked it to go on.
+    Blocked,
+    /// Its turns die; nobody has asked it to go on.
+    Poison,
+    /// It waits, and what it waits for has not come.
+    Nothing,
+    /// A turn, which takes these items.
+    Go { items: Items },
+}
+
+impl Kitchen {
+    /// Rule 6, in the order that matters: a poisoned execution must not be revived by every signal
+    /// it gets, nor a blocked one replayed for it.
+    pub(super) async fn decide(
+        &self,
+        loaded: &Loaded,
+        history: &History,
+    ) -> Result<Decision, StoreError> {
+        if history.ended {
+            return Ok(Decision::Closed);
+        }
+        if let Some(open) = &history.open_turn
+            && self.is_live(open).await?
+        {
+            return Ok(Decision::LiveClaim { lease_end: open.claim.lease_end });
+        }
+        let items = fresh_items(loaded, history);
+        if items.iter().any(|item| matches!(item.message, Message::Resume)) {
+            return Ok(Decision::Go { items });
+        }
+        let stored = &loaded.record.projection;
+        if stored.status == Status::Blocked && stored.commit == history.last {
+            return Ok(Decision::Blocked);
+        }
+        if history.strikes >= STRIKES_MAX {
+            return Ok(Decision::Poison);
+        }
+        let now = self.clock.now();
+        let runnable = match history.turn_end {
+            // Never run, or its owner died.
+            None => true,
+            Some(TurnEnd::Yielded) => true,
+            // The record is behind: whoever wrote this died before it could say why.
+            Some(TurnEnd::Blocked) => true,
+            Some(TurnEnd::Suspended) => {
+                !items.is_empty() || history.wake_at.is_some_and(|due| now >= due)
+            }
+        };
+        Ok(if runnable { Decision::Go { items } } else { Decision::Nothing })
+    }
+
+    /// Whether somebody else may be at work under `open`.
+    async fn is_live(&self, open: &OpenTurn) -> Result<bool, StoreError> {
+        if self.clock.now() >= open.claim.lease_end || self.lost_by_this_process(open) {
+            return Ok(false);
+        }
+        Ok(!self.store.is_gone(&open.claim.host).await?)
+    }
+
+    /// A claim of this very process whose turn is over: it ended by an error.
+    fn lost_by_this_process(&self, open: &OpenTurn) -> bool {
+        open.claim.host == self.host && !self.active().contains(&open.writer)
+    }
+}

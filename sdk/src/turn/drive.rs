@@ -1,0 +1,772 @@
+//! One turn: replay, then deliver, write, run, until the workflow ends or only waits.
+//!
+//! The order of the loop is the protocol:
+//!
+//! 1. While a body waits to start, nothing is delivered. Everything that has finished is written
+//!    first, in one commit: the **write barrier**.
+//! 2. Else the next finished event is delivered, and the workflow polled until it is quiet.
+//! 3. Else what has ended meanwhile (bodies, timers) joins the sequence.
+//! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bodies::{Bodies, Ended as EndedBody};
+use super::end::Ended;
+use super::log::{LogEnd, Written};
+use super::sequence::Sequence;
+use super::{Active, Items, Kitchen, Lease, Term, TurnError};
+use crate::context::{Progress, Run, StepScope, WorkflowEnd};
+use crate::event::{
+    CancelRequested, Event, Failure, LeaseRenewed, Resumed, SignalReceived, StepAttemptFailed,
+    StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
+    TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
+};
+use crate::id::{CommitNumber, WriterId};
+use crate::limits::{
+    BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY, QUEUE_DELAY_MAX,
+};
+use crate::replay::{Attempt, Engine, Fault, History, Request, site};
+use crate::store::{InboxItem, Loaded, Message, Status};
+use crate::time::Timestamp;
+use crate::wake::{Wake, WakeKind};
+
+/// How a turn ended.
+pub(super) enum Driven {
+    /// Its last commit is written: the execution has ended, waits, or was handed over.
+    Ended(Ended),
+    /// The execution cannot go on with this code. `last` is the log's last commit.
+    Blocked { last: CommitNumber, fault: Fault },
+    /// The fence was lost or the lease is too short to start a body: look again.
+    Stale,
+    /// No time is left to start anything, and nothing was written.
+    NoTime,
+}
+
+/// Why the loop stops.
+enum Halt {
+    Lost,
+    Error(TurnError),
+}
+
+impl<E: Into<TurnError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+struct Turn<'a> {
+    kitchen: &'a Kitchen,
+    wake: &'a Wake,
+    term: Term,
+    run: Run,
+    log: LogEnd<'a>,
+    sequence: Sequence,
+    bodies: Bodies,
+    /// Attempts that wait for the barrier.
+    ready: VecDeque<u32>,
+    /// Steps that wait for their next attempt.
+    backoffs: BTreeSet<(Timestamp, u32)>,
+    timers: BTreeSet<(Timestamp, u32)>,
+    /// The times that have a timer wake under way.
+    armed: Vec<Timestamp>,
+    lease_end: Timestamp,
+    /// Whether this turn has written its claim.
+    claimed: bool,
+    /// The time of the last event: events are never older than the one before.
+    time: Timestamp,
+    end: Option<WorkflowEnd>,
+    /// The reason of a cancel request that was taken.
+    cancel: Option<String>,
+    /// When the oldest unwritten event finished.
+    unwritten_since: Option<Timestamp>,
+    arrivals: u64,
+    taken: std::collections::HashSet<String>,
+    next_inbox_look: Timestamp,
+    _active: Active<'a>,
+}
+
+impl Kitchen {
+    pub(super) async fn drive(
+        &self,
+        wake: &Wake,
+        loaded: &Loaded,
+        mut history: History,
+        items: Items,
+        eager: bool,
+        term: &Term,
+    ) -> Result<Driven, TurnError> {
+        let last = history.last;
+        let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
+            let name = history.start().workflow.clone();
+            return Ok(Driven::Blocked { last, fault: Fault::UnknownWorkflow { name } });
+        };
+        let future = match (workflow.make)(self.registry.states(), &history.start().input) {
+            Ok(future) => future,
+            Err(problem) => {
+                let what = format!("the input of workflow {}", workflow.name);
+                return Ok(Driven::Blocked { last, fault: Fault::Value { what, problem } });
+            }
+        };
+        let now = self.clock.now();
+        let lease_end = match term.lease {
+            Lease::Renewed(lease) => now.after(lease),
+            Lease::Invocation { deadline, .. } => deadline.after(CLOCK_SKEW),
+        };
+        if now.after(CLOCK_SKEW) >= lease_end || term.stop.borrow().is_some() {
+            // A claim under which no body may start is claimed over and over.
+            return Ok(Driven::NoTime);
+        }
+        let events = Arc::new(std::mem::take(&mut history.events));
+        let Event::WorkflowStarted(start) = &events[0] else {
+            unreachable!("History::read puts WorkflowStarted first")
+        };
+        let engine = Engine::new(start, Arc::clone(&events));
+        let writer = WriterId::random();
+        let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
+        let mut turn = Turn {
+            kitchen: self,
+            wake,
+            term: term.clone(),
+            run: Run::new(engine, future),
+            log: LogEnd::new(
+                &*self.store,
+                &wake.execution,
+                writer,
+                history.last,
+                history.last_hash,
+            ),
+            sequence: Sequence::default(),
+            bodies: Bodies::default(),
+            ready: VecDeque::new(),
+            backoffs: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            // A blocked execution's timer wake may have come and gone.
+            armed: if resumed { Vec::new() } else { history.armed },
+            lease_end,
+            claimed: false,
+            time: history.time,
+            end: None,
+            cancel: None,
+            unwritten_since: None,
+            arrivals: loaded.record.arrivals,
+            taken: history.taken,
+            next_inbox_look: now.after(INBOX_LOOK_EVERY),
+            _active: self.enter(writer),
+        };
+        match turn.go(&events, items, eager).await {
+            Ok(driven) => Ok(driven),
+            Err(Halt::Lost) => Ok(Driven::Stale),
+            Err(Halt::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Turn<'_> {
+    async fn go(&mut self, log: &[Event], items: Items, eager: bool) -> Result<Driven, Halt> {
+        let at = self.now();
+        self.sequence.push(Event::TurnStarted(TurnStarted {
+            at,
+            host: self.kitchen.host.clone(),
+            code: self.kitchen.registry.code().to_owned(),
+            lease_end: self.lease_end,
+        }));
+        for item in items {
+            self.take(item);
+        }
+        if eager {
+            // This wake has been here before: code that kills its host in replay must leave a
+            // trace, or nobody ever counts its deaths.
+            self.write().await?;
+        }
+        if let Some(fault) = self.replay(log) {
+            return Ok(Driven::Blocked { last: self.log.last, fault });
+        }
+        // Taken by a turn that died before it could act on it.
+        let asked_before = self.run.engine().cancelled().map(ToOwned::to_owned);
+        self.cancel = self.cancel.take().or(asked_before);
+        loop {
+            if let Some(fault) = self.take_requests() {
+                return self.blocked(fault).await;
+            }
+            if let Some(reason) = self.cancel.take() {
+                return self.cancelled(reason).await;
+            }
+            if self.end.is_some() && self.sequence.next_undelivered().is_none() {
+                return self.ended().await;
+            }
+            if self.end.is_none() && !self.ready.is_empty() {
+                if self.stopping() {
+                    // What runs may still end; what waits does not start.
+                    if self.bodies.is_empty() || self.wait().await? {
+                        return self.hand_over().await;
+                    }
+                    self.collect_bodies();
+                    continue;
+                }
+                if !self.start_bodies().await? {
+                    return Ok(Driven::Stale);
+                }
+                continue;
+            }
+            if self.deliver_next() {
+                if let Some(fault) = self.run.fault() {
+                    return self.blocked(fault).await;
+                }
+                continue;
+            }
+            if self.end.is_none() && (self.collect_bodies() || self.fire_due()) {
+                continue;
+            }
+            if self.bodies.is_empty() && !self.backs_off_in_place() {
+                return self.suspend().await;
+            }
+            if self.wait().await? {
+                return self.hand_over().await;
+            }
+        }
+    }
+
+    /// Delivers the loaded log. No body starts before all of it is delivered.
+    fn replay(&mut self, log: &[Event]) -> Option<Fault> {
+        let progress = self.run.poll();
+        let mut fault = self.progress(progress);
+        for event in &log[1..] {
+            if fault.is_some() {
+                break;
+            }
+            if let Some(progress) = self.run.deliver(event) {
+                fault = self.progress(progress);
+            }
+        }
+        fault
+    }
+
+    fn progress(&mut self, progress: Progress) -> Option<Fault> {
+        match progress {
+            Progress::Waits => None,
+            Progress::Faulted(fault) => Some(fault),
+            Progress::Ended(WorkflowEnd::Unrecordable(problem)) => {
+                let fault = Fault::Value { what: "what it returned".into(), problem };
+                self.run.engine().fail(fault.clone());
+                Some(fault)
+            }
+            Progress::Ended(end) => {
+                self.end = Some(end);
+                None
+            }
+        }
+    }
+
+    /// Takes an inbox item into the sequence.
+    fn take(&mut self, item: InboxItem) {
+        if !self.taken.insert(item.id.clone()) {
+            return;
+        }
+        let (at, id) = (self.now(), item.id);
+        self.happened(match item.message {
+            Message::Signal { name, payload } => {
+                Event::SignalReceived(SignalReceived { at, id, name, payload })
+            }
+            Message::Cancel { reason } => {
+                self.cancel.get_or_insert_with(|| reason.clone());
+                Event::CancelRequested(CancelRequested { at, id, reason })
+            }
+            Message::Resume => Event::Resumed(Resumed { at, id }),
+        });
+    }
+
+    /// What the workflow has asked for since the last time.
+    fn take_requests(&mut self) -> Option<Fault> {
+        let asked = self.run.engine().take_asked();
+        for seq in asked {
+            let request = self.run.engine().request(seq);
+            match request {
+                Some(Request::Step) => {
+                    if let Some(fault) = self.schedule(seq) {
+                        return Some(fault);
+                    }
+                }
+                Some(Request::Timer { due, started }) => {
+                    if !started {
+                        let at = self.now();
+                        let started = {
+                            let engine = self.run.engine();
+                            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                            TimerStarted { at, seq, key, site, due }
+                        };
+                        self.happened(Event::TimerStarted(started));
+                    }
+                    self.timers.insert((due, seq));
+                }
+                Some(Request::Signal) | None => {}
+            }
+        }
+        self.run.fault()
+    }
+
+    /// Puts a step's next attempt where it belongs: to the barrier, or to wait for its time.
+    fn schedule(&mut self, seq: u32) -> Option<Fault> {
+        let (attempts, retry_at, begun, policy, key) = {
+            let mut engine = self.run.engine();
+            let key = engine.key(seq).clone();
+            let step = engine.step(seq);
+            let Some(body) = &step.body else { return None };
+            (step.attempts, step.retry_at, step.begun, body.policy(), key)
+        };
+        if let Some(attempt) = begun {
+            // An at-most-once attempt began and nobody knows how it ended.
+            let message = "the host died or was stopped during this attempt".to_owned();
+            let failure = Failure::Interrupted { message };
+            return self.attempt_failed(seq, attempt, 0, failure, true);
+        }
+        if attempts > 0 && !policy.retry.allows_after(attempts) {
+            let problem = format!("all {attempts} attempts failed");
+            return Some(Fault::StepGaveUp { key: key.to_string(), problem });
+        }
+        match retry_at {
+            Some(retry_at) => {
+                self.backoffs.insert((retry_at, seq));
+            }
+            None => self.make_ready(seq),
+        }
+        None
+    }
+
+    fn make_ready(&mut self, seq: u32) {
+        let started = {
+            let mut engine = self.run.engine();
+            let (key, site) = (engine.key(seq).clone(), engine.location(seq));
+            let step = engine.step(seq);
+            let at_most_once = step.body.as_ref().is_some_and(|body| body.policy().at_most_once);
+            let (attempt, input) = (step.attempts + 1, step.input.clone());
+            at_most_once.then(|| (key, self::site(site), attempt, input))
+        };
+        if let Some((key, site, attempt, input)) = started {
+            let at = self.now();
+            self.happened(Event::StepStarted(StepStarted { at, seq, key, site, attempt, input }));
+        }
+        self.ready.push_back(seq);
+    }
+
+    /// The write barrier, and then every body that waits at it. `false` if the lease is too short.
+    async fn start_bodies(&mut self) -> Result<bool, Halt> {
+        if !self.bodies.is_empty() {
+            // Whoever finishes together is written together.
+            tokio::task::yield_now().await;
+            self.collect_bodies();
+        }
+        self.renew_if_old();
+        self.write().await?;
+        let alone = self.ready.len() == 1 && self.bodies.is_empty();
+        while let Some(seq) = self.ready.pop_front() {
+            // Invariant (promise 2): whatever a body can depend on is durable before it starts.
+            assert!(self.sequence.is_durable(), "a body would start before the barrier");
+            // Promise 1: not under a lease that others may see expired.
+            if self.kitchen.clock.now().after(CLOCK_SKEW) >= self.lease_end {
+                return Ok(false);
+            }
+            let mut engine = self.run.engine();
+            if engine.request(seq) != Some(Request::Step) {
+                continue;
+            }
+            let key = engine.idempotency_key(seq);
+            let step = engine.step(seq);
+            let scope = StepScope { key, attempt: step.attempts + 1 };
+            let Some(body) = step.body.take() else { continue };
+            drop(engine);
+            // Cloning its arguments is user code: outside the lock.
+            self.bodies.start(seq, scope, &*body, alone);
+            self.run.engine().put_body_back(seq, body);
+        }
+        Ok(true)
+    }
+
+    /// Delivers the next event, if there is one.
+    fn deliver_next(&mut self) -> bool {
+        let Some(event) = self.sequence.next_undelivered() else { return false };
+        let progress = self.run.deliver(event);
+        self.sequence.mark_delivered();
+        if let Some(progress) = progress {
+            // A fault is seen by whoever called this.
+            self.progress(progress);
+        }
+        true
+    }
+
+    /// Takes in the bodies that have ended. Whether any had.
+    fn collect_bodies(&mut self) -> bool {
+        let ended = self.bodies.take_ended();
+        let any = !ended.is_empty();
+        for body in ended {
+            self.body_ended(body);
+        }
+        any
+    }
+
+    fn body_ended(&mut self, body: EndedBody) {
+        let EndedBody { seq, attempt, took_us, result } = body;
+        match result {
+            Ok(Attempt::Completed(output)) => {
+                let at = self.now();
+                let completed = {
+                    let mut engine = self.run.engine();
+                    let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                    let input = engine.step(seq).input.clone();
+                    StepCompleted { at, seq, key, site, attempt, took_us, input, output }
+                };
+                self.happened(Event::StepCompleted(completed));
+            }
+            Ok(Attempt::Failed { failure, retryable }) => {
+                self.note_failed(seq, attempt, took_us, failure, retryable);
+            }
+            Err(mut message) => {
+                truncate(&mut message, 4096);
+                let failure = Failure::Panicked { message };
+                self.note_failed(seq, attempt, took_us, failure, true);
+            }
+        }
+    }
+
+    fn note_failed(&mut self, seq: u32, attempt: u32, took: u64, failure: Failure, retry: bool) {
+        if let Some(fault) = self.attempt_failed(seq, attempt, took, failure, retry) {
+            self.run.engine().fail(fault);
+        }
+    }
+
+    /// An attempt has failed: another follows, or the step has failed, or the execution cannot go
+    /// on because the step's error type has no room for this failure.
+    fn attempt_failed(
+        &mut self,
+        seq: u32,
+        attempt: u32,
+        took_us: u64,
+        failure: Failure,
+        retryable: bool,
+    ) -> Option<Fault> {
+        let at = self.now();
+        let (key, site, input, policy) = {
+            let mut engine = self.run.engine();
+            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+            let step = engine.step(seq);
+            (key, site, step.input.clone(), step.body.as_ref().map(|body| body.policy()))
+        };
+        // Nobody waits for the step any more: its failure is its end.
+        let retry = policy.map(|policy| policy.retry).filter(|_| retryable);
+        let next = retry.filter(|retry| retry.allows_after(attempt));
+        let takes = policy.is_none_or(|policy| policy.takes_failures)
+            || matches!(failure, Failure::Error { .. });
+        if next.is_none() && takes {
+            let failed = StepFailed { at, seq, key, site, attempt, took_us, input, failure };
+            self.happened(Event::StepFailed(failed));
+            return None;
+        }
+        let delay = next.map(|retry| retry.delay_after(attempt, jitter())).unwrap_or_default();
+        let retry_at = at.after(delay);
+        let problem = failure.message();
+        let gave_up = key.to_string();
+        let event =
+            StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
+        self.happened(Event::StepAttemptFailed(event));
+        if next.is_none() {
+            return Some(Fault::StepGaveUp { key: gave_up, problem });
+        }
+        self.backoffs.insert((retry_at, seq));
+        None
+    }
+
+    /// Fires due timers and readies due attempts. Whether there were any.
+    fn fire_due(&mut self) -> bool {
+        let now = self.kitchen.clock.now();
+        let mut any = false;
+        while let Some(&(due, seq)) = self.timers.first().filter(|(due, _)| *due <= now) {
+            self.timers.remove(&(due, seq));
+            let key = {
+                let engine = self.run.engine();
+                engine.request(seq).is_some().then(|| engine.key(seq).clone())
+            };
+            if let Some(key) = key {
+                let at = self.now();
+                self.happened(Event::TimerFired(TimerFired { at, seq, key }));
+                any = true;
+            }
+        }
+        while let Some(&(due, seq)) = self.backoffs.first().filter(|(due, _)| *due <= now) {
+            self.backoffs.remove(&(due, seq));
+            if self.run.engine().request(seq).is_some() {
+                self.make_ready(seq);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The earliest time something that is still wanted becomes due.
+    fn next_due(&mut self) -> Option<Timestamp> {
+        let engine = self.run.engine();
+        self.timers.retain(|(_, seq)| engine.request(*seq).is_some());
+        self.backoffs.retain(|(_, seq)| engine.request(*seq).is_some());
+        let timer = self.timers.first().map(|(due, _)| *due);
+        let backoff = self.backoffs.first().map(|(due, _)| *due);
+        timer.into_iter().chain(backoff).min()
+    }
+
+    fn backs_off_in_place(&mut self) -> bool {
+        let horizon = self.kitchen.clock.now().after(BACKOFF_IN_PLACE_MAX);
+        self.next_due();
+        self.backoffs.first().is_some_and(|(due, _)| *due <= horizon)
+    }
+
+    /// Waits for whatever comes next. `true` if the turn is to be handed over.
+    async fn wait(&mut self) -> Result<bool, Halt> {
+        let clock = self.kitchen.clock.clone();
+        let stop_at = *self.term.stop.borrow_and_update();
+        let hand_over = match self.term.lease {
+            Lease::Invocation { hand_over, .. } => stop_at.map_or(hand_over, |at| at.min(hand_over)),
+            Lease::Renewed(_) => stop_at.unwrap_or(Timestamp::MAX),
+        };
+        if clock.now() >= hand_over || (stop_at.is_some() && self.bodies.is_empty()) {
+            return Ok(true);
+        }
+        let mut until = hand_over.min(self.next_inbox_look);
+        if let Some(due) = self.next_due() {
+            until = until.min(due);
+        }
+        if let Some(since) = self.unwritten_since {
+            until = until.min(since.after(GROUP_COMMIT_LINGER));
+        }
+        if let Some(renew_at) = self.renew_at() {
+            until = until.min(renew_at);
+        }
+        tokio::select! {
+            biased;
+            () = self.bodies.wait() => return Ok(false),
+            changed = self.term.stop.changed() => {
+                if changed.is_err() {
+                    // The host is gone; so is this turn, soon.
+                    return Ok(true);
+                }
+            }
+            () = self.run.execution().foreign_wake() => return Ok(false),
+            () = clock.sleep_until(until) => {}
+        }
+        let now = clock.now();
+        if self.unwritten_since.is_some_and(|since| now >= since.after(GROUP_COMMIT_LINGER)) {
+            self.write().await?;
+        }
+        if self.renew_at().is_some_and(|at| now >= at) {
+            self.renew_if_old();
+            self.write().await?;
+        }
+        if now >= self.next_inbox_look {
+            self.look_at_inbox().await?;
+        }
+        Ok(false)
+    }
+
+    /// Asks whether anything arrived while bodies run, so that a cancel need not wait for them.
+    async fn look_at_inbox(&mut self) -> Result<(), Halt> {
+        self.next_inbox_look = self.kitchen.clock.now().after(INBOX_LOOK_EVERY);
+        let id = &self.wake.execution;
+        let Some(record) = self.kitchen.store.record(id).await? else { return Ok(()) };
+        if record.arrivals == self.arrivals {
+            return Ok(());
+        }
+        if let Some(loaded) = self.kitchen.store.load(id).await? {
+            self.arrivals = loaded.record.arrivals;
+            for item in loaded.inbox {
+                self.take(item);
+            }
+        }
+        Ok(())
+    }
+
+    fn renew_at(&self) -> Option<Timestamp> {
+        match self.term.lease {
+            Lease::Renewed(lease) if self.claimed => Some(self.lease_end.before(lease / 2)),
+            _ => None,
+        }
+    }
+
+    /// A lease that is half over is renewed with the next commit. It counts once that is durable.
+    fn renew_if_old(&mut self) {
+        let Lease::Renewed(lease) = self.term.lease else { return };
+        let now = self.kitchen.clock.now();
+        if self.renew_at().is_some_and(|at| now >= at) {
+            let at = self.now();
+            let lease_end = now.after(lease);
+            self.happened(Event::LeaseRenewed(LeaseRenewed { at, lease_end }));
+        }
+    }
+
+    /// Writes all that has happened. Bodies go on meanwhile; what they finish is the next commit.
+    async fn write(&mut self) -> Result<(), Halt> {
+        let events = self.sequence.unwritten();
+        if events.is_empty() {
+            return Ok(());
+        }
+        if let Written::Lost = self.log.append(events).await? {
+            return Err(Halt::Lost);
+        }
+        self.claimed = true;
+        for event in events {
+            if let Event::LeaseRenewed(renewed) = event {
+                self.lease_end = renewed.lease_end;
+            }
+            self.kitchen.registry.observe(&self.wake.execution, event);
+        }
+        self.sequence.mark_written();
+        self.unwritten_since = None;
+        Ok(())
+    }
+
+    async fn ended(&mut self) -> Result<Driven, Halt> {
+        let at = self.now();
+        let (event, status, reason) = match self.end.take() {
+            Some(WorkflowEnd::Failed(error)) => {
+                let reason = crate::event::error_text(&error);
+                let failed = Event::WorkflowFailed(WorkflowFailed { at, error });
+                (failed, Status::Failed, Some(reason))
+            }
+            Some(WorkflowEnd::Completed(output)) => {
+                let completed = Event::WorkflowCompleted(WorkflowCompleted { at, output });
+                (completed, Status::Completed, None)
+            }
+            Some(WorkflowEnd::Unrecordable(_)) | None => {
+                unreachable!("progress() keeps recordable ends only")
+            }
+        };
+        self.bodies.abort().await;
+        self.last_commit(event, status, None, reason).await
+    }
+
+    async fn cancelled(&mut self, reason: String) -> Result<Driven, Halt> {
+        self.run.drop_future();
+        self.bodies.abort().await;
+        let at = self.now();
+        let event = Event::WorkflowCancelled(WorkflowCancelled { at, reason: reason.clone() });
+        self.last_commit(event, Status::Cancelled, None, Some(reason)).await
+    }
+
+    /// Nothing moves before a timer, a message or a later attempt.
+    async fn suspend(&mut self) -> Result<Driven, Halt> {
+        let due = self.next_due();
+        if due.is_none() && !self.run.engine().waits_for_signals() {
+            let what = "it waits, but for none of its own operations (a channel, a lock or a \
+                        future that nothing completes)"
+                .to_owned();
+            return self.blocked(Fault::ForeignAwait { what }).await;
+        }
+        let now = self.kitchen.clock.now();
+        let mut armed: Vec<_> = self.armed.iter().copied().filter(|at| *at > now).collect();
+        if let WakeKind::Timer { due } = self.wake.kind {
+            // This turn's own wake is about to be deleted: it does not count.
+            armed.retain(|at| *at != due);
+        }
+        if let Some(due) = due
+            && !armed.contains(&due)
+        {
+            // Before the commit: a crash between the two must not lose the timer.
+            let wake = Wake::timer(self.wake.execution.clone(), due);
+            let delay = due.since(now).min(QUEUE_DELAY_MAX);
+            self.kitchen.queue.send(&wake, delay).await?;
+            armed.push(due);
+        }
+        let at = self.now();
+        let reason = TurnEnd::Suspended;
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed });
+        self.last_commit(event, Status::Suspended, due, None).await
+    }
+
+    /// No time is left: what is finished is written, what runs is stopped, another turn goes on.
+    async fn hand_over(&mut self) -> Result<Driven, Halt> {
+        self.collect_bodies();
+        for (seq, attempt) in self.bodies.abort().await {
+            // It counts as an attempt, or a step longer than its host lives is tried for ever.
+            let message = "the host's time was up".to_owned();
+            self.note_failed(seq, attempt, 0, Failure::Interrupted { message }, true);
+        }
+        if let Some(fault) = self.run.fault() {
+            return self.blocked(fault).await;
+        }
+        if !self.claimed {
+            return Ok(Driven::NoTime);
+        }
+        let at = self.now();
+        let armed = self.armed.clone();
+        let reason = TurnEnd::Yielded;
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: Some(at), armed });
+        let driven = self.last_commit(event, Status::Running, Some(at), None).await?;
+        let wake = Wake::news(self.wake.execution.clone());
+        self.kitchen.queue.send(&wake, Duration::ZERO).await?;
+        Ok(driven)
+    }
+
+    /// The code cannot go on. What happened before that is kept: results are not lost to a bug
+    /// behind them. A disagreement between code and log is found in replay, before any of this.
+    async fn blocked(&mut self, fault: Fault) -> Result<Driven, Halt> {
+        self.collect_bodies();
+        self.bodies.abort().await;
+        if self.claimed {
+            let at = self.now();
+            let (reason, armed) = (TurnEnd::Blocked, self.armed.clone());
+            self.sequence.push(Event::TurnEnded(TurnEnded { at, reason, wake_at: None, armed }));
+            self.write().await?;
+        }
+        Ok(Driven::Blocked { last: self.log.last, fault })
+    }
+
+    async fn last_commit(
+        &mut self,
+        event: Event,
+        status: Status,
+        wake_at: Option<Timestamp>,
+        reason: Option<String>,
+    ) -> Result<Driven, Halt> {
+        self.happened(event);
+        self.write().await?;
+        Ok(Driven::Ended(Ended {
+            last: self.log.last,
+            status,
+            wake_at,
+            reason,
+            arrivals: self.arrivals,
+            taken: std::mem::take(&mut self.taken),
+        }))
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.unwritten_since.get_or_insert(event.at());
+        self.sequence.push(event);
+    }
+
+    /// The time of the next event: never before the last one, whatever the clock says.
+    fn now(&mut self) -> Timestamp {
+        self.time = self.time.max(self.kitchen.clock.now());
+        self.time
+    }
+
+    /// Whether no more bodies may start.
+    fn stopping(&self) -> bool {
+        let late = match self.term.lease {
+            Lease::Invocation { hand_over, .. } => self.kitchen.clock.now() >= hand_over,
+            Lease::Renewed(_) => false,
+        };
+        late || self.term.stop.borrow().is_some()
+    }
+}
+
+/// A random number in `[0, 1)`: of no consequence for any history, so it need not replay.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+fn jitter() -> f64 {
+    (uuid::Uuid::new_v4().as_u64_pair().1 << 11 >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn truncate(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+}

@@ -1,0 +1,153 @@
+//! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
+
+use std::collections::HashSet;
+
+use super::Kitchen;
+use crate::event::{Event, TurnEnd, error_text};
+use crate::id::{CommitNumber, ExecutionId};
+use crate::replay::{Fault, History};
+use crate::store::{Loaded, Projection, Status, StoreError};
+use crate::time::Timestamp;
+
+/// What a turn left behind.
+pub(super) struct Ended {
+    pub(super) last: CommitNumber,
+    pub(super) status: Status,
+    pub(super) wake_at: Option<Timestamp>,
+    pub(super) reason: Option<String>,
+    /// How many arrivals the inbox that was read had.
+    pub(super) arrivals: u64,
+    /// The ids of all items that the log has taken.
+    pub(super) taken: HashSet<String>,
+}
+
+impl Kitchen {
+    /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
+    /// same wake.
+    pub(super) async fn finish(&self, loaded: &Loaded, ended: Ended) -> Result<bool, StoreError> {
+        let id = &loaded.record.id;
+        let projection = Projection {
+            commit: ended.last,
+            status: ended.status,
+            wake_at: ended.wake_at,
+            updated_at: self.clock.now(),
+            code: self.registry.code().to_owned(),
+            reason: ended.reason,
+        };
+        let record = self.store.project(id, &projection).await?;
+        let due = ended.status == Status::Suspended
+            && ended.wake_at.is_some_and(|due| self.clock.now() >= due);
+        if record.arrivals > ended.arrivals || due {
+            return Ok(false);
+        }
+        self.remove_taken(loaded, &ended.taken).await?;
+        Ok(true)
+    }
+
+    /// Rule 18: the execution has ended. Its record says so, and nobody who wrote to it is left
+    /// without an answer: what came too late is reported, then removed.
+    pub(super) async fn close(
+        &self,
+        loaded: &Loaded,
+        history: &History,
+    ) -> Result<(), StoreError> {
+        self.repair(loaded, history).await?;
+        let late: Vec<_> =
+            loaded.inbox.iter().filter(|item| !history.taken.contains(&item.id)).collect();
+        for item in &late {
+            tracing::warn!(
+                everstep.execution.id = %loaded.record.id,
+                everstep.item.id = %item.id,
+                "too late: the execution had ended when this message was looked at"
+            );
+        }
+        let ids: Vec<String> = late.iter().map(|item| item.id.clone()).collect();
+        if !ids.is_empty() {
+            self.store.remove_items(&loaded.record.id, &ids).await?;
+        }
+        Ok(())
+    }
+
+    /// Rule 13: whoever finds the record behind the log, or taken items in the inbox, heals that.
+    pub(super) async fn repair(
+        &self,
+        loaded: &Loaded,
+        history: &History,
+    ) -> Result<(), StoreError> {
+        if loaded.record.projection.commit < history.last {
+            let projection = self.projection(history);
+            self.store.project(&loaded.record.id, &projection).await?;
+        }
+        self.remove_taken(loaded, &history.taken).await
+    }
+
+    /// Blocks the execution with its log as it stands at commit `last`.
+    pub(super) async fn block(
+        &self,
+        id: &ExecutionId,
+        last: CommitNumber,
+        fault: &Fault,
+    ) -> Result<(), StoreError> {
+        let reason = fault.to_string();
+        let projection = Projection {
+            commit: last,
+            status: Status::Blocked,
+            wake_at: None,
+            updated_at: self.clock.now(),
+            code: self.registry.code().to_owned(),
+            reason: Some(reason),
+        };
+        let record = self.store.project(id, &projection).await?;
+        if record.projection.status == Status::Blocked {
+            tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
+        }
+        Ok(())
+    }
+
+    async fn remove_taken(
+        &self,
+        loaded: &Loaded,
+        taken: &HashSet<String>,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<String> = loaded
+            .inbox
+            .iter()
+            .filter(|item| taken.contains(&item.id))
+            .map(|item| item.id.clone())
+            .collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.store.remove_items(&loaded.record.id, &ids).await
+    }
+
+    /// The record as it follows from the log alone.
+    fn projection(&self, history: &History) -> Projection {
+        let (mut status, mut wake_at, mut reason) = match (&history.open_turn, history.turn_end) {
+            (Some(open), _) => (Status::Running, Some(open.claim.lease_end), None),
+            (None, Some(TurnEnd::Suspended)) => (Status::Suspended, history.wake_at, None),
+            (None, Some(TurnEnd::Yielded) | None) => (Status::Running, Some(history.time), None),
+            (None, Some(TurnEnd::Blocked)) => (Status::Blocked, None, None),
+        };
+        match history.events.last() {
+            Some(Event::WorkflowCompleted(_)) => (status, wake_at) = (Status::Completed, None),
+            Some(Event::WorkflowFailed(failed)) => {
+                (status, wake_at) = (Status::Failed, None);
+                reason = Some(error_text(&failed.error));
+            }
+            Some(Event::WorkflowCancelled(cancelled)) => {
+                (status, wake_at) = (Status::Cancelled, None);
+                reason = Some(cancelled.reason.clone());
+            }
+            _ => {}
+        }
+        Projection {
+            commit: history.last,
+            status,
+            wake_at,
+            updated_at: self.clock.now(),
+            code: self.registry.code().to_owned(),
+            reason,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Appending: one writer, consecutive numbers, ambiguous answers settled by the writer's id.
+
+use std::time::Duration;
+
+use crate::event::{Event, StoredCommit};
+use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::limits::{COMMIT_BYTES_MAX, WRITE_TRIES_MAX};
+use crate::store::{Appended, EventStore, StoreError};
+
+/// The end of a log, where one turn writes.
+pub(super) struct LogEnd<'a> {
+    store: &'a dyn EventStore,
+    id: &'a ExecutionId,
+    pub(super) writer: WriterId,
+    /// The last commit.
+    pub(super) last: CommitNumber,
+    last_hash: [u8; 32],
+}
+
+/// What became of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Written {
+    /// It is durable.
+    Durable,
+    /// Somebody else wrote there: this turn is over.
+    Lost,
+}
+
+impl<'a> LogEnd<'a> {
+    pub(super) fn new(
+        store: &'a dyn EventStore,
+        id: &'a ExecutionId,
+        writer: WriterId,
+        last: CommitNumber,
+        last_hash: [u8; 32],
+    ) -> Self {
+        Self { store, id, writer, last, last_hash }
+    }
+
+    /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
+    /// events is a state the execution could be in, so a crash between two commits is harmless.
+    pub(super) async fn append(&mut self, events: &[Event]) -> Result<Written, StoreError> {
+        let mut rest = events;
+        while !rest.is_empty() {
+            let mut count = rest.len();
+            let commit = loop {
+                let commit = self.encode(&rest[..count]);
+                if count == 1 || commit.body.len() <= COMMIT_BYTES_MAX {
+                    break commit;
+                }
+                count = count.div_ceil(2);
+            };
+            if self.put(&commit).await? == Written::Lost {
+                return Ok(Written::Lost);
+            }
+            self.last = commit.number;
+            self.last_hash = commit.hash;
+            rest = &rest[count..];
+        }
+        Ok(Written::Durable)
+    }
+
+    fn encode(&self, events: &[Event]) -> StoredCommit {
+        StoredCommit::encode(self.last + 1, self.writer, Some(self.last_hash), events)
+    }
+
+    /// Rule 11: an unanswered write is written again, the same bytes under the same number. A
+    /// turn that gives up is over, and the next one has a new writer: should the write land later,
+    /// nobody takes it for its own.
+    async fn put(&self, commit: &StoredCommit) -> Result<Written, StoreError> {
+        let mut tries = 1;
+        loop {
+            match self.store.append(self.id, commit).await {
+                Ok(Appended::Done) => return Ok(Written::Durable),
+                Ok(Appended::Taken { by }) if by == self.writer => return Ok(Written::Durable),
+                Ok(Appended::Taken { .. }) => return Ok(Written::Lost),
+                Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
+                    tracing::debug!(everstep.execution.id = %self.id, number = commit.number, %error, "append again");
+                    tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The kitchen: load, decide, claim, drive, end. `docs/protocol.md` has each rule with the failure
+//! it exists for.
+//!
+//! ```text
+//! wake ─> load ─> decide ─┬─> nothing to do / live claim / closed / blocked ─> delete the wake
+//!            ^            └─> drive ─> last commit ─> record ─> inbox again? ─┐
+//!            └──────────── lost the fence, or something arrived ──────────────┘
+//! ```
+//!
+//! Invariants:
+//!
+//! - Decisions rest on the log and the inbox, read consistently in this order; the record is only
+//!   ever written from them.
+//! - The log changes by conditional appends of this turn's own writer and by nothing else. Losing
+//!   one ends the turn, not the execution.
+//! - An error of store or queue ends the turn and leaves the wake: it comes back. The workflow
+//!   never sees it.
+
+mod bodies;
+mod decide;
+mod drive;
+mod end;
+mod log;
+mod sequence;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::host::Registry;
+use crate::id::{HostId, WriterId};
+use crate::limits::{CLOCK_SKEW, QUEUE_DELAY_MAX, STRIKES_MAX};
+use crate::replay::{Fault, History};
+use crate::store::{EventStore, Loaded, StoreError};
+use crate::time::{Clock, Timestamp};
+use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
+
+use decide::Decision;
+use drive::Driven;
+
+/// A process that takes turns.
+pub(crate) struct Kitchen {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) queue: Arc<dyn WakeQueue>,
+    pub(crate) clock: Clock,
+    pub(crate) host: HostId,
+    pub(crate) registry: Registry,
+    /// The writers of the turns that this process is taking. A claim of this process by any other
+    /// writer is dead, whatever its lease says.
+    active: Mutex<HashSet<WriterId>>,
+}
+
+/// How long a turn may go on.
+#[derive(Debug, Clone)]
+pub(crate) struct Term {
+    pub(crate) lease: Lease,
+    /// `Some(time)`: start no more bodies, and hand over at `time` at the latest.
+    pub(crate) stop: watch::Receiver<Option<Timestamp>>,
+}
+
+/// How long a claim holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lease {
+    /// So long, and then renewed.
+    Renewed(Duration),
+    /// Until this invocation's deadline (to which the skew is added), never renewed. Bodies are
+    /// stopped at `hand_over`.
+    Invocation { deadline: Timestamp, hand_over: Timestamp },
+}
+
+/// What is to become of the wake that a turn was taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is done with.
+    Delete,
+    /// It must come again after this time.
+    Return(Duration),
+}
+
+/// Why a turn ended without a verdict. The wake stays and comes back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TurnError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Queue(#[from] QueueError),
+}
+
+impl Kitchen {
+    pub(crate) fn new(
+        store: Arc<dyn EventStore>,
+        queue: Arc<dyn WakeQueue>,
+        clock: Clock,
+        host: HostId,
+        registry: Registry,
+    ) -> Self {
+        Self { store, queue, clock, host, registry, active: Mutex::default() }
+    }
+
+    /// Looks at the execution that `wake` names and does for it what can be done.
+    ///
+    /// Dropping the future is a crash: safe at every await.
+    pub(crate) async fn take_turn(
+        &self,
+        wake: &Wake,
+        receive_count: u32,
+        term: &Term,
+    ) -> Result<Verdict, TurnError> {
+        let id = &wake.execution;
+        loop {
+            let Some(loaded) = self.store.load(id).await? else {
+                tracing::warn!(everstep.execution.id = %id, "a wake names an execution that does not exist");
+                return Ok(Verdict::Delete);
+            };
+            let history = match History::read(&loaded.commits) {
+                Ok(history) => history,
+                Err(corrupt) => {
+                    let last = loaded.commits.last().map_or(0, |commit| commit.number);
+                    self.block(id, last, &Fault::Corrupt { problem: corrupt.to_string() }).await?;
+                    return Ok(Verdict::Delete);
+                }
+            };
+            match self.decide(&loaded, &history).await? {
+                Decision::Closed => {
+                    self.close(&loaded, &history).await?;
+                    return Ok(Verdict::Delete);
+                }
+                Decision::LiveClaim { lease_end } => {
+                    self.substitute(wake, lease_end).await?;
+                    return Ok(Verdict::Delete);
+                }
+                Decision::Blocked => return Ok(Verdict::Delete),
+                Decision::Poison => {
+                    self.block(id, history.last, &Fault::Poison { turns: STRIKES_MAX }).await?;
+                    return Ok(Verdict::Delete);
+                }
+                Decision::Nothing => {
+                    self.repair(&loaded, &history).await?;
+                    self.send_again_if_early(wake).await?;
+                    return Ok(Verdict::Delete);
+                }
+                Decision::Go { items } => {
+                    let eager = receive_count > 1 || history.open_turn.is_some();
+                    let driven = self.drive(wake, &loaded, history, items, eager, term).await?;
+                    match driven {
+                        Driven::Ended(ended) => {
+                            if self.finish(&loaded, ended).await? {
+                                return Ok(Verdict::Delete);
+                            }
+                        }
+                        Driven::Blocked { last, fault } => {
+                            if let Fault::UnknownWorkflow { .. } = fault
+                                && receive_count < STRIKES_MAX
+                            {
+                                // Perhaps another host knows it: a rolling deploy.
+                                return Ok(Verdict::Return(Duration::from_secs(5)));
+                            }
+                            self.block(id, last, &fault).await?;
+                            return Ok(Verdict::Delete);
+                        }
+                        Driven::Stale => {}
+                        Driven::NoTime => return Ok(Verdict::Return(Duration::ZERO)),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rule 9: the wake may be all that points at the execution should the claim's owner die. A
+    /// substitute comes when the claim is over.
+    async fn substitute(&self, wake: &Wake, lease_end: Timestamp) -> Result<(), QueueError> {
+        let now = self.clock.now();
+        let free = lease_end.after(CLOCK_SKEW);
+        let at = match wake.kind {
+            WakeKind::Sweep => return Ok(()),
+            WakeKind::Timer { due } if due > now => due.min(free),
+            WakeKind::Timer { .. } | WakeKind::News => free,
+        };
+        let delay = at.since(now).clamp(Duration::from_secs(1), QUEUE_DELAY_MAX);
+        self.queue.send(wake, delay).await
+    }
+
+    /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind.
+    async fn send_again_if_early(&self, wake: &Wake) -> Result<(), QueueError> {
+        let now = self.clock.now();
+        match wake.kind {
+            WakeKind::Timer { due } if due > now => {
+                let delay = due.since(now).clamp(Duration::from_secs(1), QUEUE_DELAY_MAX);
+                self.queue.send(wake, delay).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn active(&self) -> std::sync::MutexGuard<'_, HashSet<WriterId>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks `writer`'s turn as under way until the guard is dropped.
+    fn enter(&self, writer: WriterId) -> Active<'_> {
+        self.active().insert(writer);
+        Active { kitchen: self, writer }
+    }
+}
+
+struct Active<'a> {
+    kitchen: &'a Kitchen,
+    writer: WriterId,
+}
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.kitchen.active().remove(&self.writer);
+    }
+}
+
+impl fmt::Debug for Kitchen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kitchen").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// An inbox item that a turn takes.
+pub(crate) type Items = Vec<crate::store::InboxItem>;
+
+/// The inbox items that the log has not taken.
+fn fresh_items(loaded: &Loaded, history: &History) -> Items {
+    loaded.inbox.iter().filter(|item| !history.taken.contains(&item.id)).cloned().collect()
+}
