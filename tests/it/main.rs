@@ -3,4 +3,5 @@
 mod dynamodb;
 mod faults;
 mod memory;
+mod smoke;
 mod sqlite;

@@ -87,7 +87,11 @@ impl<T, E> Handle<T, E> {
     }
 
     /// Sends a signal; see [`Client::signal`].
-    pub fn signal<P: Serialize + ?Sized>(&self, name: impl Into<String>, payload: &P) -> Sending<'_> {
+    pub fn signal<P: Serialize + ?Sized>(
+        &self,
+        name: impl Into<String>,
+        payload: &P,
+    ) -> Sending<'_> {
         self.client.signal(&self.id, name, payload)
     }
 
@@ -126,8 +130,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     async fn read(&self) -> Result<T, ResultError<E>> {
         let history = self.history().await?;
         let last = history.into_iter().flat_map(|commit| commit.events).next_back();
-        let unreadable =
-            |expected| move |source| ResultError::Unreadable { expected, source };
+        let unreadable = |expected| move |source| ResultError::Unreadable { expected, source };
         match last {
             Some(Event::WorkflowCompleted(end)) => {
                 end.output.read().map_err(unreadable(std::any::type_name::<T>()))

@@ -74,7 +74,11 @@ impl Client {
             match decoded {
                 Ok(commit) => commits.push(commit),
                 Err(source) => {
-                    return Err(HistoryError::Corrupt { id: id.clone(), readable: commits, source });
+                    return Err(HistoryError::Corrupt {
+                        id: id.clone(),
+                        readable: commits,
+                        source,
+                    });
                 }
             }
         }

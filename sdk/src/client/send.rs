@@ -41,7 +41,9 @@ pub enum SendError {
     #[error("the payload cannot be recorded: {0}")]
     Payload(#[from] UnrecordableValue),
     /// The payload is too large.
-    #[error("the payload has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and send where it is")]
+    #[error(
+        "the payload has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and send where it is"
+    )]
     PayloadTooLarge {
         /// Its size.
         bytes: usize,
@@ -50,7 +52,9 @@ pub enum SendError {
     #[error("the message may or may not be sent: send it again with the same id")]
     Store(#[from] StoreError),
     /// The message is stored, but nobody was told. A sweeper will; sending it again does at once.
-    #[error("the message is stored, but its wake was not sent: send it again with the same id or wait for a sweeper")]
+    #[error(
+        "the message is stored, but its wake was not sent: send it again with the same id or wait for a sweeper"
+    )]
     Wake(#[from] QueueError),
 }
 

@@ -37,7 +37,9 @@ pub enum StartError {
     #[error(transparent)]
     InvalidId(#[from] InvalidExecutionId),
     /// The workflow's name is empty, too long or has control characters.
-    #[error("a workflow's name has 1 to {NAME_BYTES_MAX} bytes and no control characters: {name:?}")]
+    #[error(
+        "a workflow's name has 1 to {NAME_BYTES_MAX} bytes and no control characters: {name:?}"
+    )]
     InvalidName {
         /// The refused name.
         name: String,
@@ -46,7 +48,9 @@ pub enum StartError {
     #[error("the input cannot be recorded: {0}")]
     Input(#[from] UnrecordableValue),
     /// The input is too large.
-    #[error("the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is")]
+    #[error(
+        "the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is"
+    )]
     InputTooLarge {
         /// Its size.
         bytes: usize,
@@ -78,7 +82,9 @@ pub enum StartError {
         source: StoreError,
     },
     /// The execution is stored, but nobody was told. A sweeper will; starting it again does at once.
-    #[error("execution {id} is started, but its wake was not sent: start it again or wait for a sweeper")]
+    #[error(
+        "execution {id} is started, but its wake was not sent: start it again or wait for a sweeper"
+    )]
     Wake {
         /// The id.
         id: ExecutionId,

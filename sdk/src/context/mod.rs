@@ -27,7 +27,6 @@ pub use values::{Random, execution_id, now, random, uuid};
 pub use workflow::{Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec};
 
 pub(crate) use body::{StepScope, in_body};
-pub(crate) use execution::{Execution, Progress, Run};
-pub(crate) use panics::catch;
+pub(crate) use execution::{Progress, Run};
 pub(crate) use step::call as call_step;
 pub(crate) use workflow::{Erased, MissingState, WorkflowEnd, erase};

@@ -45,13 +45,7 @@ pub struct StepOptions<E> {
 
 impl<E> Default for StepOptions<E> {
     fn default() -> Self {
-        Self {
-            retry: None,
-            retry_if: None,
-            timeout: None,
-            at_most_once: false,
-            from_failure: None,
-        }
+        Self { retry: None, retry_if: None, timeout: None, at_most_once: false, from_failure: None }
     }
 }
 

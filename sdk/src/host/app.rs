@@ -35,7 +35,9 @@ pub struct App {
 #[non_exhaustive]
 pub enum AppError {
     /// Two workflows have one name.
-    #[error("two workflows are named {name:?}: give one of them another with #[workflow(name = \"...\")]")]
+    #[error(
+        "two workflows are named {name:?}: give one of them another with #[workflow(name = \"...\")]"
+    )]
     SameName {
         /// The name.
         name: &'static str,
@@ -148,10 +150,6 @@ impl App {
     /// # Errors
     /// See [`worker`](Self::worker); or store or queue turn out to be unusable.
     pub async fn run(self) -> Result<(), RunError> {
-        #[cfg(feature = "aws")]
-        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-            return self.run_in_lambda().await;
-        }
         self.worker().await?.run_until(super::worker::stop_signal()).await
     }
 

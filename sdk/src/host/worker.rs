@@ -106,7 +106,7 @@ impl Worker {
             Arc::clone(&self.backend.store),
             Arc::clone(&self.backend.queue),
             self.clock.clone(),
-            self.backend.host.clone(),
+            self.backend.host()?,
             self.registry,
         ));
         let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };

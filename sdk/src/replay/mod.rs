@@ -25,7 +25,7 @@ mod seed;
 mod signals;
 
 pub(crate) use body::{Attempt, Body, Policy};
-pub(crate) use call::{Outcome, StepState};
+pub(crate) use call::Outcome;
 pub(crate) use engine::{Delivered, Engine, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};

@@ -265,7 +265,7 @@ impl Turn<'_> {
             return;
         }
         let (at, id) = (self.now(), item.id);
-        self.happened(match item.message {
+        let event = match item.message {
             Message::Signal { name, payload } => {
                 Event::SignalReceived(SignalReceived { at, id, name, payload })
             }
@@ -274,7 +274,8 @@ impl Turn<'_> {
                 Event::CancelRequested(CancelRequested { at, id, reason })
             }
             Message::Resume => Event::Resumed(Resumed { at, id }),
-        });
+        };
+        self.happened(event);
     }
 
     /// What the workflow has asked for since the last time.
@@ -523,7 +524,9 @@ impl Turn<'_> {
         let clock = self.kitchen.clock.clone();
         let stop_at = *self.term.stop.borrow_and_update();
         let hand_over = match self.term.lease {
-            Lease::Invocation { hand_over, .. } => stop_at.map_or(hand_over, |at| at.min(hand_over)),
+            Lease::Invocation { hand_over, .. } => {
+                stop_at.map_or(hand_over, |at| at.min(hand_over))
+            }
             Lease::Renewed(_) => stop_at.unwrap_or(Timestamp::MAX),
         };
         if clock.now() >= hand_over || (stop_at.is_some() && self.bodies.is_empty()) {

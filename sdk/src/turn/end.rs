@@ -46,11 +46,7 @@ impl Kitchen {
 
     /// Rule 18: the execution has ended. Its record says so, and nobody who wrote to it is left
     /// without an answer: what came too late is reported, then removed.
-    pub(super) async fn close(
-        &self,
-        loaded: &Loaded,
-        history: &History,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), StoreError> {
         self.repair(loaded, history).await?;
         let late: Vec<_> =
             loaded.inbox.iter().filter(|item| !history.taken.contains(&item.id)).collect();

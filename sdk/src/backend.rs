@@ -1,0 +1,190 @@
+//! Which store and which queue: chosen by a URL, usually that of `EVERSTEP_URL`.
+//!
+//! | URL | store and queue |
+//! |---|---|
+//! | `sqlite:PATH` | one SQLite file; `sqlite:PATH?synchronous=full` flushes every write to the disk |
+//! | `memory:` | this process; gone when it ends |
+//! | `dynamodb://TABLE?queue=QUEUE` | a DynamoDB table and an SQS queue, by its URL or its name |
+
+mod url;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+pub use url::{BackendUrl, InvalidBackendUrl};
+
+use crate::id::HostId;
+use crate::memory::{MemoryQueue, MemoryStore};
+use crate::store::{EventStore, StoreError};
+use crate::wake::{QueueError, WakeQueue};
+
+/// The environment variable that names the backend.
+pub const URL_VARIABLE: &str = "EVERSTEP_URL";
+
+/// The backend where the environment names none: a file in the current folder.
+pub const DEFAULT_URL: &str = "sqlite:everstep.db";
+
+/// A store, a queue, and this process's name among those that use them. Clones are the same.
+#[derive(Clone)]
+pub struct Backend {
+    /// Where the logs are.
+    pub store: Arc<dyn EventStore>,
+    /// Where the wakes are.
+    pub queue: Arc<dyn WakeQueue>,
+    host: HostName,
+}
+
+type HostName = Arc<dyn Fn() -> Result<HostId, StoreError> + Send + Sync>;
+
+/// Why there is no [`Backend`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The URL is not one: correct it.
+    #[error(transparent)]
+    Url(#[from] InvalidBackendUrl),
+    /// This program was built without what the URL names: build it again with the feature.
+    #[error(
+        "{url} needs the feature {feature:?} of everstep, and this program is built without it"
+    )]
+    NotBuiltIn {
+        /// The URL.
+        url: BackendUrl,
+        /// The cargo feature.
+        feature: &'static str,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The queue cannot be used.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl Backend {
+    /// A backend of any store and queue. Its host is named after the process.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, queue: Arc<dyn WakeQueue>) -> Self {
+        let host = this_process();
+        Self { store, queue, host: Arc::new(move || Ok(host.clone())) }
+    }
+
+    /// A new, empty backend in memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()))
+    }
+
+    /// The backend that `EVERSTEP_URL` names, or the SQLite file `everstep.db` in the current
+    /// folder.
+    ///
+    /// # Errors
+    /// See [`connect`](Self::connect), and the URL may be wrong.
+    pub async fn from_env() -> Result<Self, BackendError> {
+        match std::env::var(URL_VARIABLE) {
+            Ok(url) => Self::from_url(&url).await,
+            Err(std::env::VarError::NotPresent) => Self::from_url(DEFAULT_URL).await,
+            Err(std::env::VarError::NotUnicode(url)) => {
+                Err(InvalidBackendUrl::UnknownScheme { url: url.to_string_lossy().into() }.into())
+            }
+        }
+    }
+
+    /// The backend that `url` names.
+    ///
+    /// # Errors
+    /// See [`connect`](Self::connect), and the URL may be wrong.
+    pub async fn from_url(url: &str) -> Result<Self, BackendError> {
+        Self::connect(&url.parse()?).await
+    }
+
+    /// Opens the backend. A missing SQLite file is made; AWS is not asked anything yet, so that a
+    /// table or queue may be missing until [`setup`](EventStore::setup).
+    ///
+    /// # Errors
+    /// This program is built without the feature for it; the file cannot be opened; no AWS region
+    /// is set; the name of the table or the queue cannot be one.
+    pub async fn connect(url: &BackendUrl) -> Result<Self, BackendError> {
+        match url {
+            BackendUrl::Memory => Ok(Self::memory()),
+            BackendUrl::Sqlite { path, synchronous_full } => {
+                Self::sqlite(url, path, *synchronous_full)
+            }
+            BackendUrl::Dynamodb { table, queue } => Self::dynamodb(url, table, queue).await,
+        }
+    }
+
+    /// This process's name in claims. A SQLite file is told here that the process takes turns, so
+    /// call it only if it does.
+    ///
+    /// # Errors
+    /// The file cannot be told.
+    pub fn host(&self) -> Result<HostId, StoreError> {
+        (self.host)()
+    }
+
+    /// Makes what store and queue need. Safe to repeat, and for several at once.
+    ///
+    /// # Errors
+    /// What either says.
+    pub async fn setup(&self) -> Result<(), BackendError> {
+        self.store.setup().await?;
+        self.queue.setup().await?;
+        Ok(())
+    }
+
+    #[cfg(feature = "aws")]
+    async fn dynamodb(_: &BackendUrl, table: &str, queue: &str) -> Result<Self, BackendError> {
+        let config = crate::aws::load_config().await;
+        let store = crate::aws::DynamoStore::new(&config, table)?;
+        let queue = crate::aws::SqsQueue::new(&config, queue)?;
+        Ok(Self::new(Arc::new(store), Arc::new(queue)))
+    }
+
+    #[cfg(not(feature = "aws"))]
+    async fn dynamodb(url: &BackendUrl, _: &str, _: &str) -> Result<Self, BackendError> {
+        Err(BackendError::NotBuiltIn { url: url.clone(), feature: "aws" })
+    }
+
+    #[cfg(feature = "sqlite")]
+    fn sqlite(_: &BackendUrl, path: &Path, sync: bool) -> Result<Self, BackendError> {
+        use crate::local::{SqliteBackend, SqliteOptions};
+        let opened = SqliteBackend::open(path, &SqliteOptions::new().sync_every_commit(sync))?;
+        Ok(Self {
+            store: Arc::new(opened.store()),
+            queue: Arc::new(opened.queue()),
+            host: Arc::new(move || opened.host()),
+        })
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    fn sqlite(url: &BackendUrl, _: &Path, _: bool) -> Result<Self, BackendError> {
+        Err(BackendError::NotBuiltIn { url: url.clone(), feature: "sqlite" })
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend")
+            .field("store", &self.store)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A name that no other process has: the log stream of a Lambda function, which is where its
+/// output is found, or machine, process and a random part.
+fn this_process() -> HostId {
+    if let Ok(stream) = std::env::var("AWS_LAMBDA_LOG_STREAM_NAME") {
+        return HostId(stream.into());
+    }
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_default();
+    let machine = Some(machine.trim()).filter(|name| !name.is_empty()).unwrap_or("host");
+    let random = Uuid::new_v4().as_fields().0;
+    HostId(format!("{machine}/{}/{random:08x}", std::process::id()).into())
+}
