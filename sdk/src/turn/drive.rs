@@ -155,7 +155,10 @@ impl Kitchen {
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             _active: self.enter(writer),
         };
-        match turn.go(&events, items, eager).await {
+        let gone = turn.go(&events, items, eager).await;
+        // However the turn ends, none of its bodies runs when the next one looks at the log.
+        turn.bodies.abort().await;
+        match gone {
             Ok(driven) => Ok(driven),
             Err(Halt::Lost) => Ok(Driven::Stale),
             Err(Halt::Error(error)) => Err(error),

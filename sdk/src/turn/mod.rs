@@ -110,6 +110,7 @@ impl Kitchen {
         term: &Term,
     ) -> Result<Verdict, TurnError> {
         let id = &wake.execution;
+        let mut wake = wake.clone();
         loop {
             let Some(loaded) = self.store.load(id).await? else {
                 tracing::warn!(everstep.execution.id = %id, "a wake names an execution that does not exist");
@@ -129,7 +130,7 @@ impl Kitchen {
                     return Ok(Verdict::Delete);
                 }
                 Decision::LiveClaim { lease_end } => {
-                    self.substitute(wake, lease_end).await?;
+                    self.substitute(&wake, lease_end).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Blocked => return Ok(Verdict::Delete),
@@ -139,17 +140,19 @@ impl Kitchen {
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history).await?;
-                    self.send_again_if_early(wake).await?;
+                    self.send_again_if_early(&wake).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { items } => {
                     let eager = receive_count > 1 || history.open_turn.is_some();
-                    let driven = self.drive(wake, &loaded, history, items, eager, term).await?;
+                    let driven = self.drive(&wake, &loaded, history, items, eager, term).await?;
                     match driven {
                         Driven::Ended(ended) => {
                             if self.finish(&loaded, ended).await? {
                                 return Ok(Verdict::Delete);
                             }
+                            // If it was a timer's wake, that timer has another one by now.
+                            wake.kind = WakeKind::News;
                         }
                         Driven::Blocked { last, fault } => {
                             if let Fault::UnknownWorkflow { .. } = fault
