@@ -90,7 +90,7 @@ fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream
     let retry = args.retry.as_ref().map(|retry| {
         let everstep = &args.everstep.0;
         let retry = retry_policy(retry, everstep);
-        quote!(retry: #retry,)
+        quote!(retry: #some(#retry),)
     });
     let retry_if = args.retry_if.as_ref().map(|function| quote!(retry_if: #some(#function),));
     let timeout = args.timeout.map(|(duration, _)| {
