@@ -2,8 +2,10 @@
 //! throttling, and everything that can be missing in an AWS account.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_config::timeout::TimeoutConfig;
 use aws_credential_types::credential_fn::provide_credentials_fn;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -16,10 +18,37 @@ use everstep::store::{
     Appended, Created, EventStore, InboxItem, ListQuery, Message, Projection, Record, Sent, Status,
     StoreError,
 };
+use everstep::testing::conformance::StoreFactory;
 use everstep::time::Timestamp;
 use everstep_tests::dynamodb::{DynamoDb, config_at, new_table, store_at};
 use everstep_tests::proxy::{Fault, Proxy};
 use sha2::{Digest, Sha256};
+
+#[derive(Default)]
+struct DynamoStores(std::sync::OnceLock<DynamoDb>);
+
+#[async_trait]
+impl StoreFactory for DynamoStores {
+    async fn store(&self) -> Arc<dyn EventStore> {
+        Arc::new(self.0.get_or_init(DynamoDb::start).store().await)
+    }
+}
+
+everstep::event_store_suite!(conformance, DynamoStores::default());
+
+/// The same, where every page of an answer has one item.
+#[derive(Default)]
+struct PagedStores(DynamoStores);
+
+#[async_trait]
+impl StoreFactory for PagedStores {
+    async fn store(&self) -> Arc<dyn EventStore> {
+        let db = self.0.0.get_or_init(DynamoDb::start);
+        Arc::new(db.store().await.with_page_items(1))
+    }
+}
+
+everstep::event_store_suite!(conformance_in_pages_of_one, PagedStores::default());
 
 /// How often the SDK tries before it gives up.
 const TRIES: usize = 3;

@@ -1,14 +1,38 @@
 //! The wake queue on SQS.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use aws_sdk_sqs::types::QueueAttributeName;
 use everstep::aws::SqsQueue;
 use everstep::id::ExecutionId;
+use everstep::testing::conformance::QueueFactory;
 use everstep::wake::{QueueError, Wake, WakeQueue};
 use everstep_tests::dynamodb::config_at;
 use everstep_tests::ministack::Ministack;
+
+/// A queue has a name of its own, so that checks can make several on one ministack.
+#[derive(Default)]
+struct SqsQueues(tokio::sync::OnceCell<Ministack>);
+
+#[async_trait]
+impl QueueFactory for SqsQueues {
+    async fn queue(&self, visibility: Duration) -> Arc<dyn WakeQueue> {
+        let rig = self.0.get_or_init(Ministack::start).await;
+        let name = format!("wakes-{}", uuid::Uuid::new_v4().simple());
+        let queue = queue_at(rig, &name).await.with_visibility(visibility);
+        queue.setup().await.unwrap();
+        Arc::new(queue)
+    }
+
+    fn unit(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+}
+
+everstep::wake_queue_suite!(conformance, SqsQueues::default());
 
 fn wake(id: &str) -> Wake {
     Wake::news(ExecutionId::new(id).unwrap())

@@ -250,13 +250,11 @@ impl EventStore for DynamoStore {
         for (name, value) in items::projected(id, projection) {
             update.put(name, value);
         }
-        update.value("blocked", text(Status::Blocked.as_str()));
         // `Projection::replaces`, in DynamoDB's words.
-        let block_changed = match projection.status {
-            Status::Blocked => "#status <> :blocked",
-            _ => "#status = :blocked",
-        };
-        let replaces = format!("#commit < :commit OR (#commit = :commit AND {block_changed})");
+        let mut replaces = "#commit < :commit".to_owned();
+        if projection.status == Status::Blocked {
+            replaces.push_str(" OR (#commit = :commit AND #status <> :status)");
+        }
         let mut patience = Patience::default();
         loop {
             let call = self
