@@ -101,7 +101,9 @@ fn output(signature: &Signature, what: &str, errors: &mut Errors) {
         }
         ReturnType::Type(_, ty) => &**ty,
     };
-    for problem in Borrows::of(ty) {
+    let borrows = Borrows::of(ty);
+    let owned = borrows.is_empty();
+    for problem in borrows {
         match problem {
             Borrow::Impl(span) => errors.at(
                 span,
@@ -113,8 +115,28 @@ fn output(signature: &Signature, what: &str, errors: &mut Errors) {
             ),
         }
     }
-    if matches!(plain(ty), Type::Tuple(tuple) if tuple.elems.is_empty()) {
-        errors.on(ty, format_args!("a {what} returns a `Result`: write `-> everstep::Result<()>`"));
+    if owned && never_a_result(ty) {
+        errors.on(
+            ty,
+            format_args!("a {what} returns a `Result`: write `everstep::Result<...>` around it (any serde-able error type will do)"),
+        );
+    }
+}
+
+/// Whether the type is surely no `Result`, under whatever name: those that may be one are left
+/// to the compiler.
+fn never_a_result(ty: &Type) -> bool {
+    const OTHERS: [&str; 23] = [
+        "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32",
+        "i64", "i128", "isize", "f32", "f64", "String", "Option", "Vec", "Box", "Arc", "HashMap",
+    ];
+    match plain(ty) {
+        Type::Array(_) | Type::Never(_) | Type::Slice(_) | Type::Tuple(_) => true,
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| OTHERS.iter().any(|other| last.ident == other))
+        }
+        _ => false,
     }
 }
 

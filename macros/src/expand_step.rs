@@ -18,7 +18,7 @@
 //! }
 //! ```
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
@@ -41,9 +41,11 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     let body = body(function, &arguments, &private, output);
     let head = head(function, &arguments, output);
     let result = quote_spanned!(output.span()=> <#output as #private::StepResult>);
+    // What the result lacks is reported at its type.
+    let call = respanned(quote!(#private::step), generated_at(output));
     quote! {
         #head {
-            #private::step::<#result::Ok, #result::Err, _, _>(
+            #call::<#result::Ok, #result::Err, _, _>(
                 &#private::Site { name: #name },
                 ::core::panic::Location::caller(),
                 #options,
@@ -87,18 +89,24 @@ fn binding(ident: Ident, mutable: bool) -> PatIdent {
 
 fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream {
     let some = quote!(::core::option::Option::Some);
+    let error = quote_spanned!(output.span()=> <#output as #private::StepResult>::Err);
     let retry = args.retry.as_ref().map(|retry| {
         let everstep = &args.everstep.0;
         let retry = retry_policy(retry, everstep);
         quote!(retry: #some(#retry),)
     });
-    let retry_if = args.retry_if.as_ref().map(|function| quote!(retry_if: #some(#function),));
+    // A `let` gives the mildest error for a closure of another type, or one that captures.
+    let retry_if = args.retry_if.as_ref().map(|function| {
+        quote!(retry_if: {
+            let worth_it: fn(&#error) -> ::core::primitive::bool = #function;
+            #some(worth_it)
+        },)
+    });
     let timeout = args.timeout.map(|(duration, _)| {
         let duration = duration_tokens(duration);
         quote!(timeout: #some(#duration),)
     });
     let at_most_once = args.at_most_once.map(|_| quote!(at_most_once: true,));
-    let error = quote_spanned!(output.span()=> <#output as #private::StepResult>::Err);
     // The body's error must be able to say that it was interrupted: the compiler checks it at
     // the argument that asks for it.
     let asked = args.timeout.map(|(_, span)| span).or(args.at_most_once);
@@ -257,4 +265,13 @@ impl Self_ {
 /// Generated code that the compiler reports at `tokens`.
 fn generated_at(tokens: impl Spanned) -> Span {
     tokens.span().resolved_at(Span::mixed_site())
+}
+
+/// The same tokens, reported at `span`.
+fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
+    let respan = |mut tree: TokenTree| {
+        tree.set_span(span);
+        tree
+    };
+    tokens.into_iter().map(respan).collect()
 }

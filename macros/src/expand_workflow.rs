@@ -62,6 +62,11 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
         quote_spanned!(span=> #needs.state::<#ty>();)
     });
     let associated_input = quote_spanned!(input_span=> type Input = #input;);
+    let output_span = output.span().resolved_at(Span::mixed_site());
+    let associated_results = quote_spanned! {output_span=>
+        type Output = #result::Output;
+        type Error = #result::Error;
+    };
     quote! {
         #(#attributes)*
         #visibility #signature {
@@ -69,8 +74,7 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
             impl #private::WorkflowSpec for __EverstepSpec {
                 const NAME: &'static ::core::primitive::str = #name;
                 #associated_input
-                type Output = #result::Output;
-                type Error = #result::Error;
+                #associated_results
                 fn needs(#needs: &mut #private::Needs) {
                     #(#need)*
                 }

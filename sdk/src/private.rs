@@ -111,7 +111,7 @@ impl<E> FromFailureNo<E> for FromFailure<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a step",
     label = "a step owns its arguments, and each attempt gets a clone: this must be `Clone + Send + 'static`",
-    note = "derive `Clone` for it, or put it behind an `Arc`"
+    note = "derive `Clone` for it, or put it behind an `Arc` (no `Rc`: a body may run on any thread)"
 )]
 pub trait OwnedArgument: Clone + Send + 'static {}
 
@@ -143,24 +143,24 @@ where
 }
 
 /// A step's own copy of what it took by reference.
-pub struct Borrowed<T: BorrowedArgument + ?Sized>(T::Owned);
+pub struct Borrowed<O, T: ?Sized>(O, PhantomData<fn(&T)>);
 
-impl<T: BorrowedArgument + ?Sized> Clone for Borrowed<T> {
+impl<O: Clone, T: ?Sized> Clone for Borrowed<O, T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<T: BorrowedArgument + ?Sized> std::fmt::Debug for Borrowed<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Borrowed")
-    }
-}
-
-impl<T: BorrowedArgument + ?Sized> Deref for Borrowed<T> {
+impl<O: Borrow<T>, T: ?Sized> Deref for Borrowed<O, T> {
     type Target = T;
     fn deref(&self) -> &T {
-        Borrow::borrow(&self.0)
+        self.0.borrow()
+    }
+}
+
+impl<O, T: ?Sized> std::fmt::Debug for Borrowed<O, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Borrowed")
     }
 }
 
@@ -172,8 +172,8 @@ pub fn owned<T: OwnedArgument>(value: &T) -> T {
 
 /// Makes a step's own copy of an argument taken by reference.
 #[must_use]
-pub fn borrowed<T: BorrowedArgument + ?Sized>(value: &T) -> Borrowed<T> {
-    Borrowed(value.own())
+pub fn borrowed<T: BorrowedArgument + ?Sized>(value: &T) -> Borrowed<T::Owned, T> {
+    Borrowed(value.own(), PhantomData)
 }
 
 /// A value that is never made: what generated code returns where it is never run, so that the

@@ -101,7 +101,12 @@ pub(super) fn parse(
     let list = match Punctuated::<Raw, Token![,]>::parse_terminated.parse2(tokens) {
         Ok(list) => list,
         Err(error) => {
-            errors.push(error);
+            errors.at(
+                error.span(),
+                format_args!(
+                    "{error}: arguments are `name`, `name = value` or `name(...)`, with commas between"
+                ),
+            );
             return Vec::new();
         }
     };
@@ -123,16 +128,15 @@ fn unknown(name: &str, of: &str, known: &[&str]) -> String {
     let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let elsewhere = match (of, name) {
         ("step", "max_attempts" | "initial" | "max" | "factor" | "jitter") => {
-            format!("; `{name}` goes into `retry(...)`")
+            " (it goes into `retry(...)`)"
         }
         ("step" | "retry", "retries" | "max_retries" | "attempts") => {
-            "; the number of attempts is `retry(max_attempts = 6)`, the first one counted"
-                .to_owned()
+            " (the number of attempts, the first one included, is `retry(max_attempts = 6)`)"
         }
         ("workflow", "skip" | "retry" | "retry_if" | "timeout" | "at_most_once") => {
-            format!("; `{name}` is an argument of `#[step]`")
+            " (it is one of `#[step]`)"
         }
-        _ => String::new(),
+        _ => "",
     };
     format!("`{of}` has no argument `{name}`{elsewhere}: it takes {list}")
 }

@@ -76,7 +76,7 @@ fn all_mistakes_are_reported_at_once() {
         ),
         &[
             "`step` has no argument `nmae`: it takes `skip`, `name`,",
-            "`max_attempts` goes into `retry(...)`",
+            "(it goes into `retry(...)`)",
             "`timeout` is given twice",
             "write the name in quotes",
             "name the arguments that are not recorded",
@@ -123,5 +123,5 @@ fn a_workflow_is_told_where_an_argument_belongs() {
     WorkflowArgs::parse(quote!(retry(max_attempts = 3), name = "fulfil"), &mut errors);
     let messages = errors.messages();
     assert_eq!(messages.len(), 1);
-    assert!(messages[0].contains("`retry` is an argument of `#[step]`"), "{messages:?}");
+    assert!(messages[0].contains("it is one of `#[step]`"), "{messages:?}");
 }

@@ -29,7 +29,7 @@ const fn all_of(path: &'static str, least: usize, except: &'static [&'static str
 
 const RULES: &[Rule] = &[
     Rule {
-        why: "reads the clock of this host",
+        why: "reads the clock of this host, and a replay would see another time",
         instead: "use `everstep::now()`, which is recorded",
         paths: &[
             known_by(2, "std::time::SystemTime::now"),
@@ -44,7 +44,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "makes a new id at every call",
+        why: "makes a new id at every call, and a replay would make another",
         instead: "use `everstep::uuid()`, which is the same in every replay",
         paths: &[
             known_by(2, "uuid::Uuid::new_v4"),
@@ -55,7 +55,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "gives another value at every call",
+        why: "gives another value at every call, and so at every replay",
         instead: "use `everstep::random()`, which is the same in every replay",
         paths: &[
             all_of(
@@ -85,8 +85,8 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "starts a task that the workflow cannot replay",
-        instead: "await several steps at once with `join!` or `everstep::race`",
+        why: "starts a task that a replay knows nothing of",
+        instead: "do the work in a step, and await several with `join!` or `everstep::race`",
         paths: &[
             known_by(2, "tokio::spawn"),
             known_by(3, "tokio::task::spawn"),
@@ -98,7 +98,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "ends with this process",
+        why: "waits in this process only, and is lost with it",
         instead: "use `everstep::sleep` or `everstep::timeout`, which last as long as the execution",
         paths: &[
             all_of("tokio::time::*", 3, &["Duration", "error"]),
@@ -111,7 +111,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "leaves the workflow's own thread",
+        why: "leaves the workflow, and a replay knows nothing of it",
         instead: "do it in a step, or use `everstep::sleep` to wait",
         paths: &[
             all_of("std::thread::*", 3, &["AccessError", "ThreadId"]),
@@ -119,7 +119,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "depends on this process",
+        why: "acts on this process, and would again at every replay",
         instead: "do it in a step",
         paths: &[
             all_of("std::process::*", 3, &["ExitCode", "ExitStatus", "Output", "Termination"]),
@@ -129,7 +129,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "depends on the host it runs on",
+        why: "depends on the host, and a replay may have another",
         instead: "read it when the program starts and pass it in as `State<T>`, or read it in a step",
         paths: &[
             all_of("std::env::*", 3, &["JoinPathsError", "VarError"]),
@@ -144,7 +144,7 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        why: "reaches outside the workflow",
+        why: "reaches outside the workflow, and would again at every replay",
         instead: "do it in a step, whose result is recorded",
         paths: &[
             all_of("std::fs::*", 3, &[]),
@@ -189,7 +189,7 @@ impl Rule {
     pub(super) fn message(&self, path: &str) -> String {
         let Self { why, instead, .. } = self;
         format!(
-            "`{path}` {why}, so a replay could take another way: {instead}\n\
+            "`{path}` {why}: {instead}\n\
              (if that cannot matter here: `#[allow_nondeterminism(\"why\")]` before the expression)"
         )
     }
