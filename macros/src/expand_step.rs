@@ -18,7 +18,7 @@
 //! }
 //! ```
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
@@ -40,12 +40,15 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     let record = record(args, &arguments);
     let body = body(function, &arguments, &private, output);
     let head = head(function, &arguments, output);
-    let result = quote_spanned!(output.span()=> <#output as #private::StepResult>);
     // What the result lacks is reported at its type.
-    let call = respanned(quote!(#private::step), generated_at(output));
+    let [ok, error] = ["Ok", "Err"].map(|part| {
+        let span = generated_at(output);
+        let part = Ident::new(part, span);
+        quote_spanned!(span=> <#output as #private::StepResult>::#part)
+    });
     quote! {
         #head {
-            #call::<#result::Ok, #result::Err, _, _>(
+            #private::step::<#ok, #error, _, _>(
                 &#private::Site { name: #name },
                 ::core::panic::Location::caller(),
                 #options,
@@ -265,13 +268,4 @@ impl Self_ {
 /// Generated code that the compiler reports at `tokens`.
 fn generated_at(tokens: impl Spanned) -> Span {
     tokens.span().resolved_at(Span::mixed_site())
-}
-
-/// The same tokens, reported at `span`.
-fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
-    let respan = |mut tree: TokenTree| {
-        tree.set_span(span);
-        tree
-    };
-    tokens.into_iter().map(respan).collect()
 }

@@ -2,6 +2,7 @@
 
 mod dynamodb;
 mod faults;
+mod macros;
 mod memory;
 mod smoke;
 mod sqlite;
