@@ -42,7 +42,9 @@ impl Setup {
                 (stand, lease) = (Stand::Suspended, 0);
             }
             Write::Yield => {
-                self.forget_own_wake(host, &mut story);
+                if self.rules.own_wake_is_not_armed_at_yield {
+                    self.forget_own_wake(host, &mut story);
+                }
                 (stand, lease) = (Stand::Yielded, 0);
             }
             Write::Close => (stand, lease) = (Stand::Closed, 0),

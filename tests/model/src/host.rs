@@ -22,6 +22,8 @@ pub(crate) enum Phase {
     /// An append was not answered.
     Unanswered,
     Project,
+    /// Somebody else's end: the record is repaired, and taken items are deleted.
+    Repair,
     Look,
     Clean,
     /// One of the rules removed: the message is deleted before the record is written.

@@ -92,11 +92,13 @@ pub(crate) struct Rules {
     pub armed_is_a_list: bool,
     /// 12: the turn's own message is not under way: it is about to be deleted.
     pub own_wake_is_not_armed: bool,
+    /// 12: nor is it when the turn yields.
+    pub own_wake_is_not_armed_at_yield: bool,
     /// 12: a turn that took a resume counts nothing as armed.
     pub resume_disarms: bool,
     /// 13.
     pub on_nothing: OnNothing,
-    /// 13: a turn that sent its own wake again does not send it once more.
+    /// 12: a turn that goes on after its end has sent its own wake again, and needs no second one.
     pub sent_again_is_sent: bool,
     /// 13, 18: whoever finds the record behind repairs it.
     pub repairs_record: bool,
@@ -177,6 +179,7 @@ impl Rules {
         armed_is_written: true,
         armed_is_a_list: true,
         own_wake_is_not_armed: true,
+        own_wake_is_not_armed_at_yield: true,
         resume_disarms: true,
         on_nothing: OnNothing::RearmTimer,
         sent_again_is_sent: true,

@@ -50,6 +50,11 @@ impl Story {
         self.timer[0].min(self.timer[1])
     }
 
+    /// Whether a wake for a pending timer that is due at this time is under way.
+    pub(crate) fn is_armed(&self, due: u8) -> bool {
+        (0..BRANCHES).any(|branch| self.armed[branch] && self.timer[branch] == due)
+    }
+
     /// Takes note of every timer that is due.
     pub(crate) fn fire_due(&mut self) {
         for branch in 0..BRANCHES {

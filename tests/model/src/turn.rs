@@ -47,11 +47,8 @@ impl Setup {
                 let mut next = *state;
                 let (delay, due) = (host.delay, host.due);
                 next.put_message(self.wake(host.kind, delay, due));
-                if self.rules.sent_again_is_sent {
-                    (next.hosts[at].kind, next.hosts[at].due) = (Kind::News, 0);
-                }
                 let repairs = host.phase == Phase::ResendAndRepair && self.rules.repairs_record;
-                next.hosts[at].phase = if repairs { Phase::Project } else { Phase::Delete };
+                next.hosts[at].phase = if repairs { Phase::Repair } else { Phase::Delete };
                 out.push((act(who, "sends its wake again, delayed by", delay), next));
             }
             Phase::Run => self.run(state, at, out),
@@ -60,6 +57,12 @@ impl Setup {
                 let mut next = *state;
                 self.project(&mut next, at);
                 out.push((act(who, "writes the record", 0), next));
+            }
+            Phase::Repair => {
+                let mut next = *state;
+                self.project(&mut next, at);
+                next.hosts[at].phase = Phase::Clean;
+                out.push((act(who, "repairs the record if it is behind", 0), next));
             }
             Phase::Look => self.look(state, at, out),
             Phase::Clean if host.owes_hand_over() && self.rules.yield_sends_wake => {
@@ -113,7 +116,7 @@ impl Setup {
         if host.stand == Stand::Closed {
             let mut next = *state;
             next.hosts[at].phase =
-                if self.rules.repairs_record { Phase::Project } else { Phase::Delete };
+                if self.rules.repairs_record { Phase::Repair } else { Phase::Delete };
             out.push((act(who, "finds it closed", 0), next));
             return;
         }
@@ -164,8 +167,7 @@ impl Setup {
             return;
         }
         let to = &mut next.hosts[at];
-        let pending =
-            host.kind == Kind::Timer && host.due > 0 && host.story.timer.contains(&host.due);
+        let pending = host.kind == Kind::Timer && host.due > 0;
         to.delay = if pending && self.rules.substitute_keeps_due {
             host.lease.min(host.due)
         } else {
@@ -183,14 +185,14 @@ impl Setup {
         let to = &mut next.hosts[at];
         if self.rules.on_nothing == OnNothing::RearmTimer
             && host.kind == Kind::Timer
-            && host.story.timer.contains(&host.due)
+            && host.story.is_armed(host.due)
         {
             to.delay = host.due.max(1);
             to.phase = Phase::ResendAndRepair;
         } else {
             to.phase = match (behind, self.rules.repairs_record) {
                 (true, _) => Phase::Clean,
-                (false, true) => Phase::Project,
+                (false, true) => Phase::Repair,
                 (false, false) => Phase::Delete,
             };
         }
@@ -277,6 +279,9 @@ impl Setup {
             || host.block && self.new_items(&looked) & 1 << LAST_ITEM != 0;
         if more {
             *host = host.afresh(Phase::Received);
+            if self.rules.sent_again_is_sent {
+                (host.kind, host.due) = (Kind::News, 0);
+            }
             out.push((act(who, "looks again: there is more to do", 0), next));
         } else {
             *host = looked;

@@ -181,6 +181,10 @@ fn timers(pairs: &mut Pairs) {
     pairs.rule("12-armed-list", later, Breaks(Waits), |s| s.rules.armed_is_a_list = false);
     let hops = Setup::ours(SLEEP_BESIDE_SIGNAL).with(|s| s.times.delay_max = 2);
     pairs.rule("12-own-wake", hops, Stuck, |s| s.rules.own_wake_is_not_armed = false);
+    let hops_and_yields = hops.with(|s| s.faults.deadlines = 1);
+    pairs.rule("12-own-wake-at-yield", hops_and_yields, Stuck, |s| {
+        s.rules.own_wake_is_not_armed_at_yield = false;
+    });
     let blocked = Setup::ours(LONG_SLEEP_BESIDE_SIGNAL).with(|s| {
         s.code = Code::Mismatch;
         s.last_item = LastItem::Resume;
@@ -192,10 +196,12 @@ fn timers(pairs: &mut Pairs) {
     let behind = Setup::ours(SLEEP_STEP).with(|s| s.faults.slow = 1);
     pairs.rule("13-clock-behind", behind, Stuck, |s| s.rules.on_nothing = OnNothing::Drop);
     let one_host = hops.with(|s| {
+        s.program = SLEEP_BESIDE_SIGNALS;
+        s.signals = 2;
         s.hosts = 1;
         s.timer_wakes_max = 2;
     });
-    pairs.rule("13-sent-is-sent", one_host, Breaks(Flood), |s| s.rules.sent_again_is_sent = false);
+    pairs.rule("12-sent-is-sent", one_host, Breaks(Flood), |s| s.rules.sent_again_is_sent = false);
     pairs.rule("24-never-early", hop, Breaks(TimerEarly), |s| s.rules.timers_fire_by_clock = false);
 }
 
