@@ -47,6 +47,7 @@ impl Setup {
                 }
                 (stand, lease) = (Stand::Yielded, 0);
             }
+            Write::Block => (stand, lease) = (Stand::Blocked, 0),
             Write::Close => (stand, lease) = (Stand::Closed, 0),
         }
         let counts = self.times.strikes_max > 0;
@@ -107,6 +108,7 @@ impl Setup {
             Write::ContinueAsNew => "commits a new run",
             Write::Suspend => "commits its end: suspended",
             Write::Yield => "commits its end: yielded",
+            Write::Block => "commits its end: blocked",
             Write::Close => "commits the execution's end",
         };
         if state.log.commits != host.commits {
@@ -188,7 +190,8 @@ impl Setup {
             _ if !self.rules.message_last => Phase::DeleteFirst,
             _ => Phase::Project,
         };
-        let ended = matches!(write, Write::Suspend | Write::Yield | Write::Close);
+        let ended = matches!(write, Write::Suspend | Write::Yield | Write::Block | Write::Close);
+        host.block = write == Write::Block;
         if ended {
             host.running = [false; BRANCHES];
             host.finished = [Finished::No; BRANCHES];

@@ -41,6 +41,7 @@ pub(crate) enum Write {
     ContinueAsNew,
     Suspend,
     Yield,
+    Block,
     Close,
 }
 

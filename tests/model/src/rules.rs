@@ -136,6 +136,8 @@ pub(crate) struct Rules {
     pub items_are_no_progress: bool,
     /// 22: yielding is no progress.
     pub yield_is_no_progress: bool,
+    /// 22: a claimed turn that blocks writes its end.
+    pub block_ends_turn: bool,
     /// 24: a timer fires by the clock, not because its wake came.
     pub timers_fire_by_clock: bool,
     /// 26: a failed attempt is durable before its back-off.
@@ -201,6 +203,7 @@ impl Rules {
         poison_before_items: true,
         items_are_no_progress: true,
         yield_is_no_progress: true,
+        block_ends_turn: true,
         timers_fire_by_clock: true,
         attempts_survive: true,
         announces_once: true,

@@ -25,6 +25,7 @@ impl Setup {
         host.story.fire_due();
         host.pending |= host.story != seen.story;
         host.claimed = false;
+        host.block = false;
         let first = !self.rules.claims_are_lazy
             || (seen.again && self.rules.redelivered_claims_first)
             || (seen.stand == Stand::Open && self.rules.unfinished_claims_first);
@@ -110,7 +111,11 @@ impl Setup {
             return;
         }
         if self.is_bad(&state.hosts[at], Code::Mismatch) {
-            self.block(state, at, "finds that code and log disagree: blocked", out);
+            if state.hosts[at].claimed && self.rules.block_ends_turn {
+                self.append(state, at, Write::Block, out);
+            } else {
+                self.block(state, at, "finds that code and log disagree: blocked", out);
+            }
             return;
         }
         self.bodies_end(state, at, out);

@@ -26,6 +26,8 @@ pub(crate) enum Stand {
     Open,
     Suspended,
     Yielded,
+    /// A turn found that code and log disagree after it had written its claim.
+    Blocked,
     Closed,
 }
 

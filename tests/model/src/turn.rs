@@ -99,6 +99,7 @@ impl Setup {
         host.gone = log.gone;
         host.strikes = log.strikes;
         host.grew = false;
+        host.block = state.record.blocked && state.record.commits == log.commits;
         host.phase = Phase::ReadLog;
         out.push((act(Who::Host(at as u8), "reads record and log", 0), next));
     }
@@ -130,6 +131,12 @@ impl Setup {
         }
         let items = self.new_items(&host);
         let resumes = self.last_item == LastItem::Resume && items & 1 << LAST_ITEM != 0;
+        if host.block && !resumes {
+            let mut next = *state;
+            next.hosts[at].phase = Phase::Delete;
+            out.push((act(who, "finds it blocked", 0), next));
+            return;
+        }
         let poisoned = self.times.strikes_max > 0 && host.strikes >= self.times.strikes_max;
         if poisoned && !resumes && (self.rules.poison_before_items || items == 0) {
             self.block(state, at, "finds too many strikes: blocked", out);
@@ -230,7 +237,7 @@ impl Setup {
             Stand::Suspended => host.story.earliest(),
             Stand::Closed => NEVER,
             Stand::Open => host.lease,
-            Stand::Fresh | Stand::Yielded => 0,
+            Stand::Fresh | Stand::Yielded | Stand::Blocked => 0,
         };
         let news = host.commits > stored.commits
             || (host.commits == stored.commits

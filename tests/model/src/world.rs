@@ -1,7 +1,7 @@
 //! The world around the hosts: the client, the senders, the queue, the sweeper, time, and faults.
 
-use crate::setup::{Code, Setup};
-use crate::state::{ITEMS, Kind, Place, Sender, Stand, State, Violation};
+use crate::setup::{Code, LastItem, Setup};
+use crate::state::{ITEMS, Kind, LAST_ITEM, Place, Sender, Stand, State, Violation};
 
 /// One atomic call of the store or the queue, or one decision between two such calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,10 +106,13 @@ impl Setup {
             })
             && state.messages.iter().any(|message| message.place == Place::Delayed)
             && self.items().all(|item| state.senders[item] == Sender::Done);
-        idle && state.log.stand == Stand::Suspended
-            && !state.record.blocked
-            && (state.log.story.earliest() == 0
-                || (0..ITEMS)
-                    .any(|item| state.inbox[item] > 0 && state.log.story.seen & 1 << item == 0))
+        let is_new = |item: usize| state.inbox[item] > 0 && state.log.story.seen & 1 << item == 0;
+        let runnable = if state.record.blocked {
+            self.last_item == LastItem::Resume && is_new(LAST_ITEM)
+        } else {
+            state.log.stand == Stand::Suspended
+                && (state.log.story.earliest() == 0 || (0..ITEMS).any(is_new))
+        };
+        idle && runnable
     }
 }

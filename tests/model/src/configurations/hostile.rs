@@ -134,7 +134,7 @@ pub(super) fn worlds() -> Vec<Configuration> {
     world("mismatch-resumed", STEP_SIGNAL_STEP, |s| {
         s.code = Code::Mismatch;
         s.last_item = LastItem::Resume;
-        s.faults.senders = 0;
+        s.faults.crashes = 1;
     });
     worlds
 }

@@ -313,6 +313,16 @@ fn poison(pairs: &mut Pairs) {
     pairs.rule("22-yield-no-progress", never_ends, Livelock, |s| {
         s.rules.yield_is_no_progress = false;
     });
+    let mismatch = Setup::ours(STEP_SIGNAL_STEP).with(|s| {
+        s.code = Code::Mismatch;
+        s.last_item = LastItem::Resume;
+        s.prompt = true;
+        s.hosts_are_quick = true;
+        s.faults.duplicates = 1;
+    });
+    pairs.rule("22-block-ends-turn", mismatch, Breaks(Waits), |s| {
+        s.rules.block_ends_turn = false;
+    });
     let receives = poisoned.with(|s| {
         s.code = Code::KillsInReplay;
         s.times.receives_max = 4;
