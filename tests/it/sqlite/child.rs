@@ -9,7 +9,8 @@ use std::time::Duration;
 use everstep::event::StoredCommit;
 use everstep::id::{ExecutionId, WriterId};
 use everstep::local::{SqliteBackend, SqliteOptions};
-use everstep::store::{Appended, EventStore};
+use everstep::store::{Appended, EventStore, InboxItem, Message, Sent};
+use everstep::time::Timestamp;
 use everstep::wake::{Wake, WakeQueue};
 
 /// A process that is killed when the value is dropped.
@@ -121,16 +122,24 @@ async fn append_for_ever(backend: &SqliteBackend) {
     panic!("it goes on until it is killed: {stopped:?}");
 }
 
-/// Tries to write each of two hundred commits, as soon as all others are ready too.
+/// Tries to write each of two hundred commits, and sends as many items, as soon as all others are
+/// ready too.
 async fn race(backend: &SqliteBackend) {
     say("ready");
     std::io::stdin().read_line(&mut String::new()).unwrap();
+    let (store, id) = (backend.store(), execution(0));
     for number in 1..=200 {
         let commit = commit(number);
-        match backend.store().append(&execution(0), &commit).await.unwrap() {
+        match store.append(&id, &commit).await.unwrap() {
             Appended::Done => say(&format!("{number} {}", commit.writer)),
             Appended::Taken { .. } => {}
         }
+        let item = InboxItem {
+            id: format!("{number} of {}", std::process::id()),
+            arrived_at: Timestamp(0),
+            message: Message::Resume,
+        };
+        assert_eq!(store.send(&id, &item).await.unwrap(), Sent::New);
     }
 }
 

@@ -106,8 +106,9 @@ async fn processes_that_race_have_one_winner_a_number() {
             assert_eq!(before, None, "two processes won {number}");
         }
     }
-    let log = backend.store().load(&execution(0)).await.unwrap().unwrap().commits;
-    let log = log[1..].iter().map(|commit| (commit.number, commit.writer.to_string()));
+    let loaded = backend.store().load(&execution(0)).await.unwrap().unwrap();
+    assert_eq!((loaded.inbox.len(), loaded.record.arrivals), (800, 800));
+    let log = loaded.commits[1..].iter().map(|commit| (commit.number, commit.writer.to_string()));
     assert_eq!(log.collect::<BTreeMap<_, _>>(), won);
     assert_eq!(won.len(), 200);
 }

@@ -19,30 +19,34 @@ async fn a_request_that_fails_is_nobody_elses_failure() {
     for number in 0..TASKS {
         start(&backend, number).await;
     }
+    let fails = |task: usize| task % 8 == 0;
     let gate = Arc::new(Barrier::new(TASKS));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let (store, gate) = (backend.store(), Arc::clone(&gate));
             tokio::spawn(async move {
                 let id = execution(task);
+                let mut answers = Vec::new();
                 for number in 1..=20 {
                     gate.wait().await; // all at once, so that they meet in one transaction
-                    if task % 8 == 0 {
-                        let beyond_the_end = store.append(&id, &commit(number + 1)).await;
-                        assert!(matches!(beyond_the_end, Err(StoreError::Corrupt { .. })));
-                    } else {
-                        let appended = store.append(&id, &commit(number)).await.unwrap();
-                        assert_eq!(appended, Appended::Done);
-                    }
+                    let beyond_the_end = u64::from(fails(task));
+                    answers.push(store.append(&id, &commit(number + beyond_the_end)).await);
                 }
+                answers
             })
         })
         .collect();
-    for task in tasks {
-        task.await.unwrap();
+    for (number, task) in tasks.into_iter().enumerate() {
+        for answer in task.await.unwrap() {
+            if fails(number) {
+                assert!(matches!(answer, Err(StoreError::Corrupt { .. })), "{answer:?}");
+            } else {
+                assert_eq!(answer.unwrap(), Appended::Done);
+            }
+        }
     }
     for task in 0..TASKS {
         let commits = backend.store().load(&execution(task)).await.unwrap().unwrap().commits;
-        assert_eq!(commits.len(), if task % 8 == 0 { 1 } else { 21 });
+        assert_eq!(commits.len(), if fails(task) { 1 } else { 21 });
     }
 }
