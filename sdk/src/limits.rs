@@ -74,6 +74,10 @@ pub const QUEUE_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// minute (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
 pub const LAMBDA_VISIBILITY: Duration = Duration::from_secs(360);
 
+/// G of the protocol where Lambda takes the turns: more than the longest lease that goes with
+/// [`LAMBDA_VISIBILITY`] and the visibility itself.
+pub const LAMBDA_SWEEP_GRACE: Duration = Duration::from_secs(600);
+
 /// How long before a Lambda invocation's deadline a turn starts no more bodies and hands over.
 pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -7,13 +7,17 @@
 
 mod config;
 mod errors;
+mod host;
 mod index;
+mod invocation;
 mod items;
 mod setup;
 mod store;
 mod transact;
 mod update;
 mod wake;
+
+pub(crate) use host::run;
 
 pub use config::load_config;
 pub use store::DynamoStore;

@@ -150,6 +150,12 @@ impl App {
     /// # Errors
     /// See [`worker`](Self::worker); or store or queue turn out to be unusable.
     pub async fn run(self) -> Result<(), RunError> {
+        #[cfg(feature = "aws")]
+        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+            let mut app = self;
+            let backend = app.connect().await.map_err(AppError::from)?;
+            return crate::aws::run(backend, app.registry()?).await;
+        }
         self.worker().await?.run_until(super::worker::stop_signal()).await
     }
 

@@ -1,0 +1,232 @@
+//! The Lambda host: takes turns for the wakes that an event source mapping delivers.
+//!
+//! The mapping must have `ReportBatchItemFailures`, or Lambda deletes what is to come again. The
+//! queue's visibility time-out must be longer than the function's time-out (AWS: six times as
+//! long). The function's role needs, beside what a mapping needs, `sqs:SendMessage` and
+//! `sqs:ChangeMessageVisibility` on the queue, and on the table and its indexes
+//! `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinSet;
+
+use super::invocation::{
+    BatchAnswer, BatchItemFailure, Invocation, SqsRecord, StartAnswer, StartRequest, SweepAnswer,
+    UnknownEvent,
+};
+use crate::backend::Backend;
+use crate::client::{Client, StartError};
+use crate::host::{Registry, RunError};
+use crate::limits::{LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
+use crate::store::BoxError;
+use crate::sweep::SweepError;
+use crate::time::{Clock, Timestamp};
+use crate::turn::{Kitchen, Lease, Term, Verdict};
+use crate::wake::Wake;
+
+/// How long before the deadline the answer is given, whatever still goes on.
+const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
+
+/// How soon a wake comes back whose turn met a store or queue that did not answer: at first, and
+/// at last. It doubles with every receipt, so that an outage of an hour does not use up the
+/// receipts after which a message goes to the dead-letter queue.
+const COME_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
+
+/// Runs until Lambda ends the process.
+pub(crate) async fn run(backend: Backend, registry: Registry) -> Result<(), RunError> {
+    let clock = Clock::system();
+    let client = Client::of(&backend.store, &backend.queue, &clock);
+    let host = backend.host()?;
+    let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry);
+    let host = Arc::new(Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new() });
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let host = Arc::clone(&host);
+        async move {
+            let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+            host.invoke(event.payload.get(), Timestamp(deadline)).await
+        }
+    }))
+    .await
+    .map_err(RunError::Lambda)
+}
+
+/// A process of the function.
+struct Host {
+    kitchen: Arc<Kitchen>,
+    client: Client,
+    /// Whether blocked executions have been asked to go on.
+    resumed: OnceCell<()>,
+}
+
+/// Why an invocation failed. Lambda tells the caller the name and the text.
+#[derive(Debug, thiserror::Error)]
+enum InvocationError {
+    #[error(transparent)]
+    UnknownEvent(#[from] UnknownEvent),
+    #[error("this function has no workflow {name:?}; it has {known}")]
+    UnknownWorkflow { name: String, known: String },
+    #[error("the input of workflow {workflow} cannot be read: {problem}")]
+    Input { workflow: String, problem: String },
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error("the answer is no JSON")]
+    Answer(#[from] serde_json::Error),
+}
+
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
+        let error_type = match &error {
+            InvocationError::UnknownEvent(_) => "Everstep.UnknownEvent",
+            InvocationError::UnknownWorkflow { .. } => "Everstep.UnknownWorkflow",
+            InvocationError::Input { .. } => "Everstep.InvalidInput",
+            InvocationError::Start(StartError::Exists { .. }) => "Everstep.Exists",
+            InvocationError::Start(_) => "Everstep.NotStarted",
+            InvocationError::Sweep(_) => "Everstep.NotSwept",
+            InvocationError::Answer(_) => "Everstep.Answer",
+        };
+        let error: BoxError = error.into();
+        let chain = std::iter::successors(error.source(), |error| error.source());
+        let error_message = chain.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+        Self { error_type: error_type.to_owned(), error_message }
+    }
+}
+
+impl Host {
+    async fn invoke(
+        &self,
+        event: &str,
+        deadline: Timestamp,
+    ) -> Result<Box<RawValue>, InvocationError> {
+        let answer = match Invocation::parse(event)? {
+            Invocation::Batch(records) => to_raw_value(&self.batch(records, deadline).await),
+            Invocation::Start(request) => to_raw_value(&self.start(request).await?),
+            Invocation::Sweep => to_raw_value(&self.sweep().await?),
+        };
+        Ok(answer?)
+    }
+
+    /// Takes a turn for each message, all at once.
+    async fn batch(&self, records: Vec<SqsRecord>, deadline: Timestamp) -> BatchAnswer {
+        let clock = &self.kitchen.clock;
+        let left = deadline.since(clock.now());
+        // A function with a short time-out keeps a part of it.
+        let hand_over = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 4));
+        let answer_at = deadline.before(ANSWER_BEFORE_DEADLINE.min(left / 8));
+        // Nobody tells a function to stop; dropping the sender would be that.
+        let (_stopping, stop) = watch::channel(None);
+        let term = Term { lease: Lease::Invocation { deadline, hand_over }, stop };
+        let mut open: Vec<String> = records.iter().map(|it| it.message_id.clone()).collect();
+        let mut turns = JoinSet::new();
+        for record in records {
+            let (kitchen, term) = (Arc::clone(&self.kitchen), term.clone());
+            turns.spawn(async move { serve(&kitchen, record, &term).await });
+        }
+        let all = async {
+            while let Some(turn) = turns.join_next().await {
+                match turn {
+                    Ok(Some(done)) => open.retain(|id| *id != done),
+                    Ok(None) => {}
+                    Err(died) => tracing::error!(%died, "a turn died"),
+                }
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            () = clock.sleep_until(answer_at) => {
+                tracing::error!("the deadline is near: what is not done comes back");
+            }
+        }
+        // A thawed function must not go on with what another host has taken over.
+        turns.shutdown().await;
+        let failures = open.into_iter().map(|id| BatchItemFailure { item_identifier: id });
+        BatchAnswer { batch_item_failures: failures.collect() }
+    }
+
+    async fn start(&self, request: StartRequest) -> Result<StartAnswer, InvocationError> {
+        let registry = &self.kitchen.registry;
+        let Some(workflow) = registry.workflow(&request.workflow) else {
+            let known = registry.names().collect::<Vec<_>>().join(", ");
+            return Err(InvocationError::UnknownWorkflow { name: request.workflow, known });
+        };
+        // Made and not polled: nothing of it runs.
+        if let Err(problem) = (workflow.make)(registry.states(), &request.input) {
+            return Err(InvocationError::Input { workflow: request.workflow, problem });
+        }
+        let on_conflict = request.on_conflict();
+        let mut start = self.client.start_named(request.workflow, request.input);
+        if let Some(id) = request.id {
+            start = start.id(id);
+        }
+        let handle = start.on_conflict(on_conflict).await?;
+        Ok(StartAnswer { id: handle.id().to_string(), new: handle.is_new() })
+    }
+
+    /// Wakes what is overdue. A process that sweeps for the first time may be the fix that
+    /// blocked executions wait for: each gets another look.
+    async fn sweep(&self) -> Result<SweepAnswer, InvocationError> {
+        let resume = || async {
+            for workflow in self.kitchen.registry.names() {
+                if let Err(error) = self.client.resume_blocked(workflow).await {
+                    tracing::warn!(%error, workflow, "blocked executions wait for a resume");
+                }
+            }
+        };
+        self.resumed.get_or_init(resume).await;
+        let woken = self.client.sweep(Some(LAMBDA_SWEEP_GRACE)).await?;
+        Ok(SweepAnswer { woken })
+    }
+}
+
+/// One message. The id of the message if it is done with.
+async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<String> {
+    let wake = match Wake::from_body(&record.body) {
+        Ok(wake) => wake,
+        Err(error) => {
+            let body = record.body;
+            tracing::error!(%error, body, "a message on the wake queue is dropped");
+            return Some(record.message_id);
+        }
+    };
+    let receipts = record.receive_count();
+    let come_back = match kitchen.take_turn(&wake, receipts, term).await {
+        Ok(Verdict::Delete) => return Some(record.message_id),
+        Ok(Verdict::Return(after)) => after,
+        Err(error) => {
+            let id = &wake.execution;
+            tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
+            come_back_after(receipts)
+        }
+    };
+    // Without it the message comes back after the queue's visibility time-out.
+    if let Err(error) = kitchen.queue.keep(&record.receipt_handle, come_back).await {
+        tracing::debug!(%error, "a wake comes back later");
+    }
+    None
+}
+
+fn come_back_after(receipts: u32) -> Duration {
+    let [first, last] = COME_BACK_AFTER;
+    first.saturating_mul(1 << receipts.saturating_sub(1).min(20)).min(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::QUEUE_RECEIVES_MAX;
+
+    #[test]
+    fn an_outage_of_an_hour_does_not_use_up_the_receipts() {
+        assert_eq!(come_back_after(0), Duration::from_secs(1));
+        assert_eq!(come_back_after(1), Duration::from_secs(1));
+        assert_eq!(come_back_after(3), Duration::from_secs(4));
+        assert_eq!(come_back_after(u32::MAX), Duration::from_secs(300));
+        let all: Duration = (1..QUEUE_RECEIVES_MAX).map(come_back_after).sum();
+        assert!(all > Duration::from_secs(3_000), "{all:?}");
+    }
+}
