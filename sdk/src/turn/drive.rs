@@ -8,7 +8,7 @@
 //! 3. Else what has ended meanwhile (bodies, timers) joins the sequence.
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +82,9 @@ struct Turn<'a> {
     /// When the oldest unwritten event finished.
     unwritten_since: Option<Timestamp>,
     arrivals: u64,
-    taken: std::collections::HashSet<String>,
+    taken: HashSet<String>,
+    /// The ids of all items that were seen in the inbox.
+    seen: Vec<String>,
     next_inbox_look: Timestamp,
     _active: Active<'a>,
 }
@@ -152,6 +154,7 @@ impl Kitchen {
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
             taken: history.taken,
+            seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             _active: self.enter(writer),
         };
@@ -184,7 +187,7 @@ impl Turn<'_> {
             self.write().await?;
         }
         if let Some(fault) = self.replay(log) {
-            return Ok(Driven::Blocked { last: self.log.last, fault });
+            return self.blocked(fault).await;
         }
         // Taken by a turn that died before it could act on it.
         let asked_before = self.run.engine().cancelled().map(ToOwned::to_owned);
@@ -516,6 +519,26 @@ impl Turn<'_> {
         timer.into_iter().chain(backoff).min()
     }
 
+    /// The times that have a wake under way which somebody still waits for. This turn's own wake
+    /// is about to be deleted and does not count; nor do times of timers that were dropped, or
+    /// a loop of time-outs would carry them all along.
+    fn still_armed(&mut self) -> Vec<Timestamp> {
+        self.next_due();
+        let now = self.kitchen.clock.now();
+        let own = match self.wake.kind {
+            WakeKind::Timer { due } => Some(due),
+            WakeKind::News | WakeKind::Sweep => None,
+        };
+        let waited_for = |at: Timestamp| {
+            let next = |set: &BTreeSet<(Timestamp, u32)>| {
+                set.range((at, 0)..).next().is_some_and(|(due, _)| *due == at)
+            };
+            next(&self.timers) || next(&self.backoffs)
+        };
+        let counts = |at: &Timestamp| *at > now && Some(*at) != own && waited_for(*at);
+        self.armed.iter().copied().filter(counts).collect()
+    }
+
     fn backs_off_in_place(&mut self) -> bool {
         let horizon = self.kitchen.clock.now().after(BACKOFF_IN_PLACE_MAX);
         self.next_due();
@@ -582,6 +605,7 @@ impl Turn<'_> {
         if let Some(loaded) = self.kitchen.store.load(id).await? {
             self.arrivals = loaded.record.arrivals;
             for item in loaded.inbox {
+                self.seen.push(item.id.clone());
                 self.take(item);
             }
         }
@@ -665,11 +689,7 @@ impl Turn<'_> {
             return self.blocked(Fault::ForeignAwait { what }).await;
         }
         let now = self.kitchen.clock.now();
-        let mut armed: Vec<_> = self.armed.iter().copied().filter(|at| *at > now).collect();
-        if let WakeKind::Timer { due } = self.wake.kind {
-            // This turn's own wake is about to be deleted: it does not count.
-            armed.retain(|at| *at != due);
-        }
+        let mut armed = self.still_armed();
         if let Some(due) = due
             && !armed.contains(&due)
         {
@@ -700,7 +720,7 @@ impl Turn<'_> {
             return Ok(Driven::NoTime);
         }
         let at = self.now();
-        let armed = self.armed.clone();
+        let armed = self.still_armed();
         let reason = TurnEnd::Yielded;
         let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: Some(at), armed });
         let driven = self.last_commit(event, Status::Running, Some(at), None).await?;
@@ -716,7 +736,7 @@ impl Turn<'_> {
         self.bodies.abort().await;
         if self.claimed {
             let at = self.now();
-            let (reason, armed) = (TurnEnd::Blocked, self.armed.clone());
+            let (reason, armed) = (TurnEnd::Blocked, self.still_armed());
             self.sequence.push(Event::TurnEnded(TurnEnded { at, reason, wake_at: None, armed }));
             self.write().await?;
         }
@@ -738,7 +758,7 @@ impl Turn<'_> {
             wake_at,
             reason,
             arrivals: self.arrivals,
-            taken: std::mem::take(&mut self.taken),
+            seen: std::mem::take(&mut self.seen),
         }))
     }
 

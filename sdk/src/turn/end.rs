@@ -17,15 +17,14 @@ pub(super) struct Ended {
     pub(super) reason: Option<String>,
     /// How many arrivals the inbox that was read had.
     pub(super) arrivals: u64,
-    /// The ids of all items that the log has taken.
-    pub(super) taken: HashSet<String>,
+    /// The ids of the items that were in the inbox: the log has taken them all.
+    pub(super) seen: Vec<String>,
 }
 
 impl Kitchen {
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
     /// same wake.
-    pub(super) async fn finish(&self, loaded: &Loaded, ended: Ended) -> Result<bool, StoreError> {
-        let id = &loaded.record.id;
+    pub(super) async fn finish(&self, id: &ExecutionId, ended: Ended) -> Result<bool, StoreError> {
         let projection = Projection {
             commit: ended.last,
             status: ended.status,
@@ -40,7 +39,9 @@ impl Kitchen {
         if record.arrivals > ended.arrivals || due {
             return Ok(false);
         }
-        self.remove_taken(loaded, &ended.taken).await?;
+        if !ended.seen.is_empty() {
+            self.store.remove_items(id, &ended.seen).await?;
+        }
         Ok(true)
     }
 

@@ -140,7 +140,7 @@ impl Kitchen {
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history).await?;
-                    self.send_again_if_early(&wake).await?;
+                    self.send_again_if_early(&wake, &history).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { items } => {
@@ -148,7 +148,7 @@ impl Kitchen {
                     let driven = self.drive(&wake, &loaded, history, items, eager, term).await?;
                     match driven {
                         Driven::Ended(ended) => {
-                            if self.finish(&loaded, ended).await? {
+                            if self.finish(id, ended).await? {
                                 return Ok(Verdict::Delete);
                             }
                             // If it was a timer's wake, that timer has another one by now.
@@ -186,11 +186,12 @@ impl Kitchen {
         self.queue.send(wake, delay).await
     }
 
-    /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind.
-    async fn send_again_if_early(&self, wake: &Wake) -> Result<(), QueueError> {
+    /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind. One
+    /// that the log does not count on is let go: its timer was dropped, or has another wake.
+    async fn send_again_if_early(&self, wake: &Wake, history: &History) -> Result<(), QueueError> {
         let now = self.clock.now();
         match wake.kind {
-            WakeKind::Timer { due } if due > now => {
+            WakeKind::Timer { due } if due > now && history.armed.contains(&due) => {
                 let delay = due.since(now).clamp(Duration::from_secs(1), QUEUE_DELAY_MAX);
                 self.queue.send(wake, delay).await
             }

@@ -1,0 +1,195 @@
+//! The core's own figures: what a step costs, and what it costs to come back.
+//!
+//! `cargo bench -p everstep-bench --bench core`. Every figure is minimum / median / maximum of
+//! five runs. The peer (durare, SQLite) is a program of its own under `peer/`, because it links
+//! another SQLite; it is built and run beside ours.
+#![expect(clippy::print_stdout, reason = "figures are what a benchmark prints")]
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use everstep::event::Event;
+use everstep::prelude::*;
+use everstep_bench::{Figures, RUNS, percentile};
+use tokio::sync::oneshot;
+
+/// A result of a hundred bytes.
+#[step]
+async fn work(number: u32) -> everstep::Result<String> {
+    Ok(format!("{number:0>100}"))
+}
+
+#[workflow]
+async fn sequence(steps: u32) -> everstep::Result<u32> {
+    for number in 0..steps {
+        work(number).await?;
+    }
+    Ok(steps)
+}
+
+#[workflow]
+async fn sequence_then_wait(steps: u32) -> everstep::Result<u32> {
+    for number in 0..steps {
+        work(number).await?;
+    }
+    signal::<()>("go").await.map_err(everstep::Error::from)?;
+    Ok(steps)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Waiting,
+    Completed,
+}
+
+/// A worker on `backend`, up to the moment `until`; when that was, and when each step was durable.
+async fn work_until(backend: &Backend, until: Until) -> (Instant, Vec<Instant>) {
+    let (send, receive) = oneshot::channel();
+    let send = Mutex::new(Some(send));
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&steps);
+    let app = App::new()
+        .workflow(sequence)
+        .workflow(sequence_then_wait)
+        .backend(backend.clone())
+        .observe(move |_, event| {
+            let over = match event {
+                Event::StepCompleted(_) => {
+                    seen.lock().expect("no panic").push(Instant::now());
+                    false
+                }
+                Event::TurnEnded(_) => until == Until::Waiting,
+                Event::WorkflowCompleted(_) => until == Until::Completed,
+                _ => false,
+            };
+            if over && let Some(send) = send.lock().expect("no panic").take() {
+                let _ = send.send(Instant::now());
+            }
+        });
+    let worker = app.worker().await.expect("a worker");
+    let end = worker.run_until(receive).await.expect("the worker works").expect("an end");
+    let steps = std::mem::take(&mut *steps.lock().expect("no panic"));
+    (end, steps)
+}
+
+/// The time of `steps` sequential steps, and the gaps between them.
+async fn live(backend: Backend, steps: u32) -> (Duration, Vec<Duration>) {
+    let client = Client::new(&backend);
+    let start = Instant::now();
+    client.start(sequence, steps).await.expect("started");
+    let (end, seen) = work_until(&backend, Until::Completed).await;
+    (end - start, seen.windows(2).map(|pair| pair[1] - pair[0]).collect())
+}
+
+/// The time from a signal to the end of a workflow that has `steps` steps behind it, in a process
+/// that has never seen it; and the time to read, verify and decode its log alone.
+async fn resume(backend: &Backend, steps: u32) -> (Duration, Duration) {
+    let client = Client::new(backend);
+    let handle = client.start(sequence_then_wait, steps).await.expect("started");
+    work_until(backend, Until::Waiting).await;
+    while handle.describe().await.expect("a record").projection.status
+        != everstep::store::Status::Suspended
+    {
+        tokio::task::yield_now().await;
+    }
+    let start = Instant::now();
+    let events: usize =
+        handle.history().await.expect("a log").iter().map(|commit| commit.events.len()).sum();
+    let decoded = start.elapsed();
+    assert!(events as u64 > u64::from(steps), "the log has every step");
+    let start = Instant::now();
+    handle.signal("go", &()).await.expect("sent");
+    let (end, _) = work_until(backend, Until::Completed).await;
+    (end - start, decoded)
+}
+
+fn sqlite(folder: &Path, name: &str) -> String {
+    format!("sqlite:{}", folder.join(name).display())
+}
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    println!("min / median / max of {RUNS} runs; results of 100 bytes");
+    println!("\nsequential steps, each durable before the next (per step)");
+    for steps in [1_000, 10_000, 100_000] {
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            runs.push(live(Backend::memory(), steps).await.0);
+        }
+        println!("  memory {steps:>8} steps  {}", Figures::of(runs).micros_per(steps));
+    }
+    for steps in [1_000, 10_000] {
+        let (mut runs, mut gaps) = (Vec::new(), Vec::new());
+        for run in 0..RUNS {
+            let url = sqlite(folder.path(), &format!("live-{steps}-{run}.db"));
+            let backend = Backend::from_url(&url).await.expect("a file");
+            let (time, each) = live(backend, steps).await;
+            runs.push(time);
+            gaps.extend(each);
+        }
+        let figures = Figures::of(runs);
+        let rate = f64::from(steps) / figures.median().as_secs_f64();
+        println!("  sqlite {steps:>8} steps  {}", figures.micros_per(steps));
+        println!(
+            "         {rate:>8.0} steps/s, p50 {:.1} µs, p99 {:.1} µs",
+            percentile(&mut gaps, 0.5).as_secs_f64() * 1e6,
+            percentile(&mut gaps, 0.99).as_secs_f64() * 1e6,
+        );
+    }
+    println!(
+        "\nsignal to end in a process that never saw the execution (load, verify, decode, replay, end)"
+    );
+    for steps in [1_000, 10_000, 100_000] {
+        let (mut runs, mut decodes) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let (run, decode) = resume(&Backend::memory(), steps).await;
+            runs.push(run);
+            decodes.push(decode);
+        }
+        let (all, decode) = (Figures::of(runs), Figures::of(decodes));
+        let replay = all.median().saturating_sub(decode.median()) / steps;
+        println!("  memory {steps:>8} steps  {}", all.millis());
+        println!(
+            "         of which decoding  {}; the rest {:.2} µs an event",
+            decode.millis(),
+            replay.as_secs_f64() * 1e6
+        );
+    }
+    for steps in [1_000, 10_000] {
+        let mut runs = Vec::new();
+        for run in 0..RUNS {
+            let url = sqlite(folder.path(), &format!("resume-{steps}-{run}.db"));
+            let backend = Backend::from_url(&url).await.expect("a file");
+            runs.push(resume(&backend, steps).await.0);
+        }
+        println!("  sqlite {steps:>8} steps  {}", Figures::of(runs).millis());
+    }
+    peer(folder.path());
+}
+
+/// Builds and runs the peer, in this run and on this machine.
+fn peer(folder: &Path) {
+    println!("\npeer: durare 0.5 on SQLite (WAL, synchronous=NORMAL)");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/peer/Cargo.toml");
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/peer");
+    let run = Command::new(env!("CARGO"))
+        .args([
+            "run",
+            "--release",
+            "--quiet",
+            "--manifest-path",
+            manifest,
+            "--target-dir",
+            target,
+            "--",
+        ])
+        .arg(folder)
+        .status();
+    match run {
+        Ok(status) if status.success() => {}
+        other => println!("  it did not run: {other:?}"),
+    }
+}
