@@ -47,3 +47,18 @@ const LATER_AND_EARLIER_TIMER: Program = [&[Sleep(5)], &[Signal, Sleep(1)]];
 const SLEEP_BESIDE_SIGNALS: Program = [&[Sleep(4)], &[Signal, Signal]];
 const STEP_SIGNALS: Program = [&[Step(0), Signal, Signal], &[]];
 const PARALLEL_RETRY: Program = [&[FailsOnce(0, 1)], &[Step(1)]];
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_rule_of_the_model_is_in_the_protocol_document() {
+        let document = include_str!("../../../../docs/protocol.md");
+        let missing: Vec<_> = super::one_rule::pairs()
+            .into_iter()
+            .map(|configuration| configuration.name)
+            .filter(|name| !name.ends_with(", removed"))
+            .filter(|name| !document.contains(name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "docs/protocol.md does not name {missing:?}");
+    }
+}
