@@ -114,6 +114,13 @@ impl TryFrom<String> for ExecutionId {
     }
 }
 
+/// So that a function that takes whatever becomes an id takes an id.
+impl From<std::convert::Infallible> for InvalidExecutionId {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl<'de> Deserialize<'de> for ExecutionId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)

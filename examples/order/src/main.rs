@@ -10,6 +10,7 @@
 //! function this same program is the `bootstrap`: see README.md.
 
 #![allow(clippy::print_stdout, reason = "talking on the terminal is what it is for")]
+#![allow(unreachable_pub, reason = "in a program of four files `pub` reads better")]
 
 mod show;
 mod workflow;
@@ -63,7 +64,7 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-        let world = World::open(Path::new("/tmp").join(DEFAULT_WORLD).as_path())?;
+        let world = World::open(&Path::new("/tmp").join(DEFAULT_WORLD))?;
         return Ok(app(Shop { world }).run().await?);
     }
     fulfil(Args::parse(), Show::stdout()).await

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use comfy_table::{Table, presets};
-use everstep::event::{Commit, Event, Failure};
+use everstep::event::{Commit, Event};
 use everstep::time::Timestamp;
 
 use crate::world::Effect;
@@ -41,8 +40,10 @@ impl Show {
     pub fn happened(self, event: &Event) {
         match event {
             Event::StepCompleted(e) => self.line(GREEN, "done", &e.key.name, &took(e.took_us)),
-            Event::StepAttemptFailed(e) => self.line(RED, "retry", &e.key.name, &short(&e.failure)),
-            Event::StepFailed(e) => self.line(RED, "failed", &e.key.name, &short(&e.failure)),
+            Event::StepAttemptFailed(e) => {
+                self.line(RED, "retry", &e.key.name, &e.failure.message())
+            }
+            Event::StepFailed(e) => self.line(RED, "failed", &e.key.name, &e.failure.message()),
             Event::TimerStarted(e) => {
                 let wait = format!("{:.1} s", e.due.since(e.at).as_secs_f64());
                 self.line(DIM, "wait", &e.key.name, &wait);
@@ -72,7 +73,7 @@ impl Show {
     /// The history, one event a row.
     pub fn history(self, commits: &[Commit]) {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         table.set_header(["commit", "after", "event", "key", "took", "says"]);
         let start = commits.first().and_then(|commit| commit.events.first()).map(Event::at);
         for commit in commits {
@@ -107,8 +108,8 @@ fn details(event: &Event) -> (String, String) {
         Event::WorkflowStarted(e) => (String::new(), e.workflow.clone()),
         Event::TurnStarted(e) => (String::new(), e.host.to_string()),
         Event::StepCompleted(e) => (took(e.took_us), e.output.to_string()),
-        Event::StepAttemptFailed(e) => (took(e.took_us), short(&e.failure)),
-        Event::StepFailed(e) => (took(e.took_us), short(&e.failure)),
+        Event::StepAttemptFailed(e) => (took(e.took_us), e.failure.message()),
+        Event::StepFailed(e) => (took(e.took_us), e.failure.message()),
         Event::TimerStarted(e) => (String::new(), format!("due {}", after(e.at, e.due))),
         Event::TurnEnded(e) => (String::new(), format!("{:?}", e.reason).to_lowercase()),
         Event::WorkflowCompleted(e) => (String::new(), e.output.to_string()),
@@ -118,13 +119,9 @@ fn details(event: &Event) -> (String, String) {
 }
 
 fn took(micros: u64) -> String {
-    format!("{:.0?}", Duration::from_millis(micros / 1000))
+    format!("{} ms", micros / 1000)
 }
 
 fn after(start: Timestamp, at: Timestamp) -> String {
     format!("+{:.3} s", at.since(start).as_secs_f64())
-}
-
-fn short(failure: &Failure) -> String {
-    failure.message()
 }

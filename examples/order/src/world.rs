@@ -61,11 +61,6 @@ impl World {
         Ok(world)
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Asks `service` to do something for an order, and returns the number it gave that.
     ///
     /// As with any service, whoever is interrupted here does not know whether it was done.
