@@ -1,5 +1,6 @@
 //! Every integration test that needs nothing but Rust: one module a feature.
 
+mod crash;
 mod dynamodb;
 mod faults;
 mod macros;

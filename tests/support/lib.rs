@@ -3,3 +3,4 @@
 pub mod dynamodb;
 pub mod ministack;
 pub mod proxy;
+pub mod sim;

@@ -118,6 +118,7 @@ impl Worker {
         };
         let mut turns = Turns { kitchen: &kitchen, term, tasks: JoinSet::new() };
         let output = tokio::select! {
+            biased;
             output = stop => output,
             error = turns.take(self.concurrency) => return Err(error),
             error = beside => return Err(error),
@@ -211,6 +212,7 @@ async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<()
     };
     let receipt = &*delivery.receipt;
     let verdict = tokio::select! {
+        biased;
         verdict = kitchen.take_turn(&wake, delivery.receive_count, term) => verdict,
         never = keep_invisible(kitchen, receipt) => match never {},
     };

@@ -1,0 +1,126 @@
+//! Crash everywhere: whatever call a host or a client dies at, before it or after it, the
+//! execution ends as if nobody had died.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use everstep::wake::WakeQueue;
+use everstep_tests::sim::{Death, Dice, Plan, Redelivered, Story, essence, live};
+
+type Queue = Arc<dyn WakeQueue>;
+
+fn run(plan: &Plan, view: fn(Queue) -> Queue) -> Story {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(live(plan, view))
+}
+
+fn as_it_is(queue: Queue) -> Queue {
+    queue
+}
+
+fn redelivered(queue: Queue) -> Queue {
+    Arc::new(Redelivered(queue))
+}
+
+/// The end is that of the clean run, and no body ran more often than deaths can explain.
+fn check_same(plan: &Plan, story: &Story, clean: &Story) {
+    let deaths = plan.hosts.len();
+    let (mut got, mut expected) = (essence(&story.log), essence(&clean.log));
+    if !story.report.charged {
+        // Its host died while nobody can know whether it had run.
+        assert!(deaths > 0);
+        got.remove("charge#1");
+        expected.remove("charge#1");
+    }
+    assert_eq!(got, expected, "{plan:?}");
+    assert_eq!(story.report.total, clean.report.total, "{plan:?}");
+    assert_eq!(story.report.signals, clean.report.signals, "{plan:?}");
+    let ran = by_attempt(story.world.ledger.all_runs());
+    let once = by_attempt(clean.world.ledger.all_runs());
+    for (body, times) in &ran {
+        let most = if body.contains("/charge ") { 1 } else { 1 + deaths };
+        assert!(*times <= most, "{body} ran {times} times under {plan:?}");
+    }
+    for body in once.keys().filter(|body| !body.contains("/charge ")) {
+        assert!(ran.contains_key(body), "{body} never ran under {plan:?}");
+    }
+}
+
+fn by_attempt(runs: Vec<String>) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for run in runs {
+        *times.entry(run).or_default() += 1;
+    }
+    times
+}
+
+fn deaths(calls: u64) -> impl Iterator<Item = Death> {
+    (0..calls).flat_map(|at| [false, true].map(|after| Death { at, after }))
+}
+
+fn crash_hosts_everywhere(view: fn(Queue) -> Queue) {
+    let clean = run(&Plan::default(), view);
+    for (body, times) in by_attempt(clean.world.ledger.all_runs()) {
+        assert_eq!(times, 1, "{body}");
+    }
+    assert!(clean.report.charged);
+    let calls = clean.world.calls_of("host0");
+    assert!(calls > 40, "{calls} calls are too few for what the workflow does");
+    for death in deaths(calls) {
+        let plan = Plan { hosts: vec![death], ..Plan::default() };
+        let story = run(&plan, view);
+        check_same(&plan, &story, &clean);
+    }
+}
+
+#[test]
+fn a_host_may_die_before_and_after_each_of_its_calls() {
+    crash_hosts_everywhere(as_it_is);
+}
+
+#[test]
+fn a_host_may_die_anywhere_also_when_claims_come_before_replay() {
+    crash_hosts_everywhere(redelivered);
+}
+
+#[test]
+fn a_client_may_die_before_and_after_each_of_its_calls() {
+    let clean = run(&Plan::default(), as_it_is);
+    let calls = clean.world.calls_of("client0");
+    assert!(calls >= 6, "a start and two signals are two calls each: {calls}");
+    for death in deaths(calls) {
+        let plan = Plan { clients: vec![death], ..Plan::default() };
+        let story = run(&plan, as_it_is);
+        check_same(&plan, &story, &clean);
+    }
+}
+
+#[test]
+fn two_hosts_and_a_client_may_die_in_one_run() {
+    let clean = run(&Plan::default(), as_it_is);
+    let (calls, client_calls) = (clean.world.calls_of("host0"), clean.world.calls_of("client0"));
+    let mut dice = Dice::new(2);
+    let mut death = |calls| Death { at: dice.below(calls), after: dice.chance(500) };
+    for number in 0..200 {
+        let hosts = vec![death(calls), death(calls / 2)];
+        let clients = if number % 2 == 0 { vec![death(client_calls)] } else { vec![] };
+        let plan = Plan { hosts, clients };
+        let story = run(&plan, as_it_is);
+        check_same(&plan, &story, &clean);
+    }
+}
+
+#[test]
+fn a_plan_that_is_run_twice_tells_the_same_story() {
+    for at in [3, 17, 31, 44] {
+        let plan = Plan { hosts: vec![Death { at, after: true }], ..Plan::default() };
+        let (one, two) = (run(&plan, as_it_is), run(&plan, as_it_is));
+        assert_eq!(one.world.trace(), two.world.trace());
+        assert_eq!(one.world.ledger.all_runs(), two.world.ledger.all_runs());
+        assert_eq!(essence(&one.log), essence(&two.log));
+    }
+}
