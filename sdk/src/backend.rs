@@ -108,10 +108,23 @@ impl Backend {
     /// This program is built without the feature for it; the file cannot be opened; no AWS region
     /// is set; the name of the table or the queue cannot be one.
     pub async fn connect(url: &BackendUrl) -> Result<Self, BackendError> {
+        Self::open(url, true).await
+    }
+
+    /// Opens the backend if it is there: a missing SQLite file is an error and is not made. For
+    /// programs that look at executions, where an empty file only hides a wrong path.
+    ///
+    /// # Errors
+    /// See [`connect`](Self::connect); or the file is missing or not set up.
+    pub async fn connect_existing(url: &BackendUrl) -> Result<Self, BackendError> {
+        Self::open(url, false).await
+    }
+
+    async fn open(url: &BackendUrl, create: bool) -> Result<Self, BackendError> {
         match url {
             BackendUrl::Memory => Ok(Self::memory()),
             BackendUrl::Sqlite { path, synchronous_full } => {
-                Self::sqlite(url, path, *synchronous_full)
+                Self::sqlite(url, path, *synchronous_full, create)
             }
             BackendUrl::Dynamodb { table, queue } => Self::dynamodb(url, table, queue).await,
         }
@@ -150,9 +163,10 @@ impl Backend {
     }
 
     #[cfg(feature = "sqlite")]
-    fn sqlite(_: &BackendUrl, path: &Path, sync: bool) -> Result<Self, BackendError> {
+    fn sqlite(_: &BackendUrl, path: &Path, sync: bool, create: bool) -> Result<Self, BackendError> {
         use crate::local::{SqliteBackend, SqliteOptions};
-        let opened = SqliteBackend::open(path, &SqliteOptions::new().sync_every_commit(sync))?;
+        let options = SqliteOptions::new().sync_every_commit(sync).create(create);
+        let opened = SqliteBackend::open(path, &options)?;
         Ok(Self {
             store: Arc::new(opened.store()),
             queue: Arc::new(opened.queue()),
@@ -161,7 +175,7 @@ impl Backend {
     }
 
     #[cfg(not(feature = "sqlite"))]
-    fn sqlite(url: &BackendUrl, _: &Path, _: bool) -> Result<Self, BackendError> {
+    fn sqlite(url: &BackendUrl, _: &Path, _: bool, _: bool) -> Result<Self, BackendError> {
         Err(BackendError::NotBuiltIn { url: url.clone(), feature: "sqlite" })
     }
 }

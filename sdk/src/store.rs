@@ -12,7 +12,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Json, StoredCommit};
+use crate::event::{Commit, CorruptCommit, Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
 use crate::time::Timestamp;
 
@@ -308,6 +308,30 @@ pub struct ListPage {
     pub records: Vec<Record>,
     /// Where this page ended, if more may follow: the next query's `after`.
     pub next: Option<String>,
+}
+
+impl Loaded {
+    /// Reads the log and verifies it: every hash, every link to the commit before, and that it
+    /// reaches as far as the record. Returns the commits before the first that cannot be
+    /// trusted, and what is wrong with that one.
+    #[must_use]
+    pub fn read(&self) -> (Vec<Commit>, Option<CorruptCommit>) {
+        let mut commits: Vec<Commit> = Vec::with_capacity(self.commits.len());
+        for stored in &self.commits {
+            let number = commits.len() as CommitNumber;
+            if stored.number != number {
+                return (commits, Some(CorruptCommit::missing(number)));
+            }
+            match stored.decode(commits.last().map(|commit| commit.hash)) {
+                Ok(commit) => commits.push(commit),
+                Err(corrupt) => return (commits, Some(corrupt)),
+            }
+        }
+        // The record is read first and written last: a log that is shorter has lost its end.
+        let number = commits.len() as CommitNumber;
+        let cut = number <= self.record.projection.commit;
+        (commits, cut.then(|| CorruptCommit::missing(number)))
+    }
 }
 
 impl Status {

@@ -56,33 +56,18 @@ impl Client {
         record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
 
-    /// The log of an execution, with every hash verified.
+    /// The log of an execution, [verified](Loaded::read).
     ///
     /// # Errors
-    /// There is no such execution, a commit was cut, edited or written by a newer program, or the
-    /// store did not answer.
+    /// There is no such execution, a commit was cut, edited, removed or written by a newer
+    /// program, or the store did not answer.
     pub async fn history(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
-        let loaded = self.load(id).await?;
-        let mut commits: Vec<Commit> = Vec::with_capacity(loaded.commits.len());
-        for (number, stored) in (0..).zip(&loaded.commits) {
-            let previous = commits.last().map(|commit| commit.hash);
-            let decoded = if stored.number == number {
-                stored.decode(previous)
-            } else {
-                Err(CorruptCommit { number, problem: "it is missing".to_owned() })
-            };
-            match decoded {
-                Ok(commit) => commits.push(commit),
-                Err(source) => {
-                    return Err(HistoryError::Corrupt {
-                        id: id.clone(),
-                        readable: commits,
-                        source,
-                    });
-                }
+        match self.load(id).await?.read() {
+            (commits, None) => Ok(commits),
+            (readable, Some(source)) => {
+                Err(HistoryError::Corrupt { id: id.clone(), readable, source })
             }
         }
-        Ok(commits)
     }
 
     /// Everything that is stored of an execution, as it is stored.

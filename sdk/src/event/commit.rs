@@ -50,6 +50,13 @@ pub struct CorruptCommit {
     pub problem: String,
 }
 
+impl CorruptCommit {
+    /// The log should hold this commit and does not.
+    pub(crate) fn missing(number: CommitNumber) -> Self {
+        Self { number, problem: "it is missing".to_owned() }
+    }
+}
+
 #[derive(Serialize)]
 struct BodyOut<'a> {
     v: u32,
