@@ -37,7 +37,15 @@ mod turn;
 mod workflow;
 mod world;
 
+use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+
+use check::Finding;
+use configurations::Configuration;
 
 /// Where a search is given up. The configurations are chosen so that none comes near.
 const STATES_MAX: usize = 2_000_000;
@@ -46,20 +54,58 @@ fn main() -> ExitCode {
     let (options, names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let wants_traces = options.iter().any(|option| option == "--trace");
-    let chosen = configurations::all().into_iter().filter(|configuration| {
-        names.is_empty() || names.iter().any(|name| configuration.name.starts_with(name))
-    });
+    let chosen: Vec<_> = configurations::all()
+        .into_iter()
+        .filter(|configuration| {
+            names.is_empty() || names.iter().any(|name| configuration.name.starts_with(name))
+        })
+        .collect();
     let (mut passed, mut failed) = (0, 0);
-    for configuration in chosen {
-        let found = check::check(&configuration.setup, STATES_MAX);
+    search(&chosen, |configuration, found| {
         let is_right = found.verdict == configuration.expected;
-        report::line(&configuration, &found);
+        report::line(configuration, found);
         if !is_right || wants_traces {
-            report::trace(&found);
+            report::trace(found);
         }
         if is_right { passed += 1 } else { failed += 1 }
-    }
+    });
     report::closing(passed, failed);
     // A run that checked nothing must not look like one that found nothing.
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Searches all on every core, and hands out what was found in the order of the table.
+fn search(chosen: &[Configuration], mut each: impl FnMut(&Configuration, &Finding)) {
+    let (sender, found) = mpsc::channel();
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (sender, next) = (sender.clone(), &next);
+            scope.spawn(move || {
+                while let Some((at, configuration)) = take(chosen, next) {
+                    let finding = check::check(&configuration.setup, STATES_MAX);
+                    if sender.send((at, finding)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        for (at, configuration) in chosen.iter().enumerate() {
+            let finding = loop {
+                match early.remove(&at) {
+                    Some(finding) => break finding,
+                    None => early.extend([found.recv().expect("a search panicked")]),
+                }
+            };
+            each(configuration, &finding);
+        }
+    });
+}
+
+fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
+    let at = next.fetch_add(1, Ordering::Relaxed);
+    items.get(at).map(|item| (at, item))
 }

@@ -29,11 +29,11 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.crashes = 1;
         s.faults.slow = 1;
     });
-    world("signal-unanswered", STEP_SIGNAL_STEP, |s| {
+    world("signal-unanswered", SIGNAL_STEP, |s| {
         s.faults.unanswered = 1;
         s.faults.duplicates = 1;
     });
-    world("signal-gives-up", STEP_SIGNAL_STEP, |s| {
+    world("signal-gives-up", SIGNAL_STEP, |s| {
         s.rules.gives_up = true;
         s.faults.unanswered = 1;
         s.faults.crashes = 1;
@@ -51,6 +51,9 @@ pub(super) fn worlds() -> Vec<Configuration> {
     world("timer", STEP_SLEEP_STEP, |s| {
         s.faults.crashes = 1;
         s.faults.duplicates = 1;
+    });
+    world("timer-unanswered", SLEEP_STEP, |s| {
+        s.faults.crashes = 1;
         s.faults.unanswered = 1;
     });
     world("timer-hops", SLEEP_STEP, |s| {
@@ -71,7 +74,6 @@ pub(super) fn worlds() -> Vec<Configuration> {
     world("parallel-slow", PARALLEL, |s| {
         s.faults.slow = 2;
         s.faults.duplicates = 1;
-        s.faults.crashes = 1;
     });
     world("parallel-yields", PARALLEL, |s| {
         s.faults.deadlines = 2;
@@ -98,7 +100,7 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.unanswered = 1;
     });
     world("at-most-once", AT_MOST_ONCE, |s| {
-        s.faults.crashes = 2;
+        s.faults.crashes = 1;
         s.faults.duplicates = 1;
         s.faults.unanswered = 1;
     });

@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Configuration> {
 const STEP: Program = [&[Step(0)], &[]];
 const STEPS: Program = [&[Step(0), Step(1)], &[]];
 const SIGNAL: Program = [&[Signal], &[]];
+const SIGNAL_STEP: Program = [&[Signal, Step(0)], &[]];
 const STEP_SIGNAL_STEP: Program = [&[Step(0), Signal, Step(1)], &[]];
 const STEP_SLEEP_STEP: Program = [&[Step(0), Sleep(3), Step(1)], &[]];
 const SLEEP_STEP: Program = [&[Sleep(3), Step(0)], &[]];

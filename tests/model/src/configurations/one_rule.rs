@@ -233,6 +233,7 @@ fn ending(pairs: &mut Pairs) {
     });
     pairs.rule("15-block-stays", repaired, Stuck, |s| s.rules.block_is_sticky = false);
     let swept = crash.with(|s| {
+        s.program = SIGNAL_STEP;
         s.sweeper = true;
         s.faults.losses = 1;
     });
