@@ -5,5 +5,6 @@ mod dynamodb;
 mod faults;
 mod macros;
 mod memory;
+mod scenarios;
 mod smoke;
 mod sqlite;

@@ -3,4 +3,5 @@
 pub mod dynamodb;
 pub mod ministack;
 pub mod proxy;
+pub mod scenario;
 pub mod sim;

@@ -1,0 +1,5 @@
+//! The acceptance scenarios: behaviours that users of durable engines rely on, by group. The id in
+//! each test's docs is its number on the list they were drawn from.
+
+mod steps;
+mod timers;

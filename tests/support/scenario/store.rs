@@ -1,0 +1,104 @@
+//! A store that tells when something was written.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use everstep::event::StoredCommit;
+use everstep::id::{ExecutionId, HostId};
+use everstep::store::{
+    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
+    Sent, StoreError,
+};
+use everstep::time::Timestamp;
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Write {
+    Commit,
+    Record,
+}
+
+/// Calls a hook after each write, and lets other tasks take note before the writer goes on.
+pub(super) struct ToldStore {
+    pub(super) inner: Arc<dyn EventStore>,
+    pub(super) tell: Box<dyn Fn(Write) + Send + Sync>,
+}
+
+impl ToldStore {
+    async fn tell(&self, write: Write) {
+        (self.tell)(write);
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl fmt::Debug for ToldStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+impl EventStore for ToldStore {
+    async fn setup(&self) -> Result<(), StoreError> {
+        self.inner.setup().await
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        self.inner.create(record, start).await
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.inner.load(id).await
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        let appended = self.inner.append(id, commit).await?;
+        self.tell(Write::Commit).await;
+        Ok(appended)
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        self.inner.record(id).await
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let record = self.inner.project(id, projection).await?;
+        self.tell(Write::Record).await;
+        Ok(record)
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        self.inner.send(id, item).await
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        self.inner.remove_items(id, item_ids).await
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.inner.overdue(before, limit).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        self.inner.list(query).await
+    }
+
+    async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
+        self.inner.is_gone(host).await
+    }
+}
