@@ -12,8 +12,7 @@ use crate::event::{Commit, Event};
 use crate::id::ExecutionId;
 use crate::store::{Record, Status};
 
-/// An execution, and the types of its result.
-#[must_use]
+/// An execution, and the types of its result. Dropping it changes nothing.
 pub struct Handle<T, E> {
     client: Client,
     id: ExecutionId,

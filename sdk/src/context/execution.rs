@@ -54,13 +54,14 @@ impl Execution {
             self.polled_elsewhere(what);
             return Poll::Pending;
         }
-        self.engine().poll(seq, cx.waker())
+        let (poll, _outdated) = self.engine().poll(seq, cx.waker());
+        poll
     }
 
     /// The future of operation `seq` is dropped.
     pub(super) fn drop_call(&self, seq: u32) {
-        let (waker, _body) = self.engine().drop_call(seq);
-        if let Some(waker) = waker {
+        let dropped = self.engine().drop_call(seq);
+        if let Some(waker) = dropped.wake {
             waker.wake();
         }
     }

@@ -152,6 +152,17 @@ struct Hex([u8; 32]);
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
+/// The value of each digit; 255 for every other byte.
+const VALUES: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
+
 impl Serialize for Hex {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = [0_u8; 64];
@@ -173,20 +184,17 @@ impl<'de> Deserialize<'de> for Hex {
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
                 let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
-                let digit = |c: u8| match c {
-                    b'0'..=b'9' => Ok(c - b'0'),
-                    b'a'..=b'f' => Ok(c - b'a' + 10),
-                    _ => Err(wrong()),
-                };
-                let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-                    return Err(wrong());
-                };
-                if pairs.len() != 32 {
+                let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+                if pairs.len() != 32 || !rest.is_empty() {
                     return Err(wrong());
                 }
                 let mut bytes = [0; 32];
                 for (byte, pair) in bytes.iter_mut().zip(pairs) {
-                    *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+                    let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
+                    if (high | low) > 15 {
+                        return Err(wrong());
+                    }
+                    *byte = high << 4 | low;
                 }
                 Ok(Hex(bytes))
             }

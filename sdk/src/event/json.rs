@@ -1,7 +1,6 @@
 //! A JSON text as it was written: never parsed and printed again on its way.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,9 +8,9 @@ use serde_json::value::RawValue;
 
 use super::value::{self, UnrecordableValue};
 
-/// A recorded value: valid JSON, shared, immutable.
+/// A recorded value: valid JSON, immutable.
 #[derive(Clone)]
-pub struct Json(Arc<RawValue>);
+pub struct Json(Box<RawValue>);
 
 impl Json {
     /// Records `value`.
@@ -19,7 +18,7 @@ impl Json {
     /// # Errors
     /// The value is one that JSON would silently change (see [`UnrecordableValue`]).
     pub fn record<T: Serialize + ?Sized>(value: &T) -> Result<Self, UnrecordableValue> {
-        value::to_raw(value).map(|raw| Self(raw.into()))
+        value::to_raw(value).map(Self)
     }
 
     /// Reads the value back as a `T`.
@@ -35,13 +34,13 @@ impl Json {
     /// # Errors
     /// It is not.
     pub fn parse(text: String) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text).map(|raw| Self(raw.into()))
+        RawValue::from_string(text).map(Self)
     }
 
     /// JSON's `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned().into())
+        Self(RawValue::NULL.to_owned())
     }
 
     /// The text.
@@ -94,6 +93,6 @@ impl Serialize for Json {
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(raw.into()))
+        Box::<RawValue>::deserialize(deserializer).map(Self)
     }
 }

@@ -42,6 +42,15 @@ pub(crate) enum Delivered {
     Quiet,
 }
 
+/// What is left of a dropped operation: to be woken and dropped outside any lock, since user code
+/// may hang on each.
+pub(crate) struct Dropped {
+    /// Whom to wake.
+    pub(crate) wake: Option<Waker>,
+    _waker: Option<Waker>,
+    _body: Option<Box<dyn Body>>,
+}
+
 /// What the workflow waits for at a call that has no outcome yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -134,10 +143,11 @@ impl Engine {
         (seq, settled)
     }
 
-    /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready.
-    pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> Poll<Outcome> {
+    /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready. Also
+    /// returns a waker to drop outside any lock: user code may hang on it.
+    pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> (Poll<Outcome>, Option<Waker>) {
         if self.fault.is_some() {
-            return Poll::Pending;
+            return (Poll::Pending, None);
         }
         let call = &mut self.calls[seq as usize];
         if let State::Called = call.state {
@@ -155,33 +165,31 @@ impl Engine {
             let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
                 unreachable!("matched above")
             };
-            return Poll::Ready(outcome);
+            return (Poll::Ready(outcome), None);
         }
         match &mut call.waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
+            Some(known) if known.will_wake(waker) => (Poll::Pending, None),
+            other => (Poll::Pending, other.replace(waker.clone())),
         }
-        Poll::Pending
     }
 
-    /// The future of operation `seq` is dropped. Returns what to wake and what to drop, both
-    /// outside any lock: user code may hang on either.
-    pub(crate) fn drop_call(&mut self, seq: u32) -> (Option<Waker>, Option<Box<dyn Body>>) {
+    /// The future of operation `seq` is dropped.
+    pub(crate) fn drop_call(&mut self, seq: u32) -> Dropped {
         let call = &mut self.calls[seq as usize];
         let state = std::mem::replace(&mut call.state, State::Dropped);
-        call.waker = None;
+        let mut dropped = Dropped { wake: None, _waker: call.waker.take(), _body: None };
         match (&mut call.detail, state) {
-            (Detail::Step(step), _) => return (None, step.body.take()),
+            (Detail::Step(step), _) => dropped._body = step.body.take(),
             (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
             (Detail::Signal, State::Ready(Outcome::Value(payload))) => {
                 let name = call.key.name.clone();
                 if let Some((next, payload)) = self.signals.give_back(&name, payload) {
-                    return (self.settle(next, Outcome::Value(payload)), None);
+                    dropped.wake = self.settle(next, Outcome::Value(payload));
                 }
             }
             _ => {}
         }
-        (None, None)
+        dropped
     }
 
     /// The key of call `seq`.
