@@ -19,7 +19,7 @@ async fn a_request_that_fails_is_nobody_elses_failure() {
     for number in 0..TASKS {
         start(&backend, number).await;
     }
-    let fails = |task: usize| task % 8 == 0;
+    let fails = |task: usize| task.is_multiple_of(8);
     let gate = Arc::new(Barrier::new(TASKS));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {

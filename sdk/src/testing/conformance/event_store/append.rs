@@ -106,10 +106,10 @@ pub async fn a_log_of_large_commits_comes_back_whole(store: Store) {
 
 /// Thousands of commits come back, all of them, in the order of their numbers.
 pub async fn a_log_of_thousands_of_commits_comes_back_in_order(store: Store) {
-    const COMMITS: u64 = 3_000;
+    const COMMITS: u64 = 2_000;
     let id = started(&store, "order-1").await;
     for number in 1..COMMITS {
-        let appended = store.append(&id, &of_size(number, 900)).await.unwrap();
+        let appended = store.append(&id, &of_size(number, 1_400)).await.unwrap();
         assert_eq!(appended, Appended::Done);
     }
     let loaded = store.load(&id).await.unwrap().unwrap();
