@@ -1,3 +1,4 @@
 //! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
 
+mod lambda;
 mod sqs;

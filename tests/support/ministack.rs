@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tempfile::TempDir;
+
+use super::http::request;
 
 /// The program to start, if not the one that `tests/run` installs.
 pub const PROGRAM_VARIABLE: &str = "EVERSTEP_RIG_MINISTACK";
@@ -18,6 +19,8 @@ const START_MAX: Duration = Duration::from_secs(60);
 pub struct Ministack {
     url: String,
     child: Child,
+    /// Where it unpacks functions.
+    _folder: TempDir,
 }
 
 impl Ministack {
@@ -38,10 +41,12 @@ impl Ministack {
     async fn try_start() -> Option<Self> {
         use std::os::unix::process::CommandExt;
         let port = free_port();
+        let folder = tempfile::tempdir().expect("a folder");
         let child = Command::new(program())
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
             .env("MINISTACK_REGION", super::dynamodb::REGION)
+            .env("TMPDIR", folder.path())
             .env("SFTP_ENABLED", "0")
             .env("IOT_MTLS_ENABLED", "0")
             .stdin(Stdio::null())
@@ -53,10 +58,10 @@ impl Ministack {
         let child = child.unwrap_or_else(|error| {
             panic!("{} cannot be started: {error}: use ./tests/run", program().display())
         });
-        let mut this = Self { url: format!("http://127.0.0.1:{port}"), child };
+        let mut this = Self { url: format!("http://127.0.0.1:{port}"), child, _folder: folder };
         let deadline = Instant::now() + START_MAX;
         while Instant::now() < deadline {
-            if answers(port).await.unwrap_or(false) {
+            if answers(&this.url).await.unwrap_or(false) {
                 return Some(this);
             }
             if this.child.try_wait().is_ok_and(|exit| exit.is_some()) {
@@ -83,7 +88,8 @@ impl Drop for Ministack {
     }
 }
 
-fn program() -> PathBuf {
+/// The program, in the `bin` of a virtual environment of Python.
+pub fn program() -> PathBuf {
     std::env::var_os(PROGRAM_VARIABLE).map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/rig/bin/ministack")),
         PathBuf::from,
@@ -96,11 +102,6 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-async fn answers(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = "GET /_ministack/health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    Ok(answer.starts_with(b"HTTP/1.1 200"))
+async fn answers(url: &str) -> std::io::Result<bool> {
+    Ok(request("GET", url, "/_ministack/health", "").await?.status == 200)
 }

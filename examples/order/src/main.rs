@@ -36,10 +36,10 @@ struct Args {
     #[arg(long, default_value = DEFAULT_ID)]
     id: ExecutionId,
     /// Abort this process as soon as the result of this step is in the log.
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", env = "ORDER_CRASH_AFTER")]
     crash_after: Option<CrashAfter>,
     /// The file that plays the outside world: every effect is a row in it.
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_WORLD)]
+    #[arg(long, value_name = "PATH", default_value = DEFAULT_WORLD, env = "ORDER_WORLD")]
     world: PathBuf,
 }
 
@@ -63,11 +63,18 @@ async fn main() -> anyhow::Result<()> {
         .from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
+    let args = Args::parse();
     if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-        let world = World::open(&Path::new("/tmp").join(DEFAULT_WORLD))?;
-        return Ok(app(Shop { world }).run().await?);
+        // The only folder that a function may write.
+        let world = World::open(&Path::new("/tmp").join(&args.world))?;
+        let app = app(Shop { world }).observe(move |_, event| {
+            if args.crash_after.is_some_and(|step| step.is(event)) {
+                std::process::abort();
+            }
+        });
+        return Ok(app.run().await?);
     }
-    fulfil(Args::parse(), Show::stdout()).await
+    fulfil(args, Show::stdout()).await
 }
 
 /// The program: its workflow, and what that needs.
