@@ -141,8 +141,8 @@ fn never_a_result(ty: &Type) -> bool {
 }
 
 fn receiver_of_step(receiver: &syn::Receiver, errors: &mut Errors) {
-    let by_mutable_reference = receiver.reference.is_some() && receiver.mutability.is_some()
-        || matches!(plain(&receiver.ty), Type::Reference(r) if r.mutability.is_some());
+    let by_mutable_reference =
+        matches!(plain(&receiver.ty), Type::Reference(r) if r.mutability.is_some());
     if by_mutable_reference {
         errors.on(
             receiver,

@@ -1,1 +1,10 @@
-//! Nothing: the package is its UI tests.
+//! The package is its UI tests, and the examples in the macros' own docs: the macro crate cannot
+//! depend on everstep, so they are run from here.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../macros/docs/step.md")]
+mod step {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../macros/docs/workflow.md")]
+mod workflow {}
