@@ -137,3 +137,46 @@ async fn a_workflow_called_directly_is_the_plain_function() {
     let closed = sell(State(Shop { open: false }), Vec::new()).await.unwrap_err();
     assert_eq!(closed.to_string(), "closed");
 }
+
+#[derive(Debug, Clone)]
+struct Carrier;
+
+impl Carrier {
+    #[step(name = "print the label", skip(_copies), retry = none)]
+    async fn label(&self, to: &str, (a, b): (u8, u8), _copies: u8) -> Result<u8, PaymentError> {
+        let _ = to;
+        a.checked_sub(b).ok_or(PaymentError::Busy)
+    }
+}
+
+/// Where the one call of `label` stands.
+const LABEL_LINE: u32 = line!() + 5;
+
+/// Prints a label.
+#[workflow]
+async fn ship(State(carrier): State<Carrier>, to: String) -> Result<u8, PaymentError> {
+    let label = carrier.label(&to, (5, 3), 9);
+    label.await
+}
+
+#[tokio::test]
+async fn in_a_workflow_a_step_records_its_name_its_arguments_and_the_line_of_its_call() {
+    let backend = everstep::Backend::memory();
+    let app = everstep::App::new().workflow(ship).state(Carrier).backend(backend.clone());
+    let worker = app.worker().await.unwrap();
+    let handle = everstep::Client::new(&backend).start(ship, "Ada".to_owned()).await.unwrap();
+    assert_eq!(worker.run_until(handle.result()).await.unwrap().unwrap(), 2);
+
+    let history = handle.history().await.unwrap();
+    let step = history
+        .iter()
+        .flat_map(|commit| &commit.events)
+        .find_map(|event| match event {
+            everstep::event::Event::StepCompleted(step) => Some(step),
+            _ => None,
+        })
+        .unwrap();
+    assert_eq!(step.key.to_string(), "print the label#1");
+    assert_eq!(step.input.as_str(), r#"{"to":"Ada","arg2":[5,3]}"#);
+    assert!(step.site.ends_with(&format!("macros.rs:{LABEL_LINE}")), "{}", step.site);
+}
