@@ -2,28 +2,21 @@
 //! execution ends as if nobody had died.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
-use everstep::wake::WakeQueue;
-use everstep_tests::sim::{Death, Dice, Plan, Redelivered, Story, essence, live};
+use everstep_tests::sim::{Death, Dice, HostOptions, Plan, Setup, Story, essence, live};
 
-type Queue = Arc<dyn WakeQueue>;
-
-fn run(plan: &Plan, view: fn(Queue) -> Queue) -> Story {
+fn run(plan: &Plan, setup: &Setup) -> Story {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(live(plan, view))
+    runtime.block_on(live(plan, setup))
 }
 
-fn as_it_is(queue: Queue) -> Queue {
-    queue
-}
-
-fn redelivered(queue: Queue) -> Queue {
-    Arc::new(Redelivered(queue))
+fn clean(setup: &Setup) -> Story {
+    run(&Plan::default(), setup)
 }
 
 /// The end is that of the clean run, and no body ran more often than deaths can explain.
@@ -62,8 +55,8 @@ fn deaths(calls: u64) -> impl Iterator<Item = Death> {
     (0..calls).flat_map(|at| [false, true].map(|after| Death { at, after }))
 }
 
-fn crash_hosts_everywhere(view: fn(Queue) -> Queue) {
-    let clean = run(&Plan::default(), view);
+fn crash_hosts_everywhere(setup: &Setup) {
+    let clean = clean(setup);
     for (body, times) in by_attempt(clean.world.ledger.all_runs()) {
         assert_eq!(times, 1, "{body}");
     }
@@ -72,36 +65,53 @@ fn crash_hosts_everywhere(view: fn(Queue) -> Queue) {
     assert!(calls > 40, "{calls} calls are too few for what the workflow does");
     for death in deaths(calls) {
         let plan = Plan { hosts: vec![death], ..Plan::default() };
-        let story = run(&plan, view);
+        let story = run(&plan, setup);
         check_same(&plan, &story, &clean);
     }
 }
 
 #[test]
 fn a_host_may_die_before_and_after_each_of_its_calls() {
-    crash_hosts_everywhere(as_it_is);
+    crash_hosts_everywhere(&Setup::default());
 }
 
 #[test]
 fn a_host_may_die_anywhere_also_when_claims_come_before_replay() {
-    crash_hosts_everywhere(redelivered);
+    crash_hosts_everywhere(&Setup { redelivered: true, ..Setup::default() });
+}
+
+/// Wakes are enough: the sweeper is a net under lost ones.
+#[test]
+fn a_host_may_die_anywhere_also_without_a_sweeper() {
+    let options = HostOptions { sweeps: false, ..HostOptions::default() };
+    crash_hosts_everywhere(&Setup { options, ..Setup::default() });
+}
+
+/// A function's claims are not renewed and hold longer than the queue hides a message.
+#[test]
+fn an_invocation_of_a_function_may_die_anywhere() {
+    let invocation = Some(Duration::from_secs(60));
+    let options = HostOptions { invocation, sweeps: false, ..HostOptions::default() };
+    crash_hosts_everywhere(&Setup { options, ..Setup::default() });
 }
 
 #[test]
 fn a_client_may_die_before_and_after_each_of_its_calls() {
-    let clean = run(&Plan::default(), as_it_is);
+    let setup = Setup::default();
+    let clean = clean(&setup);
     let calls = clean.world.calls_of("client0");
     assert!(calls >= 6, "a start and two signals are two calls each: {calls}");
     for death in deaths(calls) {
         let plan = Plan { clients: vec![death], ..Plan::default() };
-        let story = run(&plan, as_it_is);
+        let story = run(&plan, &setup);
         check_same(&plan, &story, &clean);
     }
 }
 
 #[test]
 fn two_hosts_and_a_client_may_die_in_one_run() {
-    let clean = run(&Plan::default(), as_it_is);
+    let setup = Setup::default();
+    let clean = clean(&setup);
     let (calls, client_calls) = (clean.world.calls_of("host0"), clean.world.calls_of("client0"));
     let mut dice = Dice::new(2);
     let mut death = |calls| Death { at: dice.below(calls), after: dice.chance(500) };
@@ -109,16 +119,17 @@ fn two_hosts_and_a_client_may_die_in_one_run() {
         let hosts = vec![death(calls), death(calls / 2)];
         let clients = if number % 2 == 0 { vec![death(client_calls)] } else { vec![] };
         let plan = Plan { hosts, clients };
-        let story = run(&plan, as_it_is);
+        let story = run(&plan, &setup);
         check_same(&plan, &story, &clean);
     }
 }
 
 #[test]
 fn a_plan_that_is_run_twice_tells_the_same_story() {
+    let setup = Setup::default();
     for at in [3, 17, 31, 44] {
         let plan = Plan { hosts: vec![Death { at, after: true }], ..Plan::default() };
-        let (one, two) = (run(&plan, as_it_is), run(&plan, as_it_is));
+        let (one, two) = (run(&plan, &setup), run(&plan, &setup));
         assert_eq!(one.world.trace(), two.world.trace());
         assert_eq!(one.world.ledger.all_runs(), two.world.ledger.all_runs());
         assert_eq!(essence(&one.log), essence(&two.log));

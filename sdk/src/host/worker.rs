@@ -38,6 +38,7 @@ pub struct Worker {
     sweep_every: Duration,
     sweep_grace: Duration,
     stop_grace: Duration,
+    invocation: Option<[Duration; 2]>,
 }
 
 impl Worker {
@@ -51,6 +52,7 @@ impl Worker {
             sweep_every: SWEEP_EVERY,
             sweep_grace: SWEEP_GRACE,
             stop_grace: STOP_GRACE,
+            invocation: None,
         }
     }
 
@@ -85,6 +87,15 @@ impl Worker {
         self
     }
 
+    /// Takes each turn as an invocation of a function does: it has so much time, and hands over
+    /// that long before its end.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn as_invocations(mut self, time_out: Duration, hand_over_before: Duration) -> Self {
+        self.invocation = Some([time_out, hand_over_before]);
+        self
+    }
+
     /// The clock it goes by.
     #[cfg(feature = "testing")]
     #[must_use]
@@ -110,20 +121,21 @@ impl Worker {
             self.registry,
         ));
         let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };
+        let terms = Terms { term, invocation: self.invocation, clock: self.clock };
         let sweeping = sweep_forever(&kitchen, self.sweep_every, self.sweep_grace);
         let resuming = resume_blocked(&kitchen);
         let beside = async {
             let (Err(error), _) = tokio::join!(sweeping, resuming);
             error
         };
-        let mut turns = Turns { kitchen: &kitchen, term, tasks: JoinSet::new() };
+        let mut turns = Turns { kitchen: &kitchen, terms, tasks: JoinSet::new() };
         let output = tokio::select! {
             biased;
             output = stop => output,
             error = turns.take(self.concurrency) => return Err(error),
             error = beside => return Err(error),
         };
-        stopping.send_replace(Some(self.clock.now().after(self.stop_grace)));
+        stopping.send_replace(Some(kitchen.clock.now().after(self.stop_grace)));
         while turns.tasks.join_next().await.is_some() {}
         Ok(output)
     }
@@ -155,7 +167,7 @@ pub(super) async fn stop_signal() {
 /// The turns under way.
 struct Turns<'a> {
     kitchen: &'a Arc<Kitchen>,
-    term: Term,
+    terms: Terms,
     tasks: JoinSet<Result<(), RunError>>,
 }
 
@@ -179,7 +191,7 @@ impl Turns<'_> {
             match self.kitchen.queue.receive(free.min(10), RECEIVE_WAIT).await {
                 Ok(deliveries) => {
                     for delivery in deliveries {
-                        let (kitchen, term) = (Arc::clone(self.kitchen), self.term.clone());
+                        let (kitchen, term) = (Arc::clone(self.kitchen), self.terms.next());
                         self.tasks.spawn(async move { serve(&kitchen, &delivery, &term).await });
                     }
                 }
@@ -190,6 +202,23 @@ impl Turns<'_> {
                 Err(error) => return error.into(),
             }
         }
+    }
+}
+
+/// How long turns may go on.
+struct Terms {
+    term: Term,
+    invocation: Option<[Duration; 2]>,
+    clock: Clock,
+}
+
+impl Terms {
+    /// The term of a turn that begins now.
+    fn next(&self) -> Term {
+        let Some([time_out, hand_over_before]) = self.invocation else { return self.term.clone() };
+        let deadline = self.clock.now().after(time_out);
+        let hand_over = deadline.before(hand_over_before);
+        Term { lease: Lease::Invocation { deadline, hand_over }, stop: self.term.stop.clone() }
     }
 }
 

@@ -32,12 +32,12 @@ pub struct Fates {
 /// How a host differs from the next.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
-    /// Its name in the trace.
-    pub name: String,
     /// How much its clock is ahead, in milliseconds.
     pub skew_millis: i64,
     /// How long its claims hold; `None`: as long as any worker's.
     pub lease: Option<Duration>,
+    /// Whether each turn is one invocation of a function that has so much time.
+    pub invocation: Option<Duration>,
     /// Whether it sweeps.
     pub sweeps: bool,
     /// How many executions it works on at once.
@@ -53,8 +53,7 @@ pub struct Host {
 
 impl Default for HostOptions {
     fn default() -> Self {
-        let name = "host".to_owned();
-        Self { name, skew_millis: 0, lease: None, sweeps: true, concurrency: 100 }
+        Self { skew_millis: 0, lease: None, invocation: None, sweeps: true, concurrency: 100 }
     }
 }
 
@@ -150,6 +149,9 @@ impl Host {
                 worker = worker.concurrency(options.concurrency);
                 if let Some(lease) = options.lease {
                     worker = worker.lease(lease);
+                }
+                if let Some(time_out) = options.invocation {
+                    worker = worker.as_invocations(time_out, Duration::from_secs(10));
                 }
                 if !options.sweeps {
                     let never = Duration::from_secs(60 * 60 * 24 * 365);

@@ -22,6 +22,9 @@ pub struct Losses {
     pub late_max: Duration,
 }
 
+/// So many messages in its queue, and a host gets no more copies of others' wakes.
+const CROWD: usize = 4;
+
 /// Every host's own queue. A wake that anybody sends goes to all of them.
 #[derive(Debug, Clone)]
 pub struct LossyQueue {
@@ -79,9 +82,13 @@ impl WakeQueue for LossyQueue {
     }
 
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError> {
-        for queue in &*self.queues {
+        for (number, queue) in self.queues.iter().enumerate() {
+            // Each host's substitute goes to all, who replace it again: without end, but for this.
+            let full = number != self.mine && queue.len() >= CROWD;
             for late in self.copies() {
-                queue.send(wake, delay + late).await?;
+                if !full {
+                    queue.send(wake, delay + late).await?;
+                }
             }
         }
         Ok(())

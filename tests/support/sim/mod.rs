@@ -19,6 +19,6 @@ pub use dice::{Dice, seeds};
 pub use host::{Death, Fates, Host, HostOptions};
 pub use ledger::Ledger;
 pub use lossy::{Losses, LossyQueue, Redelivered};
-pub use run::{Plan, Story, live};
+pub use run::{Plan, Setup, Story, live};
 pub use slow::SlowStore;
 pub use world::World;

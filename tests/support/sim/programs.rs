@@ -104,3 +104,60 @@ async fn charge(
     .at_most_once()
     .await
 }
+
+/// Steps that take about as long as a lease holds, alone and side by side, timers and signals.
+#[workflow]
+pub async fn busy(State(ledger): State<Ledger>, id: String) -> everstep::Result<u64> {
+    let (ledger, id) = (&ledger, &*id);
+    let mut total = act(ledger, id, "one", &[], Duration::ZERO).await?;
+    let left = act(ledger, id, "left", &["one"], seconds(14));
+    let right = async {
+        let first = act(ledger, id, "right", &["one"], seconds(3)).await?;
+        Ok::<_, Error>(first + act(ledger, id, "right-then", &["right"], seconds(4)).await?)
+    };
+    let (left, right) = tokio::join!(left, right);
+    total += left? + right?;
+    for name in ["signal-0", "signal-1"] {
+        let _: u64 = signal("go").await?;
+        total += act(ledger, id, name, &["left", "right-then"], Duration::ZERO).await?;
+    }
+    sleep(seconds(7)).await;
+    total += act(ledger, id, "last", &["signal-0", "signal-1"], Duration::ZERO).await?;
+    Ok(total)
+}
+
+/// What [`busy`] returns.
+#[must_use]
+pub fn busy_total() -> u64 {
+    ["one", "left", "right", "right-then", "signal-0", "signal-1", "last"]
+        .iter()
+        .map(|name| name.len() as u64)
+        .sum()
+}
+
+/// Tells the ledger of every error it meets. None of its own steps fails.
+#[workflow]
+pub async fn wary(State(ledger): State<Ledger>, id: String) -> everstep::Result<u64> {
+    let (ledger, id) = (&ledger, &*id);
+    let mut total = 0;
+    let mut add = |result: everstep::Result<u64>| match result {
+        Ok(number) => total += number,
+        Err(error) => ledger.saw(&error),
+    };
+    add(act(ledger, id, "first", &[], Duration::ZERO).await);
+    let left = act(ledger, id, "left", &["first"], Duration::from_millis(5));
+    let right = act(ledger, id, "right", &["first"], Duration::from_millis(20));
+    let (left, right) = tokio::join!(left, right);
+    add(left);
+    add(right);
+    add(signal::<u64>("go").await.map_err(Error::from));
+    sleep(Duration::from_millis(300)).await;
+    add(act(ledger, id, "last", &["left", "right"], Duration::ZERO).await);
+    Ok(total)
+}
+
+/// What [`wary`] returns if the signal is 1.
+#[must_use]
+pub fn wary_total() -> u64 {
+    1 + ["first", "left", "right", "last"].iter().map(|name| name.len() as u64).sum::<u64>()
+}

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use everstep::client::{SendError, StartError};
 use everstep::event::{Commit, Event};
-use everstep::wake::WakeQueue;
 use everstep::{App, Client};
 
 use super::host::{Death, Fates, Host, HostOptions};
 use super::programs::{Report, everything};
 use super::world::execution;
-use super::{World, check_log};
+use super::{Redelivered, World, check_log};
 
 /// Who dies when: the n-th entry is of the n-th process of that kind; those after the last live.
 #[derive(Debug, Clone, Default)]
@@ -33,8 +32,14 @@ pub struct Story {
     pub report: Report,
 }
 
-/// The queue as a host sees it.
-type View = fn(Arc<dyn WakeQueue>) -> Arc<dyn WakeQueue>;
+/// What hosts are like.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// Whether every message has been received once before.
+    pub redelivered: bool,
+    /// All else.
+    pub options: HostOptions,
+}
 
 const ID: &str = "order-1";
 
@@ -42,9 +47,9 @@ const ID: &str = "order-1";
 ///
 /// # Panics
 /// Something does not hold.
-pub async fn live(plan: &Plan, view: fn(Arc<dyn WakeQueue>) -> Arc<dyn WakeQueue>) -> Story {
+pub async fn live(plan: &Plan, setup: &Setup) -> Story {
     let world = World::new();
-    tokio::spawn(hosts(world.clone(), plan.hosts.clone(), view));
+    tokio::spawn(hosts(world.clone(), plan.hosts.clone(), setup.clone()));
     clients(&world, &plan.clients).await;
     world.until(ID, Duration::from_secs(1800), |record| record.projection.status.is_closed()).await;
     // What is still under way comes to an end and leaves nothing behind.
@@ -61,14 +66,18 @@ pub async fn live(plan: &Plan, view: fn(Arc<dyn WakeQueue>) -> Arc<dyn WakeQueue
 }
 
 /// One host after the other.
-async fn hosts(world: World, deaths: Vec<Death>, view: View) {
+async fn hosts(world: World, deaths: Vec<Death>, setup: Setup) {
     for number in 0.. {
         let name = format!("host{number}");
         let fates = Fates::dying(&world, &name, deaths.get(number).copied());
-        let backend = fates.backend(Arc::clone(&world.store), view(Arc::clone(&world.queue)));
+        let mut queue = Arc::clone(&world.queue);
+        if setup.redelivered {
+            queue = Arc::new(Redelivered(queue));
+        }
+        let backend = fates.backend(Arc::clone(&world.store), queue);
         let app = App::new().workflow(everything).state(world.ledger.clone());
-        let options = HostOptions { name, ..HostOptions::default() };
-        Host::start(&world, app, backend, &fates, &options).dies().await;
+        let options = &setup.options;
+        Host::start(&world, app, backend, &fates, options).dies().await;
     }
 }
 

@@ -94,13 +94,19 @@ impl World {
         self.trace().iter().filter(|line| line.contains(&name)).count() as u64
     }
 
+    /// How many wakes the queue holds, received or not.
+    #[must_use]
+    pub fn wakes(&self) -> usize {
+        (self.waiting.0)()
+    }
+
     /// Waits until no wake is left.
     ///
     /// # Panics
     /// After `limit`.
     pub async fn until_no_wake_is_left(&self, limit: Duration) {
         let end = self.clock.now().after(limit);
-        while (self.waiting.0)() > 0 {
+        while self.wakes() > 0 {
             assert!(self.clock.now() < end, "wakes go round for ever:\n{}", self.tail());
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

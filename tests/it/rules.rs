@@ -1,0 +1,64 @@
+//! The protocol's rules one by one, where crashes and races alone would not show that one is gone.
+//! `docs/protocol.md` numbers them.
+
+mod ending;
+mod poison;
+mod wakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everstep::event::Event;
+use everstep::prelude::*;
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, programs::act};
+
+/// A step that takes so many seconds, and a short one after it.
+#[workflow]
+async fn long(State(ledger): State<Ledger>, (id, takes): (String, u64)) -> everstep::Result<u64> {
+    let (ledger, id) = (&ledger, &*id);
+    let first = act(ledger, id, "long", &[], seconds(takes)).await?;
+    Ok(first + act(ledger, id, "then", &["long"], Duration::ZERO).await?)
+}
+
+/// Takes signals until `end_after_s` seconds have gone by, and counts them.
+#[workflow]
+async fn counts(_: State<Ledger>, (_, end_after_s): (String, u64)) -> everstep::Result<u64> {
+    let mut end = std::pin::pin!(sleep(seconds(end_after_s)));
+    let mut count = 0;
+    while let Either::Right(_) = race(&mut end, signal::<u64>("go")).await {
+        count += 1;
+    }
+    Ok(count)
+}
+
+fn app(world: &World) -> App {
+    App::new().workflow(long).workflow(counts).state(world.ledger.clone())
+}
+
+fn without_sweeper() -> HostOptions {
+    HostOptions { sweeps: false, ..HostOptions::default() }
+}
+
+/// A host without faults.
+fn host(world: &World, name: &str, options: &HostOptions) -> Host {
+    let fates = Fates::good(world, name);
+    host_with(world, &fates, options)
+}
+
+fn host_with(world: &World, fates: &Fates, options: &HostOptions) -> Host {
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    Host::start(world, app(world), backend, fates, options)
+}
+
+async fn closed(world: &World, id: &str, limit: Duration) {
+    world.until(id, limit, |record| record.projection.status.is_closed()).await;
+}
+
+/// The events of an execution.
+async fn events(world: &World, id: &str) -> Vec<Event> {
+    world.log(id).await.into_iter().flat_map(|commit| commit.events).collect()
+}
+
+async fn count(world: &World, id: &str, is: impl Fn(&Event) -> bool) -> usize {
+    events(world, id).await.iter().filter(|event| is(event)).count()
+}

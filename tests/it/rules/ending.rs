@@ -1,0 +1,147 @@
+//! Rules 14 to 18: how turns end, also when something comes in between, or the host must go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use everstep::event::{Event, Failure, TurnEnd};
+use everstep::id::ExecutionId;
+use everstep::prelude::*;
+use everstep::store::{InboxItem, Message, Status};
+use everstep::testing::faults::Fate;
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
+use futures::FutureExt;
+
+use super::{app, closed, count, counts, events, host, host_with, long, without_sweeper};
+
+/// At the `number`-th call of this name by `host`, a signal whose sender sends no wake lands first.
+fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
+    let (inside, calls) = (world.clone(), AtomicU32::new(0));
+    Fates::by(world, "host", move |call| {
+        if call.name == name && calls.fetch_add(1, Ordering::SeqCst) == number {
+            let payload = serde_json::from_str("7").unwrap();
+            let message = Message::Signal { name: "go".into(), payload };
+            let arrived_at = inside.clock.now();
+            let item = InboxItem { id: "signal/late".into(), arrived_at, message };
+            let id = ExecutionId::new("x").unwrap();
+            inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
+        }
+        Fate::Proceed
+    })
+}
+
+/// Nobody sends a wake for it, and nobody sweeps: the turn itself looks once more.
+#[tokio::test(start_paused = true)]
+async fn a_signal_that_lands_while_the_turn_is_ending_is_taken() {
+    let world = World::new();
+    let fates = signal_lands_at(&world, "project", 0);
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let handle = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 1);
+    closed(&world, "x", hours(2)).await;
+    assert_eq!(handle.result().await.unwrap(), 1);
+    world.check_closed("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_that_lands_while_the_execution_is_ending_is_reported_and_removed() {
+    let world = World::new();
+    let fates = signal_lands_at(&world, "project", 0);
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    handle.result().await.unwrap();
+    tokio::time::sleep(seconds(10)).await;
+    world.check_closed("x").await;
+    assert_eq!(world.wakes(), 0);
+}
+
+/// The order of a turn's end: commit, record, items, message.
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_is_removed_after_the_record_and_the_wake_is_deleted_last() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let handle = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(5)).await;
+    let before = world.trace().len();
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(seconds(5)).await;
+    let calls: Vec<String> = world.trace()[before..]
+        .iter()
+        .filter_map(|line| line.split(' ').nth(2)?.split('#').next().map(str::to_owned))
+        .filter(|call| call != "overdue" && call != "queue.receive")
+        .collect();
+    assert_eq!(calls, ["load", "append", "project", "remove_items", "queue.delete"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_lets_bodies_end_within_its_grace() {
+    let world = World::new();
+    let _ = world.client().start(long, ("x".to_owned(), 10)).id("x").await.unwrap();
+    let worker = app(&world).backend(world.backend()).worker().await.unwrap();
+    let worker = worker.clock(world.clock.clone()).stop_grace(seconds(30));
+    worker.run_until(tokio::time::sleep(seconds(2))).await.unwrap();
+    assert!(world.elapsed() < seconds(15), "{:?}", world.elapsed());
+    let events = events(&world, "x").await;
+    let completed = events.iter().filter(|event| matches!(event, Event::StepCompleted(_))).count();
+    assert_eq!(completed, 1, "what runs may end, what waits does not start: {events:#?}");
+    let yielded =
+        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::Yielded);
+    assert!(events.last().is_some_and(yielded));
+    assert_eq!(world.record("x").await.unwrap().projection.status, Status::Running);
+    // Its wake is there at once: nobody waits for a lease or a sweeper.
+    let _next = host(&world, "next", &without_sweeper());
+    closed(&world, "x", seconds(5)).await;
+    assert_eq!(world.ledger.runs_of("long"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_stops_hands_over_what_does_not_end_in_time() {
+    let world = World::new();
+    let _ = world.client().start(long, ("x".to_owned(), 100)).id("x").await.unwrap();
+    let worker = app(&world).backend(world.backend()).worker().await.unwrap();
+    let worker = worker.clock(world.clock.clone()).stop_grace(seconds(20));
+    worker.run_until(tokio::time::sleep(seconds(2))).await.unwrap();
+    assert!(world.elapsed() < seconds(25), "{:?}", world.elapsed());
+    let interrupted = |event: &Event| matches!(event, Event::StepAttemptFailed(failed) if matches!(failed.failure, Failure::Interrupted { .. }));
+    assert_eq!(count(&world, "x", interrupted).await, 1);
+    let _next = host(&world, "next", &without_sweeper());
+    closed(&world, "x", minutes(3)).await;
+    assert_eq!(world.ledger.runs_of("long"), 2);
+    check_log(&world.log("x").await);
+    world.ledger.check();
+}
+
+/// A function hands over before its deadline, and the next invocation goes on at once.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_hands_over_before_its_deadline() {
+    let world = World::new();
+    let invocation = Some(seconds(30));
+    let options = HostOptions { invocation, ..without_sweeper() };
+    let slow = App::new().workflow(tramp).state(world.ledger.clone());
+    let fates = Fates::good(&world, "function");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _function = Host::start(&world, slow, backend, &fates, &options);
+    let handle = world.client().start(tramp, "x".to_owned()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    assert_eq!(handle.result().await.unwrap(), 12);
+    let yields =
+        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::Yielded);
+    assert!(count(&world, "x", yields).await >= 2);
+    assert!(world.elapsed() < seconds(80), "hand-overs cost time: {:?}", world.elapsed());
+    world.ledger.check();
+}
+
+/// Twelve steps of five seconds.
+#[workflow]
+async fn tramp(_: State<Ledger>, _: String) -> everstep::Result<u64> {
+    let mut total = 0;
+    for number in 0..12_u64 {
+        total += step("leg", async move || {
+            tokio::time::sleep(seconds(5)).await;
+            Ok::<u64, everstep::Error>(1)
+        })
+        .input("number", &number)
+        .await?;
+    }
+    Ok(total)
+}

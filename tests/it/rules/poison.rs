@@ -1,0 +1,137 @@
+//! Rule 22: what kills its hosts, or cannot go on, is blocked with the reason; it is not swept,
+//! and goes on when it is told to.
+
+use std::sync::Arc;
+
+use everstep::event::Event;
+use everstep::limits::STRIKES_MAX;
+use everstep::prelude::*;
+use everstep::store::Status;
+use everstep::testing::faults::Fate;
+use everstep_tests::sim::{Fates, Host, HostOptions, Redelivered, World, check_log};
+
+use super::{app, closed, count, counts, host, host_with, long, without_sweeper};
+
+fn is_claim(event: &Event) -> bool {
+    matches!(event, Event::TurnStarted(_))
+}
+
+fn dies_of_its_claim(world: &World, number: u32) -> Fates {
+    Fates::by(world, &format!("dead{number}"), |call| match call.name {
+        "append" => Fate::HangAfter,
+        _ => Fate::Proceed,
+    })
+}
+
+/// Hosts that die under their claims, until one finds that it is enough.
+async fn poison(world: &World) {
+    for number in 0..20 {
+        // Its claim is durable, and nothing else ever is.
+        let fates = dies_of_its_claim(world, number);
+        let mut dead = host_with(world, &fates, &without_sweeper());
+        tokio::select! {
+            () = dead.dies() => {}
+            () = world.until("x", minutes(5), |it| it.projection.status == Status::Blocked) => {
+                dead.kill().await;
+                return;
+            }
+        }
+    }
+    panic!("twenty hosts died of it:\n{:#?}", world.log("x").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_kills_its_hosts_is_blocked_and_revived_by_nothing_but_a_resume() {
+    let world = World::new();
+    let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    poison(&world).await;
+    assert_eq!(count(&world, "x", is_claim).await, STRIKES_MAX as usize);
+    let record = world.record("x").await.unwrap().projection;
+    assert!(record.reason.is_some());
+    assert_eq!(record.wake_at, None);
+
+    let idle = App::new().workflow(counts).state(world.ledger.clone());
+    let fates = Fates::good(&world, "idle");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let idle = Host::start(&world, idle, backend, &fates, &HostOptions::default());
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!(count(&world, "x", is_claim).await, STRIKES_MAX as usize, "it was revived");
+    assert_eq!(world.record("x").await.unwrap().projection.status, Status::Blocked);
+    let looks = world.trace().iter().filter(|line| line.contains(" idle load")).count();
+    assert!(looks <= 3, "a blocked execution is looked at {looks} times");
+    idle.kill().await;
+
+    // A new worker that knows the workflow may be the fix.
+    let _fixed = host(&world, "fixed", &without_sweeper());
+    closed(&world, "x", minutes(2)).await;
+    check_log(&world.log("x").await);
+}
+
+/// A stream of signals is no progress of a workflow that dies of each.
+#[tokio::test(start_paused = true)]
+async fn signals_do_not_reset_the_strikes() {
+    let world = World::new();
+    let handle = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    let healthy = host(&world, "healthy", &without_sweeper());
+    tokio::time::sleep(seconds(5)).await;
+    healthy.kill().await;
+    let signals = async {
+        loop {
+            handle.signal("go", &1).await.unwrap();
+            tokio::time::sleep(seconds(20)).await;
+        }
+    };
+    // Each claim takes a signal, and its host dies of it.
+    let deaths = async {
+        for number in 0..20 {
+            let fates = dies_of_its_claim(&world, number);
+            let queue = Arc::new(Redelivered(Arc::clone(&world.queue)));
+            let backend = fates.backend(Arc::clone(&world.store), queue);
+            let app = app(&world);
+            let mut dead = Host::start(&world, app, backend, &fates, &without_sweeper());
+            tokio::select! {
+                () = dead.dies() => {}
+                () = world.until("x", minutes(5), |it| it.projection.status == Status::Blocked) => {}
+            }
+            if world.record("x").await.unwrap().projection.status == Status::Blocked {
+                return;
+            }
+        }
+        panic!("twenty hosts died of it");
+    };
+    tokio::select! {
+        () = deaths => {}
+        never = signals => never,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
+    #[workflow(name = "touchy")]
+    async fn broken(_: u64) -> everstep::Result<u64> {
+        let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
+        assert!(one > 1, "a bug");
+        Ok(one)
+    }
+    #[workflow(name = "touchy")]
+    async fn fixed(_: u64) -> everstep::Result<u64> {
+        step("one", async move || Ok::<u64, everstep::Error>(2)).await
+    }
+    let world = World::new();
+    let handle = world.client().start(broken, 1).id("x").await.unwrap();
+    let start = |app: App, name: &str| {
+        let fates = Fates::good(&world, name);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, app, backend, &fates, &HostOptions::default())
+    };
+    let before = start(App::new().workflow(broken), "before");
+    world.until("x", minutes(1), |it| it.projection.status == Status::Blocked).await;
+    let reason = world.record("x").await.unwrap().projection.reason.unwrap();
+    assert!(reason.contains("a bug"), "{reason}");
+    assert_eq!(count(&world, "x", is_claim).await, 1);
+    before.kill().await;
+    let _after = start(App::new().workflow(fixed), "after");
+    closed(&world, "x", minutes(1)).await;
+    assert_eq!(handle.result().await.unwrap(), 1, "the first run's result is kept");
+}

@@ -1,0 +1,220 @@
+//! Rules 1 to 4, 9, 12, 13, 20 and 23: whoever must look at an execution is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everstep::event::Event;
+use everstep::id::ExecutionId;
+use everstep::memory::{MemoryQueue, MemoryStore};
+use everstep::prelude::*;
+use everstep::store::Status;
+use everstep::testing::faults::{Fate, Faults, FaultyQueue};
+use everstep_tests::sim::programs::act;
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
+
+use super::{closed, count, counts, events, host, host_with, long, without_sweeper};
+
+/// A client whose wakes are lost: it dies between its write and its wake, every time.
+fn mute(world: &World) -> Client {
+    let faults = Faults::by(|_| Fate::FailBefore);
+    let queue = FaultyQueue::new(Arc::clone(&world.queue), &faults);
+    let backend = Backend::new(Arc::clone(&world.store), Arc::new(queue));
+    Client::new(&backend).clock(world.clock.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_client_died_before_its_wake_is_heard_by_the_sweeper() {
+    let world = World::new();
+    let input = ("x".to_owned(), 1);
+    assert!(mute(&world).start(long, input).id("x").await.is_err());
+    let _host = host(&world, "host", &HostOptions::default());
+    closed(&world, "x", minutes(3)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_start_or_signal_sends_the_wake_again() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let input = ("x".to_owned(), 60);
+    assert!(mute(&world).start(counts, input.clone()).id("x").await.is_err());
+    let handle = world.client().start(counts, input).id("x").await.unwrap();
+    assert!(!handle.is_new());
+    tokio::time::sleep(seconds(5)).await;
+    let mute = mute(&world);
+    assert!(mute.signal(handle.id(), "go", &1).id("one").await.is_err());
+    tokio::time::sleep(seconds(5)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 0);
+    for _ in 0..3 {
+        handle.signal("go", &1).id("one").await.unwrap();
+        tokio::time::sleep(seconds(5)).await;
+    }
+    closed(&world, "x", minutes(3)).await;
+    assert_eq!(handle.result().await.unwrap(), 1, "one signal, however often it was sent");
+    check_log(&world.log("x").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_whose_sender_died_before_its_wake_is_heard_by_the_sweeper() {
+    let world = World::new();
+    let _host = host(&world, "host", &HostOptions::default());
+    let handle = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(5)).await;
+    assert!(mute(&world).signal(handle.id(), "go", &1).id("one").await.is_err());
+    tokio::time::sleep(minutes(3)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 1);
+}
+
+/// The message comes back while the dead host's claim still holds, and is all there is.
+#[tokio::test(start_paused = true)]
+async fn a_wake_that_meets_a_live_claim_is_replaced_by_one_for_its_end() {
+    let queue = MemoryQueue::new().with_visibility(seconds(9));
+    let waiting = queue.clone();
+    let world = World::on(Arc::new(MemoryStore::new()), Arc::new(queue), move || waiting.len());
+    let dead = host(&world, "dead", &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 15)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    dead.kill().await;
+    let _host = host(&world, "host", &without_sweeper());
+    closed(&world, "x", minutes(2)).await;
+    let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+    assert_eq!(claims, 2);
+}
+
+/// The timer's hop meets a turn that a signal started. It comes again at the timer's time, not
+/// only when the claim would be over.
+#[tokio::test(start_paused = true)]
+async fn a_timer_wake_that_meets_a_live_claim_still_comes_in_time() {
+    #[workflow]
+    async fn both(State(ledger): State<Ledger>, _: String) -> everstep::Result<u64> {
+        let mut end = std::pin::pin!(sleep(seconds(915)));
+        match race(&mut end, signal::<u64>("go")).await {
+            Either::Left(()) => Ok(0),
+            Either::Right(_) => {
+                act(&ledger, "x", "work", &[], seconds(10)).await?;
+                end.await;
+                Ok(1)
+            }
+        }
+    }
+    let world = World::new();
+    let mut hosts = Vec::new();
+    for name in ["one", "two"] {
+        let fates = Fates::good(&world, name);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        let app = App::new().workflow(both).state(world.ledger.clone());
+        hosts.push(Host::start(&world, app, backend, &fates, &without_sweeper()));
+    }
+    let handle = world.client().start(both, "x".to_owned()).id("x").await.unwrap();
+    tokio::time::sleep(seconds(898)).await;
+    handle.signal("go", &1).await.unwrap();
+    closed(&world, "x", minutes(10)).await;
+    let fired = events(&world, "x").await.into_iter().find_map(|event| match event {
+        Event::TimerFired(fired) => Some(fired.at),
+        _ => None,
+    });
+    let due = events(&world, "x").await.into_iter().find_map(|event| match event {
+        Event::TimerStarted(timer) => Some(timer.due),
+        _ => None,
+    });
+    let late = fired.unwrap().since(due.unwrap());
+    assert!(late < seconds(1), "{late:?} late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_longer_than_any_delay_of_the_queue_fires_in_time_and_never_early() {
+    for skew_millis in [0, -4_000] {
+        let world = World::new();
+        let options = HostOptions { skew_millis, ..without_sweeper() };
+        let _host = host(&world, "host", &options);
+        let _ = world.client().start(counts, ("x".to_owned(), 3_000)).id("x").await.unwrap();
+        closed(&world, "x", hours(1)).await;
+        check_log(&world.log("x").await);
+        let behind = Duration::from_millis(skew_millis.unsigned_abs());
+        let took = world.elapsed();
+        assert!(took >= seconds(3_000), "{took:?}");
+        assert!(took <= seconds(3_003) + behind, "{took:?}");
+        // A wake before its time is no reason for a turn.
+        let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+        assert_eq!(claims, 2);
+    }
+}
+
+/// What is under way for a timer is known from the log, so signals do not add to it.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_signals_in_a_ten_days_sleep_make_no_more_timer_wakes() {
+    let world = World::new();
+    let host = host(&world, "host", &without_sweeper());
+    let handle = world.client().start(counts, ("x".to_owned(), 864_000)).id("x").await.unwrap();
+    tokio::time::sleep(days(9)).await;
+    for burst in 0..100 {
+        for number in 0..10 {
+            handle.signal("go", &number).id(format!("{burst}-{number}")).await.unwrap();
+        }
+        tokio::time::sleep(seconds(60)).await;
+        assert!(world.wakes() <= 1, "{} wakes", world.wakes());
+    }
+    tokio::time::sleep(hours(22)).await;
+    closed(&world, "x", days(2)).await;
+    assert_eq!(handle.result().await.unwrap(), 1000);
+    let sent = world.trace().iter().filter(|line| line.contains(" host queue.send")).count();
+    assert!(sent <= 864_000 / 900 + 2, "{sent} timer wakes");
+    host.kill().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_while_a_body_runs_and_nobody_else_runs_it() {
+    let world = World::new();
+    let _one = host(&world, "one", &HostOptions::default());
+    let _two = host(&world, "two", &HostOptions::default());
+    let handle = world.client().start(long, ("x".to_owned(), 300)).id("x").await.unwrap();
+    while world.record("x").await.unwrap().projection.status.is_swept() {
+        handle.signal("nobody", &1).await.unwrap();
+        tokio::time::sleep(seconds(7)).await;
+    }
+    assert_eq!(world.ledger.runs_of("long"), 1);
+    assert!(count(&world, "x", |event| matches!(event, Event::LeaseRenewed(_))).await >= 20);
+    world.check_closed("x").await;
+}
+
+/// While a long turn goes on its record looks overdue. The sweeper's wakes for it are let go.
+#[tokio::test(start_paused = true)]
+async fn sweeps_of_an_execution_that_is_worked_on_do_not_pile_up() {
+    let world = World::new();
+    let mut hosts = Vec::new();
+    for name in ["one", "two", "three"] {
+        hosts.push(host(&world, name, &HostOptions::default()));
+    }
+    let _ = world.client().start(long, ("x".to_owned(), 900)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(890)).await;
+    assert!(world.wakes() <= 4, "{} wakes for one execution", world.wakes());
+    closed(&world, "x", minutes(3)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sweeper_wakes_what_is_overdue_by_more_than_its_grace_and_writes_nothing() {
+    let world = World::new();
+    assert!(mute(&world).start(long, ("x".to_owned(), 1)).id("x").await.is_err());
+    let before = world.record("x").await;
+    assert_eq!(world.client().sweep(Some(seconds(60))).await.unwrap(), 0);
+    tokio::time::sleep(seconds(61)).await;
+    assert_eq!(world.client().sweep(Some(seconds(60))).await.unwrap(), 1);
+    assert_eq!(world.wakes(), 1);
+    assert_eq!(world.record("x").await, before);
+}
+
+/// Whoever finds that there is nothing to do heals the record that a dead host left behind.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_behind_is_repaired_by_the_next_look() {
+    let world = World::new();
+    let fates = Fates::by(&world, "dead", |call| match call.name {
+        "project" => Fate::Hang,
+        _ => Fate::Proceed,
+    });
+    let mut dead = host_with(&world, &fates, &without_sweeper());
+    let _ = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    dead.dies().await;
+    let stored = world.store.load(&ExecutionId::new("x").unwrap()).await.unwrap().unwrap();
+    assert!(stored.record.projection.commit < stored.commits.last().unwrap().number);
+    let _host = host(&world, "host", &without_sweeper());
+    world.until("x", minutes(2), |it| it.projection.status == Status::Suspended).await;
+}
