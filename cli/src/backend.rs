@@ -1,0 +1,26 @@
+//! The backend that `--url` names.
+
+use everstep::backend::BackendUrl;
+use everstep::{Backend, Client};
+
+use crate::failure::Failure;
+
+/// Opens what `url` names and is there already: a command that only looks must not make an empty
+/// file where a path was mistyped.
+pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
+    Ok(Client::new(&Backend::connect_existing(&parse(url)?).await?))
+}
+
+/// Opens what `url` names, a new SQLite file included.
+pub(crate) async fn new_or_existing(url: &str) -> Result<Client, Failure> {
+    Ok(Client::new(&Backend::connect(&parse(url)?).await?))
+}
+
+fn parse(url: &str) -> Result<BackendUrl, Failure> {
+    let url = url.parse().map_err(Failure::usage)?;
+    if url == BackendUrl::Memory {
+        let refused = "memory: ends with this command, so nothing can be there or stay there";
+        return Err(Failure::usage(refused).todo("name a file: --url sqlite:PATH"));
+    }
+    Ok(url)
+}

@@ -1,0 +1,174 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use clap::Args;
+use everstep::ExecutionId;
+use everstep::event::{Commit, Event, OperationKey, TurnEnd};
+use everstep::time::Timestamp;
+use serde::Serialize;
+
+use super::record::time;
+use super::show::finish;
+use crate::backend;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::style::of_event;
+use crate::table::{Rows, Text};
+
+/// Print an execution's log, event by event, with every hash verified.
+///
+/// If a commit cannot be trusted, the ones before it are printed, then the bad one is named and
+/// the exit code says so.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// The execution's id.
+    id: ExecutionId,
+
+    /// Print values whole instead of cutting them to the terminal's width.
+    #[arg(long)]
+    full: bool,
+}
+
+/// One event, as JSON. `event` is the stored form: see docs/event-log.md.
+#[derive(Serialize)]
+struct Line<'a> {
+    execution: &'a str,
+    commit: u64,
+    at: String,
+    kind: &'static str,
+    key: Option<&'a OperationKey>,
+    event: &'a Event,
+}
+
+impl History {
+    pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
+        let loaded = backend::existing(url).await?.load(&self.id).await?;
+        let (commits, corrupt) = loaded.read();
+        if out.json {
+            for (commit, event) in events(&commits) {
+                out.object(&Line {
+                    execution: self.id.as_str(),
+                    commit: commit.number,
+                    at: event.at().to_string(),
+                    kind: event.kind(),
+                    key: event.key(),
+                    event,
+                })?;
+            }
+        } else {
+            self.print(&commits, out)?;
+        }
+        finish(corrupt)
+    }
+
+    fn print(&self, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {
+        let head = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
+        let mut rows = Rows::new(out, &head);
+        let mut timers: HashMap<&OperationKey, Timestamp> = HashMap::new();
+        for (_, event) in events(commits) {
+            if let Event::TimerStarted(timer) = event {
+                timers.insert(&timer.key, timer.at);
+            }
+            let details = details(event, &timers);
+            rows.add(vec![
+                time(event.at()).into(),
+                Text::colored(event.kind(), of_event(event)),
+                event.key().map(ToString::to_string).unwrap_or_default().into(),
+                details.attempt.map(|attempt| attempt.to_string()).unwrap_or_default().into(),
+                details.took.map(duration).unwrap_or_default().into(),
+                details.result.into(),
+            ]);
+        }
+        rows.print(out, self.full)
+    }
+}
+
+fn events(commits: &[Commit]) -> impl Iterator<Item = (&Commit, &Event)> {
+    commits.iter().flat_map(|commit| commit.events.iter().map(move |event| (commit, event)))
+}
+
+#[derive(Default)]
+struct Details {
+    attempt: Option<u32>,
+    took: Option<Duration>,
+    result: String,
+}
+
+impl Details {
+    fn of(result: impl ToString) -> Self {
+        Self { result: result.to_string(), ..Self::default() }
+    }
+
+    fn step(attempt: u32, took_us: Option<u64>, result: impl ToString) -> Self {
+        let took = took_us.map(Duration::from_micros);
+        Self { attempt: Some(attempt), took, result: result.to_string() }
+    }
+}
+
+fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details {
+    match event {
+        Event::WorkflowStarted(e) => Details::of(format!("{}({})", e.workflow, e.input)),
+        Event::TurnStarted(e) => Details::of(&e.host),
+        Event::LeaseRenewed(e) => Details::of(format!("until {}", time(e.lease_end))),
+        Event::StepStarted(e) => Details::step(e.attempt, None, ""),
+        Event::StepAttemptFailed(e) => {
+            let result = format!("{}; again at {}", e.failure.message(), time(e.retry_at));
+            Details::step(e.attempt, Some(e.took_us), result)
+        }
+        Event::StepCompleted(e) => Details::step(e.attempt, Some(e.took_us), &e.output),
+        Event::StepFailed(e) => Details::step(e.attempt, Some(e.took_us), e.failure.message()),
+        Event::TimerStarted(e) => Details::of(format!("due {}", time(e.due))),
+        Event::TimerFired(e) => {
+            let took = timers.get(&e.key).map(|started| e.at.since(*started));
+            Details { took, ..Details::default() }
+        }
+        Event::SignalReceived(e) => Details::of(format!("{}: {}", e.name, e.payload)),
+        Event::CancelRequested(e) => Details::of(&e.reason),
+        Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
+        Event::WorkflowCompleted(e) => Details::of(&e.output),
+        Event::WorkflowFailed(e) => Details::of(&e.error),
+        Event::WorkflowCancelled(e) => Details::of(&e.reason),
+        _ => Details::default(),
+    }
+}
+
+fn turn_end(reason: TurnEnd, wake_at: Option<Timestamp>) -> String {
+    match (reason, wake_at) {
+        (TurnEnd::Suspended, Some(wake_at)) => format!("suspended until {}", time(wake_at)),
+        (TurnEnd::Suspended, None) => "suspended until a message comes".to_owned(),
+        (TurnEnd::Yielded, _) => "handed over to another turn".to_owned(),
+        (TurnEnd::Blocked, _) => "blocked".to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Three digits or so and a unit: `250us`, `31.4ms`, `2.72s`, `1h 5m`.
+fn duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    let seconds = duration.as_secs_f64();
+    match micros {
+        0..1_000 => format!("{micros}us"),
+        1_000..1_000_000 => format!("{:.1}ms", seconds * 1e3),
+        1_000_000..60_000_000 => format!("{seconds:.2}s"),
+        _ => humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    #[test]
+    fn durations_are_short() {
+        for (micros, text) in [
+            (0, "0us"),
+            (999, "999us"),
+            (1_000, "1.0ms"),
+            (31_415, "31.4ms"),
+            (2_718_281, "2.72s"),
+            (3_900_000_000, "1h 5m"),
+        ] {
+            assert_eq!(super::duration(Duration::from_micros(micros)), text);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The commands, one a file.
+
+mod cancel;
+mod completions;
+mod history;
+mod list;
+mod record;
+mod resume;
+mod setup;
+mod show;
+mod signal;
+mod start;
+mod sweep;
+mod verify;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Setup(setup::Setup),
+    Start(start::Start),
+    List(list::List),
+    Show(show::Show),
+    History(history::History),
+    Signal(signal::Signal),
+    Cancel(cancel::Cancel),
+    Resume(resume::Resume),
+    Sweep(sweep::Sweep),
+    Verify(verify::Verify),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
+        match self {
+            Self::Setup(command) => command.run(url, out).await,
+            Self::Start(command) => command.run(url, out).await,
+            Self::List(command) => command.run(url, out).await,
+            Self::Show(command) => command.run(url, out).await,
+            Self::History(command) => command.run(url, out).await,
+            Self::Signal(command) => command.run(url, out).await,
+            Self::Cancel(command) => command.run(url, out).await,
+            Self::Resume(command) => command.run(url, out).await,
+            Self::Sweep(command) => command.run(url, out).await,
+            Self::Verify(command) => command.run(url, out).await,
+            Self::Completions(command) => command.run(out),
+        }
+    }
+}

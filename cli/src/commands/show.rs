@@ -1,0 +1,142 @@
+use clap::Args;
+use everstep::ExecutionId;
+use everstep::event::{Commit, CorruptCommit, Event, Json, WorkflowStarted};
+use everstep::store::{InboxItem, Loaded, Message};
+use serde::Serialize;
+
+use super::record::{Execution, or_dash, time};
+use crate::backend;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::style::of_status;
+use crate::table::{Rows, Text};
+
+/// Show one execution: where it stands, its input and result, and what waits for it.
+///
+/// Reads the record, the log and the inbox in one query. If the log cannot be read to its end,
+/// what can be read is shown and the exit code says so.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The execution's id.
+    id: ExecutionId,
+
+    /// Print values whole.
+    #[arg(long)]
+    full: bool,
+}
+
+/// Everything that `show` tells. `null` where it is not known.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    execution: Execution<'a>,
+    run: Option<u32>,
+    commits: usize,
+    events: usize,
+    input: Option<&'a Json>,
+    output: Option<&'a Json>,
+    error: Option<&'a Json>,
+    inbox: Vec<Waiting<'a>>,
+}
+
+#[derive(Serialize)]
+struct Waiting<'a> {
+    id: &'a str,
+    arrived_at: String,
+    message: &'a Message,
+}
+
+impl Show {
+    pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
+        let loaded = backend::existing(url).await?.load(&self.id).await?;
+        let (commits, corrupt) = loaded.read();
+        if out.json {
+            out.object(&shown(&loaded, &commits))?;
+        } else {
+            self.print(&loaded, &commits, out)?;
+        }
+        finish(corrupt)
+    }
+
+    fn print(&self, loaded: &Loaded, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {
+        let shown = shown(loaded, commits);
+        let (record, projection) = (&loaded.record, &loaded.record.projection);
+        let mut rows = Rows::new(out, &[]);
+        let mut row = |name: &str, value: Text| rows.add(vec![name.into(), value]);
+        row("id", record.id.as_str().into());
+        row("workflow", record.workflow.as_str().into());
+        let color = Some(of_status(projection.status));
+        row("status", Text::colored(projection.status.as_str(), color));
+        if let Some(reason) = &projection.reason {
+            row("reason", reason.into());
+        }
+        row("started", format!("{} UTC", time(record.started_at)).into());
+        row("updated", format!("{} UTC", time(projection.updated_at)).into());
+        if let Some(wake_at) = projection.wake_at {
+            row("wake at", format!("{} UTC", time(wake_at)).into());
+        }
+        if let Some(run) = shown.run.filter(|run| *run > 1) {
+            row("run", run.to_string().into());
+        }
+        row("code", or_dash(&projection.code).into());
+        let log = format!("{} commits, {} events", shown.commits, shown.events);
+        row("log", log.into());
+        for (name, value) in
+            [("input", shown.input), ("output", shown.output), ("error", shown.error)]
+        {
+            if let Some(value) = value {
+                row(name, value.as_str().into());
+            }
+        }
+        for item in &loaded.inbox {
+            row("inbox", describe(item).into());
+        }
+        rows.print(out, self.full)
+    }
+}
+
+fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
+    let events = || commits.iter().flat_map(|commit| &commit.events);
+    let start: Option<&WorkflowStarted> = events().fold(None, |start, event| match event {
+        Event::WorkflowStarted(newer) => Some(newer),
+        _ => start,
+    });
+    let (output, error) = match events().last() {
+        Some(Event::WorkflowCompleted(end)) => (Some(&end.output), None),
+        Some(Event::WorkflowFailed(end)) => (None, Some(&end.error)),
+        _ => (None, None),
+    };
+    let inbox = loaded.inbox.iter().map(|item| Waiting {
+        id: &item.id,
+        arrived_at: item.arrived_at.to_string(),
+        message: &item.message,
+    });
+    Shown {
+        execution: Execution::from(&loaded.record),
+        run: start.map(|start| start.run),
+        commits: commits.len(),
+        events: events().count(),
+        input: start.map(|start| &start.input),
+        output,
+        error,
+        inbox: inbox.collect(),
+    }
+}
+
+fn describe(item: &InboxItem) -> String {
+    let at = time(item.arrived_at);
+    match &item.message {
+        Message::Signal { name, payload } => format!("{at} UTC  signal {name}: {payload}"),
+        Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
+        Message::Resume => format!("{at} UTC  resume"),
+        _ => format!("{at} UTC  {}", item.id),
+    }
+}
+
+/// Ends a command that has printed what it could read of a log.
+pub(super) fn finish(corrupt: Option<CorruptCommit>) -> Result<(), Failure> {
+    let Some(corrupt) = corrupt else { return Ok(()) };
+    let todo = "restore it from a backup: nothing is appended to a log that cannot be read";
+    Err(Failure::new(exit::CORRUPT, corrupt).todo(todo))
+}

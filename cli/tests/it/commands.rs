@@ -1,0 +1,236 @@
+//! Every command does what it says, for people and for programs.
+
+use everstep::store::Status;
+use serde_json::{Value, json};
+
+use crate::support::Place;
+
+/// The names of an object's fields.
+fn fields(object: &Value) -> Vec<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn setup_makes_the_file_and_can_be_repeated() {
+    let place = Place::new();
+    let ran = place.run(["setup"]);
+    assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{ran:?}");
+    assert!(ran.err.contains("sqlite:everstep.db is ready"), "{ran:?}");
+    assert!(place.database().is_file());
+    assert_eq!(place.json(["setup"]), [json!({"v": 1, "url": "sqlite:everstep.db"})]);
+}
+
+#[test]
+fn start_prints_the_id_alone() {
+    let place = Place::new();
+    assert_eq!(place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]), "a\n");
+    let random = place.ok(["start", "greet", "--input", "\"Ada\""]);
+    assert_eq!(random.trim().len(), 36, "{random}");
+    let expected = json!({"v": 1, "id": "b", "workflow": "greet", "new": true});
+    assert_eq!(place.json(["start", "greet", "--id", "b"]), [expected]);
+}
+
+#[test]
+fn a_repeated_start_is_one_start() {
+    let place = Place::new();
+    let start = ["start", "greet", "--id", "a", "--input", "\"Ada\""];
+    assert_eq!(place.json(start)[0]["new"], true);
+    assert_eq!(place.json(start)[0]["new"], false);
+    let ran = place.run(start);
+    assert_eq!((ran.code, &*ran.out), (Some(0), "a\n"), "{ran:?}");
+    assert!(ran.err.contains("it was there already"), "{ran:?}");
+    assert_eq!(place.json(["list"]).len(), 1);
+}
+
+#[test]
+fn a_conflict_is_what_the_policy_says() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);
+    let again = |policy| ["start", "greet", "--id", "a", "--input", "1", "--on-conflict", policy];
+    assert!(place.fails(5, again("attach")).contains("with another input"));
+    assert!(place.fails(5, again("reject")).contains("--on-conflict"));
+    assert!(place.fails(5, again("restart")).contains("only a closed one starts again"));
+    assert_eq!(place.ok(again("attach-to-any")), "a\n");
+}
+
+#[test]
+fn input_comes_from_the_command_line_a_file_or_standard_input() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "line", "--input", "-5"]);
+    std::fs::write(place.path().join("in.json"), "{\n  \"n\": 1e400,\n  \"a\": [ ]\n}\n").unwrap();
+    place.ok(["start", "greet", "--id", "file", "--input", "@in.json"]);
+    let ran = place.with_input(" \"Ada\"\n", ["start", "greet", "--id", "stdin", "--input", "-"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    place.ok(["start", "greet", "--id", "none"]);
+    for (id, input) in [("line", "-5"), ("stdin", "\"Ada\""), ("none", "null")] {
+        assert_eq!(place.json(["show", id])[0]["input"].to_string(), input);
+    }
+    // As it was written: a number that no float holds, and on one line.
+    let shown = place.ok(["show", "file", "--json"]);
+    assert!(shown.contains(r#""input":{"n":1e400,"a":[]}"#), "{shown}");
+}
+
+#[test]
+fn an_execution_is_started_signalled_watched_and_verified() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);
+    place.work_until("a", Status::Suspended);
+    let sent = place.json(["signal", "a", "loud", "true", "--signal-id", "s1"]);
+    assert_eq!(sent, [json!({"v": 1, "execution": "a", "signal": "loud", "signal_id": "s1"})]);
+    let ran = place.run(["signal", "a", "loud", "true", "--signal-id", "s1"]);
+    assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{ran:?}");
+    let inbox = &place.json(["show", "a"])[0]["inbox"];
+    assert_eq!(inbox.as_array().expect("a list").len(), 1, "sent twice is sent once: {inbox}");
+    assert!(place.ok(["show", "a"]).contains("signal loud: true"));
+    place.work_until("a", Status::Completed);
+
+    let shown = &place.json(["show", "a"])[0];
+    assert_eq!(shown["output"], "HELLO, ADA!");
+    assert_eq!((&shown["status"], &shown["inbox"]), (&json!("completed"), &json!([])));
+    let text = place.ok(["show", "a"]);
+    assert!(text.contains("status    completed") && text.contains("\"HELLO, ADA!\""), "{text}");
+
+    let history = place.json(["history", "a"]);
+    for line in &history {
+        assert_eq!(fields(line), ["at", "commit", "event", "execution", "key", "kind", "v"]);
+        assert_eq!(line["execution"], "a");
+        assert!(line["event"][line["kind"].as_str().unwrap()]["at"].is_number(), "{line}");
+    }
+    let step = history.iter().find(|line| line["kind"] == "StepCompleted").expect("a step");
+    assert_eq!(step["key"], "compose#1");
+    assert_eq!(step["event"]["StepCompleted"]["output"], "Hello, Ada!");
+    let table = place.ok(["history", "a"]);
+    assert_eq!(table.lines().count(), history.len() + 1, "{table}");
+    let heads = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
+    let head = table.lines().next().expect("a head");
+    assert!(heads.iter().all(|name| head.contains(name)), "{head}");
+
+    let verified = &place.json(["verify", "a"])[0];
+    assert_eq!(verified["ok"], true);
+    assert_eq!(verified["events"], history.len());
+    let head = verified["head"].as_str().expect("a hash");
+    assert!(place.ok(["verify", "a"]).contains(head));
+}
+
+#[test]
+fn show_and_list_have_these_fields() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "a"]);
+    let record = [
+        "arrivals",
+        "code",
+        "commit",
+        "id",
+        "reason",
+        "started_at",
+        "status",
+        "updated_at",
+        "v",
+        "wake_at",
+        "workflow",
+    ];
+    assert_eq!(fields(&place.json(["list"])[0]), record);
+    let mut shown = record.to_vec();
+    shown.extend(["commits", "error", "events", "inbox", "input", "output", "run"]);
+    shown.sort_unstable();
+    assert_eq!(fields(&place.json(["show", "a"])[0]), shown);
+    let started = place.json(["list"])[0]["started_at"].as_str().unwrap().to_owned();
+    assert!(started.contains('T') && started.ends_with('Z'), "{started}");
+}
+
+#[test]
+fn list_filters_and_stops_at_its_limit() {
+    let place = Place::ready();
+    let ran = place.run(["list"]);
+    assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{ran:?}");
+    for id in ["a", "b", "c"] {
+        place.ok(["start", "greet", "--id", id]);
+    }
+    place.ok(["start", "other", "--id", "d"]);
+    assert_eq!(place.json(["list", "--workflow", "greet"]).len(), 3);
+    assert_eq!(place.json(["list", "--status", "running"]).len(), 4);
+    assert_eq!(place.json(["list", "--status", "failed"]), Vec::<Value>::new());
+    assert_eq!(place.json(["list", "--all"]).len(), 4);
+    let ran = place.run(["list", "--limit", "2"]);
+    assert_eq!(ran.out.lines().count(), 3, "a head and two rows: {ran:?}");
+    assert!(ran.err.contains("--all"), "{ran:?}");
+    assert!(place.run(["list", "--limit", "9"]).err.is_empty());
+}
+
+#[test]
+fn a_cancel_ends_the_execution_with_its_reason() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);
+    place.work_until("a", Status::Suspended);
+    let asked = place.json(["cancel", "a", "--reason", "changed my mind"]);
+    assert_eq!(asked, [json!({"v": 1, "execution": "a", "reason": "changed my mind"})]);
+    place.ok(["cancel", "a"]);
+    place.work_until("a", Status::Cancelled);
+    assert!(place.ok(["history", "a"]).contains("changed my mind"));
+}
+
+#[test]
+fn a_blocked_execution_shows_its_reason_and_is_resumed() {
+    let place = Place::new();
+    place.ok(["start", "missing", "--id", "a"]);
+    place.ok(["start", "missing", "--id", "b"]);
+    place.work_until("a", Status::Blocked);
+    place.work_until("b", Status::Blocked);
+    let shown = &place.json(["show", "a"])[0];
+    assert!(shown["reason"].as_str().expect("a reason").contains("missing"), "{shown}");
+    assert!(place.ok(["show", "a"]).contains("reason"));
+    assert_eq!(place.ok(["resume", "a"]), "asked to go on: 1\n");
+    assert_eq!(place.json(["show", "a"])[0]["inbox"][0]["message"], "resume");
+    assert_eq!(
+        place.json(["resume", "--all", "--workflow", "missing"]),
+        [json!({"v": 1, "resumed": 2})]
+    );
+
+    place.ok(["start", "greet", "--id", "c"]);
+    let ran = place.run(["resume", "c"]);
+    assert_eq!((ran.code, &*ran.out), (Some(0), "asked to go on: 0\n"), "{ran:?}");
+    assert!(ran.err.contains("not blocked"), "{ran:?}");
+}
+
+#[test]
+fn sweep_wakes_what_is_overdue() {
+    let place = Place::ready();
+    assert_eq!(place.ok(["sweep"]), "woken: 0\n");
+    place.ok(["start", "greet", "--id", "a"]);
+    assert_eq!(place.ok(["sweep"]), "woken: 0\n", "not overdue for a minute");
+    assert_eq!(place.json(["sweep", "--grace", "0s"]), [json!({"v": 1, "woken": 1})]);
+}
+
+#[test]
+fn completions_name_every_command() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let text = place.ok(["completions", shell]);
+        assert!(text.contains("history") && text.contains("on-conflict"), "{shell}");
+    }
+    assert!(!place.database().exists(), "no backend is needed");
+}
+
+#[test]
+fn the_url_comes_from_the_environment_too() {
+    let place = Place::new();
+    let mut command = place.command(["setup"]);
+    command.env("EVERSTEP_URL", "sqlite:other.db");
+    assert!(command.status().expect("it runs").success());
+    assert!(place.path().join("other.db").is_file() && !place.database().exists());
+    place.ok(["list", "--url", "sqlite:other.db"]);
+}
+
+#[test]
+fn odd_ids_are_ids() {
+    let place = Place::new();
+    let long = "x".repeat(512);
+    for id in ["a b", "ü/#?%", "🦀", "'; DROP TABLE executions", "null", long.as_str(), "--json"]
+    {
+        assert_eq!(place.ok(["start", "greet", &format!("--id={id}")]), format!("{id}\n"));
+        let shown = place.ok(["--json", "show", "--", id]);
+        assert_eq!(serde_json::from_str::<Value>(&shown).unwrap()["id"], id);
+        assert!(place.ok(["list"]).contains(id), "{id}");
+        place.ok(["history", "--", id]);
+    }
+}

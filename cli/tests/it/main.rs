@@ -1,0 +1,8 @@
+//! The built `everstep` command as its users meet it.
+
+mod commands;
+mod damaged;
+mod documented;
+mod failures;
+mod support;
+mod text;
