@@ -49,3 +49,7 @@ pub mod prelude {
         uuid, workflow,
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,13 +1,18 @@
 //! Every integration test that needs nothing but Rust: one module a feature.
 
+mod architecture;
 mod costs;
 mod crash;
 mod dynamodb;
 mod faults;
 mod faulty;
+mod kills;
 mod macros;
 mod memory;
+mod order;
+mod prose;
 mod races;
+mod readme;
 mod rules;
 mod scenarios;
 mod smoke;

@@ -3,6 +3,9 @@
 pub mod dynamodb;
 pub mod http;
 pub mod ministack;
+pub mod order;
 pub mod proxy;
+pub mod readme;
 pub mod scenario;
+pub mod seed;
 pub mod sim;
