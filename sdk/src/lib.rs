@@ -1,4 +1,86 @@
 //! Durable workflows in ordinary async Rust.
+//!
+//! A workflow is an async function. The result of each of its steps is appended to a log, and any
+//! process can load that log, run the function against it and go on where the last one stopped: a
+//! crash, a deploy or two days of waiting lose nothing. The log is a DynamoDB table, a SQLite file
+//! or memory; the same program runs on each.
+//!
+//! # An example
+//!
+//! ```
+//! use everstep::prelude::*;
+//!
+//! #[step]
+//! async fn charge(card: &str, cents: u64) -> everstep::Result<String> {
+//!     Ok(format!("{cents} from {card}, {}", idempotency_key())) // here, ask the bank
+//! }
+//!
+//! #[step]
+//! async fn send_receipt(name: &str, charge: &str) -> everstep::Result<()> {
+//!     println!("Dear {name}, we have charged {charge}");
+//!     Ok(())
+//! }
+//!
+//! #[workflow]
+//! async fn sell(name: String) -> everstep::Result<String> {
+//!     let charge = charge("4242", 69_80).await?; // once it is in the log, it never runs again
+//!     sleep(seconds(1)).await; // a durable timer: it would survive the end of this process
+//!     send_receipt(&name, &charge).await?;
+//!     Ok(charge)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let backend = Backend::memory(); // or `Backend::from_env()`: what `EVERSTEP_URL` names
+//! let app = App::new().workflow(sell).backend(backend.clone());
+//!
+//! let client = Client::new(&backend);
+//! let sale = client.start(sell, "Ada".to_owned()).id("sale-1").await?;
+//!
+//! let charge = app.worker().await?.run_until(sale.result()).await?.expect("the sale");
+//! assert!(charge.starts_with("6980 from 4242"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A program that only serves ends in [`App::run`]: a worker that stops on SIGTERM and ctrl-c, or
+//! the Lambda runtime when it runs there.
+//!
+//! # The parts
+//!
+//! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
+//!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`] and [`race`], and ask for
+//!   [`now`], [`uuid()`] and [`random`]. `tokio::join!` and the combinators of `futures` work as
+//!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
+//! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
+//!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
+//! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
+//! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
+//!   and reads histories, from any process.
+//! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
+//!   and `aws` are the ones there are.
+//! - **The log**: [`event`] is what a history can say.
+//! - **Limits** and defaults, with their reasons: [`limits`].
+//!
+//! # What is promised
+//!
+//! 1. A step whose result is in the log never runs again for that execution. Until then it runs at
+//!    least once; an `at_most_once` step at most once an attempt.
+//! 2. Workflow code acts on nothing that a crash could take back.
+//! 3. An open execution is never forgotten.
+//! 4. A log is linear and immutable.
+//! 5. Replaying a log with the code that wrote it gives the same result, on every store.
+//! 6. When code and log disagree nothing is appended and nothing lost: the execution is blocked,
+//!    with its reason, and goes on after a fix.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `sqlite` | yes | `local`: the SQLite store and queue |
+//! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
+//! | `testing` | no | `testing`: conformance suites, fault injection, virtual time |
 
 #[cfg(feature = "aws")]
 pub mod aws;

@@ -1,4 +1,6 @@
 //! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
 
+mod kills;
 mod lambda;
+mod readme;
 mod sqs;
