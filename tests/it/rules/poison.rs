@@ -2,6 +2,7 @@
 //! and goes on when it is told to.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use everstep::event::Event;
 use everstep::limits::STRIKES_MAX;
@@ -108,8 +109,10 @@ async fn signals_do_not_reset_the_strikes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
     #[workflow(name = "touchy")]
     async fn broken(_: u64) -> everstep::Result<u64> {
+        LOOKS.fetch_add(1, Ordering::SeqCst);
         let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
         assert!(one > 1, "a bug");
         Ok(one)
@@ -130,6 +133,11 @@ async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
     let reason = world.record("x").await.unwrap().projection.reason.unwrap();
     assert!(reason.contains("a bug"), "{reason}");
     assert_eq!(count(&world, "x", is_claim).await, 1);
+    // Nobody asked for it to go on: a signal is kept, and the code is not tried again.
+    let looks = LOOKS.load(Ordering::SeqCst);
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(minutes(5)).await;
+    assert_eq!(LOOKS.load(Ordering::SeqCst), looks);
     before.kill().await;
     let _after = start(App::new().workflow(fixed), "after");
     closed(&world, "x", minutes(1)).await;

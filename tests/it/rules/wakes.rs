@@ -40,6 +40,7 @@ async fn a_repeated_start_or_signal_sends_the_wake_again() {
     let handle = world.client().start(counts, input).id("x").await.unwrap();
     assert!(!handle.is_new());
     tokio::time::sleep(seconds(5)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 1);
     let mute = mute(&world);
     assert!(mute.signal(handle.id(), "go", &1).id("one").await.is_err());
     tokio::time::sleep(seconds(5)).await;
@@ -47,6 +48,7 @@ async fn a_repeated_start_or_signal_sends_the_wake_again() {
     for _ in 0..3 {
         handle.signal("go", &1).id("one").await.unwrap();
         tokio::time::sleep(seconds(5)).await;
+        assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 1);
     }
     closed(&world, "x", minutes(3)).await;
     assert_eq!(handle.result().await.unwrap(), 1, "one signal, however often it was sent");
@@ -137,6 +139,78 @@ async fn a_timer_longer_than_any_delay_of_the_queue_fires_in_time_and_never_earl
         let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
         assert_eq!(claims, 2);
     }
+}
+
+/// The timer's wake is sent before the commit that says so: a host that dies in between, on
+/// either side, leaves a wake. Nobody sweeps, and nothing else comes.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_dies_while_it_suspends_leaves_the_timers_wake() {
+    for fate in [Fate::Hang, Fate::HangAfter] {
+        let world = World::new();
+        let fates = Fates::by(&world, "dead", move |call| match call.name {
+            "append" => fate,
+            _ => Fate::Proceed,
+        });
+        let mut dead = host_with(&world, &fates, &without_sweeper());
+        let _ = world.client().start(counts, ("x".to_owned(), 600)).id("x").await.unwrap();
+        dead.dies().await;
+        let _host = host(&world, "host", &without_sweeper());
+        closed(&world, "x", minutes(15)).await;
+        check_log(&world.log("x").await);
+    }
+}
+
+/// A hop of the timer's wake finds a signal. The turn that takes it deletes that very wake, so
+/// it sends another, though the log has the timer down as armed.
+#[tokio::test(start_paused = true)]
+async fn a_turn_on_a_timers_own_wake_sends_the_next_one() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let handle = world.client().start(counts, ("x".to_owned(), 2_000)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(890)).await;
+    assert!(mute(&world).signal(handle.id(), "go", &1).id("one").await.is_err());
+    closed(&world, "x", seconds(1_200)).await;
+    assert_eq!(handle.result().await.unwrap(), 1);
+    let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+    assert_eq!(claims, 3, "the start, the hop and the end");
+}
+
+/// A turn that goes on for another reason looks at its timers as well.
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_is_nearly_due_when_a_body_ends_waits_for_its_time() {
+    #[workflow]
+    async fn side_by_side(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+        let body = act(&ledger, "x", "body", &[], Duration::from_millis(4_500));
+        let (body, ()) = tokio::join!(body, sleep(seconds(5)));
+        body
+    }
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(side_by_side).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let _ = world.client().start(side_by_side, 1).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    check_log(&world.log("x").await);
+}
+
+/// The answer to a write is lost: the writer finds its own commit and goes on, in the same turn.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_was_lost_is_recognised() {
+    let world = World::new();
+    let appends = std::sync::atomic::AtomicU32::new(0);
+    let fates = Fates::by(&world, "host", move |call| {
+        let ordering = std::sync::atomic::Ordering::SeqCst;
+        let lost = call.name == "append" && appends.fetch_add(1, ordering) % 2 == 0;
+        if lost { Fate::FailAfter } else { Fate::Proceed }
+    });
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+    assert_eq!(claims, 1);
+    assert_eq!(world.ledger.runs_of("long"), 1);
+    check_log(&world.log("x").await);
 }
 
 /// What is under way for a timer is known from the log, so signals do not add to it.
