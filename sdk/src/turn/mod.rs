@@ -20,6 +20,8 @@ mod bodies;
 mod decide;
 mod drive;
 mod end;
+#[cfg(test)]
+mod fuzz;
 mod log;
 mod sequence;
 

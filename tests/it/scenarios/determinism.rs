@@ -1,0 +1,194 @@
+//! Code and log disagree, or agree again.
+
+use everstep::client::ResultError;
+use everstep::prelude::*;
+use everstep::store::Status;
+use everstep_tests::scenario::{CALM, WARM, World, check};
+
+#[step]
+async fn first() -> everstep::Result<u32> {
+    Ok(1)
+}
+
+#[step]
+async fn second() -> everstep::Result<u32> {
+    Ok(2)
+}
+
+#[step]
+async fn third() -> everstep::Result<u32> {
+    Ok(3)
+}
+
+/// Versions of one workflow.
+macro_rules! version {
+    ($name:ident $body:block) => {
+        mod $name {
+            use super::*;
+
+            #[workflow(name = "changing")]
+            pub(super) async fn workflow(_input: ()) -> everstep::Result<u32> $body
+        }
+    };
+}
+
+version!(original {
+    let sum = first().await? + second().await?;
+    signal::<()>("go").await?;
+    Ok(sum + third().await?)
+});
+version!(fixed {
+    let sum = first().await? + second().await?;
+    signal::<()>("go").await?;
+    Ok(sum + third().await? + 100)
+});
+version!(step_became_a_sleep {
+    sleep(seconds(1)).await;
+    let sum = second().await?;
+    signal::<()>("go").await?;
+    Ok(sum)
+});
+version!(another_name {
+    let sum = first().await? + third().await?;
+    signal::<()>("go").await?;
+    Ok(sum)
+});
+version!(swapped {
+    let sum = second().await? + first().await?;
+    signal::<()>("go").await?;
+    Ok(sum)
+});
+version!(vanished {
+    let sum = first().await?;
+    signal::<()>("go").await?;
+    Ok(sum)
+});
+version!(added {
+    let sum = third().await? + first().await? + second().await?;
+    signal::<()>("go").await?;
+    Ok(sum)
+});
+
+/// D1 and D2
+async fn changed(world: &World, app: fn() -> App, says: &[&str]) {
+    let handle = world.client().start(original::workflow, ()).await.unwrap();
+    world.until(world.status_is(handle.id(), Status::Suspended)).await;
+    let before = world.log(handle.id()).await;
+    handle.signal("go", &()).await.unwrap();
+    let record = world.until_with(&app, world.settled(handle.id())).await;
+    assert_eq!(record.projection.status, Status::Blocked);
+    let reason = record.projection.reason.unwrap();
+    for part in says {
+        assert!(reason.contains(part), "{part:?} is not in {reason:?}");
+    }
+    assert!(reason.contains("determinism.rs:"), "no source line in {reason:?}");
+    assert_eq!(world.log(handle.id()).await, before, "something was appended");
+    assert!(matches!(handle.result().await, Err(ResultError::Blocked { .. })));
+    let fixed = || App::new().workflow(fixed::workflow);
+    world.until_with(&fixed, world.status_is(handle.id(), Status::Completed)).await;
+    assert_eq!(handle.result().await.unwrap(), 106);
+}
+
+macro_rules! changes {
+    ($($test:ident: $version:ident says $says:expr;)*) => {$(
+        /// D1: blocked, with both sides named; D2: goes on with the fix.
+        #[test]
+        fn $test() {
+            check(WARM, || App::new().workflow(original::workflow), async |world| {
+                changed(world, || App::new().workflow($version::workflow), &$says).await;
+            });
+        }
+    )*};
+}
+
+changes! {
+    a_step_that_became_a_sleep_blocks_until_a_fix:
+        step_became_a_sleep says ["call 1", "step first#1", "timer sleep#1"];
+    a_step_of_another_name_blocks_until_a_fix:
+        another_name says ["call 2", "step second#1", "step third#1"];
+    two_swapped_steps_block_until_a_fix: swapped says ["call 1", "first#1", "second#1"];
+    a_step_that_vanished_blocks_until_a_fix: vanished says ["call 2", "second#1"];
+    a_step_added_before_a_recorded_one_blocks_until_a_fix:
+        added says ["call 1", "step first#1", "step third#1"];
+}
+
+#[workflow]
+async fn foreign_timer(_input: ()) -> everstep::Result<u32> {
+    #[allow_nondeterminism("it is what this test is about")]
+    tokio::time::sleep(seconds(1)).await;
+    first().await
+}
+
+async fn waits_for_a_channel() {
+    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+    std::mem::forget(sender);
+    let _ = receiver.await;
+}
+
+#[workflow]
+async fn foreign_channel(_input: ()) -> everstep::Result<u32> {
+    waits_for_a_channel().await;
+    first().await
+}
+
+/// D3
+#[test]
+fn a_foreign_await_is_found_in_the_first_turn_and_named() {
+    let app = || App::new().workflow(foreign_timer).workflow(foreign_channel);
+    check(WARM, app, async |world| {
+        let timer = world.client().start(foreign_timer, ()).await.unwrap();
+        let record = world.until(world.settled(timer.id())).await;
+        assert_eq!(record.projection.status, Status::Blocked);
+        let reason = record.projection.reason.unwrap();
+        assert!(reason.contains("tokio") && reason.contains("not durable"), "{reason}");
+        let channel = world.client().start(foreign_channel, ()).await.unwrap();
+        let record = world.until(world.settled(channel.id())).await;
+        assert_eq!(record.projection.status, Status::Blocked);
+        let reason = record.projection.reason.unwrap();
+        assert!(reason.contains("channel") && reason.contains("not durable"), "{reason}");
+    });
+}
+
+type Chance = (chrono::DateTime<chrono::Utc>, String, u64);
+
+#[workflow]
+async fn chance(_input: ()) -> everstep::Result<(Chance, Chance)> {
+    let draw = || (now(), uuid().to_string(), random::<u64>());
+    let early = draw();
+    sleep(minutes(1)).await;
+    first().await?;
+    Ok((early, draw()))
+}
+
+#[step]
+async fn keep(what: Chance) -> everstep::Result<Chance> {
+    Ok(what)
+}
+
+#[workflow]
+async fn chance_recorded(_input: ()) -> everstep::Result<bool> {
+    let mut same = true;
+    for _ in 0..4 {
+        let drawn = (now(), uuid().to_string(), random::<u64>());
+        // On replay another value would differ from the recorded argument, and block.
+        same &= keep(drawn.clone()).await? == drawn;
+        sleep(seconds(30)).await;
+    }
+    Ok(same)
+}
+
+/// D6
+#[test]
+fn time_and_chance_are_the_same_on_replay_and_differ_between_executions() {
+    let app = || App::new().workflow(chance).workflow(chance_recorded);
+    check(CALM, app, async |world| {
+        let one = world.client().start(chance, ()).await.unwrap();
+        let other = world.client().start(chance, ()).await.unwrap();
+        let (a, b) = world.result(&one).await.unwrap();
+        let (c, _) = world.result(&other).await.unwrap();
+        assert!(a.1 != b.1 && a.2 != b.2 && a.0 < b.0);
+        assert!(a.1 != c.1 && a.2 != c.2);
+        let recorded = world.client().start(chance_recorded, ()).await.unwrap();
+        assert!(world.result(&recorded).await.unwrap());
+    });
+}

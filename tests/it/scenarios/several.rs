@@ -1,0 +1,149 @@
+//! Several at once: joins, races, loops of races.
+
+use everstep::prelude::*;
+use everstep_tests::scenario::{ALL, CALM, Effects, check};
+
+#[step(skip(effects))]
+async fn work(effects: &Effects, n: u32) -> everstep::Result<u32> {
+    effects.note(format!("work {n}"));
+    Ok(n)
+}
+
+async fn chain(effects: &Effects, from: u32, nap: u64) -> everstep::Result<u32> {
+    let mut sum = 0;
+    for n in from..from + 3 {
+        sum += work(effects, n).await?;
+        sleep(seconds(nap)).await;
+    }
+    Ok(sum)
+}
+
+#[workflow]
+async fn two_chains(State(effects): State<Effects>, _input: ()) -> everstep::Result<(u32, u32)> {
+    let (a, b) = tokio::join!(chain(&effects, 0, 7), chain(&effects, 10, 3));
+    Ok((a?, b?))
+}
+
+/// M1
+#[test]
+fn two_chains_that_suspend_at_different_points_both_come_out_right() {
+    check(
+        ALL,
+        || App::new().workflow(two_chains),
+        async |world| {
+            let handle = world.client().start(two_chains, ()).await.unwrap();
+            assert_eq!(world.result(&handle).await.unwrap(), (3, 33));
+            for n in [0, 1, 2, 10, 11, 12] {
+                world.did(&format!("work {n}"), 1);
+            }
+        },
+    );
+}
+
+/// M6
+#[test]
+fn a_helper_called_twice_under_a_join_has_keys_that_do_not_clash() {
+    check(
+        CALM,
+        || App::new().workflow(two_chains),
+        async |world| {
+            let handle = world.client().start(two_chains, ()).await.unwrap();
+            world.result(&handle).await.unwrap();
+            let mut keys = world.keys(handle.id(), "StepCompleted").await;
+            keys.sort();
+            assert_eq!(keys, ["work#1", "work#2", "work#3", "work#4", "work#5", "work#6"]);
+        },
+    );
+}
+
+#[workflow]
+async fn races(State(effects): State<Effects>, _input: ()) -> everstep::Result<Vec<String>> {
+    let mut won = Vec::new();
+    won.push(match race(work(&effects, 1), sleep(hours(1))).await {
+        Either::Left(n) => format!("step {}", n?),
+        Either::Right(()) => "timer".into(),
+    });
+    won.push(match race(signal::<u32>("never"), sleep(seconds(5))).await {
+        Either::Left(n) => format!("signal {}", n?),
+        Either::Right(()) => "timer".into(),
+    });
+    won.push(match race(signal::<u32>("a"), signal::<u32>("b")).await {
+        Either::Left(n) => format!("a {}", n?),
+        Either::Right(n) => format!("b {}", n?),
+    });
+    // What came for the loser is there for the next wait.
+    sleep(seconds(10)).await;
+    won.push(format!("late {}", signal::<u32>("a").await?));
+    Ok(won)
+}
+
+/// M4
+#[test]
+fn the_winner_of_a_race_wins_in_every_replay_and_the_loser_changes_nothing() {
+    check(
+        ALL,
+        || App::new().workflow(races),
+        async |world| {
+            let handle = world.client().start(races, ()).await.unwrap();
+            handle.signal("b", &2).await.unwrap();
+            world
+                .until(async {
+                    world
+                        .record_is(handle.id(), |record| {
+                            record
+                                .projection
+                                .wake_at
+                                .is_some_and(|due| due.since(record.started_at).as_secs() >= 10)
+                        })
+                        .await;
+                    handle.signal("a", &1).await.unwrap();
+                    world.settled(handle.id()).await;
+                })
+                .await;
+            assert_eq!(handle.result().await.unwrap(), ["step 1", "timer", "b 2", "late 1"]);
+        },
+    );
+}
+
+#[workflow]
+async fn select_loop(State(effects): State<Effects>, rounds: u32) -> everstep::Result<Vec<u32>> {
+    let mut seen = Vec::new();
+    let mut next = 0;
+    let mut fast = work(&effects, 0);
+    let mut tick = Box::pin(sleep(seconds(3)));
+    for _ in 0..rounds {
+        tokio::select! {
+            biased;
+            () = &mut tick => {
+                seen.push(1_000);
+                tick = Box::pin(sleep(seconds(3)));
+            }
+            n = &mut fast => {
+                seen.push(n?);
+                next += 1;
+                fast = work(&effects, next);
+                if next % 10 == 0 {
+                    sleep(seconds(1)).await;
+                }
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// M5
+#[test]
+fn a_loop_of_a_hundred_selects_replays_to_the_same_result() {
+    check(
+        CALM,
+        || App::new().workflow(select_loop),
+        async |world| {
+            let handle = world.client().start(select_loop, 100).await.unwrap();
+            let seen = world.result(&handle).await.unwrap();
+            assert_eq!(seen.len(), 100);
+            let steps: Vec<u32> = seen.iter().copied().filter(|n| *n < 1_000).collect();
+            assert!(steps.iter().copied().eq(0..u32::try_from(steps.len()).unwrap()), "{seen:?}");
+            assert!(steps.len() < 100, "the timer never won");
+        },
+    );
+}

@@ -1,0 +1,162 @@
+//! Signals: none lost, none twice, in the order of arrival.
+
+use everstep::client::{ResultError, SendError};
+use everstep::prelude::*;
+use everstep::store::Status;
+use everstep_tests::scenario::{ALL, CALM, Effects, check};
+
+#[workflow]
+async fn two_signals(State(effects): State<Effects>, nap_ms: u64) -> everstep::Result<String> {
+    sleep(std::time::Duration::from_millis(nap_ms)).await;
+    let first = signal::<String>("word").await?;
+    effects.note(&first);
+    let second = signal::<String>("word").await?;
+    Ok(first + " " + &second)
+}
+
+/// G1
+#[test]
+fn signals_sent_before_during_and_after_a_wait_come_in_order() {
+    check(
+        ALL,
+        || App::new().workflow(two_signals),
+        async |world| {
+            let client = world.client();
+            // Both before the first turn.
+            let before = client.start(two_signals, 0).await.unwrap();
+            before.signal("word", "one").await.unwrap();
+            before.signal("word", "two").await.unwrap();
+            assert_eq!(world.result(&before).await.unwrap(), "one two");
+            // One before its wait, one when the execution is suspended.
+            let during = client.start(two_signals, 60_000).await.unwrap();
+            during.signal("word", "three").await.unwrap();
+            world
+                .until(async {
+                    world
+                        .record_is(during.id(), |record| {
+                            record.projection.status == Status::Suspended
+                                && record.projection.wake_at.is_none()
+                        })
+                        .await;
+                    during.signal("word", "four").await.unwrap();
+                    world.settled(during.id()).await;
+                })
+                .await;
+            assert_eq!(during.result().await.unwrap(), "three four");
+        },
+    );
+}
+
+/// G2
+#[test]
+fn a_signal_sent_twice_with_one_id_is_one_signal() {
+    check(
+        ALL,
+        || App::new().workflow(two_signals),
+        async |world| {
+            let handle = world.client().start(two_signals, 0).await.unwrap();
+            handle.signal("word", "one").id("a").await.unwrap();
+            handle.signal("word", "one").id("a").await.unwrap();
+            world
+                .until(async {
+                    world.status_is(handle.id(), Status::Suspended).await;
+                    handle.signal("word", "one").id("a").await.unwrap();
+                    handle.signal("word", "two").id("b").await.unwrap();
+                    world.settled(handle.id()).await;
+                })
+                .await;
+            assert_eq!(handle.result().await.unwrap(), "one two");
+            assert_eq!(world.number_of(handle.id(), "SignalReceived").await, 2);
+        },
+    );
+}
+
+/// G3
+#[test]
+fn a_signal_to_an_unknown_or_closed_execution_is_refused_and_not_stored() {
+    check(
+        CALM,
+        || App::new().workflow(two_signals),
+        async |world| {
+            let client = world.client();
+            let nobody = ExecutionId::new("nobody").unwrap();
+            let error = client.signal(&nobody, "word", "x").await.unwrap_err();
+            assert!(matches!(error, SendError::Unknown { .. }), "{error:?}");
+            assert!(client.describe(&nobody).await.is_err());
+            let handle = client.start(two_signals, 0).await.unwrap();
+            handle.signal("word", "one").await.unwrap();
+            handle.signal("word", "two").await.unwrap();
+            world.result(&handle).await.unwrap();
+            let error = handle.signal("word", "three").await.unwrap_err();
+            assert!(
+                matches!(error, SendError::Closed { status: Status::Completed, .. }),
+                "{error:?}"
+            );
+            assert_eq!(client.load(handle.id()).await.unwrap().inbox.len(), 0);
+        },
+    );
+}
+
+#[workflow]
+async fn wants_a_number(_input: ()) -> everstep::Result<String> {
+    let wrong = signal::<u32>("number").await.unwrap_err().to_string();
+    let right = signal::<u32>("number").await?;
+    Ok(format!("{wrong}; then {right}"))
+}
+
+/// G4
+#[test]
+fn a_payload_of_the_wrong_type_is_an_error_of_its_wait_and_the_execution_goes_on() {
+    check(
+        ALL,
+        || App::new().workflow(wants_a_number),
+        async |world| {
+            let handle = world.client().start(wants_a_number, ()).await.unwrap();
+            handle.signal("number", "seven").await.unwrap();
+            handle.signal("number", &7).await.unwrap();
+            let result = world.result(&handle).await.unwrap();
+            assert!(result.contains("\"number\"") && result.ends_with("then 7"), "{result}");
+        },
+    );
+}
+
+#[workflow]
+async fn may_get_a_signal(State(effects): State<Effects>, _input: ()) -> everstep::Result<String> {
+    let word = race(signal::<String>("word"), sleep(seconds(1))).await;
+    effects.note("raced");
+    Ok(match word {
+        Either::Left(word) => word?,
+        Either::Right(()) => "nothing came".into(),
+    })
+}
+
+/// G9: whenever the signal is sent, the execution ends, and the signal is in its log, or was
+/// refused or reported as too late.
+#[test]
+fn a_signal_that_lands_while_the_last_turn_ends_leaves_nothing_stuck() {
+    for delay in [0, 1, 995, 999, 1_000, 1_001, 1_005] {
+        check(
+            ALL,
+            || App::new().workflow(may_get_a_signal),
+            async |world| {
+                let handle = world.client().start(may_get_a_signal, ()).await.unwrap();
+                let sent = world
+                    .until(async {
+                        tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+                        let sent = handle.signal("word", "hello").await;
+                        world.settled(handle.id()).await;
+                        sent
+                    })
+                    .await;
+                let result: Result<String, ResultError<_>> = handle.result().await;
+                let result = result.unwrap();
+                let received = world.number_of(handle.id(), "SignalReceived").await;
+                match sent {
+                    Ok(()) => assert!(received == 1 || result == "nothing came"),
+                    Err(SendError::Closed { .. }) => assert_eq!(result, "nothing came"),
+                    Err(error) => panic!("{error}"),
+                }
+            },
+        );
+    }
+}
