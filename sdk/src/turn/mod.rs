@@ -70,7 +70,6 @@ pub(crate) enum Lease {
     Renewed(Duration),
     /// Until this invocation's deadline (to which the skew is added), never renewed. Bodies are
     /// stopped at `hand_over`.
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only Lambda has invocations"))]
     Invocation { deadline: Timestamp, hand_over: Timestamp },
 }
 
