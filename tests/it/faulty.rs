@@ -45,7 +45,7 @@ const BAD: Rates = Rates { before_per_million: 100_000, after_per_million: 100_0
 
 #[test]
 fn in_memory_a_fifth_of_all_calls_may_fail() {
-    seeds("in_memory_a_fifth", 150, async |seed| {
+    seeds("in_memory_a_fifth", 40, async |seed| {
         let world = World::new();
         let fates = Fates::good(&world, "host");
         let mut dice = Dice::new(seed);
