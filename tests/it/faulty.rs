@@ -75,7 +75,7 @@ fn in_memory_a_fifth_of_all_calls_may_fail() {
 /// For half a minute out of each, nothing answers at all.
 #[test]
 fn outages_only_make_it_late() {
-    seeds("outages_only_make_it_late", 40, async |seed| {
+    seeds("outages_only_make_it_late", 20, async |seed| {
         let world = World::new();
         let fates = Fates::good(&world, "host");
         let mut dice = Dice::new(seed);

@@ -50,5 +50,5 @@ async fn whatever_kills_it_on_sqlite_an_order_ends_right_and_no_recorded_step_ru
         witness.must_be_over();
         repeats += witness.repeats();
     }
-    println!("{orders} orders, {kills} kills, {repeats} effects whose answer was lost");
+    tracing::info!("{orders} orders, {kills} kills, {repeats} effects whose answer was lost");
 }

@@ -90,7 +90,7 @@ const WILD: Losses = Losses { lost: 0, doubled: 200, late: 300, late_max: Durati
 
 #[test]
 fn two_hosts_on_every_wake_write_one_history() {
-    seeds("two_hosts_on_every_wake", 150, async |seed| {
+    seeds("two_hosts_on_every_wake", 80, async |seed| {
         race(seed, Odds::default()).await;
     });
 }
@@ -104,14 +104,14 @@ fn eight_hosts_on_every_wake_write_one_history() {
 
 #[test]
 fn doubled_late_and_reordered_wakes_change_nothing() {
-    seeds("doubled_late_and_reordered", 150, async |seed| {
+    seeds("doubled_late_and_reordered", 80, async |seed| {
         race(seed, Odds { losses: WILD, ..Odds::default() }).await;
     });
 }
 
 #[test]
 fn lost_wakes_are_healed_by_the_sweeper() {
-    seeds("lost_wakes_are_healed", 150, async |seed| {
+    seeds("lost_wakes_are_healed", 80, async |seed| {
         let losses = Losses { lost: 600, ..WILD };
         race(seed, Odds { losses, ..Odds::default() }).await;
     });
@@ -128,7 +128,7 @@ fn leases_that_expire_under_their_owners_repeat_nothing_that_is_durable() {
         ..Odds::default()
     };
     let claims = std::cell::Cell::new(0);
-    seeds("leases_that_expire", 120, async |seed| {
+    seeds("leases_that_expire", 60, async |seed| {
         claims.set(claims.get() + race(seed, odds).await.1);
     });
     if std::env::var("EVERSTEP_SEED").is_err() {
@@ -148,7 +148,7 @@ fn without_a_sweeper_slow_and_racing_hosts_lose_nothing() {
         sweeps: false,
         ..Odds::default()
     };
-    seeds("without_a_sweeper", 200, async |seed| {
+    seeds("without_a_sweeper", 80, async |seed| {
         race(seed, odds).await;
     });
 }

@@ -75,5 +75,5 @@ async fn whatever_kills_them_on_dynamodb_orders_end_right_and_no_recorded_step_r
         witness.must_be_over();
         repeats += witness.repeats();
     }
-    println!("{ORDERS} orders, {kills} kills, {repeats} effects whose answer was lost");
+    tracing::info!("{ORDERS} orders, {kills} kills, {repeats} effects whose answer was lost");
 }

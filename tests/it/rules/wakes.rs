@@ -201,7 +201,7 @@ async fn a_write_whose_answer_was_lost_is_recognised() {
     let appends = std::sync::atomic::AtomicU32::new(0);
     let fates = Fates::by(&world, "host", move |call| {
         let ordering = std::sync::atomic::Ordering::SeqCst;
-        let lost = call.name == "append" && appends.fetch_add(1, ordering) % 2 == 0;
+        let lost = call.name == "append" && appends.fetch_add(1, ordering).is_multiple_of(2);
         if lost { Fate::FailAfter } else { Fate::Proceed }
     });
     let _host = host_with(&world, &fates, &without_sweeper());

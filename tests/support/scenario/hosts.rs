@@ -36,7 +36,7 @@ impl World {
     async fn work(
         &self,
         app: &(dyn Fn() -> App + '_),
-        mut goal: Pin<&mut (impl Future<Output = ()> + FusedFuture)>,
+        mut goal: Pin<&mut impl FusedFuture<Output = ()>>,
     ) {
         let worker = self.worker(app, self.hosts()).await;
         let ended = match self.profile {

@@ -110,7 +110,7 @@ impl World {
             }
             dead.store(true, Ordering::SeqCst);
             killed.notify_one();
-            if number % 2 == 0 { Fate::Hang } else { Fate::HangAfter }
+            if number.is_multiple_of(2) { Fate::Hang } else { Fate::HangAfter }
         })
     }
 
