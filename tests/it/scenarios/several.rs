@@ -57,55 +57,6 @@ fn a_helper_called_twice_under_a_join_has_keys_that_do_not_clash() {
 }
 
 #[workflow]
-async fn races(State(effects): State<Effects>, _input: ()) -> everstep::Result<Vec<String>> {
-    let mut won = Vec::new();
-    won.push(match race(work(&effects, 1), sleep(hours(1))).await {
-        Either::Left(n) => format!("step {}", n?),
-        Either::Right(()) => "timer".into(),
-    });
-    won.push(match race(signal::<u32>("never"), sleep(seconds(5))).await {
-        Either::Left(n) => format!("signal {}", n?),
-        Either::Right(()) => "timer".into(),
-    });
-    won.push(match race(signal::<u32>("a"), signal::<u32>("b")).await {
-        Either::Left(n) => format!("a {}", n?),
-        Either::Right(n) => format!("b {}", n?),
-    });
-    // What came for the loser is there for the next wait.
-    sleep(seconds(10)).await;
-    won.push(format!("late {}", signal::<u32>("a").await?));
-    Ok(won)
-}
-
-/// M4
-#[test]
-fn the_winner_of_a_race_wins_in_every_replay_and_the_loser_changes_nothing() {
-    check(
-        ALL,
-        || App::new().workflow(races),
-        async |world| {
-            let handle = world.client().start(races, ()).await.unwrap();
-            handle.signal("b", &2).await.unwrap();
-            world
-                .until(async {
-                    world
-                        .record_is(handle.id(), |record| {
-                            record
-                                .projection
-                                .wake_at
-                                .is_some_and(|due| due.since(record.started_at).as_secs() >= 10)
-                        })
-                        .await;
-                    handle.signal("a", &1).await.unwrap();
-                    world.settled(handle.id()).await;
-                })
-                .await;
-            assert_eq!(handle.result().await.unwrap(), ["step 1", "timer", "b 2", "late 1"]);
-        },
-    );
-}
-
-#[workflow]
 async fn select_loop(State(effects): State<Effects>, rounds: u32) -> everstep::Result<Vec<u32>> {
     let mut seen = Vec::new();
     let mut next = 0;
