@@ -127,12 +127,14 @@ fn leases_that_expire_under_their_owners_repeat_nothing_that_is_durable() {
         losses: WILD,
         ..Odds::default()
     };
-    let claims = std::cell::Cell::new(0);
+    let (claims, runs) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
     seeds("leases_that_expire", 60, async |seed| {
         claims.set(claims.get() + race(seed, odds).await.1);
+        runs.set(runs.get() + 1);
     });
-    if std::env::var("EVERSTEP_SEED").is_err() {
-        assert!(claims.get() > 120 * 5, "hardly any lease expired: {}", claims.get());
+    // Four are for what comes from outside.
+    if runs.get() > 1 {
+        assert!(claims.get() > runs.get() * 4, "hardly any lease expired: {}", claims.get());
     }
 }
 
