@@ -17,3 +17,4 @@ mod rules;
 mod scenarios;
 mod smoke;
 mod sqlite;
+mod winners;
