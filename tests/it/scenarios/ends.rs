@@ -54,8 +54,7 @@ mod broken {
         _input: (),
     ) -> everstep::Result<u32> {
         effect(&effects, "before").await?;
-        let nothing: Option<u32> = None;
-        Ok(nothing.expect("a workflow's own panic"))
+        panic!("a workflow's own panic")
     }
 }
 

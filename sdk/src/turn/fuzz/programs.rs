@@ -33,7 +33,7 @@ fn s(n: u64) -> StepFuture<u64, Error> {
 /// A step that fails for one in three.
 #[track_caller]
 fn fails(n: u64) -> StepFuture<u64, Error> {
-    let body = async move || if n % 3 == 0 { Err(Error::msg(n)) } else { Ok(n) };
+    let body = async move || if n.is_multiple_of(3) { Err(Error::msg(n)) } else { Ok(n) };
     step("fails", body).retry(Retry::new().max_attempts(2)).input("n", &n).into_future()
 }
 
