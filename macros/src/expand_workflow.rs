@@ -16,7 +16,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, PatType, Type, parse_quote};
+use syn::{FnArg, Pat, PatType, Type, parse_quote};
 
 use crate::args::WorkflowArgs;
 use crate::check::state;
@@ -32,7 +32,7 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
 
     let mut signature = signature.clone();
     signature.asyncness = None;
-    let typed = signature.inputs.iter().filter_map(|input| match input {
+    let typed = function.signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
     });
@@ -45,6 +45,18 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
     let [needs, given, started_with] =
         ["needs", "states", "input"].map(|name| Ident::new(name, Span::mixed_site()));
     let argument = inputs.first().map(|_| quote!(#started_with));
+
+    // An argument with the function's own name would stand before it where `run` calls it.
+    let mut rebound = TokenStream::new();
+    for input in &mut signature.inputs {
+        if let FnArg::Typed(typed) = input
+            && matches!(&*typed.pat, Pat::Ident(pattern) if pattern.ident == *ident)
+        {
+            let argument = Ident::new("argument", Span::mixed_site());
+            let pattern = std::mem::replace(&mut *typed.pat, parse_quote!(#argument));
+            rebound.extend(quote!(let #pattern = #argument;));
+        }
+    }
 
     let result = quote_spanned!(output.span()=> <#output as #private::WorkflowResult>);
     signature.output = parse_quote! {
@@ -95,6 +107,7 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
                 if false {
                     return #private::never::<#output>();
                 }
+                #rebound
                 #body
             })
         }

@@ -112,9 +112,9 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    Either, Elapsed, InlineStep, Random, Signal, SignalError, Sleep, State, StepFuture, Timeout,
-    Workflow, attempt, days, execution_id, hours, idempotency_key, join_all, minutes, now, race,
-    random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
+    Either, Elapsed, InlineStep, JoinAll, Race, Random, Signal, SignalError, Sleep, State,
+    StepFuture, Timeout, Workflow, attempt, days, execution_id, hours, idempotency_key, join_all,
+    minutes, now, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use everstep_macros::{step, workflow};

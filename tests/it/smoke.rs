@@ -32,3 +32,19 @@ async fn a_workflow_runs_to_its_result_and_each_step_once() {
     assert_eq!(result, 7);
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }
+
+/// Its argument has its own name, and it joins what borrows.
+#[workflow]
+async fn totals(totals: Vec<u32>) -> everstep::Result<u32> {
+    let calls = Arc::new(AtomicU32::new(0));
+    let sums = join_all(totals.iter().flat_map(|n| [add(&calls, *n, 0), add(&calls, *n, 1)])).await;
+    sums.into_iter().sum()
+}
+
+#[tokio::test]
+async fn a_workflow_may_name_its_argument_after_itself_and_join_over_borrows() {
+    let backend = Backend::memory();
+    let worker = App::new().workflow(totals).backend(backend.clone()).worker().await.unwrap();
+    let handle = Client::new(&backend).start(totals, vec![1, 2]).await.unwrap();
+    assert_eq!(worker.run_until(handle.result()).await.unwrap().unwrap(), 8);
+}

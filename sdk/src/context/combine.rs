@@ -5,8 +5,6 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures::future::JoinAll;
-
 /// Waits for the first of two. If both are ready at once, the left one wins. The loser is dropped
 /// at its current await: a body that has not started never does; one that runs is let end, and
 /// its result changes nothing. Who won follows from the log, so it is the same on replay.
@@ -48,10 +46,27 @@ impl<A, B> std::fmt::Debug for Race<A, B> {
 }
 
 /// Waits for all, and returns their outputs in the order given. Polls only those that were woken.
-pub fn join_all<I>(futures: I) -> impl Future<Output = Vec<<I::Item as Future>::Output>>
+pub fn join_all<I>(futures: I) -> JoinAll<I::Item>
 where
     I: IntoIterator<Item: Future>,
 {
-    let all: JoinAll<I::Item> = futures::future::join_all(futures);
-    all
+    JoinAll(Box::pin(futures::future::join_all(futures)))
+}
+
+/// The future of [`join_all`]. Dropping it drops what is left of them.
+#[must_use = "a join does nothing unless it is awaited"]
+pub struct JoinAll<F: Future>(Pin<Box<futures::future::JoinAll<F>>>);
+
+impl<F: Future> Future for JoinAll<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<F: Future> std::fmt::Debug for JoinAll<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JoinAll")
+    }
 }

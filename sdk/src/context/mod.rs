@@ -17,7 +17,7 @@ mod workflow;
 
 pub use args::Args;
 pub use body::{attempt, idempotency_key};
-pub use combine::{Either, join_all, race};
+pub use combine::{Either, JoinAll, Race, join_all, race};
 pub use signal::{Signal, SignalError, signal};
 pub use step::{InlineStep, StepFuture, StepOptions, step};
 pub use timer::{
