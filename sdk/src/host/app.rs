@@ -16,7 +16,7 @@ use crate::id::ExecutionId;
 /// ```no_run
 /// # use everstep::prelude::*;
 /// # #[workflow] async fn fulfil_order(State(shop): State<u8>, order: u8) -> everstep::Result<u8> { Ok(shop + order) }
-/// # #[tokio::main] async fn main() -> anyhow::Result<()> { let shop = 1_u8;
+/// # #[tokio::main] async fn main() -> Result<(), everstep::host::RunError> { let shop = 1_u8;
 /// App::new().workflow(fulfil_order).state(shop).run().await?;
 /// # Ok(()) }
 /// ```
