@@ -30,8 +30,12 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// elsewhere after at most this and [`CLOCK_SKEW`].
 pub const WORKER_LEASE: Duration = Duration::from_secs(20);
 
+/// The shortest lease that a worker can be given. Half of it, when it is renewed, must be more than
+/// [`CLOCK_SKEW`], or its last bodies could not start.
+pub const WORKER_LEASE_MIN: Duration = Duration::from_secs(11);
+
 /// V of the protocol for the queues of workers: how long a received message stays invisible unless
-/// its receiver keeps it longer. More than [`WORKER_LEASE`] + [`CLOCK_SKEW`], or a message comes back
+/// its receiver keeps it longer. At least [`WORKER_LEASE`] + [`CLOCK_SKEW`], or a message comes back
 /// while its execution is still worked on.
 pub const WORKER_VISIBILITY: Duration = Duration::from_secs(30);
 
@@ -70,8 +74,12 @@ pub const QUEUE_RECEIVES_MAX: u32 = 20;
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>).
 pub const QUEUE_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// V of the protocol for a queue that Lambda receives from: six times a function's time-out of one
-/// minute (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
+/// T of the protocol that the numbers for Lambda are made for: a function's time-out. A function
+/// with a longer one needs a longer [`LAMBDA_VISIBILITY`] of its queue.
+pub const LAMBDA_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// V of the protocol for a queue that Lambda receives from: six times [`LAMBDA_TIMEOUT`]
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
 pub const LAMBDA_VISIBILITY: Duration = Duration::from_secs(360);
 
 /// G of the protocol where Lambda takes the turns: more than the longest lease that goes with
@@ -83,3 +91,42 @@ pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a stopping worker lets running bodies go on before it hands the execution over.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
+
+// What docs/protocol.md demands of these numbers, by rule. A number that breaks one of them does
+// not compile.
+
+/// Rules 7 and 20: a claim is renewed (at half of it) while a body may still start under it.
+const _: () = assert!(WORKER_LEASE_MIN.as_millis() > 2 * CLOCK_SKEW.as_millis());
+const _: () = assert!(WORKER_LEASE.as_millis() >= WORKER_LEASE_MIN.as_millis());
+
+/// Rule 21: V >= T + batching window + S. A worker's turn has no end; it keeps its message
+/// invisible, and for the rest its lease stands for T. Lambda is as AWS asks, without a window.
+const _: () =
+    assert!(WORKER_VISIBILITY.as_millis() >= WORKER_LEASE.as_millis() + CLOCK_SKEW.as_millis());
+const _: () =
+    assert!(LAMBDA_VISIBILITY.as_millis() >= LAMBDA_TIMEOUT.as_millis() + CLOCK_SKEW.as_millis());
+const _: () = assert!(LAMBDA_VISIBILITY.as_millis() >= 6 * LAMBDA_TIMEOUT.as_millis());
+
+/// Rule 22: the last look, which blocks, must come before the wake is in the dead letters; as many
+/// receives again are left for throttling.
+const _: () = assert!(2 * (STRIKES_MAX + 1) < QUEUE_RECEIVES_MAX);
+
+/// Rules 23 and 25: G >= L + V, or the sweeper wakes what is being worked on. L of a function is
+/// its time-out and S.
+const _: () =
+    assert!(SWEEP_GRACE.as_millis() >= WORKER_LEASE.as_millis() + WORKER_VISIBILITY.as_millis());
+const _: () = assert!(
+    LAMBDA_SWEEP_GRACE.as_millis()
+        >= LAMBDA_TIMEOUT.as_millis() + CLOCK_SKEW.as_millis() + LAMBDA_VISIBILITY.as_millis()
+);
+
+/// Rule 17: a function has more time to work than to hand over.
+const _: () = assert!(LAMBDA_TIMEOUT.as_millis() > 2 * YIELD_BEFORE_DEADLINE.as_millis());
+
+/// Rule 26: a retry that waits in its turn does not outlast the lease it waits under.
+const _: () = assert!(BACKOFF_IN_PLACE_MAX.as_millis() < CLOCK_SKEW.as_millis());
+
+/// An event holds two values and its names, and each event fits a commit.
+const _: () = assert!(2 * VALUE_BYTES_MAX + 16 * NAME_BYTES_MAX < EVENT_BYTES_MAX);
+const _: () = assert!(EVENT_BYTES_MAX < COMMIT_BYTES_MAX);
+const _: () = assert!(COMMIT_BYTES_MAX < 409_600);

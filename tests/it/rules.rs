@@ -2,7 +2,9 @@
 //! `docs/protocol.md` numbers them.
 
 mod ending;
+mod page;
 mod poison;
+mod running;
 mod wakes;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use super::app::RunError;
 use super::registry::Registry;
 use crate::backend::Backend;
 use crate::client::Client;
-use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE};
+use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_LEASE_MIN};
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
@@ -67,7 +67,7 @@ impl Worker {
     /// process dies, its executions go on elsewhere after at most this and 5 seconds.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.lease = lease.max(Duration::from_secs(11));
+        self.lease = lease.max(WORKER_LEASE_MIN);
         self
     }
 

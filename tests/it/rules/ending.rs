@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use everstep::client::OnConflict;
 use everstep::event::{Event, Failure, TurnEnd};
 use everstep::id::ExecutionId;
 use everstep::prelude::*;
 use everstep::store::{InboxItem, Message, Status};
 use everstep::testing::faults::Fate;
+use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 use futures::FutureExt;
 
@@ -46,13 +48,58 @@ async fn a_signal_that_lands_while_the_turn_is_ending_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_signal_that_lands_while_the_execution_is_ending_is_reported_and_removed() {
     let world = World::new();
+    let said = Said::listen();
     let fates = signal_lands_at(&world, "project", 0);
     let _host = host_with(&world, &fates, &without_sweeper());
     let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
     handle.result().await.unwrap();
     tokio::time::sleep(seconds(10)).await;
+    let report = said.with(&["WARN", "execution.id=x", "item.id=signal/late", "too late"]);
+    assert_eq!(report.len(), 1, "{:#?}", said.with(&[]));
     world.check_closed("x").await;
     assert_eq!(world.wakes(), 0);
+}
+
+/// Whoever finds the end behind a crash reports what the dead host could not.
+#[tokio::test(start_paused = true)]
+async fn what_came_too_late_is_reported_by_whoever_finds_the_end() {
+    let world = World::new();
+    let dies = Fates::by(&world, "dead", |call| match call.name {
+        "project" => Fate::Hang,
+        _ => Fate::Proceed,
+    });
+    let mut dead = host_with(&world, &dies, &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    dead.dies().await;
+    handle.cancel("too late for this").await.unwrap();
+    let said = Said::listen();
+    let _host = host(&world, "host", &without_sweeper());
+    closed(&world, "x", minutes(2)).await;
+    tokio::time::sleep(seconds(40)).await;
+    let report = said.with(&["WARN", "execution.id=x", "item.id=everstep/cancel", "too late"]);
+    assert_eq!(report.len(), 1, "{:#?}", said.with(&[]));
+    world.check_closed("x").await;
+    assert_eq!(world.wakes(), 0);
+}
+
+/// The new run of a restarted execution knows what the old one has received.
+#[tokio::test(start_paused = true)]
+async fn a_late_retry_of_what_an_earlier_run_received_is_not_taken_again() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let input = ("x".to_owned(), 60);
+    let handle = world.client().start(counts, input.clone()).id("x").await.unwrap();
+    handle.signal("go", &1).id("once").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    let restart = world.client();
+    let restart = restart.start(counts, input).id("x").on_conflict(OnConflict::Restart);
+    let handle = restart.await.unwrap();
+    handle.signal("go", &1).id("once").await.unwrap();
+    handle.signal("go", &1).id("another").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(handle.result().await.unwrap(), 1);
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 2);
+    world.check_closed("x").await;
 }
 
 /// The order of a turn's end: commit, record, items, message.

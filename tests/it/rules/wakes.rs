@@ -276,6 +276,29 @@ async fn the_sweeper_wakes_what_is_overdue_by_more_than_its_grace_and_writes_not
     assert_eq!(world.record("x").await, before);
 }
 
+/// Without any grace it wakes what is being worked on, again and again. That costs wakes, which
+/// are let go, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_sweeper_without_grace_breaks_nothing() {
+    let world = World::new();
+    let mut hosts = Vec::new();
+    for name in ["one", "two"] {
+        hosts.push(host(&world, name, &without_sweeper()));
+    }
+    let handle = world.client().start(long, ("x".to_owned(), 60)).id("x").await.unwrap();
+    let mut swept = 0;
+    while world.record("x").await.unwrap().projection.status.is_swept() {
+        swept += world.client().sweep(Some(Duration::ZERO)).await.unwrap();
+        tokio::time::sleep(seconds(1)).await;
+        assert!(world.wakes() <= 2, "{} wakes for one execution", world.wakes());
+    }
+    assert!(swept >= 30, "it swept {swept} times");
+    handle.result().await.unwrap();
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 1);
+    assert_eq!(world.ledger.runs_of("long"), 1);
+    world.check_closed("x").await;
+}
+
 /// Whoever finds that there is nothing to do heals the record that a dead host left behind.
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_behind_is_repaired_by_the_next_look() {

@@ -1,5 +1,6 @@
 //! A store whose calls take time, before they happen and after.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,29 +17,41 @@ use super::Dice;
 
 /// The store as a slow host sees it: some of its calls reach the store late, and some of the
 /// answers reach the host late.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SlowStore {
     inner: Arc<dyn EventStore>,
-    dice: Arc<Mutex<Dice>>,
-    per_mille: u64,
-    longest: Duration,
+    lag: Arc<Lag>,
 }
+
+/// By the call's name, how late it reaches the store, and how late its answer the host.
+type Lag = dyn Fn(&'static str) -> [Duration; 2] + Send + Sync;
 
 impl SlowStore {
     /// A store that makes its caller wait, up to `longest` each way, in `per_mille` of a thousand
     /// cases.
     #[must_use]
     pub fn new(inner: Arc<dyn EventStore>, dice: Dice, per_mille: u64, longest: Duration) -> Self {
-        Self { inner, dice: Arc::new(Mutex::new(dice)), per_mille, longest }
+        let dice = Mutex::new(dice);
+        Self::by(inner, move |_| {
+            let mut dice = dice.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut lag =
+                || if dice.chance(per_mille) { dice.time(longest) } else { Duration::ZERO };
+            [lag(), lag()]
+        })
     }
 
-    fn lag(&self) -> Duration {
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
-        if dice.chance(self.per_mille) { dice.time(self.longest) } else { Duration::ZERO }
+    /// A store that makes its caller wait as long as `lag` says: before the call with this name is
+    /// made, and before it is answered.
+    #[must_use]
+    pub fn by(
+        inner: Arc<dyn EventStore>,
+        lag: impl Fn(&'static str) -> [Duration; 2] + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, lag: Arc::new(lag) }
     }
 
-    async fn slowly<T>(&self, call: impl Future<Output = T>) -> T {
-        let (before, after) = (self.lag(), self.lag());
+    async fn slowly<T>(&self, name: &'static str, call: impl Future<Output = T>) -> T {
+        let [before, after] = (self.lag)(name);
         if !before.is_zero() {
             tokio::time::sleep(before).await;
         }
@@ -50,18 +63,24 @@ impl SlowStore {
     }
 }
 
+impl fmt::Debug for SlowStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
 #[async_trait]
 impl EventStore for SlowStore {
     async fn setup(&self) -> Result<(), StoreError> {
-        self.slowly(self.inner.setup()).await
+        self.slowly("setup", self.inner.setup()).await
     }
 
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
-        self.slowly(self.inner.create(record, start)).await
+        self.slowly("create", self.inner.create(record, start)).await
     }
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
-        self.slowly(self.inner.load(id)).await
+        self.slowly("load", self.inner.load(id)).await
     }
 
     async fn append(
@@ -69,11 +88,11 @@ impl EventStore for SlowStore {
         id: &ExecutionId,
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
-        self.slowly(self.inner.append(id, commit)).await
+        self.slowly("append", self.inner.append(id, commit)).await
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
-        self.slowly(self.inner.record(id)).await
+        self.slowly("record", self.inner.record(id)).await
     }
 
     async fn project(
@@ -81,15 +100,15 @@ impl EventStore for SlowStore {
         id: &ExecutionId,
         projection: &Projection,
     ) -> Result<Record, StoreError> {
-        self.slowly(self.inner.project(id, projection)).await
+        self.slowly("project", self.inner.project(id, projection)).await
     }
 
     async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
-        self.slowly(self.inner.send(id, item)).await
+        self.slowly("send", self.inner.send(id, item)).await
     }
 
     async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        self.slowly(self.inner.remove_items(id, item_ids)).await
+        self.slowly("remove_items", self.inner.remove_items(id, item_ids)).await
     }
 
     async fn overdue(
@@ -97,14 +116,14 @@ impl EventStore for SlowStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.slowly(self.inner.overdue(before, limit)).await
+        self.slowly("overdue", self.inner.overdue(before, limit)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
-        self.slowly(self.inner.list(query)).await
+        self.slowly("list", self.inner.list(query)).await
     }
 
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
-        self.slowly(self.inner.is_gone(host)).await
+        self.slowly("is_gone", self.inner.is_gone(host)).await
     }
 }

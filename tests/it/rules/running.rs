@@ -1,0 +1,189 @@
+//! Rules 7, 10 and 24: a turn that others have overtaken stops in time, and what it leaves behind
+//! is told apart from what others did.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use everstep::event::{Event, StoredCommit};
+use everstep::id::{ExecutionId, WriterId};
+use everstep::prelude::*;
+use everstep::store::EventStore;
+use everstep::testing::faults::Fate;
+use everstep_tests::sim::programs::act;
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
+use futures::FutureExt;
+
+use super::{app, closed, count, counts, events, host, host_with, long, without_sweeper};
+
+/// A store whose answer to the `number`-th append comes so late.
+fn answers_late(world: &World, number: u32, late: Duration) -> Arc<dyn EventStore> {
+    let appends = AtomicU32::new(0);
+    let store = SlowStore::by(Arc::clone(&world.store), move |call| {
+        let it = call == "append" && appends.fetch_add(1, Ordering::SeqCst) == number;
+        [Duration::ZERO, if it { late } else { Duration::ZERO }]
+    });
+    Arc::new(store)
+}
+
+/// The answer to a host's claim comes `late`. By then another, whose clock is `ahead`, has claimed
+/// over it, run the step that was to come and logged its result.
+async fn check_overtaken(late: Duration, ahead: Duration) {
+    let world = World::new();
+    let fates = Fates::good(&world, "slow");
+    let backend = fates.backend(answers_late(&world, 0, late), Arc::clone(&world.queue));
+    let busy = HostOptions { concurrency: 1, ..without_sweeper() };
+    let _slow = Host::start(&world, app(&world), backend, &fates, &busy);
+    let handle = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(20_500) - ahead).await;
+    let skew_millis = ahead.as_millis().try_into().unwrap();
+    let _fast = host(&world, "fast", &HostOptions { skew_millis, ..without_sweeper() });
+    handle.signal("go", &1).await.unwrap();
+    closed(&world, "x", seconds(1)).await;
+    assert!(world.elapsed() < late, "it was to end before the answer comes");
+    tokio::time::sleep(late).await;
+    world.ledger.check();
+    assert_eq!(world.ledger.runs_of("long"), 1, "{:#?}", world.trace());
+    check_log(&world.log("x").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_paused_past_its_lease_starts_no_body() {
+    check_overtaken(seconds(25), Duration::ZERO).await;
+}
+
+/// Its lease has three seconds left, by its own clock. By another's it is over.
+#[tokio::test(start_paused = true)]
+async fn a_host_starts_no_body_where_another_clock_may_see_its_lease_expired() {
+    check_overtaken(seconds(17), Duration::from_millis(4_900)).await;
+}
+
+/// Notes that it is dropped.
+struct Noted(World);
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        self.0.note("body gone");
+    }
+}
+
+/// Leaves a body behind that would run for ever.
+#[workflow]
+async fn leaves_a_body(
+    State(world): State<World>,
+    State(ledger): State<Ledger>,
+    how: String,
+) -> everstep::Result<u64> {
+    let hangs = step("hangs", async move || {
+        let _gone = Noted(world);
+        std::future::pending::<everstep::Result<u64>>().await
+    });
+    let goes_on = async {
+        if how == "is overtaken" {
+            act(&ledger, "x", "first", &[], seconds(1)).await?;
+            act(&ledger, "x", "second", &["first"], Duration::ZERO).await?;
+        } else {
+            signal::<u64>("go").await?;
+        }
+        assert!(how != "panics", "a bug");
+        Ok(1)
+    };
+    match race(hangs.into_future(), goes_on).await {
+        Either::Left(never) => never,
+        Either::Right(ends) => ends,
+    }
+}
+
+/// The calls of the turn that left a body behind, up to the one before which that must be gone.
+async fn check_gone(how: &str, calls: &[&str]) {
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    // The answer to its second commit comes when its lease is nearly over.
+    let late = if how == "is overtaken" { Duration::from_millis(17_500) } else { Duration::ZERO };
+    let backend = fates.backend(answers_late(&world, 1, late), Arc::clone(&world.queue));
+    let app = App::new().workflow(leaves_a_body).state(world.clone()).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let handle = world.client().start(leaves_a_body, how.to_owned()).id("x").await.unwrap();
+    tokio::time::sleep(seconds(2)).await;
+    match how {
+        "is overtaken" => {}
+        "is cancelled" => handle.cancel("enough").await.unwrap(),
+        _ => handle.signal("go", &1).await.unwrap(),
+    }
+    world.until("x", minutes(2), |record| !record.projection.status.is_swept()).await;
+    let seen = ["load", "append", "gone"];
+    let trace = world.trace();
+    let words = trace.iter().filter_map(|line| line.split(' ').nth(2)?.split('#').next());
+    let seen: Vec<&str> = words.filter(|word| seen.contains(word)).take(calls.len()).collect();
+    assert_eq!(seen, calls, "the workflow {how}: {trace:#?}");
+}
+
+/// Whatever follows a turn finds none of its bodies at work: not its own last commit, and not the
+/// next look at the log.
+#[tokio::test(start_paused = true)]
+async fn bodies_are_gone_before_anything_follows_their_turn() {
+    // The loads in the middle: a wake meets the claim, and the turn looks at its inbox.
+    let told = ["load", "append", "load", "load", "gone", "append"];
+    check_gone("ends", &told).await;
+    check_gone("is cancelled", &told).await;
+    check_gone("panics", &told).await;
+    check_gone("is overtaken", &["load", "append", "append", "gone", "load"]).await;
+}
+
+/// Somebody else's claim lands just before the host's own, and its owner is never heard of again.
+fn overtaken_by_the_dead(world: &World) -> Fates {
+    let (inside, done) = (world.clone(), AtomicBool::new(false));
+    Fates::by(world, "host", move |call| {
+        if call.name == "append" && !done.swap(true, Ordering::SeqCst) {
+            let id = ExecutionId::new("x").unwrap();
+            let loaded = inside.store.load(&id).now_or_never().unwrap().unwrap().unwrap();
+            let last = loaded.commits.last().unwrap();
+            let now = inside.clock.now();
+            let lease_end = now.after(seconds(20));
+            let claim = serde_json::json!({"TurnStarted": {
+                "at": now, "host": "dead", "code": "1", "lease_end": lease_end,
+            }});
+            let claim: Event = serde_json::from_value(claim).unwrap();
+            let number = last.number + 1;
+            let claim = StoredCommit::encode(number, WriterId::random(), Some(last.hash), &[claim]);
+            inside.store.append(&id, &claim).now_or_never().unwrap().unwrap();
+        }
+        Fate::Proceed
+    })
+}
+
+/// The winner may have been woken by another copy of the very message that the loser holds. Were
+/// it deleted, nothing would point at the execution when the winner dies.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_loses_its_place_decides_afresh_and_keeps_its_wake() {
+    let world = World::new();
+    let fates = overtaken_by_the_dead(&world);
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert!(world.elapsed() > seconds(20), "it waited for the other's lease");
+    handle.result().await.unwrap();
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 2);
+    check_log(&world.log("x").await);
+    world.check_closed("x").await;
+    assert_eq!(world.wakes(), 0);
+}
+
+/// A host whose clock is behind goes on where one whose clock is ahead has stopped.
+#[tokio::test(start_paused = true)]
+async fn events_are_never_older_than_the_one_before_whatever_the_clocks_say() {
+    let world = World::new();
+    let at = |skew_millis| HostOptions { skew_millis, ..without_sweeper() };
+    let ahead = host(&world, "ahead", &at(2_000));
+    let handle = world.client().start(counts, ("x".to_owned(), 30)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    ahead.kill().await;
+    let _behind = host(&world, "behind", &at(-2_000));
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    let at: Vec<_> = events(&world, "x").await.iter().map(Event::at).collect();
+    assert!(at.len() > 4, "the second host has taken its turn: {at:?}");
+    assert!(at.is_sorted(), "{at:?}");
+    closed(&world, "x", minutes(2)).await;
+    check_log(&world.log("x").await);
+}
