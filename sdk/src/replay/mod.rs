@@ -29,3 +29,6 @@ pub(crate) use call::Outcome;
 pub(crate) use engine::{Delivered, Engine, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Tables: a log, what the code does, what comes of it. No I/O, no runtime, no workflow: calls and
+//! polls are made by hand, in the order the row says.
+
+mod attempts;
+mod code;
+mod corrupt;
+mod delivery;
+mod dropped;
+mod history;
+mod identity;
+mod mismatch;
+mod signals;
+mod values;
+
+use crate::event::{
+    CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, Resumed, SignalReceived,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
+    TurnEnded, TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
+};
+use crate::id::{ExecutionId, HostId};
+use crate::time::Timestamp;
+
+/// Where the code stood that wrote the logs here.
+const THEN: &str = "src/then.rs:7";
+
+/// When runs start here.
+const START: i64 = 100;
+
+fn started() -> Event {
+    started_as("order-1", 1)
+}
+
+fn started_as(execution: &str, run: u32) -> Event {
+    let execution = ExecutionId::new(execution).expect("an id");
+    let (at, workflow, input) = (Timestamp(START), "order".to_owned(), Json::null());
+    Event::WorkflowStarted(WorkflowStarted { at, execution, workflow, run, input })
+}
+
+/// Step `key`, called without arguments, returned `output`.
+fn done(at: i64, seq: u32, key: &str, output: &str) -> Event {
+    done_with(at, seq, key, "{}", output)
+}
+
+fn done_with(at: i64, seq: u32, key: &str, input: &str, output: &str) -> Event {
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (input, output, attempt) = (json(input), json(output), 1);
+    Event::StepCompleted(StepCompleted { at, seq, key, site, attempt, took_us, input, output })
+}
+
+/// Step `key` failed for good with the error `error`.
+fn failed(at: i64, seq: u32, key: &str, error: &str) -> Event {
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (input, failure, attempt) = (json("{}"), error_of(error), 1);
+    Event::StepFailed(StepFailed { at, seq, key, site, attempt, took_us, input, failure })
+}
+
+/// Attempt `attempt` of step `key` failed and the next may start at `retry_at`.
+fn tried(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (input, failure, retry_at) = (json("{}"), error_of("1"), Timestamp(retry_at));
+    let of = StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
+    Event::StepAttemptFailed(of)
+}
+
+/// At-most-once attempt `attempt` of step `key` is about to run.
+fn begun(at: i64, seq: u32, key: &str, attempt: u32) -> Event {
+    let (at, key, site, input) = (Timestamp(at), name_count(key), THEN.to_owned(), json("{}"));
+    Event::StepStarted(StepStarted { at, seq, key, site, attempt, input })
+}
+
+fn timer(at: i64, seq: u32, key: &str, due: i64) -> Event {
+    let (at, key, site, due) = (Timestamp(at), name_count(key), THEN.to_owned(), Timestamp(due));
+    Event::TimerStarted(TimerStarted { at, seq, key, site, due })
+}
+
+fn fired(at: i64, seq: u32, key: &str) -> Event {
+    Event::TimerFired(TimerFired { at: Timestamp(at), seq, key: name_count(key) })
+}
+
+fn came(at: i64, name: &str, payload: &str) -> Event {
+    let (at, id, name) = (Timestamp(at), format!("{name}/{at}"), name.to_owned());
+    Event::SignalReceived(SignalReceived { at, id, name, payload: json(payload) })
+}
+
+fn cancel(at: i64, reason: &str) -> Event {
+    let (at, id, reason) = (Timestamp(at), format!("cancel/{at}"), reason.to_owned());
+    Event::CancelRequested(CancelRequested { at, id, reason })
+}
+
+fn resumed(at: i64) -> Event {
+    Event::Resumed(Resumed { at: Timestamp(at), id: format!("resume/{at}") })
+}
+
+fn claim(at: i64, lease_end: i64) -> Event {
+    let (at, host, code) = (Timestamp(at), HostId("host".into()), "1".to_owned());
+    Event::TurnStarted(TurnStarted { at, host, code, lease_end: Timestamp(lease_end) })
+}
+
+fn renewed(at: i64, lease_end: i64) -> Event {
+    Event::LeaseRenewed(LeaseRenewed { at: Timestamp(at), lease_end: Timestamp(lease_end) })
+}
+
+fn over(at: i64, reason: TurnEnd, wake_at: Option<i64>, armed: &[i64]) -> Event {
+    let armed = armed.iter().copied().map(Timestamp).collect();
+    let (at, wake_at) = (Timestamp(at), wake_at.map(Timestamp));
+    Event::TurnEnded(TurnEnded { at, reason, wake_at, armed })
+}
+
+fn completed(at: i64) -> Event {
+    Event::WorkflowCompleted(WorkflowCompleted { at: Timestamp(at), output: Json::null() })
+}
+
+fn broke(at: i64) -> Event {
+    Event::WorkflowFailed(WorkflowFailed { at: Timestamp(at), error: Json::null() })
+}
+
+fn cancelled(at: i64) -> Event {
+    Event::WorkflowCancelled(WorkflowCancelled { at: Timestamp(at), reason: "enough".to_owned() })
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text.to_owned()).expect("JSON")
+}
+
+fn error_of(error: &str) -> Failure {
+    Failure::Error { value: json(error) }
+}
+
+fn name_count(key: &str) -> OperationKey {
+    let (name, count) = key.rsplit_once('#').expect("name#count");
+    OperationKey { name: name.to_owned().into(), count: count.parse().expect("a count") }
+}

@@ -1,0 +1,224 @@
+//! Code that a row spells out call by call, and what it sees.
+
+use std::fmt::Write;
+use std::panic::Location;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Wake, Waker};
+
+use futures::future::BoxFuture;
+
+use super::{json, started};
+use crate::event::Event;
+use crate::replay::{Attempt, Body, Delivered, Engine, Outcome, Policy, Request};
+use crate::retry::Retry;
+use crate::time::Timestamp;
+
+/// The log of one row behind the start of its run, the engine that replays it, and what was seen:
+/// a word for each thing the code did.
+///
+/// | word | |
+/// |---|---|
+/// | `a#1` | called; `a#1!` if the log has its outcome |
+/// | `-` | polled: not ready. Else its outcome |
+/// | `+` | an event was delivered, and the workflow is to be polled; `+0` after waking call 0 |
+/// | `.` | an event was delivered that does not concern the workflow |
+/// | `x` | dropped; `x1` if that woke call 1 |
+/// | `fault` | what was delivered does not fit |
+pub(super) struct Code {
+    pub(super) engine: Engine,
+    log: Vec<Event>,
+    delivered: usize,
+    woken: Arc<Mutex<Vec<u32>>>,
+    seen: Vec<String>,
+    /// Where each call stands: `file:line`.
+    sites: Vec<String>,
+}
+
+impl Code {
+    pub(super) fn new(log: &[Event]) -> Self {
+        let start =
+            if let Some(Event::WorkflowStarted(_)) = log.first() { None } else { Some(started()) };
+        let log: Vec<Event> = start.into_iter().chain(log.iter().cloned()).collect();
+        let Event::WorkflowStarted(start) = &log[0] else { unreachable!("put there") };
+        let engine = Engine::new(start, Arc::new(log.clone()));
+        Self {
+            engine,
+            log,
+            delivered: 1,
+            woken: Arc::default(),
+            seen: Vec::new(),
+            sites: Vec::new(),
+        }
+    }
+
+    fn saw(&mut self, word: impl Into<String>) -> &mut Self {
+        self.seen.push(word.into());
+        self
+    }
+
+    pub(super) fn seen(&self) -> String {
+        self.seen.join(" ")
+    }
+
+    /// Calls a step without arguments.
+    #[track_caller]
+    pub(super) fn step(&mut self, name: &'static str) -> &mut Self {
+        self.step_with(name, "{}")
+    }
+
+    #[track_caller]
+    pub(super) fn step_with(&mut self, name: &'static str, input: &str) -> &mut Self {
+        let (seq, settled) = self.engine.call_step(name.into(), Location::caller(), json(input));
+        if !settled {
+            self.engine.set_body(seq, Box::new(Never));
+        }
+        self.called(seq, settled)
+    }
+
+    /// Calls a timer named `sleep`.
+    #[track_caller]
+    pub(super) fn sleep(&mut self, due: i64) -> &mut Self {
+        let due = Timestamp(due);
+        let seq = self.engine.call_timer("sleep".into(), Location::caller(), due);
+        self.called(seq, false)
+    }
+
+    #[track_caller]
+    pub(super) fn signal(&mut self, name: &'static str) -> &mut Self {
+        let seq = self.engine.call_signal(name.into(), Location::caller());
+        self.called(seq, false)
+    }
+
+    #[track_caller]
+    fn called(&mut self, seq: u32, settled: bool) -> &mut Self {
+        let here = Location::caller();
+        self.sites.push(format!("{}:{}", here.file(), here.line()));
+        let key = self.engine.key(seq);
+        let word = format!("{key}{}", if settled { "!" } else { "" });
+        self.saw(word)
+    }
+
+    /// Polls each of these calls once.
+    pub(super) fn poll<const N: usize>(&mut self, seqs: [u32; N]) -> &mut Self {
+        for seq in seqs {
+            let waker = Waker::from(Arc::new(Woken { seq, woken: Arc::clone(&self.woken) }));
+            let word = match self.engine.poll(seq, &waker).0 {
+                Poll::Pending => "-".to_owned(),
+                Poll::Ready(Outcome::Value(value)) => value.to_string(),
+                Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
+                Poll::Ready(Outcome::Fired) => "fired".to_owned(),
+            };
+            self.saw(word);
+        }
+        self
+    }
+
+    pub(super) fn drop(&mut self, seq: u32) -> &mut Self {
+        let dropped = self.engine.drop_call(seq);
+        let woke = self.wake(dropped.wake);
+        self.saw(format!("x{woke}"))
+    }
+
+    /// Delivers the next event of the log.
+    pub(super) fn deliver(&mut self) -> &mut Self {
+        let event = self.log[self.delivered].clone();
+        self.delivered += 1;
+        self.happens(&event)
+    }
+
+    /// Delivers what is left of the log.
+    pub(super) fn deliver_all(&mut self) -> &mut Self {
+        while self.delivered < self.log.len() {
+            self.deliver();
+        }
+        self
+    }
+
+    /// Delivers an event that the loaded log does not have: it happens now.
+    pub(super) fn happens(&mut self, event: &Event) -> &mut Self {
+        let word = match self.engine.deliver(event) {
+            Ok(Delivered::Moves(waker)) => format!("+{}", self.wake(waker)),
+            Ok(Delivered::Quiet) => ".".to_owned(),
+            Err(_) => "fault".to_owned(),
+        };
+        self.saw(word)
+    }
+
+    fn wake(&mut self, waker: Option<Waker>) -> String {
+        waker.into_iter().for_each(Waker::wake);
+        let mut words = String::new();
+        for seq in self.woken.lock().expect("no panic").drain(..) {
+            write!(words, "{seq}").expect("a text");
+        }
+        words
+    }
+
+    /// What the turn is told of calls that were polled for the first time.
+    pub(super) fn asked(&mut self) -> &mut Self {
+        let word = format!("{:?}", self.engine.take_asked());
+        self.saw(word)
+    }
+
+    /// What call `seq` still needs.
+    pub(super) fn needs(&mut self, seq: u32) -> &mut Self {
+        let word = match self.engine.request(seq) {
+            None => "nothing".to_owned(),
+            Some(Request::Step) => "body".to_owned(),
+            Some(Request::Signal) => "signal".to_owned(),
+            Some(Request::Timer { due, started: false }) => format!("new-timer@{}", due.0),
+            Some(Request::Timer { due, started: true }) => format!("timer@{}", due.0),
+        };
+        self.saw(word)
+    }
+
+    pub(super) fn now(&mut self) -> &mut Self {
+        let word = self.engine.now().0.to_string();
+        self.saw(word)
+    }
+}
+
+/// Replays `log` against `code`, which must see `expected` and meet no fault.
+#[track_caller]
+pub(super) fn check(log: &[Event], code: impl FnOnce(&mut Code) -> &mut Code, expected: &str) {
+    let mut bench = Code::new(log);
+    code(&mut bench);
+    assert_eq!(bench.seen(), expected);
+    assert_eq!(bench.engine.fault(), None);
+}
+
+/// Replays `log` against `code`, which must meet a fault of this text; `(@1)` in it is where the
+/// first call stands in the source.
+#[track_caller]
+pub(super) fn check_fault(log: &[Event], code: impl FnOnce(&mut Code) -> &mut Code, text: &str) {
+    let mut bench = Code::new(log);
+    code(&mut bench);
+    let fault = bench.engine.fault().map(ToString::to_string);
+    let expected = (1..).zip(&bench.sites).fold(text.to_owned(), |text, (call, site)| {
+        text.replace(&format!("(@{call})"), &format!("({site})"))
+    });
+    assert_eq!(fault, Some(expected), "it saw {}", bench.seen());
+}
+
+struct Woken {
+    seq: u32,
+    woken: Arc<Mutex<Vec<u32>>>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.woken.lock().expect("no panic").push(self.seq);
+    }
+}
+
+/// A body that nobody runs here.
+pub(super) struct Never;
+
+impl Body for Never {
+    fn attempt(&self) -> BoxFuture<'static, Attempt> {
+        Box::pin(std::future::pending())
+    }
+
+    fn policy(&self) -> Policy {
+        Policy { retry: Retry::new(), at_most_once: false, takes_failures: true }
+    }
+}

@@ -1,0 +1,185 @@
+//! Reading a log: where the execution stands.
+
+use super::*;
+use crate::event::StoredCommit;
+use crate::id::WriterId;
+use crate::replay::History;
+
+/// The writer of commit `number` here.
+pub(super) fn writer(number: u64) -> WriterId {
+    WriterId(uuid::Uuid::from_u64_pair(7, number))
+}
+
+/// Commits as stored, each by a writer of its own.
+pub(super) fn stored(commits: &[&[Event]]) -> Vec<StoredCommit> {
+    let mut previous = None;
+    let mut log = Vec::new();
+    for (number, events) in (0..).zip(commits) {
+        let commit = StoredCommit::encode(number, writer(number), previous, events);
+        previous = Some(commit.hash);
+        log.push(commit);
+    }
+    log
+}
+
+pub(super) fn read(commits: &[&[Event]]) -> History {
+    History::read(&stored(commits)).expect("a sound log")
+}
+
+/// A log of one event a commit, behind its start.
+fn read_each(events: &[Event]) -> History {
+    let start = [started()];
+    let commits: Vec<&[Event]> =
+        std::iter::once(&start[..]).chain(events.iter().map(std::slice::from_ref)).collect();
+    read(&commits)
+}
+
+#[test]
+fn a_history_is_all_events_of_the_run_in_order() {
+    let events = [claim(101, 900), done(102, 0, "a#1", "1"), came(103, "s", "2"), completed(104)];
+    let log = [&[started()][..], &events[..2], &events[2..]];
+    let history = read(&log);
+    assert_eq!(history.events, log.concat());
+    assert_eq!((history.last, history.last_hash), (2, stored(&log)[2].hash));
+    assert_eq!(history.time, Timestamp(104));
+    assert_eq!(Event::WorkflowStarted(history.start().clone()), started());
+}
+
+#[test]
+fn a_log_that_was_only_started_waits_for_its_first_turn() {
+    let history = read(&[&[started()]]);
+    assert!(history.open_turn.is_none() && history.turn_end.is_none() && !history.ended);
+    assert_eq!((history.last, history.strikes, history.wake_at), (0, 0, None));
+}
+
+#[test]
+fn only_progress_takes_strikes_back() {
+    let progress = [
+        begun(110, 0, "a#1", 1),
+        tried(110, 0, "a#1", 1, 200),
+        done(110, 0, "a#1", "1"),
+        failed(110, 0, "a#1", "1"),
+        timer(110, 0, "sleep#1", 500),
+        resumed(110),
+        over(110, TurnEnd::Suspended, None, &[]),
+        completed(110),
+        broke(110),
+        cancelled(110),
+    ];
+    let none = [
+        renewed(110, 950),
+        came(110, "s", "1"),
+        cancel(110, "enough"),
+        fired(110, 0, "sleep#1"),
+        over(110, TurnEnd::Yielded, None, &[]),
+        over(110, TurnEnd::Blocked, None, &[]),
+    ];
+    let claims = [claim(101, 900), claim(102, 900), claim(103, 900)];
+    assert_eq!(read_each(&claims).strikes, 3);
+    for (events, strikes) in [(&progress[..], 0), (&none[..], 3)] {
+        for event in events {
+            let history = read_each(&[&claims[..], std::slice::from_ref(event)].concat());
+            assert_eq!(history.strikes, strikes, "after {}", event.kind());
+        }
+    }
+}
+
+#[test]
+fn strikes_count_from_the_last_progress() {
+    let log = [claim(101, 900), claim(102, 900), done(103, 0, "a#1", "1"), claim(104, 900)];
+    assert_eq!(read_each(&log).strikes, 1);
+}
+
+#[test]
+fn a_turn_is_open_from_its_claim_to_its_end_and_known_by_its_writer() {
+    let history = read_each(&[claim(101, 900), done(102, 0, "a#1", "1")]);
+    let open = history.open_turn.expect("open");
+    assert_eq!((open.writer, open.claim.lease_end), (writer(1), Timestamp(900)));
+    let again = read_each(&[claim(101, 900), claim(901, 1_800)]).open_turn.expect("open");
+    assert_eq!((again.writer, again.claim.lease_end), (writer(2), Timestamp(1_800)));
+    for end in [over(102, TurnEnd::Yielded, None, &[]), completed(102), broke(102), cancelled(102)]
+    {
+        let history = read_each(&[claim(101, 900), end.clone()]);
+        assert!(history.open_turn.is_none(), "after {}", end.kind());
+    }
+}
+
+#[test]
+fn a_renewal_moves_the_end_of_the_lease_of_the_open_turn() {
+    let history = read_each(&[claim(101, 900), renewed(500, 1_400), renewed(1_000, 1_900)]);
+    let open = history.open_turn.expect("open");
+    assert_eq!((open.writer, open.claim.lease_end), (writer(1), Timestamp(1_900)));
+}
+
+#[test]
+fn how_the_last_turn_ended_is_known_until_the_next_claim() {
+    let suspended = over(102, TurnEnd::Suspended, Some(500), &[500, 700]);
+    let history = read_each(&[claim(101, 900), suspended.clone()]);
+    assert_eq!(history.turn_end, Some(TurnEnd::Suspended));
+    assert_eq!(history.wake_at, Some(Timestamp(500)));
+    assert_eq!(history.armed, [Timestamp(500), Timestamp(700)]);
+    let history = read_each(&[claim(101, 900), suspended.clone(), claim(103, 900)]);
+    assert_eq!(history.turn_end, None);
+    // The wakes of the turn before are still under way.
+    assert_eq!(history.armed, [Timestamp(500), Timestamp(700)]);
+    let yielded = over(104, TurnEnd::Yielded, None, &[700]);
+    let history = read_each(&[claim(101, 900), suspended, claim(103, 900), yielded]);
+    assert_eq!(history.turn_end, Some(TurnEnd::Yielded));
+    assert_eq!((history.wake_at, history.armed), (None, vec![Timestamp(700)]));
+}
+
+#[test]
+fn every_inbox_item_the_log_has_is_taken() {
+    let log = [claim(101, 900), came(102, "s", "1"), cancel(103, "enough"), resumed(104)];
+    let history = read_each(&log);
+    let mut taken: Vec<_> = history.taken.iter().map(String::as_str).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, ["cancel/103", "resume/104", "s/102"]);
+}
+
+#[test]
+fn each_end_ends_it_and_nothing_else_does() {
+    for end in [completed(102), broke(102), cancelled(102)] {
+        assert!(read_each(&[claim(101, 900), end]).ended);
+    }
+    let open = [claim(101, 900), over(102, TurnEnd::Blocked, None, &[]), cancel(103, "enough")];
+    assert!(!read_each(&open).ended);
+}
+
+#[test]
+fn the_time_is_the_latest_of_any_event() {
+    assert_eq!(read_each(&[done(300, 0, "a#1", "1"), came(200, "s", "1")]).time, Timestamp(300));
+    assert_eq!(read_each(&[]).time, Timestamp(START));
+}
+
+#[test]
+fn a_closed_execution_that_is_started_again_begins_a_new_run() {
+    let first = [claim(101, 900), came(102, "s", "1"), done(103, 0, "a#1", "1"), completed(104)];
+    let second = [started_as("order-1", 2)];
+    let history = read(&[&[started()], &first, &second]);
+    assert_eq!(history.events, second, "of the run before nothing is replayed");
+    assert_eq!(history.last, 2);
+    assert!(!history.ended && history.open_turn.is_none() && history.turn_end.is_none());
+    assert_eq!((history.strikes, history.start().run), (0, 2));
+    assert!(history.armed.is_empty() && history.wake_at.is_none());
+    // A repetition of a signal is one, whichever run took it.
+    assert_eq!(history.taken.len(), 1);
+}
+
+#[test]
+fn armed_times_and_strikes_of_a_run_end_with_it() {
+    let first = [over(101, TurnEnd::Suspended, Some(500), &[500]), claim(102, 900), cancelled(103)];
+    let history = read(&[&[started()], &first, &[started_as("order-1", 2)], &[claim(104, 900)]]);
+    assert_eq!((history.strikes, history.wake_at), (1, None));
+    assert!(history.armed.is_empty());
+}
+
+#[test]
+fn a_run_may_end_and_the_next_begin_several_times() {
+    let log: Vec<Vec<Event>> = (1..=4)
+        .map(|run| vec![started_as("order-1", run), done(101, 0, "a#1", "1"), completed(102)])
+        .collect();
+    let commits: Vec<&[Event]> = log.iter().map(Vec::as_slice).collect();
+    let history = read(&commits);
+    assert_eq!((history.events, history.ended), (log[3].clone(), true));
+}
