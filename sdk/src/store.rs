@@ -6,17 +6,19 @@
 
 mod check;
 mod cursor;
+mod inbox;
 
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Commit, CorruptCommit, Json, StoredCommit};
+use crate::event::{Commit, CorruptCommit, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
 use crate::time::Timestamp;
 
 pub(crate) use cursor::ListCursor;
+pub use inbox::{InboxItem, Message, NewItem, Sent};
 
 /// A failure's cause, as the store's own library reports it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,7 +46,9 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
 
     /// The record, the whole log and the whole inbox, read consistently and **in this order**, so
     /// that an inbox item deleted meanwhile is in the log that was read. `None` if the execution does not exist.
-    /// Commits come in ascending order; inbox items in the order of arrival, then of id.
+    /// Commits come in ascending order; inbox items in the order of their
+    /// [arrival](InboxItem::arrival), and none of them before every earlier one is in the inbox or
+    /// in the log.
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
     /// Writes `commit` if its number is free. The only write that decides a race.
@@ -65,8 +69,9 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     ) -> Result<Record, StoreError>;
 
     /// Puts `item` in the inbox and counts it in the record's `arrivals`, in one transaction, on
-    /// condition that the execution exists and is open and no item with this id is there.
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError>;
+    /// condition that the execution exists and is open and no item with this id is there. The
+    /// store gives the item its [arrival](InboxItem::arrival); one that is there keeps its own.
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError>;
 
     /// Removes items from the inbox. Those that are not there are passed over.
     async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError>;
@@ -176,22 +181,6 @@ pub enum Appended {
     },
 }
 
-/// What [`EventStore::send`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
-    /// The item is in the inbox.
-    New,
-    /// An item with this id was there already.
-    Known,
-    /// There is no such execution.
-    NoExecution,
-    /// The execution has ended.
-    Closed {
-        /// How.
-        status: Status,
-    },
-}
-
 /// One execution as it stands in the store.
 #[derive(Debug, Clone)]
 pub struct Loaded {
@@ -254,38 +243,6 @@ pub enum Status {
     Failed,
     /// It was cancelled.
     Cancelled,
-}
-
-/// Something sent to an execution and not yet in its log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InboxItem {
-    /// The sender's id: a second item with the same id is the same item.
-    pub id: String,
-    /// When the store took it, by the sender's clock.
-    pub arrived_at: Timestamp,
-    /// What it is.
-    pub message: Message,
-}
-
-/// What an [`InboxItem`] says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Message {
-    /// A signal.
-    Signal {
-        /// Its name.
-        name: String,
-        /// What it carries.
-        payload: Json,
-    },
-    /// A request to cancel the execution.
-    Cancel {
-        /// Why.
-        reason: String,
-    },
-    /// A request that a blocked execution goes on.
-    Resume,
 }
 
 /// Which records [`EventStore::list`] returns.

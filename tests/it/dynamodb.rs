@@ -15,7 +15,7 @@ use everstep::event::{Json, StoredCommit};
 use everstep::id::{ExecutionId, WriterId};
 use everstep::limits::COMMIT_BYTES_MAX;
 use everstep::store::{
-    Appended, Created, EventStore, InboxItem, ListQuery, Message, Projection, Record, Sent, Status,
+    Appended, Created, EventStore, ListQuery, Message, NewItem, Projection, Record, Sent, Status,
     StoreError,
 };
 use everstep::testing::conformance::StoreFactory;
@@ -87,8 +87,8 @@ fn record(name: &str, commit: u64) -> Record {
     }
 }
 
-fn item(sender: &str) -> InboxItem {
-    InboxItem { id: sender.into(), arrived_at: Timestamp(700), message: Message::Resume }
+fn item(sender: &str) -> NewItem {
+    NewItem { id: sender.into(), arrived_at: Timestamp(700), message: Message::Resume }
 }
 
 /// A store behind a proxy, with an execution `a` that has commit 0.
@@ -185,7 +185,8 @@ async fn a_log_in_pages_of_one_item_is_read_whole() {
     assert_eq!(loaded.record.arrivals, 3);
     let expected: Vec<_> = (0..12).map(|number| commit(number, writer)).collect();
     assert_eq!(loaded.commits, expected);
-    assert_eq!(loaded.inbox, ["b", "z", "é"].map(item));
+    let sent = [("z", 1), ("b", 2), ("é", 3)];
+    assert_eq!(loaded.inbox, sent.map(|(sender, arrival)| item(sender).arrived(arrival)));
     assert!(paged.load(&id("b")).await.unwrap().is_none());
 
     let overdue = paged.overdue(Timestamp(5_000), 10).await.unwrap();
@@ -211,7 +212,7 @@ async fn large_commits_need_several_pages_and_are_read_whole() {
     assert!(proxy.calls("Query") > 1, "DynamoDB's pages have 1 MB");
     assert_eq!(loaded.commits.len(), 6);
     assert!(loaded.commits.iter().all(|commit| commit.body == body));
-    assert_eq!(loaded.inbox, [item("s")]);
+    assert_eq!(loaded.inbox, [item("s").arrived(1)]);
 }
 
 #[tokio::test]
@@ -227,7 +228,7 @@ async fn what_is_too_large_is_refused_before_it_is_sent() {
     let transactions = proxy.calls("TransactWriteItems");
     let payload = Json::record(&"x".repeat(COMMIT_BYTES_MAX)).unwrap();
     let message = Message::Signal { name: "big".into(), payload };
-    let large = InboxItem { message, ..item("s") };
+    let large = NewItem { message, ..item("s") };
     let answer = store.send(&id("a"), &large).await;
     assert!(matches!(answer, Err(StoreError::TooLarge { .. })), "{answer:?}");
     let answer = store.send(&id("a"), &item(&"s".repeat(1_023))).await;
@@ -437,7 +438,7 @@ async fn a_message_to_a_blocked_execution_is_not_overdue_and_hides_no_other() {
     assert!(store.overdue(Timestamp(9_000), 2).await.unwrap().is_empty());
     let open = Record { projection: quiet, ..record("open", 0) };
     store.create(&open, &commit(0, writer)).await.unwrap();
-    let later = InboxItem { arrived_at: Timestamp(8_000), ..item("s") };
+    let later = NewItem { arrived_at: Timestamp(8_000), ..item("s") };
     store.send(&open.id, &later).await.unwrap();
     assert!(store.overdue(Timestamp(8_000), 2).await.unwrap().is_empty());
     assert_eq!(store.overdue(Timestamp(8_001), 2).await.unwrap(), [open.id]);

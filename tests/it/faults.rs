@@ -7,7 +7,7 @@ use everstep::event::{Json, StoredCommit};
 use everstep::id::{ExecutionId, WriterId};
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::store::{
-    Appended, EventStore, InboxItem, Message, Projection, Record, Status, StoreError,
+    Appended, EventStore, Message, NewItem, Projection, Record, Status, StoreError,
 };
 use everstep::testing::faults::{Fate, Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::time::Timestamp;
@@ -108,7 +108,7 @@ async fn items_and_bytes_are_counted_as_a_table_would() {
     let store = started(&faults).await;
     assert_eq!((faults.counts().items_written, faults.counts().bytes_written), (2, 2));
     let message = Message::Signal { name: "go".into(), payload: Json::null() };
-    let item = InboxItem { id: "s1".into(), arrived_at: Timestamp(0), message };
+    let item = NewItem { id: "s1".into(), arrived_at: Timestamp(0), message };
     store.send(&id(), &item).await.unwrap();
     store.append(&id(), &commit(1)).await.unwrap();
     store.project(&id(), &projection(1)).await.unwrap();

@@ -4,7 +4,7 @@
 //! pk                sk                      attributes
 //! x#<execution>     #                       the record
 //! x#<execution>     L#<number, 20 digits>   a commit: writer, hash, body
-//! x#<execution>     S#<sender's id>         an inbox item: arrived_at, message
+//! x#<execution>     S#<sender's id>         an inbox item: arrival, arrived_at, message
 //! ```
 //! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
 //! the index `due`; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, WriterId};
-use crate::store::{InboxItem, ListCursor, Projection, Record, Status, StoreError};
+use crate::store::{InboxItem, ListCursor, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// One item of the table.
@@ -150,8 +150,11 @@ pub(super) fn commit_item(id: &ExecutionId, commit: &StoredCommit) -> Result<Ite
     check_size(item, || format!("commit {}", commit.number))
 }
 
-pub(super) fn inbox_item(id: &ExecutionId, item: &InboxItem) -> Result<Item, StoreError> {
-    StoreError::check_item(item)?;
+pub(super) fn inbox_item(
+    id: &ExecutionId,
+    item: &NewItem,
+    arrival: u64,
+) -> Result<Item, StoreError> {
     if !is_storable_id(&item.id) {
         return Err(StoreError::TooLarge {
             what: format!("the id of inbox item {}", item.id),
@@ -161,6 +164,7 @@ pub(super) fn inbox_item(id: &ExecutionId, item: &InboxItem) -> Result<Item, Sto
     }
     let message = serde_json::to_string(&item.message).expect("a message is always JSON");
     let mut attributes = key(id, inbox_sk(&item.id));
+    attributes.insert("arrival".into(), number(arrival));
     attributes.insert("arrived_at".into(), number(item.arrived_at.0));
     attributes.insert("message".into(), text(message));
     attributes.insert("due_shard".into(), due_shard(shard(id)));
@@ -250,6 +254,7 @@ pub(super) fn read_inbox(id: &ExecutionId, item: Item) -> Result<InboxItem, Stor
         ))
     })?;
     Ok(InboxItem {
+        arrival: item.number("arrival")?,
         id: sk.strip_prefix("S#").unwrap_or_default().to_owned(),
         arrived_at: Timestamp(item.number("arrived_at")?),
         message,

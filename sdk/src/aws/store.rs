@@ -21,8 +21,8 @@ use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::ExecutionId;
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
-    Sent, Status, StoreError,
+    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, NewItem, Projection,
+    Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -125,7 +125,8 @@ impl DynamoStore {
             // A page may be empty and not the last.
             from = page.last_evaluated_key;
             if from.is_none() {
-                read.inbox.sort_by(|a, b| (a.arrived_at, &a.id).cmp(&(b.arrived_at, &b.id)));
+                read.leave_what_came_meanwhile();
+                InboxItem::sort(&mut read.inbox);
                 return Ok(read);
             }
         }
@@ -164,6 +165,16 @@ struct Read {
 }
 
 impl Read {
+    /// Leaves out items that were put after the record was read. A query is no snapshot: it may
+    /// see such an item and, earlier in its course, have passed the place of one that was put
+    /// before. The sender of an item knew of `arrival - 1` others; if the record, read first,
+    /// counts no fewer, then every item that was acknowledged before this one was sent was there
+    /// already. What is left out is counted after the record was read, so it is looked for again.
+    fn leave_what_came_meanwhile(&mut self) {
+        let arrivals = self.record.as_ref().map_or(0, |record| record.arrivals);
+        self.inbox.retain(|item| item.arrival <= arrivals + 1);
+    }
+
     /// What cannot be at any one moment. A query is no snapshot: it may see one half of a
     /// transaction that is being applied, or a commit and not the one before it
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
@@ -292,7 +303,7 @@ impl EventStore for DynamoStore {
         }
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         self.transact_send(id, item).await
     }
 

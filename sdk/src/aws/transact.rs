@@ -14,7 +14,7 @@ use super::store::DynamoStore;
 use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::ExecutionId;
-use crate::store::{BoxError, Created, InboxItem, Record, Sent, Status, StoreError};
+use crate::store::{BoxError, Created, EventStore, NewItem, Record, Sent, Status, StoreError};
 
 /// What a policy has to allow: there is no action for the transaction itself.
 const ACTIONS: &str = "dynamodb:PutItem and dynamodb:UpdateItem";
@@ -87,12 +87,21 @@ impl DynamoStore {
         })
     }
 
+    /// The item's place is one after all arrivals that its sender can know of: those the record
+    /// counts before the transaction. It is no condition of the transaction that the count stays
+    /// so, and senders of one moment may share a place; docs/adr/0017 says why.
     pub(super) async fn transact_send(
         &self,
         id: &ExecutionId,
-        item: &InboxItem,
+        item: &NewItem,
     ) -> Result<Sent, StoreError> {
-        let item = self.put_if_absent(items::inbox_item(id, item)?)?;
+        StoreError::check_item(item)?;
+        let Some(record) = self.record(id).await? else { return Ok(Sent::NoExecution) };
+        let status = record.projection.status;
+        if status.is_closed() {
+            return Ok(Sent::Closed { status });
+        }
+        let item = self.put_if_absent(items::inbox_item(id, item, record.arrivals + 1)?)?;
         let there = match self.transact([self.count_arrival(id)?, item]).await? {
             Outcome::Done => return Ok(Sent::New),
             Outcome::Refused(there) => there,

@@ -1,7 +1,5 @@
 //! Sending to executions: signals, cancel and resume requests.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use uuid::Uuid;
@@ -10,7 +8,7 @@ use super::{Client, HistoryError, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
 use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::store::{InboxItem, Message, Sent, Status, StoreError};
+use crate::store::{Message, NewItem, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
 /// Why a message was not sent.
@@ -81,7 +79,7 @@ impl Client {
         name: impl Into<String>,
         payload: &P,
     ) -> Sending<'a> {
-        let id = next_id();
+        let id = Uuid::new_v4().to_string();
         Sending { client: self, to, id, name: name.into(), payload: Json::record(payload) }
     }
 
@@ -146,7 +144,7 @@ impl Client {
     }
 
     async fn send(&self, to: &ExecutionId, id: String, message: Message) -> Result<(), SendError> {
-        let item = InboxItem { id, arrived_at: self.clock.now(), message };
+        let item = NewItem { id, arrived_at: self.clock.now(), message };
         match ask(|| self.store.send(to, &item)).await? {
             // Rule 3: the first sender may have died before its wake.
             Sent::New | Sent::Known => {}
@@ -186,13 +184,6 @@ impl<'a> IntoFuture for Sending<'a> {
         }
         .boxed()
     }
-}
-
-/// A new id, after those this process made before: the order of signals that arrive within one
-/// millisecond is that of their ids.
-fn next_id() -> String {
-    static MADE: AtomicU64 = AtomicU64::new(0);
-    format!("{:016x}-{}", MADE.fetch_add(1, Ordering::Relaxed), Uuid::new_v4())
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), SendError> {

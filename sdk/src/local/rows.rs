@@ -172,19 +172,20 @@ pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<Store
 /// The whole inbox of `id`, in the order of arrival.
 pub(super) fn all_items(db: &Connection, id: &ExecutionId) -> Result<Vec<InboxItem>, Fault> {
     let mut statement = db.prepare_cached(
-        "SELECT id, arrived_at, message FROM inbox WHERE execution = ?1 ORDER BY arrived_at, id",
+        "SELECT id, arrival, arrived_at, message FROM inbox WHERE execution = ?1 ORDER BY arrival",
     )?;
     let mut rows = statement.query([id.as_str()])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
         let item_id: String = row.get(0)?;
         let message =
-            serde_json::from_str(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)
+            serde_json::from_str(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)
                 .map_err(|error| StoreError::Corrupt {
                     id: id.clone(),
                     problem: format!("inbox item {item_id}: {error}"),
                 })?;
-        items.push(InboxItem { id: item_id, arrived_at: Timestamp(row.get(1)?), message });
+        let (arrival, arrived_at) = (row.get(1)?, Timestamp(row.get(2)?));
+        items.push(InboxItem { arrival, id: item_id, arrived_at, message });
     }
     Ok(items)
 }

@@ -48,11 +48,12 @@ CREATE TABLE commits (
 CREATE TABLE inbox (
     execution TEXT NOT NULL,
     id TEXT NOT NULL,
+    arrival INTEGER NOT NULL,
     arrived_at INTEGER NOT NULL,
     message TEXT NOT NULL,
     PRIMARY KEY (execution, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX inbox_by_arrival ON inbox (arrived_at);
+CREATE INDEX inbox_by_time ON inbox (arrived_at);
 
 CREATE TABLE wakes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

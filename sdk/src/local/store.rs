@@ -12,7 +12,7 @@ use super::rows::{self, RECORD};
 use crate::event::StoredCommit;
 use crate::id::{ExecutionId, HostId};
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, Projection,
+    Appended, Created, EventStore, ListCursor, ListPage, ListQuery, Loaded, NewItem, Projection,
     Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
@@ -112,7 +112,7 @@ impl EventStore for SqliteStore {
         .await
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         StoreError::check_item(item)?;
         let message = serde_json::to_string(&item.message)
             .map_err(|error| StoreError::unusable("the message is not JSON", error))?;
@@ -186,10 +186,10 @@ fn send(
     }
     let put = db
         .prepare_cached(
-            "INSERT INTO inbox (execution, id, arrived_at, message) VALUES (?1, ?2, ?3, ?4) \
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO inbox (execution, id, arrival, arrived_at, message) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![id.as_str(), item_id, arrived_at.0, message])?;
+        .execute(params![id.as_str(), item_id, record.arrivals + 1, arrived_at.0, message])?;
     if put == 0 {
         return Ok(Sent::Known);
     }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::event::StoredCommit;
 use crate::id::ExecutionId;
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, Projection,
-    Record, Sent, StoreError,
+    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, NewItem,
+    Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -50,7 +50,7 @@ impl Execution {
 
     fn inbox(&self) -> Vec<InboxItem> {
         let mut items: Vec<_> = self.inbox.values().cloned().collect();
-        items.sort_by_key(|item| item.arrived_at); // stable, so equal times stay in the order of ids
+        InboxItem::sort(&mut items);
         items
     }
 
@@ -137,7 +137,7 @@ impl EventStore for MemoryStore {
         Ok(record.clone())
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         StoreError::check_item(item)?;
         let mut executions = self.executions();
         let Some(execution) = executions.get_mut(id) else {
@@ -150,8 +150,9 @@ impl EventStore for MemoryStore {
         if execution.inbox.contains_key(&item.id) {
             return Ok(Sent::Known);
         }
-        execution.inbox.insert(item.id.clone(), item.clone());
         execution.record.arrivals += 1;
+        let item = item.clone().arrived(execution.record.arrivals);
+        execution.inbox.insert(item.id.clone(), item);
         Ok(Sent::New)
     }
 

@@ -1,6 +1,6 @@
 //! What every store refuses, whoever implements it.
 
-use super::{InboxItem, StoreError};
+use super::{NewItem, StoreError};
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::{COMMIT_BYTES_MAX, EVENT_BYTES_MAX};
@@ -20,7 +20,7 @@ impl StoreError {
     ///
     /// # Errors
     /// [`TooLarge`](Self::TooLarge).
-    pub fn check_item(item: &InboxItem) -> Result<(), Self> {
+    pub fn check_item(item: &NewItem) -> Result<(), Self> {
         // Our own types of text and numbers: they are always JSON.
         let bytes = serde_json::to_string(item).map_or(0, |text| text.len());
         check_bytes(|| format!("inbox item {}", item.id), bytes, EVENT_BYTES_MAX)

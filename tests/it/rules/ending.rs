@@ -7,7 +7,7 @@ use everstep::client::OnConflict;
 use everstep::event::{Event, Failure, TurnEnd};
 use everstep::id::ExecutionId;
 use everstep::prelude::*;
-use everstep::store::{InboxItem, Message, Status};
+use everstep::store::{Message, NewItem, Status};
 use everstep::testing::faults::Fate;
 use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
@@ -23,7 +23,7 @@ fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
             let payload = serde_json::from_str("7").unwrap();
             let message = Message::Signal { name: "go".into(), payload };
             let arrived_at = inside.clock.now();
-            let item = InboxItem { id: "signal/late".into(), arrived_at, message };
+            let item = NewItem { id: "signal/late".into(), arrived_at, message };
             let id = ExecutionId::new("x").unwrap();
             inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
         }

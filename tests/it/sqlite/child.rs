@@ -9,7 +9,7 @@ use std::time::Duration;
 use everstep::event::StoredCommit;
 use everstep::id::{ExecutionId, WriterId};
 use everstep::local::{SqliteBackend, SqliteOptions};
-use everstep::store::{Appended, EventStore, InboxItem, Message, Sent};
+use everstep::store::{Appended, EventStore, Message, NewItem, Sent};
 use everstep::time::Timestamp;
 use everstep::wake::{Wake, WakeQueue};
 
@@ -134,7 +134,7 @@ async fn race(backend: &SqliteBackend) {
             Appended::Done => say(&format!("{number} {}", commit.writer)),
             Appended::Taken { .. } => {}
         }
-        let item = InboxItem {
+        let item = NewItem {
             id: format!("{number} of {}", std::process::id()),
             arrived_at: Timestamp(0),
             message: Message::Resume,

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{ExecutionId, HostId};
 use everstep::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
-    Sent, StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
+    StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -78,7 +78,7 @@ impl EventStore for ToldStore {
         Ok(record)
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         self.inner.send(id, item).await
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{ExecutionId, HostId};
 use everstep::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
-    Sent, StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
+    StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -103,7 +103,7 @@ impl EventStore for SlowStore {
         self.slowly("project", self.inner.project(id, projection)).await
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         self.slowly("send", self.inner.send(id, item)).await
     }
 

@@ -55,11 +55,18 @@ macro_rules! event_store_suite {
                     an_open_execution_takes_items_whatever_its_status
                     an_execution_that_does_not_exist_takes_nothing
                     a_send_that_races_the_end_is_taken_or_refused
-                    items_come_in_the_order_of_arrival_then_of_id
                     removed_items_are_gone_and_only_they
                     many_items_are_removed_at_once
                     item_ids_of_any_text_are_kept_apart
                     an_item_that_no_commit_can_hold_is_refused
+                }
+                arrival::{
+                    items_sent_one_after_the_other_come_in_this_order
+                    items_of_senders_with_skewed_clocks_come_in_the_order_they_were_sent
+                    an_item_sent_again_keeps_its_place
+                    items_come_after_those_that_were_taken
+                    each_of_sixteen_senders_keeps_its_own_order
+                    no_load_sees_a_later_item_without_the_earlier
                 }
                 indexes::{
                     an_execution_is_overdue_after_its_wake_time
@@ -143,6 +150,7 @@ mod tests {
         let suite: Vec<&str> = include_str!("suite.rs").lines().map(str::trim).collect();
         for source in [
             include_str!("event_store/append.rs"),
+            include_str!("event_store/arrival.rs"),
             include_str!("event_store/create.rs"),
             include_str!("event_store/inbox.rs"),
             include_str!("event_store/indexes.rs"),

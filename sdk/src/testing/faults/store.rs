@@ -8,7 +8,7 @@ use super::{Faults, LOST, Written};
 use crate::event::StoredCommit;
 use crate::id::{ExecutionId, HostId};
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Message, Projection,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, Message, NewItem, Projection,
     Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
@@ -44,7 +44,7 @@ fn read() -> Written {
     Written::default()
 }
 
-fn bytes(item: &InboxItem) -> usize {
+fn bytes(item: &NewItem) -> usize {
     let message = match &item.message {
         Message::Signal { name, payload } => name.len() + payload.as_str().len(),
         Message::Cancel { reason } => reason.len(),
@@ -90,7 +90,7 @@ impl EventStore for FaultyStore {
         self.call("project", written, self.inner.project(id, projection)).await
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         let written = Written { items: 2, bytes: bytes(item) };
         self.call("send", written, self.inner.send(id, item)).await
     }

@@ -71,7 +71,11 @@ pub async fn a_closed_execution_starts_again_after_its_last_commit(store: Store)
         let loaded = store.load(&id).await.unwrap().unwrap();
         assert_eq!(loaded.commits.len(), 3);
         assert_eq!(loaded.commits[2], restart);
-        assert_eq!(loaded.inbox, [item("late", 3)], "the inbox belongs to the execution");
+        assert_eq!(
+            loaded.inbox,
+            [item("late", 3).arrived(1)],
+            "the inbox belongs to the execution"
+        );
         let stays = Record { arrivals: 1, ..again };
         assert_eq!(loaded.record, stays);
         // And once more: it is a repeated call.
@@ -189,6 +193,6 @@ pub async fn ids_of_any_text_are_kept_apart(store: Store) {
         assert_eq!(loaded.record.workflow, format!("workflow of {name}"));
         assert_eq!(loaded.commits.len(), 1, "{name:?}");
         assert_eq!(loaded.commits[0].body, format!("{name:?}"));
-        assert_eq!(loaded.inbox, [item(name, 1)], "{name:?}");
+        assert_eq!(loaded.inbox, [item(name, 1).arrived(1)], "{name:?}");
     }
 }

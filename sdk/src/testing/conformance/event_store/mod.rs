@@ -1,6 +1,7 @@
 //! The checks of an [`EventStore`](crate::store::EventStore), by property.
 
 pub mod append;
+pub mod arrival;
 pub mod create;
 pub mod inbox;
 pub mod indexes;

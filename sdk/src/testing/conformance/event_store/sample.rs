@@ -6,9 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
-use crate::store::{
-    Created, EventStore, InboxItem, Message, Projection, Record, Status, StoreError,
-};
+use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 pub(super) type Store = Arc<dyn EventStore>;
@@ -57,10 +55,10 @@ pub(super) fn with_body(number: CommitNumber, body: String, writer: WriterId) ->
     StoredCommit { number, writer, hash: Sha256::digest(&body).into(), body }
 }
 
-pub(super) fn item(item_id: &str, arrived: i64) -> InboxItem {
+pub(super) fn item(item_id: &str, arrived: i64) -> NewItem {
     let payload = Json::parse("{\"ok\": [true, 1.50]}".into()).expect("valid JSON");
     let message = Message::Signal { name: "approval".into(), payload };
-    InboxItem { id: item_id.into(), arrived_at: at(arrived), message }
+    NewItem { id: item_id.into(), arrived_at: at(arrived), message }
 }
 
 /// Starts an execution and returns its first commit.

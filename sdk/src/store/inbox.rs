@@ -1,0 +1,91 @@
+//! What others send to an execution.
+
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+use crate::event::Json;
+use crate::time::Timestamp;
+
+/// Something to be sent to an execution.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewItem {
+    /// The sender's id: a second item with the same id is the same item.
+    pub id: String,
+    /// When it is sent, by the sender's clock.
+    pub arrived_at: Timestamp,
+    /// What it is.
+    pub message: Message,
+}
+
+/// Something sent to an execution and not yet in its log, or in it and not yet deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxItem {
+    /// Its place in the order of arrival, from 1: higher than that of every item whose
+    /// [send](super::EventStore::send) was answered before this one's began, whoever sent them and
+    /// whatever their clocks say. Items that are sent at the same time may share a place.
+    pub arrival: u64,
+    /// The sender's id: a second item with the same id is the same item.
+    pub id: String,
+    /// When it was sent, by the sender's clock.
+    pub arrived_at: Timestamp,
+    /// What it is.
+    pub message: Message,
+}
+
+/// What an [`InboxItem`] says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Message {
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What it carries.
+        payload: Json,
+    },
+    /// A request to cancel the execution.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// A request that a blocked execution goes on.
+    Resume,
+}
+
+/// What [`EventStore::send`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    /// The item is in the inbox.
+    New,
+    /// An item with this id was there already.
+    Known,
+    /// There is no such execution.
+    NoExecution,
+    /// The execution has ended.
+    Closed {
+        /// How.
+        status: Status,
+    },
+}
+
+impl NewItem {
+    /// The item as it is in the inbox, at this place in the order of arrival.
+    #[must_use]
+    pub fn arrived(self, arrival: u64) -> InboxItem {
+        let Self { id, arrived_at, message } = self;
+        InboxItem { arrival, id, arrived_at, message }
+    }
+}
+
+impl InboxItem {
+    /// Puts items in the order in which a workflow gets them: by arrival; those that share a
+    /// place, since they were sent at the same time, by the time of their senders, then by id.
+    pub fn sort(items: &mut [Self]) {
+        items.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    }
+
+    fn order(&self) -> (u64, Timestamp, &str) {
+        (self.arrival, self.arrived_at, &self.id)
+    }
+}
