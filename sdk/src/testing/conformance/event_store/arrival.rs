@@ -110,15 +110,18 @@ pub async fn no_load_sees_a_later_item_without_the_earlier(store: Store) {
             }
         }
     });
-    while !sender.is_finished() {
+    loop {
+        let ended = sender.is_finished();
         let before = acknowledged.load(Ordering::SeqCst);
         let inbox = inbox(&store, &id).await;
         let numbers = inbox.iter().map(|name| name[2..].parse::<usize>().unwrap());
         assert!(numbers.eq(0..inbox.len()), "not those that were sent first: {inbox:?}");
         assert!(inbox.len() >= before, "{before} were acknowledged: {inbox:?}");
+        if ended {
+            return sender.await.unwrap();
+        }
         tokio::task::yield_now().await;
     }
-    sender.await.unwrap();
 }
 
 async fn inbox(store: &Store, id: &ExecutionId) -> Vec<String> {
