@@ -1,23 +1,41 @@
 //! Replay against live runs: adversarial workflows over the real engine and the real context, with
 //! completions in random order and crashes at random places. No store and no clock.
 //!
-//! For every program and seed: the trace, the calls and the result of the live run equal those of
-//! a replay of its log, byte for byte; and from a log cut at a random event a run goes on to an
-//! end, and its whole log replays likewise.
+//! For every program and seed:
+//!
+//! 1. **A log says all.** A replay of a run's log polls the workflow to the same trace at each
+//!    event, asks for the same calls in the same order, and ends in the same result; and the
+//!    log with every call in it as the replay makes it is the log, byte for byte.
+//! 2. **A crash is nothing.** A run is stopped at a random event. One host has the workflow still
+//!    in its hands; another one has the log. If the same things happen to both from then on, both
+//!    write the same log, byte for byte, to the same trace and result.
+//! 3. The log of the run that crashed says all, too.
+//!
+//! [`turns`] does the same in whole turns, on a store in memory.
 //!
 //! `EVERSTEP_FUZZ_SEEDS` sets the number of seeds a program, `EVERSTEP_FUZZ_FIRST` the first one:
 //! a failure prints the command that repeats it.
 
-mod driver;
+mod bodies;
 mod programs;
 mod rng;
+#[cfg(feature = "testing")]
+mod store;
+mod trace;
+#[cfg(feature = "testing")]
+mod turns;
+mod world;
 
-use driver::{Played, play, replay};
+use std::collections::BTreeSet;
+
+use crate::event::Event;
 use programs::Program;
 use rng::Rng;
+use trace::encoded;
+use world::World;
 
 /// Seeds a program, unless the environment says otherwise.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 100;
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -27,24 +45,50 @@ fn number(variable: &str, default: u64) -> u64 {
 fn fuzz(program: &Program, cost: u64) {
     let first = number("EVERSTEP_FUZZ_FIRST", 0);
     let seeds = (number("EVERSTEP_FUZZ_SEEDS", SEEDS) / cost).max(1);
-    let mut ends = std::collections::BTreeSet::new();
+    let mut ends = BTreeSet::new();
     for seed in first..first + seeds {
         let _repeat = Repeat { program: program.name, seed };
-        let live = play(program, seed, &[]);
-        same(&live, &replay(program, &live.log));
-        let cut = 1 + Rng::new(seed).below(live.log.len() as u64);
-        let resumed = play(program, !seed, &live.log[..usize::try_from(cut).unwrap_or(1)]);
-        same(&resumed, &replay(program, &resumed.log));
-        ends.insert((live.trace, format!("{:?}", live.end)));
+        let mut live = World::new(program, seed);
+        live.go_on_to_the_end();
+        let trace = says_all(program, &live);
+        crash_is_nothing(program, seed, &live.log);
+        ends.insert((trace::notes(trace), format!("{:?}", live.end)));
     }
     assert!(seeds < 50 || program.fixed || ends.len() > 1, "the order of events never mattered");
 }
 
-#[track_caller]
-fn same(live: &Played, replayed: &Played) {
+/// Statement 1. Returns the trace.
+fn says_all(program: &Program, live: &World) -> Vec<String> {
     assert!(live.end.is_some(), "the live run has not ended");
-    assert_eq!(live.trace, replayed.trace, "the trace differs; log: {:#?}", live.log);
+    let replayed = World::replay(program, &live.log);
+    let trace = live.take_trace();
+    assert_eq!(trace, replayed.take_trace(), "the trace differs; log: {:#?}", live.log);
     assert_eq!(live.end, replayed.end, "the result differs; log: {:#?}", live.log);
+    same_bytes(&live.log, &replayed.remade_log());
+    trace
+}
+
+/// Statements 2 and 3. `log` is what a run with `seed` writes.
+fn crash_is_nothing(program: &Program, seed: u64, log: &[Event]) {
+    let cut = 1 + Rng::new(seed).index(log.len());
+    let mut kept = World::new(program, seed);
+    kept.go_on_to(cut);
+    same_bytes(&log[..kept.log.len()], &kept.log);
+    let mut crashed = World::resume(program, &kept.log);
+    kept.interrupt();
+    for world in [&mut kept, &mut crashed] {
+        world.reseed(!seed);
+        world.go_on_to_the_end();
+    }
+    same_bytes(&kept.log, &crashed.log);
+    let trace = says_all(program, &crashed);
+    assert_eq!(kept.take_trace(), trace, "the trace differs; log: {:#?}", kept.log);
+    assert_eq!(kept.end, crashed.end, "the result differs; log: {:#?}", kept.log);
+}
+
+fn same_bytes(one: &[Event], other: &[Event]) {
+    let (one, other) = (encoded(one), encoded(other));
+    assert!(one.hash == other.hash, "the log differs:\n{}\n{}", one.body, other.body);
 }
 
 /// Says how to repeat a failure.

@@ -1,6 +1,7 @@
 //! A random number generator that a seed repeats: splitmix64 (Steele, Lea, Flood: "Fast splittable
 //! pseudorandom number generators", 2014).
 
+#[derive(Debug)]
 pub(super) struct Rng(u64);
 
 impl Rng {

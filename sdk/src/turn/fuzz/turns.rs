@@ -1,0 +1,267 @@
+//! The same programs in whole turns: the real `drive` on a store and a queue in memory, in virtual
+//! time, with bodies that take their time, commits that do, and hosts that crash or run out of it.
+//!
+//! What is asserted beside the end:
+//!
+//! - **When a body starts**, the durable log alone leads the program to ask for that step, it does
+//!   not have the step's result, and it has every attempt of it that failed before.
+//! - **The log says all**: a replay of it, by the pure middle alone, makes the trace of the turn
+//!   that saw the end and its result, and every call in it, byte for byte.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::programs::Program;
+use super::rng::Rng;
+use super::store::Slow;
+use super::trace::Trace;
+use super::world::World;
+use super::{Repeat, bodies, number, same_bytes};
+use crate::context::{
+    Needs, State, States, WorkflowEnd, WorkflowFuture, WorkflowSpec, attempt, idempotency_key,
+};
+use crate::error::Error;
+use crate::event::{Event, Json, StoredCommit, WorkflowStarted};
+use crate::host::{App, Registry};
+use crate::id::{ExecutionId, HostId, WriterId};
+use crate::limits::WORKER_LEASE;
+use crate::memory::{MemoryQueue, MemoryStore};
+use crate::replay::History;
+use crate::store::{EventStore, InboxItem, Message, Projection, Record, Status};
+use crate::time::{Clock, Timestamp};
+use crate::turn::{Kitchen, Lease, Term, Verdict};
+use crate::wake::{Wake, WakeQueue};
+
+/// Seeds a program, unless the environment says otherwise.
+const SEEDS: u64 = 8;
+
+pub(super) fn fuzz(program: &Program, cost: u64) {
+    let first = number("EVERSTEP_FUZZ_FIRST", 0);
+    let seeds = (number("EVERSTEP_FUZZ_TURN_SEEDS", SEEDS) / cost).max(3);
+    for seed in first..first + seeds {
+        let _repeat = Repeat { program: program.name, seed };
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime")
+            .block_on(one(*program, seed));
+    }
+}
+
+/// One execution from its start to its end.
+async fn one(program: Program, seed: u64) {
+    let stage = Arc::new(Stage::new(program, seed).await);
+    let watched = Arc::clone(&stage);
+    bodies::set(Arc::new(move || Arc::clone(&watched).body_begins().boxed()));
+    let signals = tokio::spawn(Arc::clone(&stage).send_signals());
+    let mut rng = Rng::new(seed ^ 1);
+    let begun = Instant::now();
+    for host in 0.. {
+        assert!(begun.elapsed() < Duration::from_secs(100_000), "it does not end");
+        stage.take_one_turn(host, &mut rng).await;
+        let record = stage.record().await;
+        match record.projection.status {
+            Status::Blocked => panic!("it is blocked: {:?}", record.projection.reason),
+            Status::Completed | Status::Failed => break,
+            _ => {}
+        }
+    }
+    signals.abort();
+    stage.log_says_all().await;
+}
+
+/// The traces of the runs of the workflow, one a turn.
+#[derive(Clone)]
+struct Runs {
+    program: Program,
+    traces: Arc<Mutex<Vec<Trace>>>,
+}
+
+struct Stage {
+    program: Program,
+    id: ExecutionId,
+    store: Arc<dyn EventStore>,
+    queue: Arc<dyn WakeQueue>,
+    clock: Clock,
+    runs: Runs,
+    rng: Mutex<Rng>,
+}
+
+impl Stage {
+    async fn new(program: Program, seed: u64) -> Self {
+        let rng = Mutex::new(Rng::new(seed));
+        let store = Arc::new(Slow::new(Arc::new(MemoryStore::new()), seed));
+        let queue = Arc::new(MemoryQueue::new());
+        let clock = Clock::virtual_from(Timestamp(1_000));
+        let id = ExecutionId::new("fuzz").expect("an id");
+        let (at, execution, workflow) = (clock.now(), id.clone(), "fuzz".to_owned());
+        let start = WorkflowStarted { at, execution, workflow, run: 1, input: Json::null() };
+        let start = [Event::WorkflowStarted(start)];
+        let start = StoredCommit::encode(0, WriterId::random(), None, &start);
+        let projection = Projection {
+            commit: 0,
+            status: Status::Running,
+            wake_at: Some(at),
+            updated_at: at,
+            code: String::new(),
+            reason: None,
+        };
+        let (workflow, started_at) = ("fuzz".to_owned(), at);
+        let record = Record { id: id.clone(), workflow, started_at, arrivals: 0, projection };
+        store.create(&record, &start).await.expect("a new execution");
+        queue.send(&Wake::news(id.clone()), Duration::ZERO).await.expect("sent");
+        let runs = Runs { program, traces: Arc::default() };
+        Self { program, id, store, queue, clock, runs, rng }
+    }
+
+    fn chance<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn record(&self) -> Record {
+        self.store.record(&self.id).await.expect("an answer").expect("it exists")
+    }
+
+    async fn log(&self) -> Vec<Event> {
+        let loaded = self.store.load(&self.id).await.expect("an answer").expect("it exists");
+        History::read(&loaded.commits).expect("a sound log").events
+    }
+
+    /// A host of its own receives a wake and takes a turn, or crashes in it.
+    async fn take_one_turn(&self, host: u64, rng: &mut Rng) {
+        let received = self.queue.receive(1, Duration::from_secs(60)).await.expect("an answer");
+        let Some(delivery) = received.into_iter().next() else { return };
+        let wake = Wake::from_body(&delivery.body).expect("a wake of ours");
+        let kitchen = Kitchen::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.queue),
+            self.clock.clone(),
+            HostId(format!("host-{host}").into()),
+            self.registry(),
+        );
+        let (_running, stop) = watch::channel(None);
+        let lease = if rng.below(3) == 0 {
+            let deadline = self.clock.now().after(Duration::from_millis(100 + rng.below(400)));
+            Lease::Invocation { deadline, hand_over: deadline.before(Duration::from_millis(60)) }
+        } else {
+            Lease::Renewed(WORKER_LEASE)
+        };
+        let term = Term { lease, stop };
+        let crash =
+            Duration::from_millis(if rng.below(3) == 0 { 1 + rng.below(150) } else { 100_000_000 });
+        let turn = kitchen.take_turn(&wake, delivery.receive_count, &term);
+        match tokio::time::timeout(crash, turn).await {
+            Ok(Ok(Verdict::Delete)) => self.queue.delete(&delivery.receipt).await.expect("deleted"),
+            Ok(Ok(Verdict::Return(after))) => {
+                self.queue.keep(&delivery.receipt, after).await.expect("kept");
+            }
+            Ok(Err(error)) => panic!("the turn failed: {error}"),
+            Err(_) => {} // It crashed. The wake comes back, the claim runs out.
+        }
+    }
+
+    fn registry(&self) -> Registry {
+        App::new().workflow(fuzzed).state(self.runs.clone()).registry().expect("a registry")
+    }
+
+    /// One of the three signals is sent now and then while the execution waits, and rarely else.
+    async fn send_signals(self: Arc<Self>) {
+        for number in 1_u64.. {
+            loop {
+                sleep(Duration::from_millis(1 + self.chance(|rng| rng.below(40)))).await;
+                let waits = self.record().await.projection.status == Status::Suspended;
+                if waits || self.chance(|rng| rng.below(30)) == 0 {
+                    break;
+                }
+            }
+            let name = format!("s{}", self.chance(|rng| rng.below(3)));
+            let payload = Json::record(&number).expect("a number");
+            let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
+            let item = InboxItem { id, arrived_at, message: Message::Signal { name, payload } };
+            self.store.send(&self.id, &item).await.expect("sent");
+            let wake = Wake::news(self.id.clone());
+            self.queue.send(&wake, Duration::ZERO).await.expect("sent");
+        }
+    }
+
+    /// A body has started: the durable log has all that led to it, and not its result.
+    async fn body_begins(self: Arc<Self>) {
+        let (key, attempt, log) = (idempotency_key(), attempt(), self.log().await);
+        let replayed = World::replay(&self.program, &log);
+        let Some(seq) = replayed.step_asked_for(&key) else {
+            panic!("a body started that the durable log does not lead to: {log:#?}");
+        };
+        let mut failed = 0;
+        for event in &log {
+            match event {
+                Event::StepCompleted(e) if e.seq == seq => panic!("it has a result: {log:#?}"),
+                Event::StepFailed(e) if e.seq == seq => panic!("it has failed: {log:#?}"),
+                Event::StepAttemptFailed(e) if e.seq == seq => failed += 1,
+                _ => {}
+            }
+        }
+        assert_eq!(attempt, failed + 1, "attempts before this one are not durable: {log:#?}");
+        drop(replayed);
+        let takes = self.chance(|rng| if rng.below(3) == 0 { 0 } else { 1 + rng.below(40) });
+        if takes > 0 {
+            sleep(Duration::from_millis(takes)).await;
+        }
+    }
+
+    async fn log_says_all(&self) {
+        let log = self.log().await;
+        let replayed = World::replay(&self.program, &log);
+        let end = match log.last() {
+            Some(Event::WorkflowCompleted(e)) => WorkflowEnd::Completed(e.output.clone()),
+            Some(Event::WorkflowFailed(e)) => WorkflowEnd::Failed(e.error.clone()),
+            last => panic!("it has not ended: {last:?}"),
+        };
+        assert_eq!(replayed.end, Some(end), "the result differs; log: {log:#?}");
+        same_bytes(&log, &replayed.remade_log());
+        let traces = self.runs.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = traces.last().expect("it ran").take();
+        assert_eq!(last, replayed.take_notes(), "the trace differs; log: {log:#?}");
+    }
+}
+
+/// What registers the programs: whichever the state holds.
+struct Fuzzed;
+
+fn fuzzed(
+    runs: State<Runs>,
+) -> WorkflowFuture<Fuzzed, BoxFuture<'static, Result<serde_json::Value, Error>>> {
+    WorkflowFuture::new(run(runs.0))
+}
+
+impl WorkflowSpec for Fuzzed {
+    const NAME: &'static str = "fuzz";
+    type Input = ();
+    type Output = serde_json::Value;
+    type Error = Error;
+
+    fn needs(needs: &mut Needs) {
+        needs.state::<Runs>();
+    }
+
+    fn run(states: &States, (): ()) -> BoxFuture<'static, Result<serde_json::Value, Error>> {
+        fuzzed(states.get()).into_inner()
+    }
+}
+
+fn run(runs: Runs) -> BoxFuture<'static, Result<serde_json::Value, Error>> {
+    let trace = Trace::default();
+    runs.traces.lock().unwrap_or_else(PoisonError::into_inner).push(trace.clone());
+    (runs.program.make)(trace)
+        .map(|end| match end {
+            WorkflowEnd::Completed(output) => Ok(output.read()?),
+            WorkflowEnd::Failed(error) => Err(error.read::<Error>()?),
+            WorkflowEnd::Unrecordable(problem) => panic!("{problem}"),
+        })
+        .boxed()
+}

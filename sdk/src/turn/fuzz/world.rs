@@ -1,0 +1,375 @@
+//! A turn without a store: what `drive` does, with chance in the place of time. Whatever is
+//! written is durable at once, so only the order of things is at stake.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::programs::Program;
+use super::rng::Rng;
+use super::trace::{self, Trace};
+use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
+use crate::event::{
+    Event, Failure, Json, SignalReceived, StepAttemptFailed, StepCompleted, StepFailed,
+    StepStarted, TimerFired, TimerStarted, WorkflowStarted,
+};
+use crate::id::ExecutionId;
+use crate::replay::{Attempt, Engine, Request, site};
+use crate::time::Timestamp;
+use crate::turn::sequence::Sequence;
+
+/// A run, the world around it, and what was seen of it.
+pub(super) struct World {
+    run: Run,
+    trace: Trace,
+    pub(super) log: Vec<Event>,
+    sequence: Sequence,
+    delivered: usize,
+    /// Calls in the order of their first polls, and how many of them were looked at.
+    asked: Vec<u32>,
+    looked_at: usize,
+    /// Attempts that may start, and those that run.
+    ready: BTreeSet<u32>,
+    running: BTreeMap<u32, Running>,
+    timers: BTreeSet<(Timestamp, u32)>,
+    timers_started: BTreeSet<u32>,
+    signals: u64,
+    time: Timestamp,
+    pub(super) end: Option<WorkflowEnd>,
+    rng: Rng,
+}
+
+struct Running {
+    attempt: u32,
+    body: BoxFuture<'static, Result<Attempt, String>>,
+}
+
+impl World {
+    /// A run that begins.
+    pub(super) fn new(program: &Program, seed: u64) -> Self {
+        let execution = ExecutionId::new("fuzz").expect("an id");
+        let (at, workflow, input) = (Timestamp(1_000), "fuzz".to_owned(), Json::null());
+        let start = WorkflowStarted { at, execution, workflow, run: 1, input };
+        let mut world = Self::replay(program, &[Event::WorkflowStarted(start)]);
+        world.look();
+        world.reseed(seed);
+        world
+    }
+
+    /// A run brought back from its log, on which nothing new has happened.
+    pub(super) fn replay(program: &Program, log: &[Event]) -> Self {
+        let log = trace::stored_and_read(log);
+        let Event::WorkflowStarted(start) = &log[0] else { unreachable!("a log begins so") };
+        let trace = Trace::default();
+        let run =
+            Run::new(Engine::new(start, Arc::new(log.clone())), (program.make)(trace.clone()));
+        let mut world = Self {
+            run,
+            trace,
+            sequence: Sequence::default(),
+            delivered: 1,
+            asked: Vec::new(),
+            looked_at: 0,
+            ready: BTreeSet::new(),
+            running: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            timers_started: BTreeSet::new(),
+            signals: log.iter().filter(|e| matches!(e, Event::SignalReceived(_))).count() as u64,
+            time: log.iter().map(Event::at).max().unwrap_or_default(),
+            end: None,
+            rng: Rng::new(0),
+            log: log.clone(),
+        };
+        let progress = world.run.poll();
+        world.progress(Some(progress));
+        for event in &log[1..] {
+            world.meet(event);
+        }
+        world
+    }
+
+    /// A run brought back from its log by a host that goes on with it.
+    pub(super) fn resume(program: &Program, log: &[Event]) -> Self {
+        let mut world = Self::replay(program, log);
+        world.look();
+        world
+    }
+
+    /// What a crash does, but for the crash: what happened so far is delivered, all bodies end
+    /// where they are, and the turn looks anew at what the workflow waits for. The workflow itself
+    /// stays: it is not replayed.
+    pub(super) fn interrupt(&mut self) {
+        while let Some(event) = self.sequence.next_undelivered().cloned() {
+            self.sequence.mark_delivered();
+            self.meet(&event);
+        }
+        self.ready.clear();
+        self.running.clear();
+        self.timers.clear();
+        self.looked_at = 0;
+        self.look();
+    }
+
+    /// From here on chance is `seed`'s.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.rng = Rng::new(seed);
+    }
+
+    pub(super) fn go_on_to_the_end(&mut self) {
+        self.go_on(|world| world.end.is_some() && world.sequence.next_undelivered().is_none());
+    }
+
+    /// Goes on until the log has `len` events or more.
+    pub(super) fn go_on_to(&mut self, len: usize) {
+        self.go_on(|world| world.log.len() >= len);
+    }
+
+    fn go_on(&mut self, until: impl Fn(&Self) -> bool) {
+        for _ in 0..100_000 {
+            if until(self) {
+                return;
+            }
+            self.move_on();
+        }
+        panic!("it does not end; trace: {:#?}", self.trace.take());
+    }
+
+    pub(super) fn take_trace(&self) -> Vec<String> {
+        self.trace.take()
+    }
+
+    /// What the program said.
+    #[cfg(feature = "testing")]
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        trace::notes(self.trace.take())
+    }
+
+    /// The step with this idempotency key, if the workflow has asked for it.
+    #[cfg(feature = "testing")]
+    pub(super) fn step_asked_for(&self, idempotency_key: &str) -> Option<u32> {
+        let engine = self.run.engine();
+        let is_it = |seq: &u32| engine.idempotency_key(*seq).to_string() == idempotency_key;
+        self.asked.iter().copied().find(is_it)
+    }
+
+    /// The log as this run would have written it: every event with the call as the code makes it.
+    pub(super) fn remade_log(&self) -> Vec<Event> {
+        let mut engine = self.run.engine();
+        self.log.iter().map(|event| trace::remade(event, &mut engine)).collect()
+    }
+
+    /// The workflow meets an event of the log.
+    fn meet(&mut self, event: &Event) {
+        self.delivered += 1;
+        self.trace.driver(format_args!("event {} is {}", self.delivered, event.kind()));
+        let progress = self.run.deliver(event);
+        self.progress(progress);
+    }
+
+    fn progress(&mut self, progress: Option<Progress>) {
+        match progress {
+            None | Some(Progress::Waits) => {}
+            Some(Progress::Ended(end)) => self.end = Some(end),
+            Some(Progress::Faulted(fault)) => {
+                panic!("{fault}; trace: {:#?}; log: {:#?}", self.trace.take(), self.log)
+            }
+        }
+        let mut engine = self.run.engine();
+        for seq in engine.take_asked() {
+            self.trace.driver(trace::call(&mut engine, seq));
+            self.asked.push(seq);
+        }
+    }
+
+    /// Looks at what the workflow has asked for.
+    fn look(&mut self) {
+        while let Some(&seq) = self.asked.get(self.looked_at) {
+            self.looked_at += 1;
+            let request = self.run.engine().request(seq);
+            match request {
+                Some(Request::Step) => self.schedule(seq),
+                Some(Request::Timer { due, started }) => {
+                    self.timers.insert((due, seq));
+                    if self.timers_started.insert(seq) && !started {
+                        let at = self.time;
+                        let engine = self.run.engine();
+                        let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                        drop(engine);
+                        self.happened(Event::TimerStarted(TimerStarted {
+                            at,
+                            seq,
+                            key,
+                            site,
+                            due,
+                        }));
+                    }
+                }
+                Some(Request::Signal) | None => {}
+            }
+        }
+    }
+
+    fn schedule(&mut self, seq: u32) {
+        let (begun, attempts, input, policy, key, site) = {
+            let mut engine = self.run.engine();
+            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+            let step = engine.step(seq);
+            let policy = step.body.as_ref().expect("it has no result").policy();
+            (step.begun, step.attempts, step.input.clone(), policy, key, site)
+        };
+        if let Some(attempt) = begun {
+            let message = "nobody knows".to_owned();
+            return self.attempt_failed(seq, attempt, Failure::Interrupted { message }, true);
+        }
+        if policy.at_most_once {
+            let (at, attempt) = (self.time, attempts + 1);
+            let started = StepStarted { at, seq, key, site, attempt, input };
+            self.happened(Event::StepStarted(started));
+        }
+        self.ready.insert(seq);
+    }
+
+    /// One thing happens.
+    fn move_on(&mut self) {
+        let undelivered = self.sequence.next_undelivered().is_some();
+        match self.rng.below(10) {
+            0..3 if undelivered => self.deliver(),
+            3..5 if !self.ready.is_empty() => self.start_body(),
+            5..8 if !self.running.is_empty() => self.end_body(),
+            8 if !self.timers.is_empty() => self.fire(),
+            9 => self.signal(),
+            _ if undelivered => self.deliver(),
+            _ => {}
+        }
+    }
+
+    fn deliver(&mut self) {
+        let Some(event) = self.sequence.next_undelivered().cloned() else { return };
+        self.sequence.mark_delivered();
+        self.meet(&event);
+        if let Event::StepAttemptFailed(e) = event
+            && self.run.engine().request(e.seq) == Some(Request::Step)
+        {
+            self.schedule(e.seq);
+        }
+        self.look();
+    }
+
+    fn start_body(&mut self) {
+        let index = self.rng.index(self.ready.len());
+        let seq = *self.ready.iter().nth(index).expect("one of them");
+        self.ready.remove(&seq);
+        let mut engine = self.run.engine();
+        if engine.request(seq) != Some(Request::Step) {
+            return; // Given up before it began: it never does.
+        }
+        let key = engine.idempotency_key(seq);
+        let step = engine.step(seq);
+        let attempt = step.attempts + 1;
+        let Some(body) = step.body.take() else { return };
+        drop(engine);
+        let running = in_body(StepScope { key, attempt }, body.attempt()).boxed();
+        self.run.engine().put_body_back(seq, body);
+        self.running.insert(seq, Running { attempt, body: running });
+    }
+
+    /// A body ends, whether or not anybody waits for it still.
+    fn end_body(&mut self) {
+        let index = self.rng.index(self.running.len());
+        let seq = *self.running.keys().nth(index).expect("one of them");
+        let Some(Running { attempt, body }) = self.running.remove(&seq) else { return };
+        self.pass_time();
+        let retry = self.run.engine().step(seq).body.as_ref().map(|body| body.policy().retry);
+        if self.rng.below(6) == 0 && retry.is_none_or(|retry| retry.allows_after(attempt)) {
+            let message = "by chance".to_owned();
+            return self.attempt_failed(seq, attempt, Failure::Interrupted { message }, true);
+        }
+        match body.now_or_never().expect("bodies here do not wait") {
+            Ok(Attempt::Completed(output)) => {
+                let (at, took_us) = (self.time, 0);
+                let (key, site, input) = self.call(seq);
+                self.happened(Event::StepCompleted(StepCompleted {
+                    at,
+                    seq,
+                    key,
+                    site,
+                    attempt,
+                    took_us,
+                    input,
+                    output,
+                }));
+            }
+            Ok(Attempt::Failed { failure, retryable }) => {
+                self.attempt_failed(seq, attempt, failure, retryable);
+            }
+            Err(message) => {
+                self.attempt_failed(seq, attempt, Failure::Panicked { message }, true);
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, seq: u32, attempt: u32, failure: Failure, retryable: bool) {
+        let (at, took_us) = (self.time, 0);
+        let (key, site, input) = self.call(seq);
+        let policy = self.run.engine().step(seq).body.as_ref().map(|body| body.policy());
+        let again = policy.is_some_and(|policy| retryable && policy.retry.allows_after(attempt));
+        self.happened(if again {
+            let retry_at = at;
+            Event::StepAttemptFailed(StepAttemptFailed {
+                at,
+                seq,
+                key,
+                site,
+                attempt,
+                took_us,
+                input,
+                failure,
+                retry_at,
+            })
+        } else {
+            Event::StepFailed(StepFailed { at, seq, key, site, attempt, took_us, input, failure })
+        });
+    }
+
+    fn call(&self, seq: u32) -> (crate::event::OperationKey, String, Json) {
+        let mut engine = self.run.engine();
+        let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+        (key, site, engine.step(seq).input.clone())
+    }
+
+    fn fire(&mut self) {
+        let Some((due, seq)) = self.timers.pop_first() else { return };
+        if self.run.engine().request(seq).is_none() {
+            return;
+        }
+        self.pass_time();
+        self.time = self.time.max(due);
+        let (at, key) = (self.time, self.run.engine().key(seq).clone());
+        self.happened(Event::TimerFired(TimerFired { at, seq, key }));
+    }
+
+    /// One of the three signals comes. Rarely, unless the workflow waits for one.
+    fn signal(&mut self) {
+        if !self.run.engine().waits_for_signals() && self.rng.below(8) != 0 {
+            return;
+        }
+        self.pass_time();
+        self.signals += 1;
+        let (at, id) = (self.time, format!("signal/{}", self.signals));
+        let name = format!("s{}", self.rng.below(3));
+        let payload = Json::record(&self.signals).expect("a number");
+        self.happened(Event::SignalReceived(SignalReceived { at, id, name, payload }));
+    }
+
+    fn happened(&mut self, event: Event) {
+        self.log.push(event.clone());
+        self.sequence.push(event);
+        self.sequence.mark_written();
+    }
+
+    fn pass_time(&mut self) {
+        self.time = Timestamp(self.time.0 + i64::try_from(self.rng.below(50)).unwrap_or(0));
+    }
+}
