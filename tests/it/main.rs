@@ -17,4 +17,3 @@ mod rules;
 mod scenarios;
 mod smoke;
 mod sqlite;
-mod winners;

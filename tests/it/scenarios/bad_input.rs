@@ -11,7 +11,7 @@ use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::wake::{Delivery, QueueError, Wake, WakeQueue};
-use everstep_tests::scenario::{ALL, CALM, WARM, check};
+use everstep_tests::scenario::{ALL, CALM, check};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -30,18 +30,18 @@ async fn order(input: Order) -> everstep::Result<String> {
 #[test]
 fn an_unknown_workflow_or_an_input_that_does_not_parse_is_blocked_and_named() {
     check(
-        CALM,
+        ALL,
         || App::new().workflow(order),
         async |world| {
             let client = world.client();
             let error = client.start_named("", Json::null()).await.unwrap_err();
             assert!(matches!(error, StartError::InvalidName { .. }), "{error:?}");
-            let unknown = client.start_named("ordre", Json::null()).await.unwrap();
+            let unknown = client.start_named("ordre", Json::null()).id("unknown").await.unwrap();
             let record = world.until(world.settled(unknown.id())).await;
             assert_eq!(record.projection.status, Status::Blocked);
             assert!(record.projection.reason.unwrap().contains("\"ordre\""));
             let input = Json::parse(r#"{"item":"shoe","count":"many"}"#.into()).unwrap();
-            let wrong = client.start_named("order", input).await.unwrap();
+            let wrong = client.start_named("order", input).id("wrong").await.unwrap();
             let record = world.until(world.settled(wrong.id())).await;
             assert_eq!(record.projection.status, Status::Blocked);
             let reason = record.projection.reason.unwrap();
@@ -97,7 +97,7 @@ async fn log_with(
 ) -> (ExecutionId, String) {
     let client = world.client();
     let input = Order { item: "shoe".into(), count: 1 };
-    let handle = client.start(order, input).await.unwrap();
+    let handle = world.start(order, input).await;
     let store = world.plain().store;
     let start = client.load(handle.id()).await.unwrap().commits.remove(0);
     let events = &client.history(handle.id()).await.unwrap()[0].events;
@@ -123,7 +123,7 @@ fn resigned(commit: &StoredCommit, body: String) -> StoredCommit {
 #[test]
 fn a_commit_that_cannot_be_trusted_is_named_and_blocks() {
     check(
-        WARM,
+        CALM,
         || App::new().workflow(order),
         async |world| {
             let (_, edited) = log_with(world, |mut commit| {

@@ -23,7 +23,7 @@ async fn long(State(effects): State<Effects>, steps: u32) -> everstep::Result<u3
 
 async fn time_of(world: &everstep_tests::scenario::World, steps: u32) -> Duration {
     let before = Instant::now();
-    let handle = world.client().start(long, steps).await.unwrap();
+    let handle = world.start(long, steps).await;
     assert_eq!(world.result(&handle).await.unwrap(), steps + 1);
     assert_eq!(world.number_of(handle.id(), "StepCompleted").await, steps as usize + 1);
     before.elapsed()

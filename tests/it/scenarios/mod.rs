@@ -5,6 +5,7 @@ mod bad_input;
 mod determinism;
 mod ends;
 mod long;
+mod races;
 mod several;
 mod signals;
 mod steps;

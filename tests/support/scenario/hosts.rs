@@ -28,6 +28,7 @@ impl World {
     ) -> T {
         // What the goal came to is kept apart: a host may die between it and its own orderly end.
         let reached = Cell::new(None);
+        let goal = self.in_time(goal);
         let mut goal = pin!(goal.map(|output| reached.set(Some(output))).fuse());
         self.work(app, goal.as_mut()).await;
         reached.take().expect("hosts work until the goal is reached")
@@ -40,7 +41,11 @@ impl World {
     ) {
         let worker = self.worker(app, self.hosts()).await;
         let ended = match self.profile {
-            Profile::Warm | Profile::Twice | Profile::Faults => worker.run_until(goal).await,
+            Profile::Warm
+            | Profile::Twice
+            | Profile::Faults
+            | Profile::Pages
+            | Profile::Stores => worker.run_until(goal).await,
             Profile::TwoHosts => {
                 let other = self.worker(app, self.hosts()).await;
                 let other = pin!(other.run_until(std::future::pending::<()>()));
@@ -59,7 +64,7 @@ impl World {
             Profile::Killed => {
                 let ended = {
                     let worker = pin!(worker.run_until(goal.as_mut()));
-                    match select(worker, pin!(self.killed.notified())).await {
+                    match select(worker, pin!(self.kills.killed.notified())).await {
                         Either::Left((ended, _)) => Some(ended),
                         // Dropping a host is killing it.
                         Either::Right(_) => None,

@@ -1,4 +1,4 @@
-//! What must hold of every log, and its form without what differs between two runs.
+//! What must hold of every log, and of two logs of one program.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,15 @@ use everstep::event::{Commit, Event};
 use everstep::time::Timestamp;
 use serde_json::Value;
 
+use super::Logs;
+
 /// Checks one log. A commit's hashes were verified when it was read.
 #[track_caller]
 pub(super) fn verify(commits: &[Commit]) {
     let mut last = Timestamp(i64::MIN);
     let mut settled = HashSet::new();
     let mut attempts: HashMap<u32, u32> = HashMap::new();
+    let mut not_before: HashMap<u32, Timestamp> = HashMap::new();
     let mut due = HashMap::new();
     let mut items = HashSet::new();
     let mut ended = false;
@@ -21,6 +24,8 @@ pub(super) fn verify(commits: &[Commit]) {
         assert!(!ended || matches!(event, Event::WorkflowStarted(_)), "after the end: {event:?}");
         ended = event.is_end();
         let mut attempt = |seq: u32, attempt: u32| {
+            let retry_at = not_before.remove(&seq).unwrap_or(last);
+            assert!(last >= retry_at, "an attempt before its time: {event:?}");
             let before = attempts.insert(seq, attempt).unwrap_or(0);
             assert_eq!(attempt, before + 1, "an attempt is missing or doubled: {event:?}");
         };
@@ -29,6 +34,7 @@ pub(super) fn verify(commits: &[Commit]) {
                 settled.clear();
                 due.clear();
                 attempts.clear();
+                not_before.clear();
             }
             Event::StepCompleted(e) => {
                 assert!(settled.insert(e.seq), "settled twice: {event:?}");
@@ -38,8 +44,14 @@ pub(super) fn verify(commits: &[Commit]) {
                 assert!(settled.insert(e.seq), "settled twice: {event:?}");
                 attempt(e.seq, e.attempt);
             }
-            Event::StepAttemptFailed(e) => attempt(e.seq, e.attempt),
-            Event::Resumed(_) => attempts.clear(),
+            Event::StepAttemptFailed(e) => {
+                attempt(e.seq, e.attempt);
+                not_before.insert(e.seq, e.retry_at);
+            }
+            Event::Resumed(_) => {
+                attempts.clear();
+                not_before.clear();
+            }
             Event::TimerStarted(e) => {
                 assert!(due.insert(e.seq, e.due).is_none(), "started twice: {event:?}");
             }
@@ -55,21 +67,55 @@ pub(super) fn verify(commits: &[Commit]) {
     }
 }
 
-/// The events of a log as JSON, without times, hosts, writers and durations.
-#[must_use]
-pub fn normal(commits: &[Commit]) -> Vec<Value> {
-    let events = commits.iter().flat_map(|commit| &commit.events);
-    events.map(|event| without(serde_json::to_value(event).expect("events are JSON"))).collect()
+/// The commits of a log as JSON, without what two runs of one program cannot share: hosts, how
+/// long bodies took, and the random parts of ids that senders were given. Where a step was retried,
+/// without times as well: its back-off may be random.
+pub(super) fn comparable(commits: &[Commit]) -> Vec<Value> {
+    let retried = |event: &Event| matches!(event, Event::StepAttemptFailed(_));
+    let timeless = commits.iter().flat_map(|commit| &commit.events).any(retried);
+    let mut names: HashMap<String, usize> = HashMap::new();
+    let mut comparable = |event: &Event| {
+        let value = serde_json::to_value(event).expect("events are JSON");
+        let mut value = without(value, if timeless { &ALL_DIFFER } else { &ALL_DIFFER[..2] });
+        let item = match event {
+            Event::SignalReceived(e) => Some(&e.id),
+            Event::CancelRequested(e) => Some(&e.id),
+            Event::Resumed(e) => Some(&e.id),
+            _ => None,
+        };
+        if let Some(id) = item {
+            let next = names.len();
+            let name = names.entry(id.clone()).or_insert(next);
+            value[event.kind()]["id"] = format!("item {name}").into();
+        }
+        value
+    };
+    commits.iter().map(|commit| commit.events.iter().map(&mut comparable).collect()).collect()
 }
 
-fn without(value: Value) -> Value {
-    const DIFFERS: [&str; 8] =
-        ["at", "host", "lease_end", "took_us", "due", "retry_at", "wake_at", "armed"];
+const ALL_DIFFER: [&str; 8] =
+    ["host", "took_us", "at", "lease_end", "due", "retry_at", "wake_at", "armed"];
+
+fn without(value: Value, names: &[&str]) -> Value {
     match value {
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(name, _)| !DIFFERS.contains(&&**name));
-            Value::Object(kept.map(|(name, field)| (name, without(field))).collect())
+            let kept = fields.into_iter().filter(|(name, _)| !names.contains(&&**name));
+            Value::Object(kept.map(|(name, field)| (name, without(field, names))).collect())
         }
         other => other,
+    }
+}
+
+/// Checks that two worlds have the same logs.
+#[track_caller]
+pub(super) fn same(expected: &Logs, logs: &Logs, place: &str) {
+    let ids = |logs: &Logs| logs.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(ids(expected), ids(logs), "other executions on {place}");
+    for (id, expected) in expected {
+        let log = &logs[id];
+        for (number, (expected, commit)) in expected.iter().zip(log).enumerate() {
+            assert_eq!(expected, commit, "commit {number} of {id} differs on {place}");
+        }
+        assert_eq!(expected.len(), log.len(), "{id} has more or fewer commits on {place}");
     }
 }

@@ -4,22 +4,28 @@
 //! a [`World`]: it starts executions through its client and lets its hosts work, which live and
 //! die as the profile says.
 
+mod beside;
 mod effects;
 mod hosts;
+mod kills;
 mod log;
 mod queue;
 mod store;
 mod world;
 
 pub use effects::Effects;
-pub use log::normal;
 pub use world::World;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use everstep::App;
+use serde_json::Value;
 
-/// A kind of weather, in memory and in virtual time.
+use beside::Backing;
+use kills::Kills;
+
+/// A kind of weather, in virtual time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// P0: one warm process.
@@ -28,13 +34,18 @@ pub enum Profile {
     NewTurns,
     /// P2: every wake is sent twice and received out of order.
     Twice,
-    /// P3: the host is killed at one of its calls to store or queue, before or after it was made,
-    /// for each of the calls.
+    /// P3: the host is killed before or after it changed something in store or queue, for each of
+    /// the changes.
     Killed,
     /// P4: a share of all calls is not made, or made and not answered.
     Faults,
+    /// P5: DynamoDB, where each page of a log has one commit.
+    Pages,
     /// P6: two hosts, and every wake twice so that they race.
     TwoHosts,
+    /// P7: memory, SQLite and DynamoDB, in warm processes and with a new turn after each commit:
+    /// the same log, event for event and commit for commit.
+    Stores,
 }
 
 /// Every profile.
@@ -44,17 +55,57 @@ pub const ALL: &[Profile] = &[
     Profile::Twice,
     Profile::Killed,
     Profile::Faults,
+    Profile::Pages,
     Profile::TwoHosts,
+    Profile::Stores,
 ];
 
 /// The profiles in which no host dies and no call fails: each body runs exactly once an attempt.
-pub const CALM: &[Profile] = &[Profile::Warm, Profile::NewTurns, Profile::Twice, Profile::TwoHosts];
+pub const CALM: &[Profile] = &[
+    Profile::Warm,
+    Profile::NewTurns,
+    Profile::Twice,
+    Profile::Pages,
+    Profile::TwoHosts,
+    Profile::Stores,
+];
+
+/// The calm profiles in memory: for what takes a thousand calls, which are slow on other stores.
+pub const IN_MEMORY: &[Profile] =
+    &[Profile::Warm, Profile::NewTurns, Profile::Twice, Profile::TwoHosts];
 
 /// One warm process.
 pub const WARM: &[Profile] = &[Profile::Warm];
 
-/// How many of a host's calls it is killed at, one a run.
-const KILLS_MAX: u64 = 60;
+/// How many seeds of faults a scenario meets.
+const FAULT_SEEDS: u64 = 4;
+
+/// How one world of a scenario is made.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    profile: Profile,
+    backing: Backing,
+    fate: Fate,
+}
+
+/// What goes wrong in one world.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Nothing,
+    /// Calls fail by this seed.
+    Seed(u64),
+    /// The first host dies.
+    Kill(kills::Moment),
+}
+
+/// What one world came to.
+struct Outcome {
+    kills: Kills,
+    logs: Logs,
+}
+
+/// The commits of each execution, in a form that can be compared.
+type Logs = BTreeMap<String, Vec<Value>>;
 
 /// Runs `scenario` under each of `profiles`, in a new world each time, and then verifies every log
 /// that it left. `app` makes the hosts' program; the world adds its backend and the state
@@ -66,56 +117,63 @@ pub fn check(
     scenario: impl AsyncFn(&World),
 ) {
     let app: Rc<dyn Fn() -> App> = Rc::new(app);
-    for profile in profiles {
+    for &profile in profiles {
+        let run = |profile, backing, fate| run(Plan { profile, backing, fate }, &app, &scenario);
+        let (memory, nothing) = (Backing::Memory, Fate::Nothing);
         match profile {
             Profile::Warm | Profile::NewTurns | Profile::Twice | Profile::TwoHosts => {
-                run(*profile, 0, &app, &scenario);
+                run(profile, memory, nothing);
+            }
+            Profile::Pages => {
+                run(profile, Backing::OneItemPages, nothing);
             }
             Profile::Faults => {
-                for seed in 1..=4 {
-                    run(*profile, seed, &app, &scenario);
+                for seed in 1..=FAULT_SEEDS {
+                    run(profile, memory, Fate::Seed(seed));
                 }
             }
             Profile::Killed => {
-                let mut kill = 0;
-                while run(*profile, kill, &app, &scenario) && kill < KILLS_MAX {
-                    kill += 1;
+                let moments = run(profile, memory, nothing).kills.moments();
+                let died = |moment: &_| run(profile, memory, Fate::Kill(*moment)).kills.died();
+                let deaths = moments.iter().filter(|moment| died(moment)).count();
+                assert!(deaths > moments.len() / 2, "{deaths} hosts of {} died", moments.len());
+            }
+            Profile::Stores => {
+                for weather in [Profile::Warm, Profile::NewTurns] {
+                    let expected = run(weather, memory, nothing).logs;
+                    for backing in [Backing::Sqlite, Backing::DynamoDb] {
+                        let logs = run(weather, backing, nothing).logs;
+                        log::same(&expected, &logs, &format!("{backing:?}, {weather:?}"));
+                    }
                 }
-                assert!(kill > 0, "no host was ever killed");
             }
         }
     }
 }
 
-/// Whether the host was killed, if that was the plan.
-fn run(
-    profile: Profile,
-    number: u64,
-    app: &Rc<dyn Fn() -> App>,
-    scenario: &impl AsyncFn(&World),
-) -> bool {
+fn run(plan: Plan, app: &Rc<dyn Fn() -> App>, scenario: &impl AsyncFn(&World)) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let world = World::in_memory(profile, number, Rc::clone(app));
-        let _named = Named(world.name());
+        let world = World::new(plan, Rc::clone(app));
+        let _named = Named(plan);
         scenario(&world).await;
-        world.verify().await;
-        world.was_killed()
+        let logs = world.verify().await;
+        Outcome { kills: world.kills.clone(), logs }
     })
 }
 
 /// Says under which profile a test has failed.
-struct Named(String);
+struct Named(Plan);
 
 impl Drop for Named {
     #[expect(clippy::print_stderr, reason = "the output of a failing test")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("this was under the profile {}", self.0);
+            eprintln!("this was under {:?}", self.0);
         }
     }
 }

@@ -15,6 +15,7 @@ use everstep::time::Timestamp;
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Write {
+    Start,
     Commit,
     Record,
 }
@@ -22,12 +23,12 @@ pub(super) enum Write {
 /// Calls a hook after each write, and lets other tasks take note before the writer goes on.
 pub(super) struct ToldStore {
     pub(super) inner: Arc<dyn EventStore>,
-    pub(super) tell: Box<dyn Fn(Write) + Send + Sync>,
+    pub(super) tell: Box<dyn Fn(&ExecutionId, Write) + Send + Sync>,
 }
 
 impl ToldStore {
-    async fn tell(&self, write: Write) {
-        (self.tell)(write);
+    async fn tell(&self, id: &ExecutionId, write: Write) {
+        (self.tell)(id, write);
         for _ in 0..8 {
             tokio::task::yield_now().await;
         }
@@ -47,7 +48,9 @@ impl EventStore for ToldStore {
     }
 
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
-        self.inner.create(record, start).await
+        let created = self.inner.create(record, start).await?;
+        (self.tell)(&record.id, Write::Start);
+        Ok(created)
     }
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
@@ -60,7 +63,7 @@ impl EventStore for ToldStore {
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
         let appended = self.inner.append(id, commit).await?;
-        self.tell(Write::Commit).await;
+        self.tell(id, Write::Commit).await;
         Ok(appended)
     }
 
@@ -74,7 +77,7 @@ impl EventStore for ToldStore {
         projection: &Projection,
     ) -> Result<Record, StoreError> {
         let record = self.inner.project(id, projection).await?;
-        self.tell(Write::Record).await;
+        self.tell(id, Write::Record).await;
         Ok(record)
     }
 

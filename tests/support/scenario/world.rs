@@ -1,26 +1,31 @@
 //! Everything a scenario is given.
 
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use everstep::__private::WorkflowSpec;
 use everstep::client::{Handle, ResultError};
 use everstep::event::{Commit, Event};
 use everstep::id::ExecutionId;
-use everstep::memory::{MemoryQueue, MemoryStore};
-use everstep::store::{EventStore, Record, Status};
-use everstep::testing::faults::{Fate, Faults, FaultyQueue, FaultyStore, Rates};
+use everstep::memory::MemoryQueue;
+use everstep::store::{EventStore, Projection, Record, Status};
+use everstep::testing::faults::{Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::WakeQueue;
-use everstep::{App, Backend, Client};
+use everstep::{App, Backend, Client, Workflow};
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
+use super::kills::Kills;
 use super::queue::WorldQueue;
 use super::store::{ToldStore, Write};
-use super::{Effects, Profile, log};
+use super::{Effects, Fate, Logs, Plan, Profile, log};
 
 /// When virtual time begins: 2024-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp(1_704_067_200_000);
@@ -28,98 +33,74 @@ const BEGINNING: Timestamp = Timestamp(1_704_067_200_000);
 /// How often calls fail under [`Profile::Faults`], before and after they are made.
 const RATES: Rates = Rates { before_per_million: 80_000, after_per_million: 80_000 };
 
+/// How long (in virtual time) a scenario may let hosts work for one goal.
+const GOAL_WITHIN: Duration = Duration::from_secs(40 * 86_400);
+
 /// A backend, a clock, and hosts that work on it.
 pub struct World {
     pub(super) profile: Profile,
-    number: u64,
     pub(super) app: Rc<dyn Fn() -> App>,
     store: Arc<dyn EventStore>,
     queue: Arc<dyn WakeQueue>,
     clock: Clock,
     faults: Faults,
     effects: Effects,
+    /// Every execution there is.
+    ids: Ids,
+    started: Cell<u32>,
     /// A commit was written.
     pub(super) committed: Arc<Notify>,
     /// A record was written.
     projected: Arc<Notify>,
-    pub(super) killed: Arc<Notify>,
-    dead: Arc<AtomicBool>,
+    pub(super) kills: Kills,
 }
+
+type Ids = Arc<Mutex<BTreeSet<ExecutionId>>>;
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name())
+        f.debug_struct("World").field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
 impl World {
-    /// An empty world. `number` is the seed of its faults, or the call at which its first host is
-    /// killed: after it for an odd number, before it for an even one.
-    pub(super) fn in_memory(profile: Profile, number: u64, app: Rc<dyn Fn() -> App>) -> Self {
-        let clock = Clock::virtual_from(BEGINNING);
-        let queue = WorldQueue {
-            inner: Arc::new(MemoryQueue::new()),
-            twice: matches!(profile, Profile::Twice | Profile::TwoHosts),
-        };
-        let mut world = Self::on(Arc::new(MemoryStore::new()), Arc::new(queue), clock, app);
-        (world.profile, world.number) = (profile, number);
-        match profile {
-            Profile::Faults => world.faults = Faults::seeded(number, RATES),
-            Profile::Killed => world.faults = world.kill_at(number),
-            _ => {}
-        }
-        world
-    }
-
-    /// A world on any store and queue, with one warm host.
-    pub fn on(
-        store: Arc<dyn EventStore>,
-        queue: Arc<dyn WakeQueue>,
-        clock: Clock,
-        app: Rc<dyn Fn() -> App>,
-    ) -> Self {
+    /// An empty world.
+    pub(super) fn new(plan: Plan, app: Rc<dyn Fn() -> App>) -> Self {
         let (committed, projected) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let ids: Ids = Arc::default();
         let tell = {
             let (committed, projected) = (Arc::clone(&committed), Arc::clone(&projected));
-            move |write| match write {
+            let ids = Arc::clone(&ids);
+            move |id: &ExecutionId, write| match write {
+                Write::Start => _ = ids.lock().expect("no panic with it").insert(id.clone()),
                 Write::Commit => committed.notify_one(),
                 Write::Record => projected.notify_waiters(),
             }
         };
+        let queue = WorldQueue {
+            inner: Arc::new(MemoryQueue::new()),
+            twice: matches!(plan.profile, Profile::Twice | Profile::TwoHosts),
+        };
+        let kills = Kills::default();
+        let faults = match plan.fate {
+            Fate::Seed(seed) => Faults::seeded(seed, RATES),
+            Fate::Kill(moment) => kills.faults(Some(moment)),
+            Fate::Nothing => kills.faults(None),
+        };
         Self {
-            profile: Profile::Warm,
-            number: 0,
+            profile: plan.profile,
             app,
-            store: Arc::new(ToldStore { inner: store, tell: Box::new(tell) }),
-            queue,
-            clock,
-            faults: Faults::none(),
+            store: Arc::new(ToldStore { inner: plan.backing.store(), tell: Box::new(tell) }),
+            queue: Arc::new(queue),
+            clock: Clock::virtual_from(BEGINNING),
+            faults,
             effects: Effects::default(),
+            ids,
+            started: Cell::new(0),
             committed,
             projected,
-            killed: Arc::default(),
-            dead: Arc::default(),
+            kills,
         }
-    }
-
-    fn kill_at(&self, number: u64) -> Faults {
-        let (killed, dead) = (Arc::clone(&self.killed), Arc::clone(&self.dead));
-        Faults::by(move |call| {
-            if call.index != number / 2 {
-                return Fate::Proceed;
-            }
-            dead.store(true, Ordering::SeqCst);
-            killed.notify_one();
-            if number.is_multiple_of(2) { Fate::Hang } else { Fate::HangAfter }
-        })
-    }
-
-    pub(super) fn name(&self) -> String {
-        format!("{:?} {}", self.profile, self.number)
-    }
-
-    pub(super) fn was_killed(&self) -> bool {
-        self.dead.load(Ordering::SeqCst)
     }
 
     /// What this world's hosts work on, with the profile's faults.
@@ -140,6 +121,17 @@ impl World {
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(&self.plain()).clock(self.clock())
+    }
+
+    /// Starts an execution; the first has the id `e-1`, the next `e-2`.
+    pub async fn start<A, W: Workflow<A>>(
+        &self,
+        workflow: W,
+        input: <W::Spec as WorkflowSpec>::Input,
+    ) -> Handle<<W::Spec as WorkflowSpec>::Output, <W::Spec as WorkflowSpec>::Error> {
+        self.started.set(self.started.get() + 1);
+        let id = format!("e-{}", self.started.get());
+        self.client().start(workflow, input).id(id).await.expect("it starts")
     }
 
     /// The clock of all hosts and clients.
@@ -180,6 +172,18 @@ impl World {
             let record = self.client().describe(id).await.expect("it is there");
             if what(&record) {
                 return record;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits (it takes hosts) until the log has `count` events of this kind.
+    pub async fn has(&self, id: &ExecutionId, kind: &str, count: usize) {
+        loop {
+            let mut changed = pin!(self.projected.notified());
+            changed.as_mut().enable();
+            if self.number_of(id, kind).await >= count {
+                return;
             }
             changed.await;
         }
@@ -228,25 +232,44 @@ impl World {
         self.events(id).await.iter().filter(|event| event.kind() == kind).count()
     }
 
-    /// Checks every log of this world.
-    pub(super) async fn verify(&self) {
-        let mut after: Option<String> = None;
-        loop {
-            let client = self.client();
-            let mut list = client.list();
-            if let Some(after) = after {
-                list = list.after(after);
+    /// What `goal` comes to, if it does in a time that a scenario could take.
+    pub(super) async fn in_time<T>(&self, goal: impl Future<Output = T>) -> T {
+        match tokio::time::timeout(GOAL_WITHIN, goal).await {
+            Ok(output) => output,
+            Err(_) => panic!("nothing more happens:\n{}", self.report().await),
+        }
+    }
+
+    /// Every execution that has not ended, and what its log says.
+    async fn report(&self) -> String {
+        let mut report = String::new();
+        for id in self.ids() {
+            let record = self.client().describe(&id).await.expect("it is there");
+            let Projection { status, wake_at, .. } = &record.projection;
+            if status.is_closed() {
+                continue;
             }
-            let page = list.page().await.expect("a page");
-            for record in &page.records {
-                if let Ok(commits) = client.history(&record.id).await {
-                    log::verify(&commits);
-                }
-            }
-            after = page.next;
-            if after.is_none() {
-                return;
+            report += &format!("{id} is {status}, wakes at {wake_at:?}\n");
+            for event in self.events(&id).await {
+                report += &format!("  {} {event:?}\n", event.at());
             }
         }
+        report
+    }
+
+    fn ids(&self) -> BTreeSet<ExecutionId> {
+        self.ids.lock().expect("no panic with it").clone()
+    }
+
+    /// Checks every log of this world, and returns those that can be read.
+    pub(super) async fn verify(&self) -> Logs {
+        let mut logs = Logs::new();
+        for id in self.ids() {
+            if let Ok(commits) = self.client().history(&id).await {
+                log::verify(&commits);
+                logs.insert(id.to_string(), log::comparable(&commits));
+            }
+        }
+        logs
     }
 }

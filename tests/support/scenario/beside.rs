@@ -1,0 +1,169 @@
+//! Stores that need real time and real sockets, in a world whose time is neither.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, OnceLock, mpsc};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use everstep::aws::DynamoStore;
+use everstep::event::StoredCommit;
+use everstep::id::{ExecutionId, HostId};
+use everstep::local::{SqliteBackend, SqliteOptions};
+use everstep::memory::MemoryStore;
+use everstep::store::{
+    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
+    Sent, StoreError,
+};
+use everstep::time::Timestamp;
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+
+use crate::dynamodb::{DynamoDb, config_at, new_table};
+
+/// Which store a world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Backing {
+    Memory,
+    Sqlite,
+    DynamoDb,
+    /// DynamoDB, one commit or inbox item a page.
+    OneItemPages,
+}
+
+impl Backing {
+    /// A new, empty store.
+    pub(super) fn store(self) -> Arc<dyn EventStore> {
+        match self {
+            Self::Memory => Arc::new(MemoryStore::new()),
+            Self::Sqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let file = folder.path().join("everstep.db");
+                let opened = SqliteBackend::open(file, &SqliteOptions::new()).expect("a new file");
+                Arc::new(Beside { inner: Arc::new(opened.store()), _folder: Some(folder) })
+            }
+            Self::DynamoDb => dynamodb(None),
+            Self::OneItemPages => dynamodb(Some(1)),
+        }
+    }
+}
+
+/// A table of its own in the one emulator of this process.
+fn dynamodb(page_items: Option<i32>) -> Arc<dyn EventStore> {
+    // Worlds come and go; the emulator and its connections serve all of a process.
+    static DATABASE: OnceLock<(DynamoDb, SdkConfig)> = OnceLock::new();
+    let (_, config) = DATABASE.get_or_init(|| {
+        let database = DynamoDb::start();
+        let url = database.url().to_owned();
+        (database, finished(async move { config_at(&url).await }))
+    });
+    let store = DynamoStore::new(config, &new_table()).expect("a table's name");
+    let made = store.clone();
+    finished(async move { made.setup().await }).expect("setup");
+    let store = match page_items {
+        Some(items) => store.with_page_items(items),
+        None => store,
+    };
+    Arc::new(Beside { inner: Arc::new(store), _folder: None })
+}
+
+/// The runtime beside the tests' own, in real time.
+fn beside() -> &'static Handle {
+    static BESIDE: OnceLock<Runtime> = OnceLock::new();
+    let runtime = BESIDE.get_or_init(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().expect("a runtime")
+    });
+    runtime.handle()
+}
+
+/// What `future` comes to, in real time. The caller's thread stands still meanwhile, and with it
+/// its virtual time: a call takes no time, as in memory, so that the same things happen at the
+/// same moments on every store.
+fn finished<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    beside().spawn(async move { sender.send(future.await) });
+    receiver.recv().expect("a store does not panic")
+}
+
+/// A store whose calls are made in the runtime beside.
+struct Beside {
+    inner: Arc<dyn EventStore>,
+    _folder: Option<TempDir>,
+}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+impl EventStore for Beside {
+    async fn setup(&self) -> Result<(), StoreError> {
+        let inner = Arc::clone(&self.inner);
+        finished(async move { inner.setup().await })
+    }
+
+    async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError> {
+        let (inner, record, start) = (Arc::clone(&self.inner), record.clone(), start.clone());
+        finished(async move { inner.create(&record, &start).await })
+    }
+
+    async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        finished(async move { inner.load(&id).await })
+    }
+
+    async fn append(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+    ) -> Result<Appended, StoreError> {
+        let (inner, id, commit) = (Arc::clone(&self.inner), id.clone(), commit.clone());
+        finished(async move { inner.append(&id, &commit).await })
+    }
+
+    async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        finished(async move { inner.record(&id).await })
+    }
+
+    async fn project(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Record, StoreError> {
+        let (inner, id, projection) = (Arc::clone(&self.inner), id.clone(), projection.clone());
+        finished(async move { inner.project(&id, &projection).await })
+    }
+
+    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+        let (inner, id, item) = (Arc::clone(&self.inner), id.clone(), item.clone());
+        finished(async move { inner.send(&id, &item).await })
+    }
+
+    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+        let (inner, id, item_ids) = (Arc::clone(&self.inner), id.clone(), item_ids.to_vec());
+        finished(async move { inner.remove_items(&id, &item_ids).await })
+    }
+
+    async fn overdue(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        let inner = Arc::clone(&self.inner);
+        finished(async move { inner.overdue(before, limit).await })
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
+        let (inner, query) = (Arc::clone(&self.inner), query.clone());
+        finished(async move { inner.list(&query).await })
+    }
+
+    async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
+        let (inner, host) = (Arc::clone(&self.inner), host.clone());
+        finished(async move { inner.is_gone(&host).await })
+    }
+}
