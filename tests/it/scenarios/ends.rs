@@ -119,6 +119,7 @@ fn a_step_that_kills_its_host_each_time_is_blocked_as_poison_and_a_resume_revive
     let states = Arc::clone(&healthy);
     let app = move || App::new().workflow(deadly).state(Arc::clone(&states));
     check(CALM, app, async |world| {
+        healthy.store(false, Ordering::SeqCst);
         let handle = world.start(deadly, ()).await;
         let mut deaths = 0;
         loop {

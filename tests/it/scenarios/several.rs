@@ -118,9 +118,5 @@ fn a_loop_of_a_hundred_selects_replays_to_the_same_result() {
 /// M5
 #[test]
 fn a_loop_of_selects_replays_to_the_same_result_in_any_weather() {
-    check(
-        ALL,
-        || App::new().workflow(select_loop),
-        async |world| check_selects(world, 12).await,
-    );
+    check(ALL, || App::new().workflow(select_loop), async |world| check_selects(world, 12).await);
 }

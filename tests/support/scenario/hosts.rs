@@ -41,11 +41,9 @@ impl World {
     ) {
         let worker = self.worker(app, self.hosts()).await;
         let ended = match self.profile {
-            Profile::Warm
-            | Profile::Twice
-            | Profile::Faults
-            | Profile::Pages
-            | Profile::Stores => worker.run_until(goal).await,
+            Profile::Warm | Profile::Twice | Profile::Faults | Profile::Pages | Profile::Stores => {
+                worker.run_until(goal).await
+            }
             Profile::TwoHosts => {
                 let other = self.worker(app, self.hosts()).await;
                 let other = pin!(other.run_until(std::future::pending::<()>()));
@@ -84,7 +82,7 @@ impl World {
     pub async fn die_when(&self, when: impl Future<Output = ()>) {
         let worker = self.worker(&*self.app, self.hosts()).await;
         let worker = pin!(worker.run_until(std::future::pending::<()>()));
-        match select(worker, pin!(when)).await {
+        match select(worker, pin!(self.in_time(when))).await {
             Either::Left((ended, _)) => panic!("a host stopped: {ended:?}"),
             Either::Right(_) => {}
         }
