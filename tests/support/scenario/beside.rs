@@ -12,8 +12,8 @@ use everstep::id::{ExecutionId, HostId};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
-    Sent, StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
+    StoreError,
 };
 use everstep::time::Timestamp;
 use tempfile::TempDir;
@@ -138,7 +138,7 @@ impl EventStore for Beside {
         finished(async move { inner.project(&id, &projection).await })
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         let (inner, id, item) = (Arc::clone(&self.inner), id.clone(), item.clone());
         finished(async move { inner.send(&id, &item).await })
     }
