@@ -178,6 +178,7 @@ impl Turn<'_> {
             code: self.kitchen.registry.code().to_owned(),
             lease_end: self.lease_end,
         }));
+        let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         for item in items {
             self.take(item);
         }
@@ -188,6 +189,15 @@ impl Turn<'_> {
         }
         if let Some(fault) = self.replay(log) {
             return self.blocked(fault).await;
+        }
+        if resumed {
+            // A step that has used up its attempts is given up as soon as it is looked at: what
+            // the resume takes back must be known before.
+            while self.deliver_next() {
+                if let Some(fault) = self.run.fault() {
+                    return self.blocked(fault).await;
+                }
+            }
         }
         // Taken by a turn that died before it could act on it.
         let asked_before = self.run.engine().cancelled().map(ToOwned::to_owned);

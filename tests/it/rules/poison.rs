@@ -143,3 +143,34 @@ async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
     closed(&world, "x", minutes(1)).await;
     assert_eq!(handle.result().await.unwrap(), 1, "the first run's result is kept");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_gives_a_step_that_used_up_its_attempts_all_of_them_again() {
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    enum Narrow {}
+    static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
+    #[workflow]
+    async fn unlucky(_: u64) -> everstep::Result<u32> {
+        let body = async move || {
+            let attempt = ATTEMPTS.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(attempt > 5, "no luck");
+            Ok::<u32, Narrow>(attempt)
+        };
+        let retry = everstep::Retry::new().max_attempts(3).initial(seconds(1)).jitter(false);
+        step("draw", body).retry(retry).await.map_err(|never| match never {})
+    }
+    let world = World::new();
+    let handle = world.client().start(unlucky, 1).id("x").await.unwrap();
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(unlucky);
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    world.until("x", minutes(1), |it| it.projection.status == Status::Blocked).await;
+    let reason = world.record("x").await.unwrap().projection.reason.unwrap();
+    assert!(reason.contains("draw#1") && reason.contains("no luck"), "{reason}");
+    assert_eq!(ATTEMPTS.load(Ordering::SeqCst), 3);
+    world.client().resume(handle.id()).await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    assert_eq!(handle.result().await.unwrap(), 6);
+    check_log(&world.log("x").await);
+}

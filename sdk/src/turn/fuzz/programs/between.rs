@@ -109,4 +109,25 @@ programs! {
         join_all(branches).await;
         Ok(sum.into_inner())
     }
+
+    more_channels_than_a_task_has_budget_for(trace) * 3 {
+        let (sender, mut receiver) = mpsc::unbounded_channel::<u64>();
+        let sends = async {
+            for round in 0..2_u64 {
+                let n = s(round).await.unwrap();
+                for k in 0..400 { sender.send(n + k).unwrap(); }
+            }
+            drop(sender);
+        };
+        let sends = async move { sends.await; };
+        let receives = async {
+            let mut sum = 0;
+            while let Some(n) = receiver.recv().await { sum += n; }
+            trace.note(format!("{sum}"));
+            sum
+        };
+        let other = chain(&trace, "o", 10, 3);
+        let ((), sum, other) = tokio::join!(sends, receives, other);
+        Ok(vec![sum, other?])
+    }
 }
