@@ -46,7 +46,9 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
 
     /// The record, the whole log and the whole inbox, read consistently and **in this order**, so
     /// that an inbox item deleted meanwhile is in the log that was read. `None` if the execution does not exist.
-    /// Commits come in ascending order; inbox items in the order of their
+    /// Commits come in ascending order, with their stored numbers. Where one is missing the others
+    /// are returned all the same: whoever [reads](Loaded::read) them sees the hole and names it. A
+    /// log without a record is an error. Inbox items in the order of their
     /// [arrival](InboxItem::arrival), and none of them before every earlier one is in the inbox or
     /// in the log.
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
@@ -284,10 +286,20 @@ impl Loaded {
                 Err(corrupt) => return (commits, Some(corrupt)),
             }
         }
-        // The record is read first and written last: a log that is shorter has lost its end.
-        let number = commits.len() as CommitNumber;
-        let cut = number <= self.record.projection.commit;
-        (commits, cut.then(|| CorruptCommit::missing(number)))
+        (commits, self.check_end().err())
+    }
+
+    /// Checks that the log reaches as far as the record. The record is read first and written
+    /// last: a log that is shorter has lost its end.
+    ///
+    /// # Errors
+    /// Names the first commit that is missing.
+    pub fn check_end(&self) -> Result<(), CorruptCommit> {
+        let number = self.commits.len() as CommitNumber;
+        if number <= self.record.projection.commit {
+            return Err(CorruptCommit::missing(number));
+        }
+        Ok(())
     }
 }
 

@@ -392,13 +392,30 @@ async fn a_load_that_sees_half_a_transaction_begins_anew() {
 }
 
 #[tokio::test]
-async fn a_log_with_a_hole_is_not_trusted() {
+async fn a_hole_in_a_log_is_shown_once_it_is_certain() {
     let Faulty { _db, proxy, store, writer, .. } = Faulty::start().await;
     store.append(&id("a"), &commit(2, writer)).await.unwrap();
-    let error = store.load(&id("a")).await.unwrap_err();
-    let StoreError::Corrupt { problem, .. } = error else { panic!("{error}") };
-    assert_eq!(problem, "commit 1 of it is missing");
+    let loaded = store.load(&id("a")).await.unwrap().unwrap();
+    assert_eq!(loaded.commits, [commit(0, writer), commit(2, writer)]);
     assert!(proxy.calls("Query") > 1, "it may have been a transaction seen in half");
+}
+
+#[tokio::test]
+async fn a_log_that_lost_its_end_is_loaded_and_fails_the_check() {
+    let Faulty { _db, store, writer, .. } = Faulty::start().await;
+    store.project(&id("a"), &projection(1, Status::Suspended)).await.unwrap();
+    let loaded = store.load(&id("a")).await.unwrap().unwrap();
+    assert_eq!(loaded.commits, [commit(0, writer)]);
+    assert_eq!(loaded.check_end().unwrap_err().number, 1);
+}
+
+#[tokio::test]
+async fn a_log_without_its_record_is_no_unknown_execution() {
+    let Faulty { _db, store, writer, .. } = Faulty::start().await;
+    store.append(&id("b"), &commit(0, writer)).await.unwrap();
+    let error = store.load(&id("b")).await.unwrap_err();
+    let StoreError::Corrupt { problem, .. } = error else { panic!("{error}") };
+    assert_eq!(problem, "it has a log and no record");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::items::{self, Item, Kind, text};
 use super::transact::Patience;
 use super::update::Update;
 use crate::event::StoredCommit;
-use crate::id::ExecutionId;
+use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
     Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, NewItem, Projection,
     Record, Sent, Status, StoreError,
@@ -164,6 +164,14 @@ struct Read {
     inbox: Vec<InboxItem>,
 }
 
+/// What must be there if the rest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Record,
+    /// The first that is missing.
+    Commit(CommitNumber),
+}
+
 impl Read {
     /// Leaves out items that were put after the record was read. A query is no snapshot: it may
     /// see such an item and, earlier in its course, have passed the place of one that was put
@@ -178,18 +186,15 @@ impl Read {
     /// What cannot be at any one moment. A query is no snapshot: it may see one half of a
     /// transaction that is being applied, or a commit and not the one before it
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
-    fn torn(&self) -> Option<String> {
+    fn torn(&self) -> Option<Missing> {
         let expected = self.commits.iter().zip(0..);
         if let Some((_, missing)) = expected.clone().find(|(commit, n)| commit.number != *n) {
-            return Some(format!("commit {missing} of it is missing"));
+            return Some(Missing::Commit(missing));
         }
         let count = self.commits.len() as u64;
         match &self.record {
-            None if count > 0 => Some("it has a log and no record".into()),
-            Some(record) if record.projection.commit >= count => Some(format!(
-                "its record knows commit {}, and its log ends after {count} commits",
-                record.projection.commit
-            )),
+            None if count > 0 => Some(Missing::Record),
+            Some(record) if record.projection.commit >= count => Some(Missing::Commit(count)),
             _ => None,
         }
     }
@@ -208,19 +213,27 @@ impl EventStore for DynamoStore {
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let mut loads = 1;
+        let mut before = None;
         loop {
             let read = self.load_once(id).await?;
-            match read.torn() {
-                None => {
-                    let Read { record, commits, inbox } = read;
-                    return Ok(record.map(|record| Loaded { record, commits, inbox }));
-                }
-                Some(problem) if loads == LOADS_MAX => {
-                    return Err(StoreError::Corrupt { id: id.clone(), problem });
-                }
-                Some(_) => {
+            let missing = read.torn();
+            // What the next load still misses is lost and not on its way. Whoever reads the log
+            // has to see the hole, so it is no error here.
+            let is_lost = loads == LOADS_MAX && missing == before;
+            match missing {
+                Some(Missing::Record) if is_lost => return Err(StoreError::lost_record(id)),
+                Some(_) if !is_lost && loads < LOADS_MAX => {
+                    before = missing;
                     tokio::time::sleep(Duration::from_millis(10 << loads)).await;
                     loads += 1;
+                }
+                Some(_) if !is_lost => {
+                    let reason = format!("the log of execution {id} grows while it is read");
+                    return Err(StoreError::Unavailable { reason, source: None });
+                }
+                _ => {
+                    let Read { record, commits, inbox } = read;
+                    return Ok(record.map(|record| Loaded { record, commits, inbox }));
                 }
             }
         }

@@ -287,7 +287,11 @@ impl Client {
 
 fn read(id: &ExecutionId, loaded: Option<&Loaded>) -> Result<History, StartError> {
     let commits = loaded.map(|loaded| &*loaded.commits).unwrap_or_default();
-    History::read(commits).map_err(|source| StartError::Corrupt { id: id.clone(), source })
+    let read = History::read(commits).and_then(|history| {
+        loaded.map_or(Ok(()), Loaded::check_end)?;
+        Ok(history)
+    });
+    read.map_err(|source| StartError::Corrupt { id: id.clone(), source })
 }
 
 /// A run to be started: the first, or the next after a closed one.

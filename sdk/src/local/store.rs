@@ -60,8 +60,12 @@ impl EventStore for SqliteStore {
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let id = id.clone();
         self.read(move |db| {
-            let Some(record) = rows::find_record(db, &id)? else { return Ok(None) };
+            let record = rows::find_record(db, &id)?;
             let commits = rows::all_commits(db, &id)?;
+            let Some(record) = record else {
+                let is_lost = !commits.is_empty();
+                return if is_lost { Err(StoreError::lost_record(&id).into()) } else { Ok(None) };
+            };
             let inbox = rows::all_items(db, &id)?;
             Ok(Some(Loaded { record, commits, inbox }))
         })

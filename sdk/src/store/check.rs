@@ -33,6 +33,12 @@ impl StoreError {
         Self::Corrupt { id: id.clone(), problem }
     }
 
+    /// What a store says that has a log and no record for it.
+    #[must_use]
+    pub fn lost_record(id: &ExecutionId) -> Self {
+        Self::Corrupt { id: id.clone(), problem: "it has a log and no record".into() }
+    }
+
     /// What a store says that is asked to change an execution it does not have.
     #[must_use]
     pub fn missing(id: &ExecutionId) -> Self {

@@ -118,10 +118,13 @@ impl Kitchen {
                 tracing::warn!(everstep.execution.id = %id, "a wake names an execution that does not exist");
                 return Ok(Verdict::Delete);
             };
-            let history = match History::read(&loaded.commits) {
+            let read = History::read(&loaded.commits);
+            let history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
                 Ok(history) => history,
                 Err(corrupt) => {
+                    // The record may know of more than is left, and then only that replaces it.
                     let last = loaded.commits.last().map_or(0, |commit| commit.number);
+                    let last = last.max(loaded.record.projection.commit);
                     self.block(id, last, &Fault::Corrupt { problem: corrupt.to_string() }).await?;
                     return Ok(Verdict::Delete);
                 }

@@ -121,6 +121,29 @@ fn resigned(commit: &StoredCommit, body: String) -> StoredCommit {
 
 /// B3
 #[test]
+fn a_log_that_lost_its_end_blocks_and_is_not_written_anew() {
+    check(
+        WARM,
+        || App::new().workflow(order),
+        async |world| {
+            let client = world.client();
+            let input = Order { item: "shoe".into(), count: 1 };
+            let handle = client.start(order, input).await.unwrap();
+            let store = world.plain().store;
+            let mut projection = client.describe(handle.id()).await.unwrap().projection;
+            projection.commit = 3;
+            store.project(handle.id(), &projection).await.unwrap();
+            let record = world.until(world.settled(handle.id())).await;
+            assert_eq!(record.projection.status, Status::Blocked);
+            let reason = record.projection.reason.unwrap();
+            assert!(reason.contains("commit 1") && reason.contains("missing"), "{reason}");
+            assert_eq!(client.load(handle.id()).await.unwrap().commits.len(), 1);
+        },
+    );
+}
+
+/// B3
+#[test]
 fn a_commit_that_cannot_be_trusted_is_named_and_blocks() {
     check(
         CALM,

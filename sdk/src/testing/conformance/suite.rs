@@ -37,6 +37,8 @@ macro_rules! event_store_suite {
                     an_item_on_its_way_into_the_log_is_never_missed
                     a_load_beside_writes_is_consistent
                     a_read_sees_every_write_before_it
+                    a_hole_in_a_log_is_refused_or_shown
+                    a_log_shorter_than_its_record_is_shown
                 }
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record

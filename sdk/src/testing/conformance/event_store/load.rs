@@ -68,6 +68,27 @@ pub async fn a_load_beside_writes_is_consistent(store: Store) {
     assert_eq!(store.load(&id).await.unwrap().unwrap().commits.len() as u64, COMMITS + 1);
 }
 
+/// A commit that is missing is never passed over in silence: a store refuses to leave a hole, or
+/// shows it.
+pub async fn a_hole_in_a_log_is_refused_or_shown(store: Store) {
+    let id = started(&store, "order-1").await;
+    let refused = store.append(&id, &commit(2)).await.is_err();
+    let loaded = store.load(&id).await.unwrap().unwrap();
+    let numbers: Vec<_> = loaded.commits.iter().map(|commit| commit.number).collect();
+    assert_eq!(numbers, if refused { vec![0] } else { vec![0, 2] });
+}
+
+/// A record that knows of more than the log has is shown with what there is, so that whoever
+/// reads it sees that the end is lost.
+pub async fn a_log_shorter_than_its_record_is_shown(store: Store) {
+    let id = started(&store, "order-1").await;
+    store.project(&id, &projection(1, Status::Suspended)).await.unwrap();
+    let loaded = store.load(&id).await.unwrap().unwrap();
+    assert_eq!((loaded.commits.len(), loaded.record.projection.commit), (1, 1));
+    assert_eq!(loaded.check_end().unwrap_err().number, 1);
+    assert!(loaded.read().1.is_some());
+}
+
 /// What was acknowledged is seen by the very next read, whoever asks.
 pub async fn a_read_sees_every_write_before_it(store: Store) {
     let id = started(&store, "order-1").await;
