@@ -9,8 +9,8 @@ use super::rng::Rng;
 use crate::event::StoredCommit;
 use crate::id::ExecutionId;
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, Projection, Record,
-    Sent, StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
+    StoreError,
 };
 use crate::time::Timestamp;
 
@@ -74,7 +74,7 @@ impl EventStore for Slow {
         self.inner.project(id, projection).await
     }
 
-    async fn send(&self, id: &ExecutionId, item: &InboxItem) -> Result<Sent, StoreError> {
+    async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError> {
         self.inner.send(id, item).await
     }
 

@@ -32,7 +32,7 @@ use crate::id::{ExecutionId, HostId, WriterId};
 use crate::limits::WORKER_LEASE;
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::replay::History;
-use crate::store::{EventStore, InboxItem, Message, Projection, Record, Status};
+use crate::store::{EventStore, Message, NewItem, Projection, Record, Status};
 use crate::time::{Clock, Timestamp};
 use crate::turn::{Kitchen, Lease, Term, Verdict};
 use crate::wake::{Wake, WakeQueue};
@@ -183,7 +183,7 @@ impl Stage {
             let name = format!("s{}", self.chance(|rng| rng.below(3)));
             let payload = Json::record(&number).expect("a number");
             let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
-            let item = InboxItem { id, arrived_at, message: Message::Signal { name, payload } };
+            let item = NewItem { id, arrived_at, message: Message::Signal { name, payload } };
             self.store.send(&self.id, &item).await.expect("sent");
             let wake = Wake::news(self.id.clone());
             self.queue.send(&wake, Duration::ZERO).await.expect("sent");
