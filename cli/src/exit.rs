@@ -18,9 +18,11 @@ pub const UNUSABLE: u8 = 6;
 pub const UNAVAILABLE: u8 = 7;
 /// What is stored cannot be read or does not match its hashes.
 pub const CORRUPT: u8 = 8;
+/// The execution is blocked.
+pub const BLOCKED: u8 = 9;
 
 /// Every code and what it means, in the order of the numbers.
-pub const ALL: [(u8, &str); 9] = [
+pub const ALL: [(u8, &str); 10] = [
     (DONE, "done"),
     (UNEXPECTED, "an unexpected failure"),
     (USAGE, "the command line, the URL or an input is wrong"),
@@ -30,6 +32,7 @@ pub const ALL: [(u8, &str); 9] = [
     (UNUSABLE, "the backend is missing, not set up or not allowed"),
     (UNAVAILABLE, "the backend did not answer: try again"),
     (CORRUPT, "what is stored cannot be read or was changed"),
+    (BLOCKED, "the execution is blocked: it waits for a fix and a resume"),
 ];
 
 /// The table of codes, as `--help` shows it.

@@ -153,6 +153,8 @@ impl From<StartError> for Failure {
         let (code, todo) = match &error {
             StartError::InvalidId(_)
             | StartError::InvalidName { .. }
+            | StartError::UnknownWorkflow { .. }
+            | StartError::WrongInput { .. }
             | StartError::Input(_)
             | StartError::InputTooLarge { .. } => (exit::USAGE, None),
             StartError::Exists { .. } => (exit::CONFLICT, Some(CONFLICT)),

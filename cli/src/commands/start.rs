@@ -1,8 +1,13 @@
+use std::time::{Duration, Instant};
+
 use clap::{Args, ValueEnum};
 use everstep::ExecutionId;
-use everstep::client::OnConflict;
+use everstep::client::{Client, OnConflict};
+use everstep::event::Event;
+use everstep::store::{Record, Status};
 use serde::Serialize;
 
+use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Output, talk};
 use crate::{backend, input};
@@ -10,8 +15,8 @@ use crate::{backend, input};
 /// Start an execution of a workflow, and print its id.
 ///
 /// Whether there is a workflow of that name, and whether it can read the input, shows when a
-/// worker takes the execution up: if not, it is blocked and says why. Starting twice with one id
-/// is starting once.
+/// worker takes the execution up: if not, it is blocked and says why; `--wait` waits for that.
+/// Starting twice with one id is starting once.
 #[derive(Debug, Args)]
 pub(crate) struct Start {
     /// The workflow's name.
@@ -28,7 +33,20 @@ pub(crate) struct Start {
     /// What to do if an execution with this id exists.
     #[arg(long, value_name = "POLICY", default_value = "attach")]
     on_conflict: Policy,
+
+    /// Wait until a worker has taken it up, so many seconds at most, and fail if it is blocked.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10"
+    )]
+    wait: Option<u64>,
 }
+
+/// How often `--wait` looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Policy {
@@ -47,6 +65,9 @@ struct Started<'a> {
     id: &'a str,
     workflow: &'a str,
     new: bool,
+    /// Where it stands after `--wait`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
 }
 
 impl Start {
@@ -63,12 +84,46 @@ impl Start {
         let start = client.start_named(&self.workflow, input).id(id).on_conflict(policy);
         let handle = start.await?;
         let (id, new) = (handle.id().as_str(), handle.is_new());
+        let seen = match self.wait {
+            Some(seconds) => Some(wait(&client, handle.id(), Duration::from_secs(seconds)).await?),
+            None => None,
+        };
         if out.json {
-            return out.object(&Started { id, workflow: &self.workflow, new });
+            let status = seen.as_ref().map(|record| record.projection.status);
+            out.object(&Started { id, workflow: &self.workflow, new, status })?;
+        } else {
+            if !new {
+                talk("it was there already");
+            }
+            out.line(id)?;
         }
-        if !new {
-            talk("it was there already");
+        match seen.map(|record| record.projection) {
+            Some(now) if now.status == Status::Blocked => {
+                let reason = now.reason.unwrap_or_default();
+                let error = format!("execution {id} is blocked: {reason}");
+                let todo = "put it right, deploy, then `everstep resume`";
+                Err(Failure::new(exit::BLOCKED, error).todo(todo))
+            }
+            _ => Ok(()),
         }
-        out.line(id)
+    }
+}
+
+/// Waits until the execution is blocked or something was done in it.
+async fn wait(client: &Client, id: &ExecutionId, most: Duration) -> Result<Record, Failure> {
+    let start = Instant::now();
+    loop {
+        let loaded = client.load(id).await?;
+        let commits = loaded.read().0;
+        let last = commits.last().and_then(|commit| commit.events.last());
+        let waits = matches!(last, Some(Event::WorkflowStarted(_)));
+        if !waits || loaded.record.projection.status == Status::Blocked {
+            return Ok(loaded.record);
+        }
+        if start.elapsed() >= most {
+            talk(format_args!("no worker has taken it up within {} s", most.as_secs()));
+            return Ok(loaded.record);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Every command does what it says, for people and for programs.
 
 use everstep::store::Status;
+use everstep_cli::exit;
 use serde_json::{Value, json};
 
 use crate::support::Place;
@@ -190,6 +191,32 @@ fn a_blocked_execution_shows_its_reason_and_is_resumed() {
     let ran = place.run(["resume", "c"]);
     assert_eq!((ran.code, &*ran.out), (Some(0), "asked to go on: 0\n"), "{ran:?}");
     assert!(ran.err.contains("not blocked"), "{ran:?}");
+}
+
+#[test]
+fn a_start_that_waits_says_what_became_of_it() {
+    let place = Place::new();
+    let nobody = place.run(["start", "missing", "--id", "a", "--wait=0"]);
+    assert_eq!((nobody.code, &*nobody.out), (Some(0), "a\n"), "{nobody:?}");
+    assert!(nobody.err.contains("no worker has taken it up"), "{nobody:?}");
+    place.work_until("a", Status::Blocked);
+    let blocked = place.run(["start", "missing", "--id", "a", "--wait"]);
+    assert_eq!(blocked.code, Some(exit::BLOCKED.into()), "{blocked:?}");
+    assert_eq!(blocked.out, "a\n");
+    assert!(blocked.err.contains("execution a is blocked: "), "{blocked:?}");
+    assert!(blocked.err.contains("no workflow"), "{blocked:?}");
+
+    place.ok(["start", "greet", "--id", "b", "--input", "7"]);
+    place.work_until("b", Status::Blocked);
+    let wrong = place.run(["start", "greet", "--id", "b", "--input", "7", "--wait", "--json"]);
+    assert_eq!(wrong.code, Some(exit::BLOCKED.into()), "{wrong:?}");
+    assert!(wrong.err.contains("invalid type: integer `7`, expected a string"), "{wrong:?}");
+    assert!(wrong.out.contains(r#""status":"blocked""#), "{wrong:?}");
+
+    place.ok(["start", "greet", "--id", "c", "--input", "\"Ada\""]);
+    place.work_until("c", Status::Suspended);
+    let fine = ["start", "greet", "--id", "c", "--input", "\"Ada\"", "--wait"];
+    assert_eq!(place.json(fine)[0]["status"], "suspended");
 }
 
 #[test]

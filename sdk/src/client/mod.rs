@@ -5,6 +5,7 @@ mod read;
 mod send;
 mod start;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,12 @@ use std::time::Duration;
 pub use handle::{Handle, ResultError};
 pub use read::{HistoryError, List};
 pub use send::{SendError, Sending};
-pub use start::{OnConflict, Start, StartError, StartNamed};
+pub use start::{OnConflict, Start, StartError};
+
+pub use crate::context::WrongInput;
 
 use crate::backend::Backend;
+use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
 use crate::store::{EventStore, StoreError};
 use crate::sweep::{SweepError, sweep};
@@ -27,7 +31,12 @@ pub struct Client {
     store: Arc<dyn EventStore>,
     queue: Arc<dyn WakeQueue>,
     clock: Clock,
+    /// What the program it belongs to can run, if it knows.
+    workflows: Option<Arc<Workflows>>,
 }
+
+/// A program's workflows by name, and what each can read.
+pub(crate) type Workflows = BTreeMap<&'static str, Accepts>;
 
 impl Client {
     /// A client of `backend`.
@@ -41,7 +50,14 @@ impl Client {
         queue: &Arc<dyn WakeQueue>,
         clock: &Clock,
     ) -> Self {
-        Self { store: Arc::clone(store), queue: Arc::clone(queue), clock: clock.clone() }
+        let (store, queue) = (Arc::clone(store), Arc::clone(queue));
+        Self { store, queue, clock: clock.clone(), workflows: None }
+    }
+
+    /// A client that starts by name only what is among `workflows`.
+    pub(crate) fn knowing(mut self, workflows: Workflows) -> Self {
+        self.workflows = Some(Arc::new(workflows));
+        self
     }
 
     /// The clock it goes by.

@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::{Client, Handle, ask};
-use crate::context::{Workflow, WorkflowSpec};
+use super::{Client, Handle, Workflows, ask};
+use crate::context::{Workflow, WorkflowSpec, WrongInput};
 use crate::event::{CorruptCommit, Event, Json, StoredCommit, UnrecordableValue, WorkflowStarted};
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
 use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
@@ -43,6 +43,23 @@ pub enum StartError {
     InvalidName {
         /// The refused name.
         name: String,
+    },
+    /// This program has no workflow of that name; nothing is stored. If another program's hosts
+    /// have one, start it [unchecked](Start::unchecked).
+    #[error("there is no workflow {name:?} here: there are {known}")]
+    UnknownWorkflow {
+        /// The refused name.
+        name: String,
+        /// The names of the workflows there are.
+        known: String,
+    },
+    /// The workflow cannot read the input; nothing is stored.
+    #[error("workflow {workflow} cannot read its input")]
+    WrongInput {
+        /// The workflow.
+        workflow: String,
+        /// Where, and what is wrong there.
+        source: WrongInput,
     },
     /// The input cannot be recorded.
     #[error("the input cannot be recorded: {0}")]
@@ -93,15 +110,19 @@ pub enum StartError {
     },
 }
 
-/// A start that has not been made; `.await` makes it.
+/// A start that has not been made; `.await` makes it, and gives a handle that reads results as `T`
+/// and errors as `E`.
 #[must_use = "nothing is started unless it is awaited"]
 #[derive(Debug)]
-pub struct Start<'a, W> {
+pub struct Start<'a, T, E> {
     client: &'a Client,
+    workflow: String,
     id: Result<ExecutionId, InvalidExecutionId>,
     input: Result<Json, UnrecordableValue>,
     on_conflict: OnConflict,
-    workflow: PhantomData<fn() -> W>,
+    /// Against these the name and the input are checked.
+    known: Option<&'a Workflows>,
+    result: PhantomData<fn() -> (T, E)>,
 }
 
 impl Client {
@@ -111,34 +132,39 @@ impl Client {
         &self,
         workflow: W,
         input: <W::Spec as WorkflowSpec>::Input,
-    ) -> Start<'_, W::Spec> {
+    ) -> Start<'_, <W::Spec as WorkflowSpec>::Output, <W::Spec as WorkflowSpec>::Error> {
         let _ = workflow;
-        Start {
-            client: self,
-            id: Ok(ExecutionId::random()),
-            input: Json::record(&input),
-            on_conflict: OnConflict::default(),
-            workflow: PhantomData,
-        }
+        let name = <W::Spec as WorkflowSpec>::NAME.to_owned();
+        self.start_of(name, Json::record(&input), None)
     }
 
-    /// Starts an execution of a workflow this program knows only by name. Whether there is one of
-    /// that name, and whether it can read the input, shows when a host takes it up: if not, the
-    /// execution is blocked.
-    pub fn start_named(&self, workflow: impl Into<String>, input: Json) -> StartNamed<'_> {
-        StartNamed {
-            client: self,
-            workflow: workflow.into(),
-            id: Ok(ExecutionId::random()),
-            input,
-            on_conflict: OnConflict::default(),
-        }
+    /// Starts an execution of a workflow by its name.
+    ///
+    /// A client that an [`App`](crate::App::client) made refuses a name that is none of the app's
+    /// workflows, and an input that the workflow cannot read. Any other cannot know: there an
+    /// execution that no host can run is stored, and blocked when a host takes it up.
+    pub fn start_named(
+        &self,
+        workflow: impl Into<String>,
+        input: Json,
+    ) -> Start<'_, serde_json::Value, serde_json::Value> {
+        self.start_of(workflow.into(), Ok(input), self.workflows.as_deref())
+    }
+
+    fn start_of<'a, T, E>(
+        &'a self,
+        workflow: String,
+        input: Result<Json, UnrecordableValue>,
+        known: Option<&'a Workflows>,
+    ) -> Start<'a, T, E> {
+        let (id, on_conflict) = (Ok(ExecutionId::random()), OnConflict::default());
+        Start { client: self, workflow, id, input, on_conflict, known, result: PhantomData }
     }
 }
 
-impl<W> Start<'_, W> {
+impl<T, E> Start<'_, T, E> {
     /// The execution's id: the idempotency key of this start.
-    pub fn id<I: TryInto<ExecutionId, Error = E>, E: Into<InvalidExecutionId>>(
+    pub fn id<I: TryInto<ExecutionId, Error = X>, X: Into<InvalidExecutionId>>(
         mut self,
         id: I,
     ) -> Self {
@@ -151,63 +177,48 @@ impl<W> Start<'_, W> {
         self.on_conflict = policy;
         self
     }
+
+    /// Starts it though this program knows no workflow of that name, or one that reads other
+    /// inputs: another program's hosts may.
+    pub fn unchecked(mut self) -> Self {
+        self.known = None;
+        self
+    }
 }
 
-impl<'a, W: WorkflowSpec> IntoFuture for Start<'a, W> {
-    type Output = Result<Handle<W::Output, W::Error>, StartError>;
+impl<'a, T: 'a, E: 'a> IntoFuture for Start<'a, T, E> {
+    type Output = Result<Handle<T, E>, StartError>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let (id, input) = (self.id?, self.input?);
-            let new = self.client.start_any(&id, W::NAME, input, self.on_conflict).await?;
-            Ok(Handle::new(self.client.clone(), id, new))
+            let Self { client, workflow, id, input, on_conflict, known, .. } = self;
+            let (id, input) = (id?, input?);
+            check(&workflow, &input, known)?;
+            let new = client.start_any(&id, &workflow, input, on_conflict).await?;
+            Ok(Handle::new(client.clone(), id, new))
         }
         .boxed()
     }
 }
 
-/// A start by name that has not been made; `.await` makes it.
-#[must_use = "nothing is started unless it is awaited"]
-#[derive(Debug)]
-pub struct StartNamed<'a> {
-    client: &'a Client,
-    workflow: String,
-    id: Result<ExecutionId, InvalidExecutionId>,
-    input: Json,
-    on_conflict: OnConflict,
-}
-
-impl StartNamed<'_> {
-    /// The execution's id: the idempotency key of this start.
-    pub fn id<I: TryInto<ExecutionId, Error = E>, E: Into<InvalidExecutionId>>(
-        mut self,
-        id: I,
-    ) -> Self {
-        self.id = id.try_into().map_err(Into::into);
-        self
+/// Refuses what can be seen to be wrong before anything is stored.
+fn check(workflow: &str, input: &Json, known: Option<&Workflows>) -> Result<(), StartError> {
+    let fits = !workflow.is_empty() && workflow.len() <= NAME_BYTES_MAX;
+    if !fits || workflow.chars().any(char::is_control) {
+        return Err(StartError::InvalidName { name: workflow.to_owned() });
     }
-
-    /// What to do if an execution with this id exists; by default [`OnConflict::Attach`].
-    pub fn on_conflict(mut self, policy: OnConflict) -> Self {
-        self.on_conflict = policy;
-        self
+    let bytes = input.as_str().len();
+    if bytes > VALUE_BYTES_MAX {
+        return Err(StartError::InputTooLarge { bytes });
     }
-}
-
-impl<'a> IntoFuture for StartNamed<'a> {
-    type Output = Result<Handle<serde_json::Value, serde_json::Value>, StartError>;
-    type IntoFuture = BoxFuture<'a, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        async move {
-            let id = self.id?;
-            let new =
-                self.client.start_any(&id, &self.workflow, self.input, self.on_conflict).await?;
-            Ok(Handle::new(self.client.clone(), id, new))
-        }
-        .boxed()
-    }
+    let Some(known) = known else { return Ok(()) };
+    let Some(accepts) = known.get(workflow) else {
+        let known = known.keys().copied().collect::<Vec<_>>().join(", ");
+        return Err(StartError::UnknownWorkflow { name: workflow.to_owned(), known });
+    };
+    let refused = |source| StartError::WrongInput { workflow: workflow.to_owned(), source };
+    accepts(input).map_err(refused)
 }
 
 impl Client {
@@ -219,16 +230,6 @@ impl Client {
         input: Json,
         on_conflict: OnConflict,
     ) -> Result<bool, StartError> {
-        if workflow.is_empty()
-            || workflow.len() > NAME_BYTES_MAX
-            || workflow.chars().any(char::is_control)
-        {
-            return Err(StartError::InvalidName { name: workflow.to_owned() });
-        }
-        let bytes = input.as_str().len();
-        if bytes > VALUE_BYTES_MAX {
-            return Err(StartError::InputTooLarge { bytes });
-        }
         let failed = |source| StartError::Store { id: id.clone(), source };
         let mut run = NewRun { id, workflow, input: &input, after: None };
         loop {

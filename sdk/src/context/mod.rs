@@ -24,9 +24,11 @@ pub use timer::{
     Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
 };
 pub use values::{Random, execution_id, now, random, uuid};
-pub use workflow::{Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec};
+pub use workflow::{
+    Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
+};
 
 pub(crate) use body::{StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
 pub(crate) use step::call as call_step;
-pub(crate) use workflow::{Erased, MissingState, WorkflowEnd, erase};
+pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};

@@ -209,7 +209,27 @@ pub(crate) struct Erased {
     pub(crate) make: Box<
         dyn Fn(&States, &Json) -> Result<BoxFuture<'static, WorkflowEnd>, String> + Send + Sync,
     >,
+    /// Checks that the workflow can read this input.
+    pub(crate) accepts: Accepts,
     needs: Needs,
+}
+
+/// Whether a workflow can read an input.
+pub(crate) type Accepts = fn(&Json) -> Result<(), WrongInput>;
+
+/// An input that a workflow cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{problem}", at(.field))]
+#[non_exhaustive]
+pub struct WrongInput {
+    /// Where in the input, as a path: `items[0].count`. Empty if it is the input as a whole.
+    pub field: String,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+fn at(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("{field}: ") }
 }
 
 impl Erased {
@@ -229,13 +249,29 @@ pub(crate) fn erase<W: WorkflowSpec>() -> Erased {
     Erased {
         name: W::NAME,
         make: Box::new(|states, input| {
-            let input = input.read::<W::Input>().map_err(|error| error.to_string())?;
+            let input = read::<W::Input>(input).map_err(|wrong| wrong.to_string())?;
             let states = states.clone();
             // The function itself is called in the first poll: it is workflow code.
             Ok(async move { end::<W>(W::run(&states, input).await) }.boxed())
         }),
+        accepts: |input| read::<W::Input>(input).map(drop),
         needs,
     }
+}
+
+/// Reads an input. Only one that cannot be read is read again, slowly, to find the place.
+fn read<T: serde::de::DeserializeOwned>(input: &Json) -> Result<T, WrongInput> {
+    input.read().map_err(|error| {
+        let mut text = serde_json::Deserializer::from_str(input.as_str());
+        match serde_path_to_error::deserialize::<_, T>(&mut text) {
+            Ok(_) => WrongInput { field: String::new(), problem: error.to_string() },
+            Err(error) => {
+                let path = error.path().to_string();
+                let field = if path == "." { String::new() } else { path };
+                WrongInput { field, problem: error.into_inner().to_string() }
+            }
+        }
+    })
 }
 
 fn end<W: WorkflowSpec>(result: Result<W::Output, W::Error>) -> WorkflowEnd {

@@ -125,12 +125,16 @@ impl App {
         self
     }
 
-    /// A client of this app's backend.
+    /// A client of this app's backend. It knows the workflows that were added before: a start
+    /// [by name](Client::start_named) of another one, or with an input that its workflow cannot
+    /// read, is refused and stores nothing.
     ///
     /// # Errors
     /// The backend cannot be reached.
     pub async fn client(&mut self) -> Result<Client, BackendError> {
-        Ok(Client::new(&self.connect().await?))
+        let client = Client::new(&self.connect().await?);
+        let workflows = self.workflows.iter().map(|(name, it)| (*name, it.accepts));
+        Ok(client.knowing(workflows.collect()))
     }
 
     /// A worker: takes turns in this process until it is told to stop.
