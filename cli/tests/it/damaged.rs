@@ -71,6 +71,16 @@ fn a_log_without_a_first_commit_still_shows_the_record() {
 }
 
 #[test]
+fn a_log_without_its_record_is_no_unknown_execution() {
+    let place = place();
+    damage(&place, "DELETE FROM executions");
+    for command in ["history", "show", "verify"] {
+        let err = place.fails(exit::CORRUPT, [command, "a"]);
+        assert!(err.contains("it has a log and no record"), "{command}: {err}");
+    }
+}
+
+#[test]
 fn a_damaged_log_does_not_start_again_unseen() {
     let place = place();
     damage(&place, "UPDATE commits SET body = '{}' WHERE number = 0");

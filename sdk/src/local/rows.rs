@@ -1,7 +1,7 @@
 //! Rows of the tables and the types they stand for.
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::types::{ToSqlOutput, Type, Value};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 use uuid::Uuid;
 
 use super::error::Fault;
@@ -46,22 +46,17 @@ pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result
 
 /// Writes `record` in the place of the one that may be there.
 pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
-    let projection = &record.projection;
-    db.prepare_cached(
-        &format!("INSERT OR REPLACE INTO executions ({RECORD}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"),
-    )?
-    .execute(params![
-        record.id.as_str(),
-        record.workflow,
-        record.started_at.0,
-        record.arrivals,
-        projection.commit,
-        projection.status.as_str(),
-        projection.wake_at.map(|time| time.0),
-        projection.updated_at.0,
-        projection.code,
-        projection.reason,
-    ])
+    let identity = [
+        record.id.as_str().into(),
+        record.workflow.to_sql()?,
+        record.started_at.0.into(),
+        record.arrivals.to_sql()?,
+    ];
+    let values = identity.into_iter().chain(projected(&record.projection)?);
+    db.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO executions ({RECORD}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
+    ))?
+    .execute(params_from_iter(values))
     .map(drop)
 }
 
@@ -71,20 +66,26 @@ pub(super) fn put_projection(
     id: &ExecutionId,
     projection: &Projection,
 ) -> rusqlite::Result<()> {
+    let values = std::iter::once(id.as_str().into()).chain(projected(projection)?);
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
          code = ?6, reason = ?7 WHERE id = ?1",
     )?
-    .execute(params![
-        id.as_str(),
-        projection.commit,
-        projection.status.as_str(),
-        projection.wake_at.map(|time| time.0),
-        projection.updated_at.0,
-        projection.code,
-        projection.reason,
-    ])
+    .execute(params_from_iter(values))
     .map(drop)
+}
+
+/// The columns of a projection, in the order of [`RECORD`], of which they are the last.
+fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 6]> {
+    let Projection { commit, status, wake_at, updated_at, code, reason } = projection;
+    Ok([
+        commit.to_sql()?,
+        status.as_str().into(),
+        ToSqlOutput::Owned(wake_at.map_or(Value::Null, |time| Value::Integer(time.0))),
+        updated_at.0.into(),
+        code.to_sql()?,
+        reason.to_sql()?,
+    ])
 }
 
 /// Who wrote commit `number`, if it is there.
