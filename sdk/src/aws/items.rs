@@ -146,7 +146,7 @@ pub(super) fn commit_item(id: &ExecutionId, commit: &StoredCommit) -> Result<Ite
     let mut item = key(id, commit_sk(commit.number));
     item.insert("writer".into(), text(commit.writer.to_string()));
     item.insert("hash".into(), text(to_hex(&commit.hash)));
-    item.insert("body".into(), text(&commit.body));
+    item.insert("body".into(), text(&*commit.body));
     check_size(item, || format!("commit {}", commit.number))
 }
 
@@ -241,7 +241,7 @@ pub(super) fn read_commit(id: &ExecutionId, item: Item) -> Result<StoredCommit, 
     let Some(hash) = from_hex(&item.text("hash")?) else {
         return Err(item.corrupt("has a hash that is not 64 hexadecimal digits"));
     };
-    Ok(StoredCommit { number, writer, hash, body: item.text("body")? })
+    Ok(StoredCommit { number, writer, hash, body: item.text("body")?.into() })
 }
 
 pub(super) fn read_inbox(id: &ExecutionId, item: Item) -> Result<InboxItem, StoreError> {

@@ -8,25 +8,23 @@ use crate::limits::VALUE_BYTES_MAX;
 /// Collects the arguments of a step by name: a JSON object in the order of the signature.
 #[derive(Debug, Default)]
 pub struct Args {
-    text: String,
+    text: Vec<u8>,
     problem: Option<String>,
 }
 
 impl Args {
     /// Records one argument.
     pub fn arg<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> &mut Self {
-        match Json::record(value) {
-            Ok(json) => {
-                self.text.push(if self.text.is_empty() { '{' } else { ',' });
-                // Names of arguments are Rust identifiers: nothing in them needs escaping.
-                self.text.push('"');
-                self.text.push_str(name);
-                self.text.push_str("\":");
-                self.text.push_str(json.as_str());
-            }
-            Err(UnrecordableValue(problem)) => {
-                self.problem.get_or_insert_with(|| format!("argument `{name}`: {problem}"));
-            }
+        if self.text.is_empty() {
+            self.text.reserve(128);
+        }
+        self.text.push(if self.text.is_empty() { b'{' } else { b',' });
+        // Names of arguments are Rust identifiers: nothing in them needs escaping.
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\":");
+        if let Err(UnrecordableValue(problem)) = Json::append(&mut self.text, value) {
+            self.problem.get_or_insert_with(|| format!("argument `{name}`: {problem}"));
         }
         self
     }
@@ -36,9 +34,9 @@ impl Args {
             return Err(problem);
         }
         if self.text.is_empty() {
-            self.text.push('{');
+            self.text.push(b'{');
         }
-        self.text.push('}');
+        self.text.push(b'}');
         let (bytes, bytes_max) = (self.text.len(), VALUE_BYTES_MAX);
         if bytes > bytes_max {
             return Err(format!(
@@ -46,6 +44,7 @@ impl Args {
                  where the data is, or leave it out of the log with skip(...)"
             ));
         }
-        Json::parse(self.text).map_err(|error| error.to_string())
+        let text = str::from_utf8(&self.text).map_err(|error| error.to_string())?;
+        Ok(Json::from_written(text))
     }
 }

@@ -9,15 +9,16 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::panics;
+use crate::replay::IdempotencyKey;
 
 thread_local! {
     static STEP: RefCell<Option<StepScope>> = const { RefCell::new(None) };
 }
 
 /// Which attempt of which step a body is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct StepScope {
-    pub(crate) key: Uuid,
+    pub(crate) key: IdempotencyKey,
     pub(crate) attempt: u32,
 }
 
@@ -36,24 +37,25 @@ pub fn idempotency_key() -> String {
         super::execution::current().is_none(),
         "everstep::idempotency_key() belongs in a step; in a workflow use everstep::uuid()"
     );
-    let key = STEP.with_borrow(|scope| scope.map(|scope| scope.key));
+    let key = STEP.with_borrow(|scope| scope.as_ref().map(|scope| scope.key.uuid()));
     key.unwrap_or_else(Uuid::new_v4).to_string()
 }
 
 /// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow.
 #[must_use]
 pub fn attempt() -> u32 {
-    STEP.with_borrow(|scope| scope.map_or(1, |scope| scope.attempt))
+    STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))
 }
 
 /// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.
 pub(crate) fn in_body<T>(scope: StepScope, body: BoxFuture<'static, T>) -> InBody<T> {
-    InBody { scope, body: Some(body) }
+    InBody { scope: Some(scope), body: Some(body) }
 }
 
 /// The future of [`in_body`].
 pub(crate) struct InBody<T> {
-    scope: StepScope,
+    /// Lent to the thread while the body is polled.
+    scope: Option<StepScope>,
     body: Option<BoxFuture<'static, T>>,
 }
 
@@ -61,11 +63,11 @@ impl<T> Future for InBody<T> {
     type Output = Result<T, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let scope = self.scope;
-        let Some(body) = &mut self.body else { return Poll::Pending };
-        let outer = STEP.replace(Some(scope));
+        let Self { scope, body } = &mut *self;
+        let Some(body) = body else { return Poll::Pending };
+        let outer = STEP.replace(scope.take());
         let polled = panics::catch(|| body.as_mut().poll(cx));
-        STEP.set(outer);
+        *scope = STEP.replace(outer);
         let output = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),

@@ -1,9 +1,11 @@
 //! A commit: the events of one write, chained to the commit before it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Event;
+use super::{Event, fast};
 use crate::id::{CommitNumber, WriterId};
 
 /// The version of the stored form that this code writes.
@@ -36,7 +38,7 @@ pub struct StoredCommit {
     /// SHA-256 of `body`.
     pub hash: [u8; 32],
     /// The JSON text.
-    pub body: String,
+    pub body: Arc<str>,
 }
 
 /// A stored commit that does not say what it must.
@@ -91,16 +93,10 @@ impl StoredCommit {
         events: &[Event],
     ) -> Self {
         assert!(!events.is_empty(), "a commit holds at least one event");
-        let body = BodyOut {
-            v: FORMAT,
-            n: number,
-            by: writer,
-            prev: Hex(previous.unwrap_or(NO_HASH)),
-            events,
-        };
-        // Every part is text, numbers or JSON that was valid when it was recorded.
-        let body = serde_json::to_string(&body).expect("events are always JSON");
-        Self { number, writer, hash: Sha256::digest(body.as_bytes()).into(), body }
+        let previous = previous.unwrap_or(NO_HASH);
+        let body = fast::write(number, writer, previous, events)
+            .unwrap_or_else(|| write(number, writer, previous, events));
+        Self { number, writer, hash: Sha256::digest(body.as_bytes()).into(), body: body.into() }
     }
 
     /// Reads the commit and checks everything that can be checked: its bytes against its hash,
@@ -113,26 +109,15 @@ impl StoredCommit {
         if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
             return Err(corrupt("its text does not match its hash: it was cut or edited".into()));
         }
-        let other_version = |v: u32| {
-            corrupt(format!(
-                "it has format version {v} and this program reads version {FORMAT}: use a newer one"
-            ))
+        let body = match fast::read(&self.body) {
+            Some(body) => body,
+            None => read(&self.body).map_err(corrupt)?,
         };
-        let body: BodyIn = serde_json::from_str(&self.body).map_err(|error| {
-            match serde_json::from_str(&self.body) {
-                Ok(BodyVersion { v }) if v != FORMAT => other_version(v),
-                _ => corrupt(format!(
-                    "this program does not understand it (a newer one may have written it): {error}"
-                )),
-            }
-        })?;
-        if body.v != FORMAT {
-            return Err(other_version(body.v));
+        if body.number != self.number || body.writer != self.writer {
+            let (number, writer) = (body.number, body.writer);
+            return Err(corrupt(format!("its text says it is commit {number} by {writer}")));
         }
-        if body.n != self.number || body.by != self.writer {
-            return Err(corrupt(format!("its text says it is commit {} by {}", body.n, body.by)));
-        }
-        if body.prev.0 != previous.unwrap_or(NO_HASH) {
+        if body.previous != previous.unwrap_or(NO_HASH) {
             return Err(corrupt("it does not follow the commit before it".into()));
         }
         if body.events.is_empty() {
@@ -147,8 +132,41 @@ impl StoredCommit {
     }
 }
 
+/// Writes a commit's text.
+pub(super) fn write(
+    number: CommitNumber,
+    writer: WriterId,
+    previous: [u8; 32],
+    events: &[Event],
+) -> String {
+    let body = BodyOut { v: FORMAT, n: number, by: writer, prev: Hex(previous), events };
+    // Every part is text, numbers or JSON that was valid when it was recorded.
+    serde_json::to_string(&body).expect("events are always JSON")
+}
+
+/// Reads a commit's text.
+pub(super) fn read(text: &str) -> Result<fast::Body, String> {
+    let other_version = |v: u32| {
+        format!(
+            "it has format version {v} and this program reads version {FORMAT}: use a newer one"
+        )
+    };
+    match serde_json::from_str(text) {
+        Ok(BodyIn { v, .. }) if v != FORMAT => Err(other_version(v)),
+        Ok(BodyIn { n, by, prev, events, .. }) => {
+            Ok(fast::Body { number: n, writer: by, previous: prev.0, events })
+        }
+        Err(error) => Err(match serde_json::from_str(text) {
+            Ok(BodyVersion { v }) if v != FORMAT => other_version(v),
+            _ => format!(
+                "this program does not understand it (a newer one may have written it): {error}"
+            ),
+        }),
+    }
+}
+
 /// 32 bytes as 64 lower-case hexadecimal digits.
-struct Hex([u8; 32]);
+pub(super) struct Hex(pub(super) [u8; 32]);
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
@@ -163,14 +181,37 @@ const VALUES: [u8; 256] = {
     values
 };
 
+impl Hex {
+    fn digits(&self) -> [u8; 64] {
+        let mut text = [0_u8; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        text
+    }
+
+    pub(super) fn push_to(&self, out: &mut String) {
+        out.push_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"));
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        if pairs.len() != 32 || !rest.is_empty() {
+            return None;
+        }
+        let (mut bytes, mut seen) = ([0; 32], 0);
+        for (byte, pair) in bytes.iter_mut().zip(pairs) {
+            let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
+            seen |= high | low;
+            *byte = high << 4 | low;
+        }
+        (seen <= 15).then_some(Self(bytes))
+    }
+}
+
 impl Serialize for Hex {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = [0_u8; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            pair[0] = DIGITS[usize::from(byte >> 4)];
-            pair[1] = DIGITS[usize::from(byte & 15)];
-        }
-        serializer.serialize_str(std::str::from_utf8(&text).expect("digits are ASCII"))
+        serializer.serialize_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"))
     }
 }
 
@@ -183,20 +224,8 @@ impl<'de> Deserialize<'de> for Hex {
                 f.write_str("64 hexadecimal digits")
             }
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Hex, E> {
-                let wrong = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
-                let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-                if pairs.len() != 32 || !rest.is_empty() {
-                    return Err(wrong());
-                }
-                let mut bytes = [0; 32];
-                for (byte, pair) in bytes.iter_mut().zip(pairs) {
-                    let [high, low] = pair.map(|digit| VALUES[usize::from(digit)]);
-                    if (high | low) > 15 {
-                        return Err(wrong());
-                    }
-                    *byte = high << 4 | low;
-                }
-                Ok(Hex(bytes))
+                let unexpected = serde::de::Unexpected::Str(text);
+                Hex::parse(text).ok_or_else(|| E::invalid_value(unexpected, &self))
             }
         }
         deserializer.deserialize_str(Visitor)

@@ -1,6 +1,7 @@
 //! A JSON text as it was written: never parsed and printed again on its way.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -8,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::value::{self, UnrecordableValue};
 
-/// A recorded value: valid JSON, immutable.
+/// A recorded value: valid JSON, immutable. A clone is another handle to the same text.
 #[derive(Clone)]
-pub struct Json(Box<RawValue>);
+pub struct Json(Arc<str>);
 
 impl Json {
     /// Records `value`.
@@ -18,7 +19,16 @@ impl Json {
     /// # Errors
     /// The value is one that JSON would silently change (see [`UnrecordableValue`]).
     pub fn record<T: Serialize + ?Sized>(value: &T) -> Result<Self, UnrecordableValue> {
-        value::to_raw(value).map(Self)
+        value::to_text(value).map(|text| Self(text.into()))
+    }
+
+    /// Writes `value` at the end of `out`, as [`record`](Self::record) would; after an error, part
+    /// of it may be there.
+    pub(crate) fn append<T: Serialize + ?Sized>(
+        out: &mut Vec<u8>,
+        value: &T,
+    ) -> Result<(), UnrecordableValue> {
+        value::append(out, value)
     }
 
     /// Reads the value back as a `T`.
@@ -29,24 +39,34 @@ impl Json {
         serde_json::from_str(self.as_str())
     }
 
+    pub(super) fn from_raw(raw: &RawValue) -> Self {
+        Self(raw.get().into())
+    }
+
+    /// Takes `text`, which a JSON serializer wrote.
+    pub(crate) fn from_written(text: &str) -> Self {
+        debug_assert!(serde_json::from_str::<&RawValue>(text).is_ok(), "no JSON: {text}");
+        Self(text.into())
+    }
+
     /// Takes `text` if it is valid JSON.
     ///
     /// # Errors
     /// It is not.
     pub fn parse(text: String) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text).map(Self)
+        serde_json::from_str::<&RawValue>(&text).map(Self::from_raw)
     }
 
     /// JSON's `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self(RawValue::NULL.to_owned())
+        Self::from_raw(RawValue::NULL)
     }
 
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// Whether two texts say the same: byte for byte, or else as values, since a hash map may
@@ -87,12 +107,14 @@ impl fmt::Display for Json {
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        // Only serde_json's own type can be written as it is, and it looks at the text again.
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self)
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self::from_raw(&raw))
     }
 }

@@ -15,7 +15,7 @@ pub struct OperationKey {
 }
 
 impl OperationKey {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (name, count) = text.rsplit_once('#')?;
         let name = Cow::Owned(name.to_owned());
         Some(Self { name, count: count.parse().ok()? })

@@ -4,6 +4,7 @@
 //! is the byte-for-byte page of it.
 
 mod commit;
+mod fast;
 mod json;
 mod key;
 mod value;

@@ -10,7 +10,6 @@ mod path;
 mod serializer;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use path::Trail;
 use serializer::Checked;
@@ -25,11 +24,25 @@ use serializer::Checked;
 pub struct UnrecordableValue(pub(crate) String);
 
 /// Writes `value` as JSON.
-pub(super) fn to_raw<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>, UnrecordableValue> {
+pub(super) fn to_text<T: Serialize + ?Sized>(value: &T) -> Result<String, UnrecordableValue> {
+    checked(value, |value| serde_json::to_string(&value))
+}
+
+/// Writes `value` as JSON at the end of `out`; after an error, part of it may be there.
+pub(super) fn append<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    value: &T,
+) -> Result<(), UnrecordableValue> {
+    checked(value, |value| value.serialize(&mut serde_json::Serializer::new(out)))
+}
+
+fn checked<T: Serialize + ?Sized, R>(
+    value: &T,
+    write: impl FnOnce(Checked<'_, T>) -> serde_json::Result<R>,
+) -> Result<R, UnrecordableValue> {
     let trail = Trail::default();
-    let written = serde_json::value::to_raw_value(&Checked::root(value, &trail));
-    match (written, trail.refusal()) {
-        (Ok(raw), None) => Ok(raw),
+    match (write(Checked::root(value, &trail)), trail.refusal()) {
+        (Ok(written), None) => Ok(written),
         // A type's own code may have swallowed the error; what it wrote instead is not trusted.
         (_, Some(refusal)) => Err(UnrecordableValue(refusal)),
         (Err(error), None) => Err(UnrecordableValue(trail.describe(&error.to_string()))),

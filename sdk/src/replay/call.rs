@@ -9,7 +9,7 @@ use crate::event::{Failure, Json, OperationKey};
 use crate::time::Timestamp;
 
 /// What kind of operation a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Step,
     Timer,

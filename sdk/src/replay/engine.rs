@@ -1,7 +1,7 @@
 //! The engine: every call the workflow has made, matched with the log, and what was delivered.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -23,7 +23,8 @@ pub(crate) struct Engine {
     execution: ExecutionId,
     recorded: Recorded,
     calls: Vec<Call>,
-    counts: HashMap<(Kind, Cow<'static, str>), u32>,
+    /// How often each name was called. Names are few: a tree is quicker here than hashing them.
+    counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
     signals: Signals,
     seed: Seed,
     now: Timestamp,
@@ -51,6 +52,19 @@ pub(crate) struct Dropped {
     _body: Option<Box<dyn Body>>,
 }
 
+/// The idempotency key of a step, hashed when somebody asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey {
+    seed: Seed,
+    key: OperationKey,
+}
+
+impl IdempotencyKey {
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.seed.key_of(&self.key)
+    }
+}
+
 /// What the workflow waits for at a call that has no outcome yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Request {
@@ -72,7 +86,7 @@ impl Engine {
             now: start.at,
             calls: Vec::with_capacity(events.len()),
             recorded: Recorded::new(events),
-            counts: HashMap::new(),
+            counts: BTreeMap::new(),
             signals: Signals::default(),
             asked: Vec::new(),
             cancel: None,
@@ -202,9 +216,9 @@ impl Engine {
         self.calls[seq as usize].location
     }
 
-    /// A UUID that is the same for every attempt of step `seq` and for nothing else.
-    pub(crate) fn idempotency_key(&self, seq: u32) -> Uuid {
-        self.seed.key_of(&self.calls[seq as usize].key)
+    /// What makes a UUID that is the same for every attempt of step `seq` and for nothing else.
+    pub(crate) fn idempotency_key(&self, seq: u32) -> IdempotencyKey {
+        IdempotencyKey { seed: self.seed.clone(), key: self.calls[seq as usize].key.clone() }
     }
 
     /// The time of the last event the workflow has seen.
@@ -229,9 +243,11 @@ impl Engine {
 
     // --- What the turn asks ---
 
-    /// Calls polled for the first time since this was last asked, in the order of those polls.
-    pub(crate) fn take_asked(&mut self) -> Vec<u32> {
-        std::mem::take(&mut self.asked)
+    /// The calls polled for the first time since this was last asked, in the order of those
+    /// polls, in the place of what `asked` holds.
+    pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
+        asked.clear();
+        std::mem::swap(&mut self.asked, asked);
     }
 
     /// What call `seq` still needs; `None` if it has its outcome or nobody waits for it.
@@ -381,7 +397,11 @@ fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> Side {
 
 /// `file:line`, as events carry it.
 pub(crate) fn site(location: &Location<'_>) -> String {
-    format!("{}:{}", location.file(), location.line())
+    let mut site = String::with_capacity(location.file().len() + 8);
+    site.push_str(location.file());
+    site.push(':');
+    site.push_str(itoa::Buffer::new().format(location.line()));
+    site
 }
 
 /// How a call differs from what the log expects there; `None` if it does not. The text is empty

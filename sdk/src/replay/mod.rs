@@ -26,7 +26,7 @@ mod signals;
 
 pub(crate) use body::{Attempt, Body, Policy};
 pub(crate) use call::Outcome;
-pub(crate) use engine::{Delivered, Engine, Request, site};
+pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
 

@@ -1,6 +1,6 @@
 //! The bodies that run: tasks of their own, never polled through the workflow's future.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -26,13 +26,13 @@ pub(super) struct Bodies {
     tasks: JoinSet<Ended>,
     /// Which attempt runs of which step.
     running: HashMap<u32, u32>,
-    ended: Vec<Ended>,
+    ended: VecDeque<Ended>,
 }
 
 impl Bodies {
-    /// Whether any body runs or has ended unnoticed.
+    /// Whether no body runs and none has ended unnoticed.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty()
+        self.running.is_empty() && self.ended.is_empty()
     }
 
     /// Starts an attempt. One that is `alone` is first polled right here: most sequential steps
@@ -40,34 +40,31 @@ impl Bodies {
     pub(super) fn start(&mut self, seq: u32, scope: StepScope, body: &dyn Body, alone: bool) {
         let attempt = scope.attempt;
         let started = Instant::now();
-        let body = in_body(scope, body.attempt());
-        let mut task = Box::pin(async move {
-            let result = body.await;
+        let mut body = in_body(scope, body.attempt());
+        let end = move |result| {
             let took_us = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
             Ended { seq, attempt, took_us, result }
-        });
-        self.running.insert(seq, attempt);
+        };
         if alone {
             // A body that is not ready is polled again as a task, which sets its real waker.
             let mut context = Context::from_waker(Waker::noop());
-            if let Poll::Ready(ended) = Pin::new(&mut task).poll(&mut context) {
-                self.ended.push(ended);
+            if let Poll::Ready(result) = Pin::new(&mut body).poll(&mut context) {
+                self.ended.push_back(end(result));
                 return;
             }
         }
-        self.tasks.spawn(task);
+        self.running.insert(seq, attempt);
+        self.tasks.spawn(async move { end(body.await) });
     }
 
-    /// The attempts that have ended by now.
-    pub(super) fn take_ended(&mut self) -> Vec<Ended> {
+    /// The next attempt that has ended by now.
+    pub(super) fn next_ended(&mut self) -> Option<Ended> {
         while let Some(joined) = self.tasks.try_join_next() {
             self.ended.extend(joined.ok());
         }
-        let ended = std::mem::take(&mut self.ended);
-        for over in &ended {
-            self.running.remove(&over.seq);
-        }
-        ended
+        let over = self.ended.pop_front()?;
+        self.running.remove(&over.seq);
+        Some(over)
     }
 
     /// Waits until an attempt has ended; for ever if none runs.
@@ -84,6 +81,7 @@ impl Bodies {
     /// Aborts what still runs and returns which attempts that was, once none of it runs any more.
     pub(super) async fn abort(&mut self) -> Vec<(u32, u32)> {
         self.tasks.shutdown().await;
+        self.ended.clear();
         let mut aborted: Vec<_> = self.running.drain().collect();
         aborted.sort_unstable();
         aborted

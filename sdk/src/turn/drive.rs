@@ -64,6 +64,8 @@ struct Turn<'a> {
     log: LogEnd<'a>,
     sequence: Sequence,
     bodies: Bodies,
+    /// A buffer of [`take_requests`](Self::take_requests).
+    asked: Vec<u32>,
     /// Attempts that wait for the barrier.
     ready: VecDeque<u32>,
     /// Steps that wait for their next attempt.
@@ -141,6 +143,7 @@ impl Kitchen {
             ),
             sequence: Sequence::default(),
             bodies: Bodies::default(),
+            asked: Vec::new(),
             ready: VecDeque::new(),
             backoffs: BTreeSet::new(),
             timers: BTreeSet::new(),
@@ -296,8 +299,9 @@ impl Turn<'_> {
 
     /// What the workflow has asked for since the last time.
     fn take_requests(&mut self) -> Option<Fault> {
-        let asked = self.run.engine().take_asked();
-        for seq in asked {
+        let mut asked = std::mem::take(&mut self.asked);
+        self.run.engine().take_asked(&mut asked);
+        for seq in asked.drain(..) {
             let request = self.run.engine().request(seq);
             match request {
                 Some(Request::Step) => {
@@ -320,6 +324,7 @@ impl Turn<'_> {
                 Some(Request::Signal) | None => {}
             }
         }
+        self.asked = asked;
         self.run.fault()
     }
 
@@ -357,8 +362,7 @@ impl Turn<'_> {
             let (key, site) = (engine.key(seq).clone(), engine.location(seq));
             let step = engine.step(seq);
             let at_most_once = step.body.as_ref().is_some_and(|body| body.policy().at_most_once);
-            let (attempt, input) = (step.attempts + 1, step.input.clone());
-            at_most_once.then(|| (key, self::site(site), attempt, input))
+            at_most_once.then(|| (key, self::site(site), step.attempts + 1, step.input.clone()))
         };
         if let Some((key, site, attempt, input)) = started {
             let at = self.now();
@@ -414,10 +418,10 @@ impl Turn<'_> {
 
     /// Takes in the bodies that have ended. Whether any had.
     fn collect_bodies(&mut self) -> bool {
-        let ended = self.bodies.take_ended();
-        let any = !ended.is_empty();
-        for body in ended {
+        let mut any = false;
+        while let Some(body) = self.bodies.next_ended() {
             self.body_ended(body);
+            any = true;
         }
         any
     }

@@ -192,7 +192,7 @@ pub async fn ids_of_any_text_are_kept_apart(store: Store) {
         assert_eq!(loaded.record.id.as_str(), *name);
         assert_eq!(loaded.record.workflow, format!("workflow of {name}"));
         assert_eq!(loaded.commits.len(), 1, "{name:?}");
-        assert_eq!(loaded.commits[0].body, format!("{name:?}"));
+        assert_eq!(*loaded.commits[0].body, format!("{name:?}"));
         assert_eq!(loaded.inbox, [item(name, 1).arrived(1)], "{name:?}");
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn of_size(number: CommitNumber, bytes: usize) -> StoredCommit {
 }
 
 pub(super) fn with_body(number: CommitNumber, body: String, writer: WriterId) -> StoredCommit {
-    StoredCommit { number, writer, hash: Sha256::digest(&body).into(), body }
+    StoredCommit { number, writer, hash: Sha256::digest(&body).into(), body: body.into() }
 }
 
 pub(super) fn item(item_id: &str, arrived: i64) -> NewItem {
