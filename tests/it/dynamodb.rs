@@ -63,7 +63,7 @@ fn commit(number: u64, writer: WriterId) -> StoredCommit {
 
 fn commit_of(number: u64, writer: WriterId, body: &str) -> StoredCommit {
     let hash = Sha256::digest(body.as_bytes()).into();
-    StoredCommit { number, writer, hash, body: body.to_owned() }
+    StoredCommit { number, writer, hash, body: body.into() }
 }
 
 fn projection(commit: u64, status: Status) -> Projection {
@@ -211,7 +211,7 @@ async fn large_commits_need_several_pages_and_are_read_whole() {
     let loaded = store.load(&id(&name)).await.unwrap().unwrap();
     assert!(proxy.calls("Query") > 1, "DynamoDB's pages have 1 MB");
     assert_eq!(loaded.commits.len(), 6);
-    assert!(loaded.commits.iter().all(|commit| commit.body == body));
+    assert!(loaded.commits.iter().all(|commit| *commit.body == *body));
     assert_eq!(loaded.inbox, [item("s").arrived(1)]);
 }
 

@@ -42,7 +42,12 @@ impl Line {
         for (byte, at) in hash.iter_mut().zip((0..).step_by(2)) {
             *byte = u8::from_str_radix(&self.hash[at..at + 2], 16).unwrap();
         }
-        StoredCommit { number: self.number, writer: self.writer, hash, body: self.body.clone() }
+        StoredCommit {
+            number: self.number,
+            writer: self.writer,
+            hash,
+            body: self.body.as_str().into(),
+        }
     }
 }
 
@@ -77,7 +82,7 @@ fn logs_of_version_1_are_read_and_verified_for_ever() {
 fn a_changed_byte_or_a_missing_commit_is_found() {
     let log = fixture().order;
     let mut edited = log[2].stored();
-    edited.body = edited.body.replace("reserve-6", "reserve-7");
+    edited.body = edited.body.replace("reserve-6", "reserve-7").into();
     assert!(edited.decode(Some(log[1].stored().hash)).is_err());
     assert!(log[3].stored().decode(Some(log[1].stored().hash)).is_err());
 }

@@ -70,7 +70,7 @@ pub(super) fn execution(number: usize) -> ExecutionId {
 
 pub(super) fn commit(number: u64) -> StoredCommit {
     let body = format!("\"{}\"", "x".repeat(300));
-    StoredCommit { number, writer: WriterId::random(), hash: [7; 32], body }
+    StoredCommit { number, writer: WriterId::random(), hash: [7; 32], body: body.into() }
 }
 
 fn say(what: &str) {

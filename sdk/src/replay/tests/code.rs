@@ -155,8 +155,9 @@ impl Code {
 
     /// What the turn is told of calls that were polled for the first time.
     pub(super) fn asked(&mut self) -> &mut Self {
-        let word = format!("{:?}", self.engine.take_asked());
-        self.saw(word)
+        let mut asked = Vec::new();
+        self.engine.take_asked(&mut asked);
+        self.saw(format!("{asked:?}"))
     }
 
     /// What call `seq` still needs.

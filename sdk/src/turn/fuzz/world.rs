@@ -150,7 +150,7 @@ impl World {
     #[cfg(feature = "testing")]
     pub(super) fn step_asked_for(&self, idempotency_key: &str) -> Option<u32> {
         let engine = self.run.engine();
-        let is_it = |seq: &u32| engine.idempotency_key(*seq).to_string() == idempotency_key;
+        let is_it = |seq: &u32| engine.idempotency_key(*seq).uuid().to_string() == idempotency_key;
         self.asked.iter().copied().find(is_it)
     }
 
@@ -177,7 +177,9 @@ impl World {
             }
         }
         let mut engine = self.run.engine();
-        for seq in engine.take_asked() {
+        let mut asked = Vec::new();
+        engine.take_asked(&mut asked);
+        for seq in asked {
             self.trace.driver(trace::call(&mut engine, seq));
             self.asked.push(seq);
         }
