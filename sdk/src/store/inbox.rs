@@ -53,7 +53,7 @@ pub enum Message {
     Resume,
 }
 
-/// What [`EventStore::send`] did.
+/// What [`EventStore::send`](super::EventStore::send) did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
     /// The item is in the inbox.
