@@ -20,10 +20,13 @@ pub(super) enum Write {
     Record,
 }
 
+/// What is told of each write.
+pub(super) type Tell = dyn Fn(&ExecutionId, Write) + Send + Sync;
+
 /// Calls a hook after each write, and lets other tasks take note before the writer goes on.
 pub(super) struct ToldStore {
     pub(super) inner: Arc<dyn EventStore>,
-    pub(super) tell: Box<dyn Fn(&ExecutionId, Write) + Send + Sync>,
+    pub(super) tell: Box<Tell>,
 }
 
 impl ToldStore {
