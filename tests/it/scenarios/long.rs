@@ -57,3 +57,44 @@ fn a_thousand_steps_are_each_run_once_however_often_they_are_replayed() {
         },
     );
 }
+
+#[step(skip(effects))]
+async fn heavy(effects: &Effects, n: u32) -> everstep::Result<String> {
+    effects.note(format!("heavy {n}"));
+    Ok(format!("{n}:{}", "x".repeat(180_000)))
+}
+
+#[workflow]
+async fn large(State(effects): State<Effects>, steps: u32) -> everstep::Result<usize> {
+    let mut bytes = 0;
+    for n in 0..steps {
+        bytes += heavy(&effects, n).await?.len();
+        if n % 4 == 3 {
+            // Each turn after this loads all that is before it.
+            sleep(minutes(1)).await;
+        }
+    }
+    Ok(bytes)
+}
+
+/// L2: 2.2 MB. A page of DynamoDB's has 1 MB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>).
+#[test]
+fn a_history_of_several_pages_is_replayed_whole_and_no_step_runs_again() {
+    const STEPS: u32 = 12;
+    check(
+        &[Profile::Twice, Profile::Pages, Profile::Stores],
+        || App::new().workflow(large),
+        async |world| {
+            let handle = world.start(large, STEPS).await;
+            let bytes = (0..STEPS).map(|n| n.to_string().len() + 1 + 180_000).sum::<usize>();
+            assert_eq!(world.result(&handle).await.unwrap(), bytes);
+            for n in 0..STEPS {
+                world.did(&format!("heavy {n}"), 1);
+            }
+            let loaded = world.client().load(handle.id()).await.unwrap();
+            let size: usize = loaded.commits.iter().map(|commit| commit.body.len()).sum();
+            assert!(size > 2_097_152, "{size} bytes are too few");
+        },
+    );
+}

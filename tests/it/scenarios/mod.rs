@@ -4,9 +4,11 @@
 mod bad_input;
 mod determinism;
 mod ends;
+mod kills;
 mod long;
 mod races;
 mod several;
 mod signals;
 mod steps;
 mod timers;
+mod unusable;
