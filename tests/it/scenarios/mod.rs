@@ -1,5 +1,34 @@
 //! The acceptance scenarios: behaviours that users of durable engines rely on, by group. The id in
 //! each test's docs is its number on the list they were drawn from.
+//!
+//! The weather each runs in, by the names of `everstep_tests::scenario`: **all** is P0 to P7; calm
+//! leaves out P3 and P4, in which bodies may run again; in memory is calm without P5 and P7.
+//!
+//! | scenarios | weather | and why not the rest |
+//! |---|---|---|
+//! | S1 to S6, S8, S10 to S13, S15 | all | |
+//! | S7: bounds of back-offs | in memory | random back-offs make other logs on every store |
+//! | S7: nothing runs in a long back-off | calm | it counts bodies; that no attempt is early is checked of every log |
+//! | S9 | calm | the scenario is a host's death itself |
+//! | S14 | none | a plain function |
+//! | T1: several in a row, an hour | all | |
+//! | T1: ten days; T4: a hundred years | in memory | a thousand hops of the queue |
+//! | T2: 50 executions | P0, P2, P6 | in any weather with fewer |
+//! | T3: in virtual time | calm | the scenario is a host's death itself |
+//! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
+//! | T4: zero and the past | all | |
+//! | G1 to G4, G9 | all | |
+//! | M1, M4, M6 | all | |
+//! | M5: 100 rounds | in memory | in any weather with fewer |
+//! | D1, D2, D3, D6 | all | |
+//! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
+//! | E5 | calm | the scenario is ten deaths |
+//! | B1, B2 | all | |
+//! | B3 | calm | it writes to the log itself |
+//! | B4 | P0 | it is about one batch of a queue |
+//! | B5 | DynamoDB and SQS behind a proxy | in client, worker and command |
+//! | L1 | P0; P2 and P6 with fewer steps | ten thousand steps |
+//! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
 
 mod bad_input;
 mod determinism;
