@@ -32,3 +32,6 @@ pub(crate) use body::{StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
 pub(crate) use step::call as call_step;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
+
+#[cfg(test)]
+mod tests;
