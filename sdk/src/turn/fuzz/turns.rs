@@ -4,10 +4,12 @@
 //! What is asserted beside the end:
 //!
 //! - **When a body starts**, the durable log alone leads the program to ask for that step, it does
-//!   not have the step's result, and it has every attempt of it that failed before.
+//!   not have the step's result, and it has every attempt of it that failed before; and what the
+//!   turn loaded does not end with the step given up. An at-most-once attempt begins once.
 //! - **The log says all**: a replay of it, by the pure middle alone, makes the trace of the turn
 //!   that saw the end and its result, and every call in it, byte for byte.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +95,8 @@ struct Stage {
     clock: Clock,
     runs: Runs,
     rng: Mutex<Rng>,
+    /// The attempts that began, on whatever host.
+    begun: Mutex<HashSet<(u32, u32)>>,
     /// What was wrong with a body's start.
     broken: Mutex<Option<String>>,
 }
@@ -121,7 +125,8 @@ impl Stage {
         store.create(&record, &start).await.expect("a new execution");
         queue.send(&Wake::news(id.clone()), Duration::ZERO).await.expect("sent");
         let runs = Runs { program, traces: Arc::default() };
-        Self { program, id, store, queue, clock, runs, rng, broken: Mutex::default() }
+        let (begun, broken) = (Mutex::default(), Mutex::default());
+        Self { program, id, store, queue, clock, runs, rng, begun, broken }
     }
 
     fn chance<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
@@ -214,6 +219,11 @@ impl Stage {
         let Some(seq) = replayed.step_asked_for(&key) else {
             return Err(format!("a body started that the durable log does not lead to: {log:#?}"));
         };
+        let claim = log.iter().rposition(|event| matches!(event, Event::TurnStarted(_)));
+        let loaded = World::replay(&self.program, &log[..claim.unwrap_or(log.len())]);
+        if loaded.step_asked_for(&key).is_some_and(|seq| !loaded.waits_for(seq)) {
+            return Err(format!("a body started that the loaded log had given up: {log:#?}"));
+        }
         let of_it = |event: &&Event| match event {
             Event::StepCompleted(e) => e.seq == seq,
             Event::StepFailed(e) => e.seq == seq,
@@ -229,6 +239,13 @@ impl Stage {
         }
         if failed.len() + 1 != attempt as usize {
             return Err(format!("attempts before attempt {attempt} are not durable: {log:#?}"));
+        }
+        let at_most_once = log.iter().any(
+            |event| matches!(event, Event::StepStarted(e) if e.seq == seq && e.attempt == attempt),
+        );
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        if !begun.insert((seq, attempt)) && at_most_once {
+            return Err(format!("attempt {attempt} began twice, at most once: {log:#?}"));
         }
         Ok(())
     }

@@ -154,6 +154,12 @@ impl World {
         self.asked.iter().copied().find(is_it)
     }
 
+    /// Whether the workflow still waits for call `seq`.
+    #[cfg(feature = "testing")]
+    pub(super) fn waits_for(&self, seq: u32) -> bool {
+        self.run.engine().request(seq).is_some()
+    }
+
     /// The log as this run would have written it: every event with the call as the code makes it.
     pub(super) fn remade_log(&self) -> Vec<Event> {
         let mut engine = self.run.engine();
