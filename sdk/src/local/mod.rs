@@ -16,6 +16,7 @@
 //! [`SqliteOptions::sync_every_commit`] closes that gap at the price of one disk flush a write.
 
 mod checkpoint;
+mod count;
 mod database;
 mod error;
 mod presence;

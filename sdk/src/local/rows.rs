@@ -4,6 +4,7 @@ use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 use uuid::Uuid;
 
+use super::count::Count;
 use super::error::Fault;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, WriterId};
@@ -24,9 +25,9 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
         workflow: row.get(1)?,
         started_at: Timestamp(row.get(2)?),
-        arrivals: row.get(3)?,
+        arrivals: row.get::<_, Count>(3)?.0,
         projection: Projection {
-            commit: row.get(4)?,
+            commit: row.get::<_, Count>(4)?.0,
             status: Status::parse(&status)
                 .ok_or_else(|| unread(5, format!("there is no status {status:?}")))?,
             wake_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
@@ -46,11 +47,12 @@ pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result
 
 /// Writes `record` in the place of the one that may be there.
 pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
+    let arrivals = Count(record.arrivals);
     let identity = [
         record.id.as_str().into(),
         record.workflow.to_sql()?,
         record.started_at.0.into(),
-        record.arrivals.to_sql()?,
+        arrivals.to_sql()?,
     ];
     let values = identity.into_iter().chain(projected(&record.projection)?);
     db.prepare_cached(&format!(
@@ -78,8 +80,10 @@ pub(super) fn put_projection(
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last.
 fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 6]> {
     let Projection { commit, status, wake_at, updated_at, code, reason } = projection;
+    let commit = i64::try_from(*commit)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     Ok([
-        commit.to_sql()?,
+        commit.into(),
         status.as_str().into(),
         ToSqlOutput::Owned(wake_at.map_or(Value::Null, |time| Value::Integer(time.0))),
         updated_at.0.into(),
@@ -95,7 +99,7 @@ pub(super) fn find_writer(
     number: CommitNumber,
 ) -> rusqlite::Result<Option<WriterId>> {
     db.prepare_cached("SELECT seal FROM commits WHERE execution = ?1 AND number = ?2")?
-        .query_row(params![id.as_str(), number], |row| Ok(open_seal(row.get(0)?).0))
+        .query_row(params![id.as_str(), Count(number)], |row| Ok(open_seal(row.get(0)?).0))
         .optional()
 }
 
@@ -124,7 +128,7 @@ pub(super) fn put_commit(
     db.prepare_cached(
         "INSERT INTO commits (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![id.as_str(), commit.number, seal(commit), commit.body])
+    .execute(params![id.as_str(), Count(commit.number), seal(commit), commit.body])
     .map(drop)
 }
 
@@ -139,7 +143,7 @@ pub(super) fn append_commit(
          WHERE EXISTS (SELECT 1 FROM commits WHERE execution = ?1 AND number = ?2 - 1) \
          ON CONFLICT DO NOTHING",
     )?
-    .execute(params![id.as_str(), commit.number, seal(commit), commit.body])
+    .execute(params![id.as_str(), Count(commit.number), seal(commit), commit.body])
     .map(|rows| rows == 1)
 }
 
@@ -154,17 +158,19 @@ pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<Store
         let (writer, hash) = open_seal(row.get(0)?);
         commits.push(StoredCommit { number, writer, hash, body: row.get(1)? });
     }
-    let last: Option<u64> = db
+    let last: Option<Count> = db
         .prepare_cached("SELECT max(number) FROM commits WHERE execution = ?1")?
         .query_row([id.as_str()], |row| row.get(0))?;
-    let count = last.map_or(0, |last| last + 1);
+    let count = last.map_or(0, |last| last.0 + 1);
     if count != commits.len() as u64 {
         // A commit is missing: whoever reads the log has to see which.
         let mut numbers =
             db.prepare("SELECT number FROM commits WHERE execution = ?1 ORDER BY number")?;
         let mut rows = numbers.query([id.as_str()])?;
         for commit in &mut commits {
-            commit.number = rows.next()?.map_or(Ok(commit.number), |row| row.get(0))?;
+            if let Some(row) = rows.next()? {
+                commit.number = row.get::<_, Count>(0)?.0;
+            }
         }
     }
     Ok(commits)
@@ -185,7 +191,7 @@ pub(super) fn all_items(db: &Connection, id: &ExecutionId) -> Result<Vec<InboxIt
                     id: id.clone(),
                     problem: format!("inbox item {item_id}: {error}"),
                 })?;
-        let (arrival, arrived_at) = (row.get(1)?, Timestamp(row.get(2)?));
+        let (Count(arrival), arrived_at) = (row.get(1)?, Timestamp(row.get(2)?));
         items.push(InboxItem { arrival, id: item_id, arrived_at, message });
     }
     Ok(items)

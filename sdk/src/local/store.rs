@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
+use super::count::Count;
 use super::database::Database;
 use super::error::Fault;
 use super::rows::{self, RECORD};
@@ -193,7 +194,13 @@ fn send(
             "INSERT INTO inbox (execution, id, arrival, arrived_at, message) \
              VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
         )?
-        .execute(params![id.as_str(), item_id, record.arrivals + 1, arrived_at.0, message])?;
+        .execute(params![
+            id.as_str(),
+            item_id,
+            Count(record.arrivals + 1),
+            arrived_at.0,
+            message
+        ])?;
     if put == 0 {
         return Ok(Sent::Known);
     }
