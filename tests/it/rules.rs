@@ -8,11 +8,16 @@ mod running;
 mod wakes;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use everstep::event::Event;
+use everstep::id::ExecutionId;
 use everstep::prelude::*;
+use everstep::store::{Message, NewItem};
+use everstep::testing::faults::Fate;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, programs::act};
+use futures::FutureExt;
 
 /// A step that takes so many seconds, and a short one after it.
 #[workflow]
@@ -63,4 +68,20 @@ async fn events(world: &World, id: &str) -> Vec<Event> {
 
 async fn count(world: &World, id: &str, is: impl Fn(&Event) -> bool) -> usize {
     events(world, id).await.iter().filter(|event| is(event)).count()
+}
+
+/// At the `number`-th call of this name by `host`, a signal whose sender sends no wake lands first.
+fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
+    let (inside, calls) = (world.clone(), AtomicU32::new(0));
+    Fates::by(world, "host", move |call| {
+        if call.name == name && calls.fetch_add(1, Ordering::SeqCst) == number {
+            let payload = serde_json::from_str("7").unwrap();
+            let message = Message::Signal { name: "go".into(), payload };
+            let arrived_at = inside.clock.now();
+            let item = NewItem { id: "signal/late".into(), arrived_at, message };
+            let id = ExecutionId::new("x").unwrap();
+            inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
+        }
+        Fate::Proceed
+    })
 }

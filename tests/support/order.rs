@@ -16,12 +16,21 @@ use rusqlite::Connection;
 /// The name of the outside world's file.
 const WORLD: &str = "order-world.db";
 
-/// Builds a program of this workspace, in the profile of the test that asks, and says where it is.
+/// Where `tests/run` has put the programs, built as their users build them.
+const PROGRAMS_VARIABLE: &str = "EVERSTEP_TEST_PROGRAMS";
+
+/// A program of this workspace: the one that `tests/run` has built, else built here, in the
+/// profile of the test that asks.
 ///
 /// # Panics
-/// It does not build.
+/// It is missing, or does not build.
 #[must_use]
 pub fn program(package: &str, name: &str) -> PathBuf {
+    if let Some(folder) = std::env::var_os(PROGRAMS_VARIABLE) {
+        let built = Path::new(&folder).join(name);
+        assert!(built.is_file(), "{PROGRAMS_VARIABLE} has no {name}: use ./tests/run");
+        return built;
+    }
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
     let mut cargo = Command::new(env!("CARGO"));

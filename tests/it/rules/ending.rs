@@ -1,35 +1,18 @@
 //! Rules 14 to 18: how turns end, also when something comes in between, or the host must go.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use everstep::client::OnConflict;
 use everstep::event::{Event, Failure, TurnEnd};
-use everstep::id::ExecutionId;
 use everstep::prelude::*;
-use everstep::store::{Message, NewItem, Status};
+use everstep::store::Status;
 use everstep::testing::faults::Fate;
 use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
-use futures::FutureExt;
 
-use super::{app, closed, count, counts, events, host, host_with, long, without_sweeper};
-
-/// At the `number`-th call of this name by `host`, a signal whose sender sends no wake lands first.
-fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
-    let (inside, calls) = (world.clone(), AtomicU32::new(0));
-    Fates::by(world, "host", move |call| {
-        if call.name == name && calls.fetch_add(1, Ordering::SeqCst) == number {
-            let payload = serde_json::from_str("7").unwrap();
-            let message = Message::Signal { name: "go".into(), payload };
-            let arrived_at = inside.clock.now();
-            let item = NewItem { id: "signal/late".into(), arrived_at, message };
-            let id = ExecutionId::new("x").unwrap();
-            inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
-        }
-        Fate::Proceed
-    })
-}
+use super::{
+    app, closed, count, counts, events, host, host_with, long, signal_lands_at, without_sweeper,
+};
 
 /// Nobody sends a wake for it, and nobody sweeps: the turn itself looks once more.
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,60 @@ async fn signals_do_not_reset_the_strikes() {
     }
 }
 
+/// The wake that replaces the one which met the dead host's claim counts as received once. The
+/// death that it follows must be counted all the same, before the code runs that may be its cause.
+#[tokio::test(start_paused = true)]
+async fn after_a_turn_that_never_ended_the_claim_comes_before_the_replay() {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    static AT_CLAIM: AtomicU32 = AtomicU32::new(0);
+    #[workflow]
+    async fn looked_at(_: u64) -> everstep::Result<u64> {
+        LOOKS.fetch_add(1, Ordering::SeqCst);
+        step("one", async move || Ok::<u64, everstep::Error>(1)).await
+    }
+    let world = World::new();
+    let start = |fates: Fates| {
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, App::new().workflow(looked_at), backend, &fates, &without_sweeper())
+    };
+    let _ = world.client().start(looked_at, 1).id("x").await.unwrap();
+    start(dies_of_its_claim(&world, 0)).dies().await;
+    let looks = LOOKS.load(Ordering::SeqCst);
+    // News of its own: this one has never been received.
+    world.client().signal(&everstep::id::ExecutionId::new("x").unwrap(), "go", &1).await.unwrap();
+    let claimed = std::sync::atomic::AtomicBool::new(false);
+    let _next = start(Fates::by(&world, "next", move |call| {
+        if call.name == "append" && !claimed.swap(true, Ordering::SeqCst) {
+            AT_CLAIM.store(LOOKS.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+        Fate::Proceed
+    }));
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(AT_CLAIM.load(Ordering::SeqCst), looks, "its code ran before its claim");
+}
+
+/// In a rolling deploy the old hosts do not know the new workflow. They give its wake back.
+#[tokio::test(start_paused = true)]
+async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_blocked() {
+    let world = World::new();
+    let start = |app: App, name: &str| {
+        let fates = Fates::good(&world, name);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        let app = app.state(world.ledger.clone());
+        Host::start(&world, app, backend, &fates, &without_sweeper())
+    };
+    let _old = start(App::new().workflow(counts), "old");
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(12)).await;
+    assert_eq!(world.record("x").await.unwrap().projection.status, Status::Running);
+    tokio::time::sleep(seconds(30)).await;
+    let record = world.record("x").await.unwrap().projection;
+    assert_eq!(record.status, Status::Blocked);
+    assert!(record.reason.is_some_and(|reason| reason.contains("long")));
+    let _new = start(App::new().workflow(long), "new");
+    closed(&world, "x", minutes(1)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
     static LOOKS: AtomicU32 = AtomicU32::new(0);

@@ -187,3 +187,75 @@ async fn events_are_never_older_than_the_one_before_whatever_the_clocks_say() {
     closed(&world, "x", minutes(2)).await;
     check_log(&world.log("x").await);
 }
+
+/// A turn that ended because the store did not answer leaves a claim behind. Its own process knows
+/// that nobody is at work under it.
+#[tokio::test(start_paused = true)]
+async fn a_process_goes_on_at_once_where_a_turn_of_its_own_has_failed() {
+    let world = World::new();
+    let appends = AtomicU32::new(0);
+    let fates = Fates::by(&world, "host", move |call| {
+        let out =
+            call.name == "append" && (1..=8).contains(&appends.fetch_add(1, Ordering::SeqCst));
+        if out { Fate::FailBefore } else { Fate::Proceed }
+    });
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 2);
+    assert!(world.elapsed() < seconds(10), "it waited for its own lease: {:?}", world.elapsed());
+}
+
+/// The timer's wake meets the claim of a turn that is about to suspend, and is put off to the end
+/// of that claim. The turn looks at its timers once more.
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_becomes_due_while_the_turn_is_ending_fires_at_once() {
+    #[workflow]
+    async fn near(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+        let mut near = std::pin::pin!(sleep(seconds(30)));
+        let told = async { signal::<u64>("go").await.expect("a number") };
+        if let Either::Right(_) = race(&mut near, told).await {
+            act(&ledger, "x", "work", &[], Duration::ZERO).await?;
+            near.await;
+        }
+        Ok(1)
+    }
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    // The third commit is the one that suspends after the work; it reaches the store late.
+    let appends = AtomicU32::new(0);
+    let store = SlowStore::by(Arc::clone(&world.store), move |call| {
+        let it = call == "append" && appends.fetch_add(1, Ordering::SeqCst) == 2;
+        [if it { seconds(3) } else { Duration::ZERO }, Duration::ZERO]
+    });
+    let backend = fates.backend(Arc::new(store), Arc::clone(&world.queue));
+    let app = App::new().workflow(near).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let handle = world.client().start(near, 1).id("x").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(28_500)).await;
+    handle.signal("go", &1).await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(world.ledger.runs_of("work"), 1);
+    assert!(world.elapsed() < seconds(33), "{:?}", world.elapsed());
+}
+
+/// What has finished waits for company for a moment only: a crash must not take it back.
+#[tokio::test(start_paused = true)]
+async fn a_result_is_durable_soon_though_other_bodies_still_run() {
+    #[workflow]
+    async fn uneven(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+        let short = act(&ledger, "x", "short", &[], seconds(1));
+        let other = act(&ledger, "x", "other", &[], seconds(60));
+        let (short, other) = tokio::join!(short, other);
+        Ok(short? + other?)
+    }
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(uneven).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let _ = world.client().start(uneven, 1).id("x").await.unwrap();
+    tokio::time::sleep(seconds(2)).await;
+    let completed = |event: &Event| matches!(event, Event::StepCompleted(_));
+    assert_eq!(count(&world, "x", completed).await, 1);
+}

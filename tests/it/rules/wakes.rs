@@ -12,7 +12,9 @@ use everstep::testing::faults::{Fate, Faults, FaultyQueue};
 use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
-use super::{closed, count, counts, events, host, host_with, long, without_sweeper};
+use super::{
+    closed, count, counts, events, host, host_with, long, signal_lands_at, without_sweeper,
+};
 
 /// A client whose wakes are lost: it dies between its write and its wake, every time.
 fn mute(world: &World) -> Client {
@@ -173,6 +175,96 @@ async fn a_turn_on_a_timers_own_wake_sends_the_next_one() {
     assert_eq!(handle.result().await.unwrap(), 1);
     let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
     assert_eq!(claims, 3, "the start, the hop and the end");
+}
+
+/// The turn on a hop has sent the next one. When something arrives before it is over, it goes on,
+/// and does not send a second.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_goes_on_after_its_end_does_not_send_its_timers_wake_twice() {
+    let world = World::new();
+    // The first record is of the start's turn, the second of the hop's.
+    let fates = signal_lands_at(&world, "project", 1);
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let handle = world.client().start(counts, ("x".to_owned(), 2_000)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(890)).await;
+    assert!(mute(&world).signal(handle.id(), "go", &1).id("one").await.is_err());
+    tokio::time::sleep(seconds(30)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 2);
+    assert_eq!(world.wakes(), 1);
+    closed(&world, "x", seconds(1_200)).await;
+    assert_eq!(handle.result().await.unwrap(), 2);
+    assert_eq!(world.wakes(), 0);
+}
+
+/// Each time-out that a signal has won leaves a wake behind. It is not carried along.
+#[tokio::test(start_paused = true)]
+async fn the_wakes_of_timers_that_nobody_waits_for_any_more_are_let_go() {
+    #[workflow]
+    async fn patient(_: State<Ledger>, _: String) -> everstep::Result<u64> {
+        let mut count = 0;
+        while timeout(days(10), signal::<u64>("go")).await.is_ok() {
+            count += 1;
+        }
+        Ok(count)
+    }
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(patient).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let handle = world.client().start(patient, "x".to_owned()).id("x").await.unwrap();
+    for number in 0..20 {
+        tokio::time::sleep(seconds(10)).await;
+        handle.signal("go", &number).await.unwrap();
+    }
+    tokio::time::sleep(seconds(10)).await;
+    let armed = events(&world, "x").await.into_iter().rev().find_map(|event| match event {
+        Event::TurnEnded(end) => Some(end.armed.len()),
+        _ => None,
+    });
+    assert_eq!(armed, Some(1), "only what is waited for is armed");
+    tokio::time::sleep(seconds(900)).await;
+    assert_eq!(world.wakes(), 1, "only what is waited for hops on");
+    closed(&world, "x", days(11)).await;
+    assert_eq!(handle.result().await.unwrap(), 20);
+}
+
+/// The wake of a far timer comes by while the execution is blocked, and is gone. A turn that
+/// resumes it does not count on that wake.
+#[tokio::test(start_paused = true)]
+async fn after_a_resume_no_wake_is_counted_on() {
+    #[workflow(name = "far")]
+    async fn broken(_: u64) -> everstep::Result<u64> {
+        let far = sleep(seconds(2_000));
+        let _: Either<(), u64> = race(far, async { signal("go").await.expect("a number") }).await;
+        panic!("a bug");
+    }
+    #[workflow(name = "far")]
+    async fn fixed(_: u64) -> everstep::Result<u64> {
+        let mut far = std::pin::pin!(sleep(seconds(2_000)));
+        let told = async { signal::<u64>("go").await.expect("a number") };
+        if let Either::Right(_) = race(&mut far, told).await {
+            far.await;
+        }
+        Ok(1)
+    }
+    let world = World::new();
+    let start = |app: App, name: &str| {
+        let fates = Fates::good(&world, name);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, app, backend, &fates, &without_sweeper())
+    };
+    let handle = world.client().start(broken, 1).id("x").await.unwrap();
+    let before = start(App::new().workflow(broken), "before");
+    tokio::time::sleep(seconds(10)).await;
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(seconds(1_000)).await;
+    assert_eq!(world.record("x").await.unwrap().projection.status, Status::Blocked);
+    assert_eq!(world.wakes(), 0, "the hop has come and gone");
+    before.kill().await;
+    let _after = start(App::new().workflow(fixed), "after");
+    closed(&world, "x", seconds(1_000)).await;
+    assert!(world.elapsed() < seconds(2_005), "{:?}", world.elapsed());
 }
 
 /// A turn that goes on for another reason looks at its timers as well.

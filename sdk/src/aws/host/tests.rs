@@ -1,0 +1,265 @@
+//! Invocations in virtual time, on a store and a queue in memory.
+
+use std::future::pending;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::context::{sleep, step};
+use crate::event::{Event, Json, TurnEnd};
+use crate::host::App;
+use crate::id::ExecutionId;
+use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX};
+use crate::memory::{MemoryQueue, MemoryStore};
+use crate::store::{EventStore, Status};
+use crate::testing::faults::{Fate, Faults, FaultyStore};
+use crate::wake::WakeQueue;
+
+/// One step that takes so many seconds.
+#[crate::workflow(crate = "crate")]
+async fn takes(seconds: u64) -> crate::Result<u64> {
+    let time = Duration::from_secs(seconds);
+    step("body", async move || {
+        tokio::time::sleep(time).await;
+        Ok::<u64, crate::Error>(seconds)
+    })
+    .await
+}
+
+/// Waits in code that cannot be waited for, the first time.
+#[crate::workflow(crate = "crate")]
+async fn broken(_: u64) -> crate::Result<u64> {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    if LOOKS.fetch_add(1, Ordering::SeqCst) == 0 {
+        pending::<()>().await;
+    }
+    sleep(Duration::from_secs(3_600)).await;
+    Ok(1)
+}
+
+/// A function, its table and its queue.
+struct Function {
+    host: Host,
+    store: Arc<MemoryStore>,
+    queue: MemoryQueue,
+    clock: Clock,
+}
+
+const BEGINNING: Timestamp = Timestamp(1_700_000_000_000);
+
+impl Function {
+    fn new() -> Self {
+        Self::with_faults(&Faults::none())
+    }
+
+    /// What its own calls to the store meet.
+    fn with_faults(faults: &Faults) -> Self {
+        let (store, queue) = (Arc::new(MemoryStore::new()), MemoryQueue::new());
+        let clock = Clock::virtual_from(BEGINNING);
+        let faulty: Arc<dyn EventStore> = Arc::new(FaultyStore::new(store.clone(), faults));
+        let backend = Backend::new(faulty, Arc::new(queue.clone()));
+        let registry = App::new().workflow(takes).workflow(broken).registry().expect("an app");
+        let client = Client::of(&backend.store, &backend.queue, &clock);
+        let host = backend.host().expect("a host");
+        let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
+        let host = Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new() };
+        Self { host, store, queue, clock }
+    }
+
+    /// Starts an execution, whatever its workflow, without the function.
+    async fn start(&self, workflow: &str, id: &str, input: &str) {
+        let store: Arc<dyn EventStore> = self.store.clone();
+        let client = Client::of(&store, &(Arc::new(self.queue.clone()) as _), &self.clock);
+        let input: Json = serde_json::from_str(input).expect("JSON");
+        let _ = client.start_named(workflow, input).id(id).await.expect("it starts");
+    }
+
+    /// What the mapping makes of the messages that wait.
+    async fn receive(&self) -> Vec<SqsRecord> {
+        let deliveries = self.queue.receive(10, Duration::ZERO).await.expect("messages");
+        let record = |delivery: crate::wake::Delivery| {
+            let record = serde_json::json!({
+                "messageId": delivery.receipt,
+                "receiptHandle": delivery.receipt,
+                "body": delivery.body,
+                "attributes": { "ApproximateReceiveCount": delivery.receive_count.to_string() },
+            });
+            serde_json::from_value(record).expect("a record")
+        };
+        deliveries.into_iter().map(record).collect()
+    }
+
+    /// An invocation with what waits and so much time. Which messages are to come again.
+    async fn invoke(&self, time_out: Duration) -> Vec<String> {
+        let records = self.receive().await;
+        let answer = self.host.batch(records, self.clock.now().after(time_out)).await;
+        answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    async fn events(&self, id: &str) -> Vec<Event> {
+        let id = ExecutionId::new(id).expect("an id");
+        let history = self.host.client.history(&id).await.expect("a log");
+        history.into_iter().flat_map(|commit| commit.events).collect()
+    }
+
+    async fn status(&self, id: &str) -> Status {
+        let id = ExecutionId::new(id).expect("an id");
+        let record = self.store.record(&id).await.expect("an answer").expect("a record");
+        record.projection.status
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.clock.now().since(BEGINNING)
+    }
+}
+
+const T: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_answered_message_by_message() {
+    let function = Function::new();
+    function.start("takes", "good", "1").await;
+    function.start("nobody's", "unknown", "1").await;
+    let mut records = function.receive().await;
+    assert_eq!(records.len(), 2);
+    let comes_again = records[1].message_id.clone();
+    let no_wake = serde_json::json!({ "messageId": "m", "receiptHandle": "r", "body": "no wake" });
+    records.push(serde_json::from_value(no_wake).expect("a record"));
+    let deadline = function.clock.now().after(T);
+    let answer = function.host.batch(records, deadline).await;
+    let failed: Vec<_> = answer.batch_item_failures.iter().map(|it| &it.item_identifier).collect();
+    assert_eq!(failed, [&comes_again]);
+    assert_eq!(function.status("good").await, Status::Completed);
+    // Another version of the function may know it, and soon.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(function.receive().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_hands_over_before_the_deadline_and_its_lease_outlasts_it() {
+    let function = Function::new();
+    function.start("takes", "x", "3600").await;
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.elapsed(), T - YIELD_BEFORE_DEADLINE);
+    let events = function.events("x").await;
+    let lease_end = events.iter().find_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim.lease_end),
+        _ => None,
+    });
+    assert_eq!(lease_end, Some(BEGINNING.after(T + CLOCK_SKEW)));
+    let Some(Event::TurnEnded(end)) = events.last() else { panic!("{events:#?}") };
+    assert_eq!(end.reason, TurnEnd::Yielded);
+    // Its own message is for the mapping to delete; the other is the next turn's.
+    assert_eq!(function.queue.len(), 2);
+}
+
+/// A claim under which no body can start would count as a strike, of an execution that is well.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_whose_time_is_over_claims_nothing() {
+    let function = Function::new();
+    function.start("takes", "x", "1").await;
+    for receives in 1..QUEUE_RECEIVES_MAX {
+        assert_eq!(function.invoke(Duration::ZERO).await.len(), 1, "receive {receives}");
+        tokio::time::sleep(function.queue.visibility()).await;
+    }
+    assert_eq!(function.events("x").await.len(), 1);
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.status("x").await, Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_with_a_short_time_out_works_for_three_quarters_of_it() {
+    let function = Function::new();
+    function.start("takes", "x", "3600").await;
+    assert_eq!(function.invoke(Duration::from_secs(8)).await, [""; 0]);
+    assert_eq!(function.elapsed(), Duration::from_secs(6));
+}
+
+/// The store never answers the turn's last commit. The answer to Lambda is given in time, the
+/// message comes again, and nothing of the turn goes on.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_in_time_is_stopped_and_comes_again() {
+    let appends = AtomicU32::new(0);
+    let faults = Faults::by(move |call| {
+        let last = call.name == "append" && appends.fetch_add(1, Ordering::SeqCst) == 1;
+        if last { Fate::Hang } else { Fate::Proceed }
+    });
+    let function = Function::with_faults(&faults);
+    function.start("takes", "x", "1").await;
+    let open = function.invoke(T).await;
+    assert_eq!(open.len(), 1);
+    assert_eq!(function.elapsed(), T - ANSWER_BEFORE_DEADLINE);
+    let calls = faults.counts().total();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(faults.counts().total(), calls, "a thawed function goes on");
+    // One with a second has an eighth of it for the answer.
+    let begun = function.elapsed();
+    let short = Function::with_faults(&Faults::by(|call| match call.name {
+        "load" => Fate::Hang,
+        _ => Fate::Proceed,
+    }));
+    short.start("takes", "x", "1").await;
+    assert_eq!(short.invoke(Duration::from_secs(1)).await.len(), 1);
+    assert_eq!(short.elapsed(), Duration::from_millis(875));
+    assert!(begun >= T);
+}
+
+/// A store that does not answer is no reason to wait for the queue's visibility time-out.
+#[tokio::test(start_paused = true)]
+async fn a_wake_whose_store_did_not_answer_comes_again_soon() {
+    let faults = Faults::by(|call| match call.name {
+        "load" => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let function = Function::with_faults(&faults);
+    function.start("takes", "x", "1").await;
+    assert_eq!(function.invoke(T).await.len(), 1);
+    assert_eq!(function.receive().await.len(), 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    faults.set(|_| Fate::Proceed);
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.status("x").await, Status::Completed);
+}
+
+/// The first sweep of a process may be that of the fix: blocked executions are asked to go on,
+/// once.
+#[tokio::test(start_paused = true)]
+async fn the_first_sweep_of_a_process_resumes_what_is_blocked() {
+    let function = Function::new();
+    function.start("broken", "x", "1").await;
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.status("x").await, Status::Blocked);
+    let _ = function.host.sweep().await.expect("a sweep");
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.status("x").await, Status::Suspended);
+    function.start("takes", "late", "1").await;
+    let _ = function.receive().await;
+    assert_eq!(function.host.sweep().await.expect("a sweep").woken, 0, "it is not overdue yet");
+    tokio::time::sleep(LAMBDA_SWEEP_GRACE + Duration::from_millis(1)).await;
+    assert_eq!(function.host.sweep().await.expect("a sweep").woken, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_cannot_run_here_stores_nothing() {
+    let function = Function::new();
+    for (start, says) in [
+        (r#"{"start": {"workflow": "take", "id": "x", "input": 1}}"#, "broken, takes"),
+        (r#"{"start": {"workflow": "takes", "id": "x", "input": "one"}}"#, "takes cannot be read"),
+    ] {
+        let refused = function.host.invoke(start, BEGINNING.after(T)).await;
+        let refused = Diagnostic::from(refused.expect_err(start));
+        assert!(refused.error_message.contains(says), "{}", refused.error_message);
+        let id = ExecutionId::new("x").expect("an id");
+        assert_eq!(function.store.record(&id).await.expect("an answer"), None);
+    }
+    assert_eq!(function.queue.len(), 0);
+}
+
+#[test]
+fn an_outage_of_an_hour_does_not_use_up_the_receipts() {
+    assert_eq!(come_back_after(0), Duration::from_secs(1));
+    assert_eq!(come_back_after(1), Duration::from_secs(1));
+    assert_eq!(come_back_after(3), Duration::from_secs(4));
+    assert_eq!(come_back_after(u32::MAX), Duration::from_secs(300));
+    let all: Duration = (1..QUEUE_RECEIVES_MAX).map(come_back_after).sum();
+    assert!(all > Duration::from_secs(3_000), "{all:?}");
+}
