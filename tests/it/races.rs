@@ -1,6 +1,7 @@
 //! Races: several hosts on every wake, wakes that are lost, doubled, late and out of order, hosts
 //! that are slow and whose clocks differ, leases that expire under their owners.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +85,7 @@ impl Tally {
 /// Runs a race for each of so many seeds, and returns how many that were and what they were like
 /// together.
 fn races(test: &str, count: u64, odds: Odds) -> (usize, Tally) {
-    let all = std::cell::RefCell::new((0, Tally::default()));
+    let all = RefCell::new((0, Tally::default()));
     seeds(test, count, async |seed| {
         let (_, one) = race(seed, odds).await;
         let (runs, sum) = &mut *all.borrow_mut();
@@ -93,9 +94,7 @@ fn races(test: &str, count: u64, odds: Odds) -> (usize, Tally) {
         sum.overtaken += one.overtaken;
         sum.repeats += one.repeats;
     });
-    let (runs, sum) = all.into_inner();
-    eprintln!("{test}: {runs} {sum:?}");
-    (runs, sum)
+    all.into_inner()
 }
 
 /// One race, to its end. Returns the world and what the race was like.
@@ -130,6 +129,7 @@ async fn race(seed: u64, odds: Odds) -> (World, Tally) {
         handle.signal("go", &signal).id(signal.to_string()).await.unwrap();
     }
     loop {
+        assert!(world.elapsed() < Duration::from_secs(3 * 3_600), "it goes round for ever");
         let limit = Duration::from_secs(3_600);
         world.until("race", limit, |record| !record.projection.status.is_swept()).await;
         if world.record("race").await.is_some_and(|it| it.projection.status.is_closed()) {
@@ -220,7 +220,7 @@ fn a_seed_that_is_run_twice_is_the_same_run() {
         losses: WILD,
         ..Odds::default()
     };
-    let last = std::cell::RefCell::new(Vec::new());
+    let last = RefCell::new(Vec::new());
     for _ in 0..2 {
         seeds("a_seed_that_is_run_twice", 5, async |seed| {
             let (world, _) = race(seed, odds).await;

@@ -149,7 +149,7 @@ async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_
         let app = app.state(world.ledger.clone());
         Host::start(&world, app, backend, &fates, &without_sweeper())
     };
-    let _old = start(App::new().workflow(counts), "old");
+    let old = start(App::new().workflow(counts), "old");
     let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     tokio::time::sleep(seconds(12)).await;
     assert_eq!(world.record("x").await.unwrap().projection.status, Status::Running);
@@ -157,6 +157,7 @@ async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_
     let record = world.record("x").await.unwrap().projection;
     assert_eq!(record.status, Status::Blocked);
     assert!(record.reason.is_some_and(|reason| reason.contains("long")));
+    old.kill().await;
     let _new = start(App::new().workflow(long), "new");
     closed(&world, "x", minutes(1)).await;
 }
