@@ -221,3 +221,26 @@ fn a_workflow_that_is_dropped_runs_its_destructors_as_its_own_code() {
     drop(run);
     assert_eq!(*read.lock().expect("no panic"), Some(100));
 }
+
+#[test]
+fn a_workflow_is_polled_until_it_wakes_itself_no_more() {
+    // Each half is moved by the other, again and again, with no event in between.
+    let workflow = async {
+        let (ping, pong) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+        let left = async {
+            for _ in 0..5 {
+                ping.notify_one();
+                pong.notified().await;
+            }
+        };
+        let right = async {
+            for _ in 0..5 {
+                ping.notified().await;
+                pong.notify_one();
+            }
+        };
+        futures::join!(left, right);
+        5
+    };
+    assert_eq!(after(workflow, &[]), ended(5));
+}

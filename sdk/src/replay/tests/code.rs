@@ -101,16 +101,21 @@ impl Code {
     /// Polls each of these calls once.
     pub(super) fn poll<const N: usize>(&mut self, seqs: [u32; N]) -> &mut Self {
         for seq in seqs {
-            let waker = Waker::from(Arc::new(Woken { seq, woken: Arc::clone(&self.woken) }));
-            let word = match self.engine.poll(seq, &waker).0 {
-                Poll::Pending => "-".to_owned(),
-                Poll::Ready(Outcome::Value(value)) => value.to_string(),
-                Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
-                Poll::Ready(Outcome::Fired) => "fired".to_owned(),
-            };
-            self.saw(word);
+            self.poll_as(seq, seq);
         }
         self
+    }
+
+    /// Polls call `seq` with the waker that is seen as `name`.
+    pub(super) fn poll_as(&mut self, seq: u32, name: u32) -> &mut Self {
+        let waker = Waker::from(Arc::new(Woken { name, woken: Arc::clone(&self.woken) }));
+        let word = match self.engine.poll(seq, &waker).0 {
+            Poll::Pending => "-".to_owned(),
+            Poll::Ready(Outcome::Value(value)) => value.to_string(),
+            Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
+            Poll::Ready(Outcome::Fired) => "fired".to_owned(),
+        };
+        self.saw(word)
     }
 
     pub(super) fn drop(&mut self, seq: u32) -> &mut Self {
@@ -201,13 +206,13 @@ pub(super) fn check_fault(log: &[Event], code: impl FnOnce(&mut Code) -> &mut Co
 }
 
 struct Woken {
-    seq: u32,
+    name: u32,
     woken: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
-        self.woken.lock().expect("no panic").push(self.seq);
+        self.woken.lock().expect("no panic").push(self.name);
     }
 }
 

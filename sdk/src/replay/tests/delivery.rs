@@ -36,6 +36,9 @@ fn a_call_that_was_not_polled_yet_keeps_its_outcome_until_it_is() {
 
 #[test]
 fn the_last_waker_is_woken_and_once() {
+    // A call that moved to another combinator is woken there.
+    let log = [done(101, 0, "a#1", "1")];
+    check(&log, |c| c.step("a").poll_as(0, 7).poll_as(0, 8).deliver(), "a#1! - - +8");
     let log = [done(101, 0, "a#1", "1"), done(102, 1, "b#1", "2")];
     check(
         &log,
