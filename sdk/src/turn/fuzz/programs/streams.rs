@@ -31,6 +31,7 @@ programs! {
         seen.into_iter().collect()
     }
 
+    #[fixed]
     buffered_streams(trace) * 3 {
         let seen: Vec<u64> = stream::iter(0..10)
             .map(|n| async move { sleep(ms(n * 13 % 7 * 10)).await; s(n).await.unwrap_or(99) })
