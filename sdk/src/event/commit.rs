@@ -1,10 +1,9 @@
 //! A commit: the events of one write, chained to the commit before it.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::text::Text;
 use super::{Event, fast};
 use crate::id::{CommitNumber, WriterId};
 
@@ -38,7 +37,7 @@ pub struct StoredCommit {
     /// SHA-256 of `body`.
     pub hash: [u8; 32],
     /// The JSON text.
-    pub body: Arc<str>,
+    pub body: Text,
 }
 
 /// A stored commit that does not say what it must.
@@ -105,13 +104,26 @@ impl StoredCommit {
     /// # Errors
     /// Names the commit and what is wrong with it.
     pub fn decode(&self, previous: Option<[u8; 32]>) -> Result<Commit, CorruptCommit> {
+        let mut events = Vec::with_capacity(1);
+        self.decode_into(&mut events, previous)?;
+        let Self { number, writer, hash, .. } = *self;
+        Ok(Commit { number, writer, hash, events })
+    }
+
+    /// The same, with its events put behind those that are there; after an error, some may be.
+    pub(crate) fn decode_into(
+        &self,
+        events: &mut Vec<Event>,
+        previous: Option<[u8; 32]>,
+    ) -> Result<(), CorruptCommit> {
         let corrupt = |problem: String| CorruptCommit { number: self.number, problem };
         if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
             return Err(corrupt("its text does not match its hash: it was cut or edited".into()));
         }
-        let body = match fast::read(&self.body) {
-            Some(body) => body,
-            None => read(&self.body).map_err(corrupt)?,
+        let there = events.len();
+        let body = match fast::read(&self.body, events) {
+            Some(head) => head,
+            None => read(&self.body, events).map_err(corrupt)?,
         };
         if body.number != self.number || body.writer != self.writer {
             let (number, writer) = (body.number, body.writer);
@@ -120,15 +132,10 @@ impl StoredCommit {
         if body.previous != previous.unwrap_or(NO_HASH) {
             return Err(corrupt("it does not follow the commit before it".into()));
         }
-        if body.events.is_empty() {
+        if events.len() == there {
             return Err(corrupt("it holds no event".into()));
         }
-        Ok(Commit {
-            number: self.number,
-            writer: self.writer,
-            hash: self.hash,
-            events: body.events,
-        })
+        Ok(())
     }
 }
 
@@ -145,7 +152,7 @@ pub(super) fn write(
 }
 
 /// Reads a commit's text.
-pub(super) fn read(text: &str) -> Result<fast::Body, String> {
+pub(super) fn read(text: &str, into: &mut Vec<Event>) -> Result<fast::Head, String> {
     let other_version = |v: u32| {
         format!(
             "it has format version {v} and this program reads version {FORMAT}: use a newer one"
@@ -154,7 +161,8 @@ pub(super) fn read(text: &str) -> Result<fast::Body, String> {
     match serde_json::from_str(text) {
         Ok(BodyIn { v, .. }) if v != FORMAT => Err(other_version(v)),
         Ok(BodyIn { n, by, prev, events, .. }) => {
-            Ok(fast::Body { number: n, writer: by, previous: prev.0, events })
+            into.extend(events);
+            Ok(fast::Head { number: n, writer: by, previous: prev.0 })
         }
         Err(error) => Err(match serde_json::from_str(text) {
             Ok(BodyVersion { v }) if v != FORMAT => other_version(v),

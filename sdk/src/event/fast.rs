@@ -11,16 +11,17 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::commit::Hex;
+use super::text::Text;
 use super::{Event, Json, OperationKey, StepCompleted};
 use crate::id::{CommitNumber, WriterId};
 use crate::time::Timestamp;
 
-/// What a commit's text says.
-pub(super) struct Body {
+/// What a commit's text says before its events.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Head {
     pub(super) number: CommitNumber,
     pub(super) writer: WriterId,
     pub(super) previous: [u8; 32],
-    pub(super) events: Vec<Event>,
 }
 
 /// The commit's text; `None` if that is left to serde.
@@ -78,9 +79,9 @@ pub(super) fn write(
     Some(out)
 }
 
-/// What `text` says; `None` if that is left to serde.
-pub(super) fn read(text: &str) -> Option<Body> {
-    let mut rest = Cursor(text);
+/// What `text` says, its events put behind those that are there; `None` if that is left to serde.
+pub(super) fn read(text: &Text, events: &mut Vec<Event>) -> Option<Head> {
+    let mut rest = Cursor { rest: text, text };
     rest.skip("{\"v\":1,\"n\":")?;
     let number = rest.number()?;
     rest.skip(",\"by\":\"")?;
@@ -88,21 +89,32 @@ pub(super) fn read(text: &str) -> Option<Body> {
     rest.skip("\",\"prev\":\"")?;
     let previous = Hex::parse(rest.take(64)?)?.0;
     rest.skip("\",\"events\":[")?;
-    let mut events = Vec::with_capacity(1);
-    loop {
-        events.push(Event::StepCompleted(rest.step_completed()?));
-        if rest.skip(",").is_none() {
-            break;
-        }
+    let there = events.len();
+    let all = rest.step_completeds(events);
+    if all.is_none() {
+        events.truncate(there);
     }
-    rest.skip("]}")?;
-    rest.0.is_empty().then_some(Body { number, writer, previous, events })
+    all.map(|()| Head { number, writer, previous })
 }
 
-/// What has not been read yet.
-struct Cursor<'a>(&'a str);
+/// What has not been read yet of a text.
+struct Cursor<'a> {
+    rest: &'a str,
+    text: &'a Text,
+}
 
 impl<'a> Cursor<'a> {
+    fn step_completeds(&mut self, events: &mut Vec<Event>) -> Option<()> {
+        loop {
+            events.push(Event::StepCompleted(self.step_completed()?));
+            if self.skip(",").is_none() {
+                break;
+            }
+        }
+        self.skip("]}")?;
+        self.rest.is_empty().then_some(())
+    }
+
     fn step_completed(&mut self) -> Option<StepCompleted> {
         self.skip("{\"StepCompleted\":{\"at\":")?;
         let at = Timestamp(self.number()?);
@@ -125,43 +137,44 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip(&mut self, literal: &str) -> Option<()> {
-        self.0 = self.0.strip_prefix(literal)?;
+        self.rest = self.rest.strip_prefix(literal)?;
         Some(())
     }
 
     fn take(&mut self, bytes: usize) -> Option<&'a str> {
-        let (taken, rest) = self.0.split_at_checked(bytes)?;
-        self.0 = rest;
+        let (taken, rest) = self.rest.split_at_checked(bytes)?;
+        self.rest = rest;
         Some(taken)
     }
 
     /// A number without a sign, as JSON writes it.
     fn number<T: FromStr>(&mut self) -> Option<T> {
-        let end = self.0.bytes().position(|byte| !byte.is_ascii_digit())?;
-        let (digits, rest) = self.0.split_at(end);
+        let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, rest) = self.rest.split_at(end);
         if digits.len() > 1 && digits.starts_with('0') {
             return None;
         }
-        self.0 = rest;
+        self.rest = rest;
         digits.parse().ok()
     }
 
     /// The rest of a text without escapes, and its closing quote.
     fn text(&mut self) -> Option<&'a str> {
-        let end = self.0.bytes().position(|byte| !is_plain_byte(byte))?;
-        let (text, rest) = self.0.split_at(end);
-        self.0 = rest.strip_prefix('"')?;
+        let end = self.rest.bytes().position(|byte| !is_plain_byte(byte))?;
+        let (text, rest) = self.rest.split_at(end);
+        self.rest = rest.strip_prefix('"')?;
         Some(text)
     }
 
     fn value(&mut self) -> Option<Json> {
-        if self.0.starts_with(char::is_whitespace) {
+        if self.rest.starts_with(char::is_whitespace) {
             return None;
         }
-        let mut values = serde_json::Deserializer::from_str(self.0).into_iter::<&RawValue>();
+        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<&RawValue>();
         let value = values.next()?.ok()?;
-        self.0 = self.0.get(values.byte_offset()..)?;
-        Some(Json::from_raw(value))
+        let start = self.text.len() - self.rest.len();
+        self.rest = self.rest.get(values.byte_offset()..)?;
+        Some(Json::from_read(self.text.piece(start..start + value.get().len())))
     }
 }
 

@@ -1,17 +1,17 @@
 //! A JSON text as it was written: never parsed and printed again on its way.
 
 use std::fmt;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::text::Text;
 use super::value::{self, UnrecordableValue};
 
 /// A recorded value: valid JSON, immutable. A clone is another handle to the same text.
 #[derive(Clone)]
-pub struct Json(Arc<str>);
+pub struct Json(Text);
 
 impl Json {
     /// Records `value`.
@@ -39,8 +39,13 @@ impl Json {
         serde_json::from_str(self.as_str())
     }
 
-    pub(super) fn from_raw(raw: &RawValue) -> Self {
+    fn from_raw(raw: &RawValue) -> Self {
         Self(raw.get().into())
+    }
+
+    /// Takes `text`, which a JSON parser has read.
+    pub(super) fn from_read(text: Text) -> Self {
+        Self(text)
     }
 
     /// Takes `text`, which a JSON serializer wrote.

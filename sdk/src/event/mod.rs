@@ -7,11 +7,13 @@ mod commit;
 mod fast;
 mod json;
 mod key;
+mod text;
 mod value;
 
 pub use commit::{Commit, CorruptCommit, StoredCommit};
 pub use json::Json;
 pub use key::OperationKey;
+pub use text::Text;
 pub use value::UnrecordableValue;
 
 use std::time::Duration;

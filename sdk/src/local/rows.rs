@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::count::Count;
 use super::error::Fault;
-use crate::event::StoredCommit;
+use crate::event::{StoredCommit, Text};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{InboxItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
@@ -128,7 +128,7 @@ pub(super) fn put_commit(
     db.prepare_cached(
         "INSERT INTO commits (execution, number, seal, body) VALUES (?1, ?2, ?3, ?4)",
     )?
-    .execute(params![id.as_str(), Count(commit.number), seal(commit), commit.body])
+    .execute(params![id.as_str(), Count(commit.number), seal(commit), &*commit.body])
     .map(drop)
 }
 
@@ -143,9 +143,13 @@ pub(super) fn append_commit(
          WHERE EXISTS (SELECT 1 FROM commits WHERE execution = ?1 AND number = ?2 - 1) \
          ON CONFLICT DO NOTHING",
     )?
-    .execute(params![id.as_str(), Count(commit.number), seal(commit), commit.body])
+    .execute(params![id.as_str(), Count(commit.number), seal(commit), &*commit.body])
     .map(|rows| rows == 1)
 }
+
+/// How much text is kept in one piece of memory: ten thousand small ones cost more than reading
+/// them does.
+const TEXTS: usize = 64 * 1024;
 
 /// The whole log of `id`.
 pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<StoredCommit>, Fault> {
@@ -153,10 +157,25 @@ pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<Store
         db.prepare_cached("SELECT seal, body FROM commits WHERE execution = ?1 ORDER BY number")?;
     let mut rows = statement.query([id.as_str()])?;
     let mut commits = Vec::new();
-    while let Some(row) = rows.next()? {
-        let number = commits.len() as u64; // checked below, for all at once
+    let (mut texts, mut pending) = (String::with_capacity(TEXTS), Vec::new());
+    loop {
+        let row = rows.next()?;
+        let body = match row {
+            Some(row) => Some(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?),
+            None => None,
+        };
+        if body.is_none_or(|body| texts.len() + body.len() > TEXTS) {
+            let all = Text::from(texts.as_str());
+            for (writer, hash, range) in pending.drain(..) {
+                let number = commits.len() as u64; // checked below, for all at once
+                commits.push(StoredCommit { number, writer, hash, body: all.piece(range) });
+            }
+            texts.clear();
+        }
+        let (Some(row), Some(body)) = (row, body) else { break };
         let (writer, hash) = open_seal(row.get(0)?);
-        commits.push(StoredCommit { number, writer, hash, body: row.get(1)? });
+        pending.push((writer, hash, texts.len()..texts.len() + body.len()));
+        texts.push_str(body);
     }
     let last: Option<Count> = db
         .prepare_cached("SELECT max(number) FROM commits WHERE execution = ?1")?

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::decode::decode;
 use crate::event::{CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted};
 use crate::id::{CommitNumber, WriterId};
 use crate::time::Timestamp;
@@ -55,30 +56,20 @@ impl History {
             ended: false,
             time: Timestamp::default(),
         };
-        let mut previous = None;
-        for (number, stored) in (0..).zip(commits) {
-            let corrupt = |problem: &str| CorruptCommit { number, problem: problem.to_owned() };
-            if stored.number != number {
-                return Err(corrupt("it is missing"));
+        let mut stored = commits.iter();
+        for decoded in decode(commits) {
+            let mut events = decoded.events.into_iter();
+            // The counts first: `zip` takes from its left side before it sees that the right is over.
+            for (count, commit) in decoded.counts.into_iter().zip(stored.by_ref()) {
+                for event in events.by_ref().take(count) {
+                    history.take(commit, event)?;
+                }
+                history.last = commit.number;
+                history.last_hash = commit.hash;
             }
-            let commit = stored.decode(previous)?;
-            previous = Some(commit.hash);
-            for event in commit.events {
-                let starts = matches!(event, Event::WorkflowStarted(_));
-                if history.events.is_empty() && !starts {
-                    return Err(corrupt("a log begins with WorkflowStarted"));
-                }
-                if starts && !history.events.is_empty() && !history.ended {
-                    return Err(corrupt("it starts the execution again before its end"));
-                }
-                if history.ended && !starts {
-                    return Err(corrupt("it goes on after the execution's end"));
-                }
-                history.note(commit.writer, &event);
-                history.events.push(event);
+            if let Some(corrupt) = decoded.corrupt {
+                return Err(corrupt);
             }
-            history.last = number;
-            history.last_hash = commit.hash;
         }
         if history.events.is_empty() {
             return Err(CorruptCommit { number: 0, problem: "it is missing".into() });
@@ -92,6 +83,23 @@ impl History {
             Event::WorkflowStarted(start) => start,
             _ => unreachable!("read() puts WorkflowStarted first"),
         }
+    }
+
+    /// Takes in the next event, which `commit` holds.
+    fn take(&mut self, commit: &StoredCommit, event: Event) -> Result<(), CorruptCommit> {
+        let starts = matches!(event, Event::WorkflowStarted(_));
+        let problem = if self.events.is_empty() && !starts {
+            "a log begins with WorkflowStarted"
+        } else if starts && !self.events.is_empty() && !self.ended {
+            "it starts the execution again before its end"
+        } else if self.ended && !starts {
+            "it goes on after the execution's end"
+        } else {
+            self.note(commit.writer, &event);
+            self.events.push(event);
+            return Ok(());
+        };
+        Err(CorruptCommit { number: commit.number, problem: problem.to_owned() })
     }
 
     fn note(&mut self, writer: WriterId, event: &Event) {

@@ -17,6 +17,7 @@
 
 mod body;
 mod call;
+mod decode;
 mod engine;
 mod fault;
 mod history;

@@ -1,0 +1,85 @@
+//! Text that is shared instead of copied.
+
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// A piece of an immutable text. Clones and pieces of it are handles to the same memory, which
+/// lives as long as any of them: a log that was read in one go is one piece of memory, down to the
+/// values in its events.
+#[derive(Clone)]
+pub struct Text {
+    whole: Arc<str>,
+    range: Range<usize>,
+}
+
+impl Text {
+    /// The piece of this text at `range`, in bytes.
+    ///
+    /// # Panics
+    /// `range` does not lie within this text, or cuts a character in two.
+    #[must_use]
+    pub fn piece(&self, range: Range<usize>) -> Self {
+        let _in_bounds = &self[range.clone()];
+        let start = self.range.start;
+        Self { whole: Arc::clone(&self.whole), range: start + range.start..start + range.end }
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.whole[self.range.clone()]
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self { range: 0..text.len(), whole: text.into() }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { range: 0..text.len(), whole: text.into() }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_of_a_piece_is_the_right_one() {
+        let piece = Text::from("one two three").piece(4..13);
+        assert_eq!(&*piece, "two three");
+        assert_eq!(&*piece.piece(4..9), "three");
+        assert_eq!(piece.piece(0..0), Text::from(""));
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn a_piece_does_not_reach_beyond_the_piece_it_is_of() {
+        let _ = Text::from("one two").piece(0..3).piece(0..7);
+    }
+}
