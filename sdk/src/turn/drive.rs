@@ -114,12 +114,14 @@ impl Kitchen {
             }
         };
         let now = self.clock.now();
-        let lease_end = match term.lease {
-            Lease::Renewed(lease) => now.after(lease),
-            Lease::Invocation { deadline, .. } => deadline.after(CLOCK_SKEW),
+        let (lease_end, late) = match term.lease {
+            Lease::Renewed(lease) => (now.after(lease), false),
+            Lease::Invocation { deadline, hand_over } => {
+                (deadline.after(CLOCK_SKEW), now >= hand_over)
+            }
         };
-        if now.after(CLOCK_SKEW) >= lease_end || term.stop.borrow().is_some() {
-            // A claim under which no body may start is claimed over and over.
+        if late || now.after(CLOCK_SKEW) >= lease_end || term.stop.borrow().is_some() {
+            // A claim under which no body may start is a strike of an execution that is well.
             return Ok(Driven::NoTime);
         }
         let events = Arc::new(std::mem::take(&mut history.events));

@@ -166,6 +166,20 @@ async fn an_invocation_whose_time_is_over_claims_nothing() {
     assert_eq!(function.status("x").await, Status::Completed);
 }
 
+/// The same between the time to hand over and the deadline: a slow load may end there.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_that_has_to_hand_over_claims_nothing() {
+    let function = Function::new();
+    function.start("takes", "x", "1").await;
+    let wake = Wake::news(ExecutionId::new("x").expect("an id"));
+    let now = function.clock.now();
+    let lease = Lease::Invocation { deadline: now.after(T), hand_over: now };
+    let (_stop, stop) = watch::channel(None);
+    let verdict = function.host.kitchen.take_turn(&wake, 2, &Term { lease, stop }).await;
+    assert!(matches!(verdict, Ok(Verdict::Return(after)) if after.is_zero()));
+    assert_eq!(function.events("x").await.len(), 1, "only its start");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_function_with_a_short_time_out_works_for_three_quarters_of_it() {
     let function = Function::new();
