@@ -30,7 +30,7 @@ async fn whatever_kills_it_on_sqlite_an_order_ends_right_and_no_recorded_step_ru
         let mut witness = Witness::new(&format!("order-{orders}"));
         let mut over = false;
         while !over && kills < KILLS {
-            let mut life = folder.begin(witness.id());
+            let mut life = folder.begin(&["--id", witness.id()]);
             std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX)));
             over = life.try_wait().unwrap().is_some();
             if !over {

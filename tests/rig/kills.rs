@@ -48,7 +48,7 @@ async fn whatever_kills_them_on_dynamodb_orders_end_right_and_no_recorded_step_r
         // What one round leaves under way goes on only when its lease is over.
         let wait = if round == 1 { 0 } else { 25_000 };
         let mut lives: Vec<_> =
-            witnesses.iter().map(|witness| folder.begin(witness.id())).collect();
+            witnesses.iter().map(|witness| folder.begin(&["--id", witness.id()])).collect();
         tokio::time::sleep(Duration::from_millis(wait + random.below(LIFE_MS_MAX))).await;
         for life in &mut lives {
             if life.try_wait().unwrap().is_none() {
@@ -64,7 +64,8 @@ async fn whatever_kills_them_on_dynamodb_orders_end_right_and_no_recorded_step_r
             witness.look(folder.effects(witness.id()), log);
         }
     }
-    let lives: Vec<_> = witnesses.iter().map(|witness| folder.begin(witness.id())).collect();
+    let lives: Vec<_> =
+        witnesses.iter().map(|witness| folder.begin(&["--id", witness.id()])).collect();
     for mut life in lives {
         assert!(life.wait().unwrap().success());
     }

@@ -96,8 +96,8 @@ impl OrderFolder {
     /// # Panics
     /// It does not start.
     #[must_use]
-    pub fn begin(&self, id: &str) -> Child {
-        let mut command = self.command(&["--id", id]);
+    pub fn begin(&self, args: &[&str]) -> Child {
+        let mut command = self.command(args);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut says = BufReader::new(child.stdout.take().expect("it is piped"));

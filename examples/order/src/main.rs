@@ -4,6 +4,7 @@
 //! $ cargo run -p order                            # an order, step by step
 //! $ cargo run -p order -- --id order-2 --crash-after charge
 //! $ cargo run -p order -- --id order-2            # goes on where the other process died
+//! $ cargo run -p order -- --serve                 # works on the orders of others, until ctrl-c
 //! ```
 //!
 //! The log is in `everstep.db` unless `EVERSTEP_URL` names another backend. As an AWS Lambda
@@ -38,6 +39,9 @@ struct Args {
     /// Abort this process as soon as the result of this step is in the log.
     #[arg(long, value_name = "STEP", env = "ORDER_CRASH_AFTER")]
     crash_after: Option<CrashAfter>,
+    /// Start no order: work on whatever others have started, until ctrl-c.
+    #[arg(long, conflicts_with_all = ["id", "crash_after"])]
+    serve: bool,
     /// The file that plays the outside world: every effect is a row in it.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_WORLD, env = "ORDER_WORLD")]
     world: PathBuf,
@@ -72,6 +76,11 @@ async fn main() -> anyhow::Result<()> {
                 std::process::abort();
             }
         });
+        return Ok(app.run().await?);
+    }
+    if args.serve {
+        let app = app(Shop { world: World::open(&args.world)? });
+        println!("working on orders until ctrl-c");
         return Ok(app.run().await?);
     }
     fulfil(args, Show::stdout()).await

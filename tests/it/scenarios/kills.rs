@@ -1,4 +1,4 @@
-//! A real process dies half-way through a sleep (T3).
+//! A real process dies half-way through a sleep (T3), or is told to stop.
 
 use std::process::Child;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ async fn events(folder: &OrderFolder) -> Vec<Event> {
 
 /// A process that has just begun to sleep: its turn has ended.
 async fn asleep(folder: &OrderFolder) -> Child {
-    let mut process = folder.begin(ID);
+    let mut process = folder.begin(&["--id", ID]);
     let begun = Instant::now();
     while !events(folder).await.iter().any(|event| matches!(event, Event::TimerStarted(_))) {
         assert!(process.try_wait().unwrap().is_none(), "it ended before its sleep");
@@ -53,8 +53,7 @@ async fn check(signal: &str) {
 async fn killed_asleep(signal: &str) -> bool {
     let folder = OrderFolder::new(&[]);
     let mut process = asleep(&folder).await;
-    let mut kill = std::process::Command::new("kill");
-    assert!(kill.args([signal, &process.id().to_string()]).status().unwrap().success());
+    send(&process, signal);
     process.wait().unwrap();
     let before = events(&folder).await;
     if before.iter().any(|event| matches!(event, Event::TimerFired(_))) {
@@ -84,6 +83,48 @@ async fn killed_asleep(signal: &str) -> bool {
     let once = SERVICES.iter().map(|service| ((*service).to_owned(), 1)).collect();
     assert_eq!(folder.effects(ID), once);
     true
+}
+
+/// A worker that is told to stop lets what runs end, or hands it back, and leaves no claim behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_told_to_stop_in_the_middle_of_an_order_ends_well_and_another_goes_on() {
+    let claims =
+        |log: &[Event]| of(log, |e| matches!(e, Event::TurnStarted(_)).then_some(())).len();
+    let folder = OrderFolder::new(&[]);
+    let mut first = folder.begin(&["--id", ID]);
+    until(&folder, |log| log.iter().any(|event| matches!(event, Event::StepCompleted(_)))).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let before = claims(&events(&folder).await);
+
+    let mut worker = folder.begin(&["--serve"]);
+    until(&folder, |log| claims(log) > before || ended(log)).await;
+    send(&worker, "-TERM");
+    let status = worker.wait().unwrap();
+    assert!(status.success(), "{status}");
+    let log = events(&folder).await;
+    assert!(ended(&log) || matches!(log.last(), Some(Event::TurnEnded(_))), "{log:?}");
+
+    let again = folder.run(&["--id", ID]);
+    let says = String::from_utf8(again.stdout).unwrap();
+    assert!(again.status.success() && says.contains("is confirmed"), "{says}");
+}
+
+fn ended(log: &[Event]) -> bool {
+    log.last().is_some_and(Event::is_end)
+}
+
+async fn until(folder: &OrderFolder, there: impl Fn(&[Event]) -> bool) {
+    let begun = Instant::now();
+    while !there(&events(folder).await) {
+        assert!(begun.elapsed() < PATIENCE, "it never comes to that: {:?}", events(folder).await);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn send(process: &Child, signal: &str) {
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args([signal, &process.id().to_string()]).status().unwrap().success());
 }
 
 fn of<T>(events: &[Event], what: impl Fn(&Event) -> Option<T>) -> Vec<T> {
