@@ -22,6 +22,10 @@ pub const VALUE_BYTES_MAX: usize = 190_000;
 /// Largest inbox message, in bytes: it becomes one event of one commit.
 pub const EVENT_BYTES_MAX: usize = COMMIT_BYTES_MAX - 1_000;
 
+/// Longest reason in an execution's record, in bytes: a longer one is cut. The record is copied into
+/// indexes and lists; the log has the whole of it, or whoever blocked the execution has reported it.
+pub const REASON_BYTES_MAX: usize = 4_096;
+
 /// S of the protocol: how far two hosts' clocks may differ, and how long a host may be paused
 /// between its lease check and the start of a body.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -91,6 +95,15 @@ pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long a stopping worker lets running bodies go on before it hands the execution over.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// What [`is_name`] asks for, in words.
+pub(crate) const NAME_RULE: &str = "a name has 1 to 256 bytes and no control characters";
+
+/// Whether `text` can be the name of a workflow, step or signal, or the id of a signal: 1 to
+/// [`NAME_BYTES_MAX`] bytes without control characters.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
+}
 
 // What docs/protocol.md demands of these numbers, by rule. A number that breaks one of them does
 // not compile.

@@ -8,6 +8,7 @@ mod check;
 mod cursor;
 mod inbox;
 
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -287,6 +288,21 @@ impl Loaded {
             }
         }
         (commits, self.check_end().err())
+    }
+
+    /// Reports what came too late for a run that has ended, so that nobody who wrote to it is left
+    /// without an answer; `taken` is what its log has. Returns the ids.
+    pub(crate) fn report_late(&self, taken: &HashSet<String>) -> Vec<String> {
+        let late = self.inbox.iter().map(|item| &item.id).filter(|id| !taken.contains(*id));
+        late.inspect(|item_id| {
+            tracing::warn!(
+                everstep.execution.id = %self.record.id,
+                everstep.item.id = %item_id,
+                "too late: the execution had ended when this message was looked at"
+            );
+        })
+        .cloned()
+        .collect()
     }
 
     /// Checks that the log reaches as far as the record. The record is read first and written

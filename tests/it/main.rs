@@ -13,6 +13,7 @@ mod order;
 mod prose;
 mod races;
 mod readme;
+mod refusals;
 mod rules;
 mod scenarios;
 mod smoke;

@@ -4,6 +4,7 @@
 mod ending;
 mod page;
 mod poison;
+mod restarting;
 mod running;
 mod wakes;
 

@@ -4,11 +4,11 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Client, HistoryError, ask};
+use super::{Client, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::store::{Message, NewItem, Sent, Status, StoreError};
+use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
+use crate::store::{Message, NewItem, Record, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
 /// Why a message was not sent.
@@ -93,8 +93,10 @@ impl Client {
         id: &ExecutionId,
         reason: impl Into<String>,
     ) -> Result<(), SendError> {
-        let message = Message::Cancel { reason: reason.into() };
-        self.send(id, "everstep/cancel".to_owned(), message).await
+        let record = self.open(id).await?;
+        // One cancel for one run: the next run of this execution is another one's to cancel.
+        let item_id = format!("everstep/cancel/{}", record.started_at.0);
+        self.send(id, item_id, Message::Cancel { reason: reason.into() }).await
     }
 
     /// Asks a blocked execution to go on, after whatever blocked it was fixed. An execution that
@@ -103,14 +105,7 @@ impl Client {
     /// # Errors
     /// There is no such execution, it has ended, or store or queue failed.
     pub async fn resume(&self, id: &ExecutionId) -> Result<(), SendError> {
-        let record = match self.describe(id).await {
-            Ok(record) => record,
-            Err(HistoryError::Store(error)) => return Err(error.into()),
-            Err(_) => return Err(SendError::Unknown { id: id.clone() }),
-        };
-        if record.projection.status.is_closed() {
-            return Err(SendError::Closed { id: id.clone(), status: record.projection.status });
-        }
+        let record = self.open(id).await?;
         // One resume for one place where it is blocked: whoever repeats it sends the same one.
         let item_id = format!("everstep/resume/{}", record.projection.commit);
         self.send(id, item_id, Message::Resume).await
@@ -141,6 +136,17 @@ impl Client {
                 return Ok(asked);
             }
         }
+    }
+
+    /// The record of an execution that takes messages.
+    async fn open(&self, id: &ExecutionId) -> Result<Record, SendError> {
+        let record = ask(|| self.store.record(id)).await?;
+        let record = record.ok_or_else(|| SendError::Unknown { id: id.clone() })?;
+        let status = record.projection.status;
+        if status.is_closed() {
+            return Err(SendError::Closed { id: id.clone(), status });
+        }
+        Ok(record)
     }
 
     async fn send(&self, to: &ExecutionId, id: String, message: Message) -> Result<(), SendError> {
@@ -187,9 +193,5 @@ impl<'a> IntoFuture for Sending<'a> {
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), SendError> {
-    let fits = !text.is_empty() && text.len() <= NAME_BYTES_MAX;
-    if fits && !text.chars().any(char::is_control) {
-        return Ok(());
-    }
-    Err(SendError::Invalid { what, text: text.to_owned() })
+    if is_name(text) { Ok(()) } else { Err(SendError::Invalid { what, text: text.to_owned() }) }
 }

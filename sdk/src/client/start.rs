@@ -1,6 +1,7 @@
 //! Starting executions: idempotent by id.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 
@@ -8,7 +9,7 @@ use super::{Client, Handle, Workflows, ask};
 use crate::context::{Workflow, WorkflowSpec, WrongInput};
 use crate::event::{CorruptCommit, Event, Json, StoredCommit, UnrecordableValue, WorkflowStarted};
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
 use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
@@ -204,8 +205,7 @@ impl<'a, T: 'a, E: 'a> IntoFuture for Start<'a, T, E> {
 
 /// Refuses what can be seen to be wrong before anything is stored.
 fn check(workflow: &str, input: &Json, known: Option<&Workflows>) -> Result<(), StartError> {
-    let fits = !workflow.is_empty() && workflow.len() <= NAME_BYTES_MAX;
-    if !fits || workflow.chars().any(char::is_control) {
+    if !is_name(workflow) {
         return Err(StartError::InvalidName { name: workflow.to_owned() });
     }
     let bytes = input.as_str().len();
@@ -267,7 +267,14 @@ impl Client {
                 }
                 OnConflict::Restart if existing.projection.status.is_closed() => {
                     let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
-                    run.after = Some(read(id, loaded.as_ref())?);
+                    let ended = read(id, loaded.as_ref())?;
+                    let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
+                    if let Some(loaded) = loaded.as_ref().filter(closed) {
+                        // Rule 18: what came for the run that has ended is not for the next.
+                        loaded.report_late(&ended.taken);
+                        self.empty_inbox(loaded).await.map_err(failed)?;
+                    }
+                    run.after = Some(ended);
                     continue;
                 }
                 OnConflict::Restart => return Err(refuse("and only a closed one starts again")),
@@ -278,6 +285,14 @@ impl Client {
             }
             return Ok(false);
         }
+    }
+
+    async fn empty_inbox(&self, loaded: &Loaded) -> Result<(), StoreError> {
+        let ids: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        ask(|| self.store.remove_items(&loaded.record.id, &ids)).await
     }
 
     async fn wake_started(&self, id: &ExecutionId) -> Result<(), StartError> {
@@ -305,7 +320,10 @@ struct NewRun<'a> {
 
 impl NewRun<'_> {
     fn encode(&self, now: crate::time::Timestamp, writer: WriterId) -> (Record, StoredCommit) {
-        let at = self.after.as_ref().map_or(now, |history| history.time.max(now));
+        // Later than the start of the run before, by which one run's cancel is told from another's.
+        let at = self.after.as_ref().map_or(now, |history| {
+            now.max(history.time).max(history.start().at.after(Duration::from_millis(1)))
+        });
         let number = self.after.as_ref().map_or(0, |history| history.last + 1);
         let previous = self.after.as_ref().map(|history| history.last_hash);
         let run = self.after.as_ref().map_or(1, |history| history.start().run + 1);

@@ -29,6 +29,11 @@ impl Args {
         self
     }
 
+    /// Notes why the step cannot be recorded, if there is no other reason yet.
+    pub(super) fn refuse(&mut self, problem: &str) {
+        self.problem.get_or_insert_with(|| problem.to_owned());
+    }
+
     pub(super) fn finish(mut self) -> Result<Json, String> {
         if let Some(problem) = self.problem {
             return Err(problem);

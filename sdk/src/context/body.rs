@@ -25,11 +25,11 @@ pub(crate) struct StepScope {
 /// A key for the outside world to recognise this step by: the same for every attempt, turn and
 /// host, different for every other step, execution and run. A UUID as text, safe in a header.
 ///
-/// In a step that is called outside a workflow: a new key each time.
+/// Ask for it in the body itself: a task or thread that the body starts does not know its step, and
+/// gets a new key each time, as does a step that is called outside a workflow.
 ///
 /// # Panics
-/// Outside a step's body that runs for a workflow *and* inside a workflow's own code: there it
-/// would differ on replay; use [`uuid`](super::uuid()).
+/// In a workflow's own code, where it would differ on replay; use [`uuid`](super::uuid()).
 #[track_caller]
 #[must_use]
 pub fn idempotency_key() -> String {
@@ -41,7 +41,8 @@ pub fn idempotency_key() -> String {
     key.unwrap_or_else(Uuid::new_v4).to_string()
 }
 
-/// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow.
+/// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow, and in a
+/// task or thread that the body starts.
 #[must_use]
 pub fn attempt() -> u32 {
     STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))

@@ -30,6 +30,7 @@ pub use workflow::{
 
 pub(crate) use body::{StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
+pub(crate) use panics::catch as catch_panic;
 pub(crate) use step::call as call_step;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
 

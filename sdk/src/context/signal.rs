@@ -11,9 +11,11 @@ use std::task::{Context, Poll};
 use serde::de::DeserializeOwned;
 
 use super::execution::{Execution, expect_current};
-use crate::replay::Outcome;
+use crate::limits::{NAME_RULE, is_name};
+use crate::replay::{Fault, Outcome};
 
-/// Waits for the next signal called `name` and takes it.
+/// Waits for the next signal called `name` and takes it. A name has 1 to 256 bytes and no control
+/// characters; another one blocks the execution.
 ///
 /// Signals are kept from the moment they are sent, in the order they arrived, whether or not
 /// anybody waits; each goes to one wait. Waits of one name are served in the order they were
@@ -28,7 +30,16 @@ use crate::replay::Outcome;
 #[track_caller]
 pub fn signal<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signal<T> {
     let execution = expect_current("everstep::signal()");
-    let seq = execution.engine().call_signal(name.into(), Location::caller());
+    let name = name.into();
+    let seq = {
+        let mut engine = execution.engine();
+        if !is_name(&name) {
+            // No client can send it.
+            let what = format!("the wait for signal \"{name:.64}\"");
+            engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
+        }
+        engine.call_signal(name, Location::caller())
+    };
     Signal { execution, seq, payload: PhantomData }
 }
 

@@ -19,7 +19,7 @@ use super::args::Args;
 use super::execution::{Execution, current};
 use crate::error::{Error, StepFailure};
 use crate::event::{Failure, Json, UnrecordableValue};
-use crate::limits::VALUE_BYTES_MAX;
+use crate::limits::{NAME_RULE, VALUE_BYTES_MAX, is_name};
 use crate::replay::{Attempt, Body, Fault, Outcome, Policy};
 use crate::retry::Retry;
 
@@ -75,7 +75,7 @@ where
     let (seq, settled) = {
         let mut engine = execution.engine();
         let input = args.finish().unwrap_or_else(|problem| {
-            let what = format!("step {name} cannot be recorded");
+            let what = format!("step {name:.64} cannot be recorded");
             engine.fail(Fault::Value { what, problem });
             Json::null()
         });
@@ -90,7 +90,8 @@ where
 }
 
 /// The future of a step. Dropping it gives the result up: a body that has not started never
-/// does; one that runs is let end, and its result changes nothing.
+/// does; one that runs is let end (if the workflow does not end before), and its result changes
+/// nothing.
 #[must_use = "a step does nothing unless it is awaited"]
 pub struct StepFuture<T, E>(Inner<T, E>);
 
@@ -238,8 +239,8 @@ fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
     }
 }
 
-/// What a body returned, as it is recorded.
-fn record<T: Serialize>(value: &T) -> Result<Json, String> {
+/// What a body or a workflow returned, as it is recorded.
+pub(super) fn record<T: Serialize>(value: &T) -> Result<Json, String> {
     let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
     let bytes = json.as_str().len();
     if bytes > VALUE_BYTES_MAX {
@@ -260,7 +261,8 @@ fn everstep_error_takes_failures<E: 'static>() -> Option<fn(StepFailure) -> E> {
 /// A step without a function of its own: `step("charge", async move || ...)`.
 ///
 /// The closure owns what it uses and is cloned for each attempt. Nothing but its name is recorded
-/// as input; [`input`](InlineStep::input) adds to that.
+/// as input; [`input`](InlineStep::input) adds to that. A name has 1 to 256 bytes and no control
+/// characters; another one blocks the execution.
 ///
 /// Outside a workflow it is the plain closure.
 pub fn step<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, body: F) -> InlineStep<E, F>
@@ -335,7 +337,10 @@ where
 
     #[track_caller]
     fn into_future(self) -> StepFuture<T, E> {
-        let args = self.args;
+        let mut args = self.args;
+        if !is_name(&self.name) {
+            args.refuse(NAME_RULE);
+        }
         call(self.name, Location::caller(), self.options, |slot| *slot = args, || self.body)
     }
 }

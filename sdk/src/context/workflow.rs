@@ -12,6 +12,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::step::record;
 use crate::event::Json;
 
 /// A workflow's clients, given to the host with `App::state` and to the workflow as an argument:
@@ -275,17 +276,17 @@ fn read<T: serde::de::DeserializeOwned>(input: &Json) -> Result<T, WrongInput> {
 }
 
 fn end<W: WorkflowSpec>(result: Result<W::Output, W::Error>) -> WorkflowEnd {
-    let unrecordable = |what: &str, problem: crate::event::UnrecordableValue| {
-        WorkflowEnd::Unrecordable(format!("the {what} of workflow {}: {problem}", W::NAME))
+    let unrecordable = |what: &str, problem| {
+        WorkflowEnd::Unrecordable(format!("{what} of workflow {}: {problem}", W::NAME))
     };
     match result {
-        Ok(output) => match Json::record(&output) {
+        Ok(output) => match record(&output) {
             Ok(output) => WorkflowEnd::Completed(output),
-            Err(problem) => unrecordable("output", problem),
+            Err(problem) => unrecordable("the output", problem),
         },
-        Err(error) => match Json::record(&error) {
+        Err(error) => match record(&error) {
             Ok(error) => WorkflowEnd::Failed(error),
-            Err(problem) => unrecordable("error", problem),
+            Err(problem) => unrecordable("the error", problem),
         },
     }
 }

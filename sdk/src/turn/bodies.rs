@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use crate::context::{StepScope, in_body};
+use crate::context::{StepScope, catch_panic, in_body};
 use crate::replay::{Attempt, Body};
 
 /// An attempt that has ended.
@@ -40,10 +40,14 @@ impl Bodies {
     pub(super) fn start(&mut self, seq: u32, scope: StepScope, body: &dyn Body, alone: bool) {
         let attempt = scope.attempt;
         let started = Instant::now();
-        let mut body = in_body(scope, body.attempt());
         let end = move |result| {
             let took_us = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
             Ended { seq, attempt, took_us, result }
+        };
+        // An attempt is made of clones of the user's arguments, whose code may panic.
+        let mut body = match catch_panic(|| body.attempt()) {
+            Ok(body) => in_body(scope, body),
+            Err(message) => return self.ended.push_back(end(Err(message))),
         };
         if alone {
             // A body that is not ready is polled again as a task, which sets its real waker.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::{Bodies, Ended as EndedBody};
-use super::end::Ended;
+use super::end::{Ended, brief};
 use super::log::{LogEnd, Written};
 use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
@@ -28,7 +28,7 @@ use crate::limits::{
     BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY, QUEUE_DELAY_MAX,
 };
 use crate::replay::{Attempt, Engine, Fault, History, Request, site};
-use crate::store::{InboxItem, Loaded, Message, Status};
+use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
 
@@ -444,9 +444,8 @@ impl Turn<'_> {
             Ok(Attempt::Failed { failure, retryable }) => {
                 self.note_failed(seq, attempt, took_us, failure, retryable);
             }
-            Err(mut message) => {
-                truncate(&mut message, 4096);
-                let failure = Failure::Panicked { message };
+            Err(message) => {
+                let failure = Failure::Panicked { message: brief(message) };
                 self.note_failed(seq, attempt, took_us, failure, true);
             }
         }
@@ -614,11 +613,12 @@ impl Turn<'_> {
     async fn look_at_inbox(&mut self) -> Result<(), Halt> {
         self.next_inbox_look = self.kitchen.clock.now().after(INBOX_LOOK_EVERY);
         let id = &self.wake.execution;
-        let Some(record) = self.kitchen.store.record(id).await? else { return Ok(()) };
+        let store = &self.kitchen.store;
+        let Some(record) = if_answered(store.record(id).await)? else { return Ok(()) };
         if record.arrivals == self.arrivals {
             return Ok(());
         }
-        if let Some(loaded) = self.kitchen.store.load(id).await? {
+        if let Some(loaded) = if_answered(store.load(id).await)? {
             self.arrivals = loaded.record.arrivals;
             for item in loaded.inbox {
                 self.seen.push(item.id.clone());
@@ -805,10 +805,10 @@ fn jitter() -> f64 {
     (uuid::Uuid::new_v4().as_u64_pair().1 << 11 >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn truncate(text: &mut String, bytes_max: usize) {
-    if text.len() > bytes_max {
-        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
+/// A store that does not answer now is asked again at the next look: no body is stopped for it.
+fn if_answered<T>(answer: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Err(error) if error.is_retryable() => Ok(None),
+        answer => answer,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::Kitchen;
 use crate::event::{Event, TurnEnd, error_text};
 use crate::id::{CommitNumber, ExecutionId};
+use crate::limits::REASON_BYTES_MAX;
 use crate::replay::{Fault, History};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
@@ -25,14 +26,7 @@ impl Kitchen {
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
     /// same wake.
     pub(super) async fn finish(&self, id: &ExecutionId, ended: Ended) -> Result<bool, StoreError> {
-        let projection = Projection {
-            commit: ended.last,
-            status: ended.status,
-            wake_at: ended.wake_at,
-            updated_at: self.clock.now(),
-            code: self.registry.code().to_owned(),
-            reason: ended.reason,
-        };
+        let projection = self.projection_of(ended.last, ended.status, ended.wake_at, ended.reason);
         let record = self.store.project(id, &projection).await?;
         let due = ended.status == Status::Suspended
             && ended.wake_at.is_some_and(|due| self.clock.now() >= due);
@@ -49,16 +43,7 @@ impl Kitchen {
     /// without an answer: what came too late is reported, then removed.
     pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), StoreError> {
         self.repair(loaded, history).await?;
-        let late: Vec<_> =
-            loaded.inbox.iter().filter(|item| !history.taken.contains(&item.id)).collect();
-        for item in &late {
-            tracing::warn!(
-                everstep.execution.id = %loaded.record.id,
-                everstep.item.id = %item.id,
-                "too late: the execution had ended when this message was looked at"
-            );
-        }
-        let ids: Vec<String> = late.iter().map(|item| item.id.clone()).collect();
+        let ids = loaded.report_late(&history.taken);
         if !ids.is_empty() {
             self.store.remove_items(&loaded.record.id, &ids).await?;
         }
@@ -85,15 +70,7 @@ impl Kitchen {
         last: CommitNumber,
         fault: &Fault,
     ) -> Result<(), StoreError> {
-        let reason = fault.to_string();
-        let projection = Projection {
-            commit: last,
-            status: Status::Blocked,
-            wake_at: None,
-            updated_at: self.clock.now(),
-            code: self.registry.code().to_owned(),
-            reason: Some(reason),
-        };
+        let projection = self.projection_of(last, Status::Blocked, None, Some(fault.to_string()));
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -138,13 +115,32 @@ impl Kitchen {
             }
             _ => {}
         }
+        self.projection_of(history.last, status, wake_at, reason)
+    }
+
+    fn projection_of(
+        &self,
+        commit: CommitNumber,
+        status: Status,
+        wake_at: Option<Timestamp>,
+        reason: Option<String>,
+    ) -> Projection {
         Projection {
-            commit: history.last,
+            commit,
             status,
             wake_at,
             updated_at: self.clock.now(),
             code: self.registry.code().to_owned(),
-            reason,
+            reason: reason.map(brief),
         }
     }
+}
+
+/// `text`, cut to [`REASON_BYTES_MAX`].
+pub(super) fn brief(mut text: String) -> String {
+    if text.len() > REASON_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(REASON_BYTES_MAX));
+        text.push('…');
+    }
+    text
 }

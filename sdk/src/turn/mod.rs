@@ -82,6 +82,17 @@ pub(crate) enum Verdict {
     Return(Duration),
 }
 
+/// How soon a wake comes back whose turn met a store or queue that did not answer: at first, and
+/// at last. It doubles with every receipt, so that an outage of an hour does not use up the
+/// receipts after which a message goes to the dead-letter queue.
+const COME_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(400)];
+
+/// How soon a wake comes back that was received so often and whose turn ended by an error.
+pub(crate) fn come_back_after(receipts: u32) -> Duration {
+    let [first, last] = COME_BACK_AFTER;
+    first.saturating_mul(1 << receipts.saturating_sub(1).min(20)).min(last)
+}
+
 /// Why a turn ended without a verdict. The wake stays and comes back.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TurnError {
@@ -238,4 +249,20 @@ pub(crate) type Items = Vec<crate::store::InboxItem>;
 /// The inbox items that the log has not taken.
 fn fresh_items(loaded: &Loaded, history: &History) -> Items {
     loaded.inbox.iter().filter(|item| !history.taken.contains(&item.id)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::QUEUE_RECEIVES_MAX;
+
+    #[test]
+    fn an_outage_of_an_hour_does_not_use_up_the_receipts() {
+        assert_eq!(come_back_after(0), Duration::from_secs(1));
+        assert_eq!(come_back_after(1), Duration::from_secs(1));
+        assert_eq!(come_back_after(3), Duration::from_secs(4));
+        assert_eq!(come_back_after(u32::MAX), Duration::from_secs(400));
+        let all: Duration = (1..QUEUE_RECEIVES_MAX).map(come_back_after).sum();
+        assert!(all > Duration::from_secs(3_600), "{all:?}");
+    }
 }
