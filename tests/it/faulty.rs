@@ -2,10 +2,12 @@
 //! ends right all the same, and its code never sees any of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use everstep::client::SendError;
 use everstep::event::Event;
+use everstep::limits::QUEUE_RECEIVES_MAX;
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryQueue;
 use everstep::store::EventStore;
@@ -13,8 +15,8 @@ use everstep::testing::faults::{Fate, Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::wake::WakeQueue;
 use everstep::{App, Backend, Client};
 use everstep_tests::dynamodb::DynamoDb;
-use everstep_tests::sim::programs::{wary, wary_total};
-use everstep_tests::sim::{Dice, Fates, Host, HostOptions, World, check_log, seeds};
+use everstep_tests::sim::programs::{act, wary, wary_total};
+use everstep_tests::sim::{Dice, Fates, Host, HostOptions, Ledger, World, check_log, seeds};
 
 /// Starts and signals executions through a client whose calls fail as well, and checks their ends.
 async fn end_right(world: &World, client: &Client, executions: usize) {
@@ -120,4 +122,54 @@ async fn on_dynamodb_a_tenth_of_all_calls_may_fail() {
     let dynamodb = DynamoDb::start();
     let store = dynamodb.store().await;
     on_a_real_store(2, Arc::new(store), Arc::new(MemoryQueue::new())).await;
+}
+
+/// While a body runs its turn asks for news every few seconds.
+#[tokio::test(start_paused = true)]
+async fn a_look_for_news_that_is_not_answered_stops_no_body() {
+    let world = World::new();
+    let fates = Fates::by(&world, "host", |call| match call.name {
+        "record" => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(slow).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let handle = world.client().start(slow, "x".to_owned()).id("x").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), 1);
+    assert_eq!(world.ledger.runs_of("slow"), 1);
+    world.check_closed("x").await;
+}
+
+#[everstep::workflow]
+async fn slow(
+    everstep::State(ledger): everstep::State<Ledger>,
+    id: String,
+) -> everstep::Result<u64> {
+    act(&ledger, &id, "slow", &[], Duration::from_secs(60)).await?;
+    Ok(1)
+}
+
+/// After so many receipts SQS gives a message to the dead-letter queue.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_an_hour_does_not_use_up_the_receipts_of_a_wake() {
+    let world = World::new();
+    let looks = Arc::new(AtomicU32::new(0));
+    let (counted, until) = (Arc::clone(&looks), Duration::from_secs(3_600));
+    let inside = world.clone();
+    let fates = Fates::by(&world, "host", move |call| {
+        if call.name != "load" || inside.elapsed() > until {
+            return Fate::Proceed;
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        Fate::FailBefore
+    });
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(slow).state(world.ledger.clone());
+    let options = HostOptions { sweeps: false, ..HostOptions::default() };
+    let _host = Host::start(&world, app, backend, &fates, &options);
+    let handle = world.client().start(slow, "x".to_owned()).id("x").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), 1);
+    let looks = looks.load(Ordering::SeqCst);
+    assert!((10..QUEUE_RECEIVES_MAX).contains(&looks), "{looks} receipts");
 }

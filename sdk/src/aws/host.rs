@@ -1,10 +1,5 @@
 //! The Lambda host: takes turns for the wakes that an event source mapping delivers.
-//!
-//! The mapping must have `ReportBatchItemFailures`, or Lambda deletes what is to come again. The
-//! queue's visibility time-out must be longer than the function's time-out (AWS: six times as
-//! long). The function's role needs, beside what a mapping needs, `sqs:SendMessage` and
-//! `sqs:ChangeMessageVisibility` on the queue, and on the table and its indexes
-//! `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
+//! What it needs is in the documentation of [`aws`](super).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +20,11 @@ use crate::limits::{LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
 use crate::store::BoxError;
 use crate::sweep::SweepError;
 use crate::time::{Clock, Timestamp};
-use crate::turn::{Kitchen, Lease, Term, Verdict};
+use crate::turn::{Kitchen, Lease, Term, Verdict, come_back_after};
 use crate::wake::Wake;
 
 /// How long before the deadline the answer is given, whatever still goes on.
 const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
-
-/// How soon a wake comes back whose turn met a store or queue that did not answer: at first, and
-/// at last. It doubles with every receipt, so that an outage of an hour does not use up the
-/// receipts after which a message goes to the dead-letter queue.
-const COME_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(300)];
 
 /// Runs until Lambda ends the process.
 pub(crate) async fn run(backend: Backend, registry: Registry) -> Result<(), RunError> {
@@ -208,11 +198,6 @@ async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<Stri
         tracing::debug!(%error, "a wake comes back later");
     }
     None
-}
-
-fn come_back_after(receipts: u32) -> Duration {
-    let [first, last] = COME_BACK_AFTER;
-    first.saturating_mul(1 << receipts.saturating_sub(1).min(20)).min(last)
 }
 
 #[cfg(test)]

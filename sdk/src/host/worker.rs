@@ -16,14 +16,14 @@ use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_L
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
-use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict};
+use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict, come_back_after};
 use crate::wake::{Delivery, QueueError, Wake};
 
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// How soon a wake comes back whose turn met a store or queue that did not answer.
-const COME_BACK_AFTER: Duration = Duration::from_secs(1);
+/// How long a worker waits before it asks a queue again that did not answer.
+const RECEIVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Takes turns in this process.
 ///
@@ -197,7 +197,7 @@ impl Turns<'_> {
                 }
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(%error, "receive again");
-                    tokio::time::sleep(COME_BACK_AFTER).await;
+                    tokio::time::sleep(RECEIVE_AGAIN_AFTER).await;
                 }
                 Err(error) => return error.into(),
             }
@@ -250,7 +250,8 @@ async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<()
         Ok(Verdict::Return(after)) => usable(kitchen.queue.keep(receipt, after).await),
         Err(error) => {
             tracing::warn!(everstep.execution.id = %wake.execution, %error, "the turn ended; its wake comes back");
-            let come_back = kitchen.queue.keep(receipt, COME_BACK_AFTER).await;
+            let come_back =
+                kitchen.queue.keep(receipt, come_back_after(delivery.receive_count)).await;
             match error {
                 TurnError::Store(error) if !error.is_retryable() => store_usable(error)?,
                 TurnError::Queue(error) if !error.is_retryable() => return Err(error.into()),

@@ -267,13 +267,3 @@ async fn a_start_that_cannot_run_here_stores_nothing() {
     }
     assert_eq!(function.queue.len(), 0);
 }
-
-#[test]
-fn an_outage_of_an_hour_does_not_use_up_the_receipts() {
-    assert_eq!(come_back_after(0), Duration::from_secs(1));
-    assert_eq!(come_back_after(1), Duration::from_secs(1));
-    assert_eq!(come_back_after(3), Duration::from_secs(4));
-    assert_eq!(come_back_after(u32::MAX), Duration::from_secs(300));
-    let all: Duration = (1..QUEUE_RECEIVES_MAX).map(come_back_after).sum();
-    assert!(all > Duration::from_secs(3_000), "{all:?}");
-}
