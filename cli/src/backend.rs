@@ -12,8 +12,8 @@ pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
 }
 
 /// Opens what `url` names, a new SQLite file included.
-pub(crate) async fn new_or_existing(url: &str) -> Result<Client, Failure> {
-    Ok(Client::new(&Backend::connect(&parse(url)?).await?))
+pub(crate) async fn new(url: &str) -> Result<Backend, Failure> {
+    Ok(Backend::connect(&parse(url)?).await?)
 }
 
 fn parse(url: &str) -> Result<BackendUrl, Failure> {

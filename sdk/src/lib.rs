@@ -126,9 +126,9 @@ pub use sweep::SweepError;
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, Client, Either, ExecutionId, State, Terminal, days, hours, idempotency_key,
-        join_all, minutes, now, race, random, seconds, signal, sleep, sleep_until, step, timeout,
-        uuid, workflow,
+        App, Backend, Client, Either, ExecutionId, Retry, State, StepFailure, Terminal, days,
+        execution_id, hours, idempotency_key, join_all, minutes, now, race, random, seconds,
+        signal, sleep, sleep_until, step, timeout, uuid, workflow,
     };
 }
 

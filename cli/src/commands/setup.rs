@@ -18,7 +18,7 @@ struct Ready<'a> {
 
 impl Setup {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        backend::new_or_existing(url).await?.setup().await?;
+        backend::new(url).await?.setup().await?;
         if out.json {
             return out.object(&Ready { url });
         }

@@ -74,7 +74,7 @@ impl Start {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
         let input = input::read("the input", &self.input)?;
         let id = self.id.unwrap_or_else(ExecutionId::random);
-        let client = backend::new_or_existing(url).await?;
+        let client = Client::new(&backend::new(url).await?);
         let policy = match self.on_conflict {
             Policy::Attach => OnConflict::Attach,
             Policy::AttachToAny => OnConflict::AttachToAny,

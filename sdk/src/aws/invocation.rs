@@ -1,13 +1,5 @@
-//! What a Lambda function of Everstep can be invoked with, and what it answers.
-//!
-//! | event | from | answer |
-//! |---|---|---|
-//! | `{"Records": [{"eventSource": "aws:sqs", …}]}` | an event source mapping with `ReportBatchItemFailures` | `{"batchItemFailures": […]}` |
-//! | `{"start": {"workflow": NAME, "input": …, "id": ID, "on_conflict": POLICY}}` | a direct invocation | `{"id": ID, "new": true}` |
-//! | `{"sweep": {}}`, or an event of `aws.events` or `aws.scheduler` | a schedule, every minute or so | `{"woken": 3}` |
-//!
-//! In a start, `id` is optional (a random one), and so are `input` (`null`) and `on_conflict`
-//! (`attach`, `attach_to_any`, `reject` or `restart`; see [`OnConflict`]).
+//! What a Lambda function of Everstep can be invoked with, and what it answers. The shapes are in the
+//! documentation of [`aws`](super).
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

@@ -4,6 +4,32 @@
 //! from the standard AWS environment (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`,
 //! `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS` …). [`setup`](crate::store::EventStore::setup)
 //! makes both where they are missing.
+//!
+//! # As a Lambda function
+//!
+//! [`App::run`](crate::App::run) is a Lambda function's whole program: built for the function's
+//! architecture and named `bootstrap`, it runs on `provided.al2023`. It takes these events:
+//!
+//! | event | from | answer |
+//! |---|---|---|
+//! | a batch of SQS messages | an event source mapping of the queue, with `ReportBatchItemFailures` | `{"batchItemFailures": [...]}` |
+//! | `{"start": {"workflow": NAME, "input": ..., "id": ID, "on_conflict": POLICY}}` | a direct invocation | `{"id": ID, "new": true}` |
+//! | `{"sweep": {}}`, or a scheduled event of EventBridge | a schedule, every minute or so | `{"woken": 3}` |
+//!
+//! In a start only `workflow` is required: `input` is `null`, `id` random and `on_conflict`
+//! `"attach"` unless given (`"attach_to_any"`, `"reject"`, `"restart"`; see
+//! [`OnConflict`](crate::client::OnConflict)). What it needs beside the program:
+//!
+//! - `ReportBatchItemFailures` on the mapping, or Lambda deletes wakes that are to come again;
+//! - a time-out of the function of at most a sixth of the queue's visibility time-out. The queue
+//!   that `setup` makes has [360 s](crate::limits::LAMBDA_VISIBILITY), for a function's
+//!   [60 s](crate::limits::LAMBDA_TIMEOUT);
+//! - the schedule, which heals lost messages, and lets executions that a bug has blocked go on
+//!   after a deploy;
+//! - a role that allows, beside what a mapping needs, `sqs:SendMessage` and
+//!   `sqs:ChangeMessageVisibility` on the queue (and `sqs:GetQueueUrl`, if it is given by its
+//!   name), and on the table and its indexes
+//!   `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
 
 mod config;
 mod errors;

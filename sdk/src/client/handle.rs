@@ -25,7 +25,7 @@ pub struct Handle<T, E> {
 #[non_exhaustive]
 pub enum ResultError<E> {
     /// The workflow returned this error.
-    #[error("the workflow failed")]
+    #[error("the workflow failed: {0:?}")]
     Failed(E),
     /// The execution was cancelled.
     #[error("the execution was cancelled: {reason}")]

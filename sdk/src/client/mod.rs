@@ -68,16 +68,6 @@ impl Client {
         self
     }
 
-    /// Makes the tables and queues that the backend needs. Safe to repeat.
-    ///
-    /// # Errors
-    /// The backend does not answer, or this program may not make them.
-    pub async fn setup(&self) -> Result<(), SweepError> {
-        self.store.setup().await?;
-        self.queue.setup().await?;
-        Ok(())
-    }
-
     /// One pass of the sweeper: wakes every execution that has been overdue for `grace` (by
     /// default, in workers, a minute) and returns how many.
     ///
