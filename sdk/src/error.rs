@@ -14,7 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// `?` turns every `std::error::Error` into it. A step that returns it is tried again, unless the
 /// error is [terminal](Self::terminal). It does not implement `std::error::Error` itself, or the
-/// conversion could not exist.
+/// conversion could not exist; errors that do not either, such as anyhow's or a boxed one, come in
+/// with `map_err(Error::msg)`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     message: String,
