@@ -1,9 +1,13 @@
 //! What `#[step]` makes of a function.
 //!
 //! ```text
-//! fn charge(card: &Card, amount: Cents) -> impl Future<Output = Result<..>> + Send + 'static {
-//!     step(
-//!         &Site { name: "charge" }, Location::caller(), StepOptions { .. },
+//! fn charge(card: &Card, amount: Cents)
+//!     -> impl Future<Output = Result<..>> + StepSpec<Args = (ByReference<Card>, ..)> + Send + 'static
+//! {
+//!     struct Name;
+//!     impl StepName for Name { const NAME: &str = "charge"; }
+//!     step_of::<Name, (ByReference<Card>, ByValue<Cents>), ..>(
+//!         Location::caller(), StepOptions { .. },
 //!         |args| { args.arg("card", card); args.arg("amount", &amount); },
 //!         || {                                       // called if the body may run here
 //!             let card = borrowed(card);             // what the body owns
@@ -14,13 +18,18 @@
 //!                 ..
 //!             }
 //!         },
+//!         || (unborrowed(borrowed(card)), owned(&amount)), // what a mock gets
 //!     )
 //! }
 //! ```
+//!
+//! Where the types of the arguments cannot be named in the return type (`mockable`), it is `step`
+//! without those, and tests know it by its name alone.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
 use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
 
 use crate::args::{RetryArgs, StepArgs};
@@ -39,13 +48,34 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     let options = options(args, &private, output);
     let record = record(args, &arguments);
     let body = body(function, &arguments, &private, output);
-    let head = head(function, &arguments, output);
+    let mockable = mockable(function, &arguments);
+    let taken = mockable.then(|| taken(&arguments, &private));
+    let spec = taken.as_ref().map(|taken| quote!(+ #private::StepSpec<Args = #taken>));
+    let head = head(function, &arguments, output, spec.as_ref());
     // What the result lacks is reported at its type.
     let [ok, error] = ["Ok", "Err"].map(|part| {
         let span = generated_at(output);
         let part = Ident::new(part, span);
         quote_spanned!(span=> <#output as #private::StepResult>::#part)
     });
+    if let Some(taken) = taken {
+        let given = given(&arguments, &private);
+        return quote! {
+            #head {
+                struct __EverstepStep;
+                impl #private::StepName for __EverstepStep {
+                    const NAME: &'static ::core::primitive::str = #name;
+                }
+                #private::step_of::<__EverstepStep, #taken, #ok, #error, _, _, _>(
+                    ::core::panic::Location::caller(),
+                    #options,
+                    #record,
+                    #body,
+                    #given,
+                )
+            }
+        };
+    }
     quote! {
         #head {
             #private::step::<#ok, #error, _, _>(
@@ -60,7 +90,12 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
 }
 
 /// Attributes, visibility and signature.
-fn head(function: &Function, arguments: &[Argument], output: &Type) -> TokenStream {
+fn head(
+    function: &Function,
+    arguments: &[Argument],
+    output: &Type,
+    spec: Option<&TokenStream>,
+) -> TokenStream {
     let Function { attributes, visibility, signature, .. } = function;
     let mut signature = signature.clone();
     signature.asyncness = None;
@@ -78,7 +113,7 @@ fn head(function: &Function, arguments: &[Argument], output: &Type) -> TokenStre
         }
     }
     signature.output = parse_quote! {
-        -> impl ::core::future::Future<Output = #output> + ::core::marker::Send + 'static
+        -> impl ::core::future::Future<Output = #output> #spec + ::core::marker::Send + 'static
     };
     let tracked = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
     let track = (!tracked).then(|| quote!(#[track_caller]));
@@ -193,6 +228,63 @@ fn body(
             }
         }
     }
+}
+
+/// Whether the types of all arguments can be named in the return type.
+fn mockable(function: &Function, arguments: &[Argument]) -> bool {
+    function.signature.receiver().is_none()
+        && arguments.len() <= MOCKABLE_ARGUMENTS_MAX
+        && arguments.iter().all(|argument| {
+            let mut unnamed = Unnamed(false);
+            unnamed.visit_type(argument.referent().unwrap_or(&argument.ty));
+            argument.cfgs.is_empty() && !unnamed.0
+        })
+}
+
+/// As far as `StepFn` and `MockArgs` of everstep go.
+const MOCKABLE_ARGUMENTS_MAX: usize = 8;
+
+/// Finds what cannot stand in a return type, or would mean something else there.
+struct Unnamed(bool);
+
+impl<'ast> Visit<'ast> for Unnamed {
+    fn visit_type(&mut self, ty: &'ast Type) {
+        self.0 |=
+            matches!(ty, Type::ImplTrait(_) | Type::Reference(_) | Type::Macro(_) | Type::Infer(_));
+        visit::visit_type(self, ty);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
+        self.0 |= lifetime.ident != "static";
+    }
+}
+
+/// How the arguments are taken: `(ByReference<Card>, ByValue<Cents>,)`.
+fn taken(arguments: &[Argument], private: &TokenStream) -> TokenStream {
+    let taken = arguments.iter().map(|argument| match argument.referent() {
+        Some(referent) => quote!(#private::ByReference<#referent>),
+        None => {
+            let ty = &argument.ty;
+            quote!(#private::ByValue<#ty>)
+        }
+    });
+    quote!((#(#taken,)*))
+}
+
+/// `|| (unborrowed(borrowed(card)), owned(&amount))`: what a mock gets.
+fn given(arguments: &[Argument], private: &TokenStream) -> TokenStream {
+    let given = arguments.iter().map(|argument| {
+        let Argument { ident, ty, .. } = argument;
+        let span = generated_at(ty);
+        if argument.referent().is_some() {
+            let borrowed = quote_spanned!(span=> borrowed(#ident));
+            quote!(#private::unborrowed(#private::#borrowed))
+        } else {
+            let owned = quote_spanned!(span=> owned(&#ident));
+            quote!(#private::#owned)
+        }
+    });
+    quote!(|| (#(#given),*))
 }
 
 /// What the body owns of an argument, made when it is known that the body may run.

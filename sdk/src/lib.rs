@@ -80,7 +80,7 @@
 //! |---|---|---|
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
-//! | `testing` | no | `testing`: conformance suites, fault injection, virtual time |
+//! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -135,3 +135,7 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/testing.md")]
+struct TestingPage;

@@ -9,7 +9,8 @@ use std::panic::Location;
 pub use futures::future::BoxFuture;
 
 pub use crate::context::{
-    Args, Needs, States, StepFuture, StepOptions, WorkflowFuture, WorkflowResult, WorkflowSpec,
+    Args, Needs, States, Step, StepFn, StepFuture, StepName, StepOptions, StepSpec, WorkflowFuture,
+    WorkflowResult, WorkflowSpec,
 };
 pub use crate::error::StepFailure;
 pub use crate::retry::Retry;
@@ -35,7 +36,27 @@ where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
 {
-    crate::context::call_step(site.name.into(), location, options, record, body)
+    crate::context::call_step(site.name.into(), location, options, record, body, || ())
+}
+
+/// Calls a step whose function can be mocked: it is `N`, takes `A`, and `args` makes the arguments
+/// a mock gets.
+pub fn step_of<N, A, T, E, F, Fut, O>(
+    location: &'static Location<'static>,
+    options: StepOptions<E>,
+    record: impl FnOnce(&mut Args),
+    body: impl FnOnce() -> F,
+    args: impl FnOnce() -> O,
+) -> Step<N, A, T, E>
+where
+    N: StepName,
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    O: 'static,
+{
+    Step::new(crate::context::call_step(N::NAME.into(), location, options, record, body, args))
 }
 
 /// What a step returns.
@@ -162,6 +183,62 @@ impl<O, T: ?Sized> std::fmt::Debug for Borrowed<O, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Borrowed")
     }
+}
+
+/// How a step takes an argument: by value.
+pub struct ByValue<T>(PhantomData<fn() -> T>);
+
+/// How a step takes an argument: by reference.
+pub struct ByReference<T: ?Sized>(PhantomData<fn() -> Box<T>>);
+
+/// What a mock gets for an argument.
+pub trait MockArg {
+    /// Its type.
+    type Owned: Clone + Send + 'static;
+}
+
+impl<T: OwnedArgument> MockArg for ByValue<T> {
+    type Owned = T;
+}
+
+impl<T: BorrowedArgument + ?Sized> MockArg for ByReference<T> {
+    type Owned = T::Owned;
+}
+
+/// What a mock gets for a step's arguments: one alone as it is, several as a tuple.
+pub trait MockArgs {
+    /// Its type.
+    type Owned: Clone + Send + 'static;
+}
+
+impl MockArgs for () {
+    type Owned = ();
+}
+
+impl<A: MockArg> MockArgs for (A,) {
+    type Owned = A::Owned;
+}
+
+macro_rules! mock_args {
+    ($($arg:ident),+) => {
+        impl<$($arg: MockArg),+> MockArgs for ($($arg,)+) {
+            type Owned = ($($arg::Owned,)+);
+        }
+    };
+}
+
+mock_args!(A, B);
+mock_args!(A, B, C);
+mock_args!(A, B, C, D);
+mock_args!(A, B, C, D, E);
+mock_args!(A, B, C, D, E, F);
+mock_args!(A, B, C, D, E, F, G);
+mock_args!(A, B, C, D, E, F, G, H);
+
+/// What the step's own copy holds.
+#[must_use]
+pub fn unborrowed<O, T: ?Sized>(value: Borrowed<O, T>) -> O {
+    value.0
 }
 
 /// Makes a step's own copy of an argument taken by value.

@@ -31,7 +31,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("host", &["backend", "client", "context", "store", "wake", "sweep", "turn", "aws"]),
     // Its host is the reason for all but `store` and `wake`.
     ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn"]),
-    ("testing", &["store", "wake", "memory", "host", "client", "backend"]),
+    (
+        "testing",
+        &["store", "wake", "memory", "host", "client", "backend", "context", "replay", "__private"],
+    ),
     ("private", &["context", "error", "retry"]),
 ];
 

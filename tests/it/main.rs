@@ -7,6 +7,7 @@ mod dynamodb;
 mod faults;
 mod faulty;
 mod kills;
+mod kit;
 mod macros;
 mod memory;
 mod order;

@@ -5,6 +5,9 @@ use serde::Serialize;
 use crate::event::{Json, UnrecordableValue};
 use crate::limits::VALUE_BYTES_MAX;
 
+/// The arguments of a step that has no function.
+pub(super) struct NoArgs;
+
 /// Collects the arguments of a step by name: a JSON object in the order of the signature.
 #[derive(Debug, Default)]
 pub struct Args {

@@ -9,8 +9,11 @@ mod body;
 mod combine;
 mod execution;
 mod panics;
+#[cfg(feature = "testing")]
+mod probe;
 mod signal;
 mod step;
+mod step_fn;
 mod timer;
 mod values;
 mod workflow;
@@ -20,6 +23,7 @@ pub use body::{attempt, idempotency_key};
 pub use combine::{Either, JoinAll, Race, join_all, race};
 pub use signal::{Signal, SignalError, signal};
 pub use step::{InlineStep, StepFuture, StepOptions, step};
+pub use step_fn::{Step, StepFn, StepName, StepSpec};
 pub use timer::{
     Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
 };
@@ -31,6 +35,8 @@ pub use workflow::{
 pub(crate) use body::{StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
 pub(crate) use panics::catch as catch_panic;
+#[cfg(feature = "testing")]
+pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};
 pub(crate) use step::call as call_step;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
 

@@ -15,7 +15,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::Args;
+use super::args::{Args, NoArgs};
 use super::execution::{Execution, current};
 use crate::error::{Error, StepFailure};
 use crate::event::{Failure, Json, UnrecordableValue};
@@ -53,14 +53,19 @@ impl<E> Default for StepOptions<E> {
 ///
 /// `record` and `body` are called at most once, here and now; `body` only if the log has no
 /// result. Outside a workflow the future is the plain body.
-pub(crate) fn call<T, E, F, Fut>(
+///
+/// `args` makes the arguments for what a test puts in the place of the body, and is called for
+/// nothing else.
+pub(crate) fn call<A, T, E, F, Fut>(
     name: Cow<'static, str>,
     location: &'static Location<'static>,
     options: StepOptions<E>,
     record: impl FnOnce(&mut Args),
     body: impl FnOnce() -> F,
+    args: impl FnOnce() -> A,
 ) -> StepFuture<T, E>
 where
+    A: 'static,
     F: FnOnce() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
     T: Recorded,
@@ -70,11 +75,11 @@ where
         return StepFuture(Inner::Plain(body()().boxed()));
     };
     let from_failure = options.from_failure.or_else(everstep_error_takes_failures);
-    let mut args = Args::default();
-    record(&mut args);
+    let mut recorded = Args::default();
+    record(&mut recorded);
     let (seq, settled) = {
         let mut engine = execution.engine();
-        let input = args.finish().unwrap_or_else(|problem| {
+        let input = recorded.finish().unwrap_or_else(|problem| {
             let what = format!("step {name:.64} cannot be recorded");
             engine.fail(Fault::Value { what, problem });
             Json::null()
@@ -83,10 +88,43 @@ where
     };
     if !settled {
         // Clones the user's arguments: their code, so outside the engine's lock.
-        let body = StepBody { make: body(), options: StepOptions { from_failure, ..options } };
-        execution.engine().set_body(seq, Box::new(body));
+        let options = StepOptions { from_failure, ..options };
+        set_body(&execution, seq, options, body, args);
     }
     StepFuture(Inner::Durable { execution, seq, from_failure, result: PhantomData })
+}
+
+fn set_body<A, T, E, F, Fut>(
+    execution: &Execution,
+    seq: u32,
+    options: StepOptions<E>,
+    make: impl FnOnce() -> F,
+    args: impl FnOnce() -> A,
+) where
+    A: 'static,
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<T, E>> + Send + 'static,
+    T: Recorded,
+    E: Recorded,
+{
+    #[cfg(feature = "testing")]
+    if let Some(probe) = super::probe::current() {
+        let (key, input) = {
+            let mut engine = execution.engine();
+            (engine.key(seq).clone(), engine.step(seq).input.clone())
+        };
+        let what = format!("what stands in for step {key}");
+        let body = super::probe::body(probe, key, input, args, options, make);
+        let mut engine = execution.engine();
+        match body {
+            Ok(body) => engine.set_body(seq, body),
+            Err(problem) => engine.fail(Fault::Value { what, problem }),
+        }
+        return;
+    }
+    let _ = args;
+    let body = StepBody { make: make(), options };
+    execution.engine().set_body(seq, Box::new(body));
 }
 
 /// The future of a step. Dropping it gives the result up: a body that has not started never
@@ -168,9 +206,9 @@ fn read<T: Recorded, E: Recorded>(
     }
 }
 
-struct StepBody<F, E> {
-    make: F,
-    options: StepOptions<E>,
+pub(super) struct StepBody<F, E> {
+    pub(super) make: F,
+    pub(super) options: StepOptions<E>,
 }
 
 impl<T, E, F, Fut> Body for StepBody<F, E>
@@ -341,7 +379,8 @@ where
         if !is_name(&self.name) {
             args.refuse(NAME_RULE);
         }
-        call(self.name, Location::caller(), self.options, |slot| *slot = args, || self.body)
+        let record = |slot: &mut Args| *slot = args;
+        call(self.name, Location::caller(), self.options, record, || self.body, || NoArgs)
     }
 }
 

@@ -172,7 +172,7 @@ impl fmt::Debug for States {
 }
 
 /// Collects which states a workflow takes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Needs(Vec<(TypeId, &'static str)>);
 
 impl Needs {
@@ -203,11 +203,12 @@ pub(crate) enum WorkflowEnd {
 }
 
 /// A workflow without its types: recorded input in, recorded end out.
+#[derive(Clone)]
 pub(crate) struct Erased {
     pub(crate) name: &'static str,
     /// Reads the input and makes the future; `Err` says why the input cannot be read.
     #[expect(clippy::type_complexity, reason = "a closure's whole type")]
-    pub(crate) make: Box<
+    pub(crate) make: Arc<
         dyn Fn(&States, &Json) -> Result<BoxFuture<'static, WorkflowEnd>, String> + Send + Sync,
     >,
     /// Checks that the workflow can read this input.
@@ -241,6 +242,16 @@ impl Erased {
             None => Ok(()),
         }
     }
+
+    /// Lets `probe` see every step that the workflow calls from now on.
+    #[cfg(feature = "testing")]
+    pub(crate) fn probe(&mut self, probe: &Arc<dyn super::Probe>) {
+        let (make, probe) = (Arc::clone(&self.make), Arc::clone(probe));
+        self.make = Arc::new(move |states, input| {
+            let future = make(states, input)?;
+            Ok(super::probe::under(Arc::clone(&probe), future).boxed())
+        });
+    }
 }
 
 /// The workflow of a spec, without its types.
@@ -249,7 +260,7 @@ pub(crate) fn erase<W: WorkflowSpec>() -> Erased {
     W::needs(&mut needs);
     Erased {
         name: W::NAME,
-        make: Box::new(|states, input| {
+        make: Arc::new(|states, input| {
             let input = read::<W::Input>(input).map_err(|wrong| wrong.to_string())?;
             let states = states.clone();
             // The function itself is called in the first poll: it is workflow code.

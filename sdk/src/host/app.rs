@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use super::registry::{Observer, Registry};
 use super::worker::Worker;
@@ -11,7 +12,7 @@ use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase
 use crate::event::Event;
 use crate::id::ExecutionId;
 
-/// A program's workflows, and what they need.
+/// A program's workflows, and what they need. A clone has clones of the states.
 ///
 /// ```no_run
 /// # use everstep::prelude::*;
@@ -21,6 +22,7 @@ use crate::id::ExecutionId;
 /// # Ok(()) }
 /// ```
 #[must_use = "an app does nothing until it is run or makes a worker"]
+#[derive(Clone)]
 pub struct App {
     workflows: BTreeMap<&'static str, Erased>,
     twice: Option<&'static str>,
@@ -121,7 +123,7 @@ impl App {
         mut self,
         observer: impl Fn(&ExecutionId, &Event) + Send + Sync + 'static,
     ) -> Self {
-        self.observers.push(Box::new(observer));
+        self.observers.push(Arc::new(observer));
         self
     }
 
@@ -163,11 +165,26 @@ impl App {
         self.worker().await?.run_until(super::worker::stop_signal()).await
     }
 
+    /// Lets `probe` see every step that these workflows call.
+    #[cfg(feature = "testing")]
+    pub(crate) fn probe(mut self, probe: &Arc<dyn crate::context::Probe>) -> Self {
+        for workflow in self.workflows.values_mut() {
+            workflow.probe(probe);
+        }
+        self
+    }
+
     pub(crate) async fn connect(&mut self) -> Result<Backend, BackendError> {
         if self.backend.is_none() {
             self.backend = Some(Backend::from_env().await?);
         }
         self.backend.clone().ok_or_else(|| unreachable!("set above"))
+    }
+
+    /// Whether it has a workflow of this name.
+    #[cfg(feature = "testing")]
+    pub(crate) fn has(&self, workflow: &str) -> bool {
+        self.workflows.contains_key(workflow)
     }
 
     pub(crate) fn registry(self) -> Result<Registry, AppError> {

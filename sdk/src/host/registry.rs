@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
 
-pub(crate) type Observer = Box<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
+pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
 
 /// The workflows of a program.
 #[derive(Default)]

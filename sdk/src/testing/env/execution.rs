@@ -1,0 +1,175 @@
+//! An execution in a test.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Inner, chain, recorded};
+use crate::client::{Handle, ResultError};
+use crate::event::{Commit, Event};
+use crate::id::ExecutionId;
+use crate::store::Status;
+use crate::testing::replay::{Recorded, replay};
+
+/// An execution that a test has started, and the types of its result.
+pub struct Execution<T, E> {
+    inner: Arc<Inner>,
+    handle: Handle<T, E>,
+}
+
+impl<T, E> Execution<T, E> {
+    pub(super) fn new(inner: &Arc<Inner>, handle: Handle<T, E>) -> Self {
+        Self { inner: Arc::clone(inner), handle }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &ExecutionId {
+        self.handle.id()
+    }
+
+    /// Sends a signal now.
+    ///
+    /// # Panics
+    /// It cannot be sent: the execution has ended, or the payload cannot be recorded.
+    #[track_caller]
+    pub fn signal<P: Serialize + ?Sized>(&self, name: &str, payload: &P) {
+        let (payload, id) = (recorded(payload), self.next_signal());
+        let client = self.inner.world.client();
+        let sending = client.signal(self.id(), name, &payload).id(id);
+        if let Err(error) = self.inner.block_on(async { sending.await }) {
+            panic!("signal {name} was not sent: {}", chain(&error));
+        }
+    }
+
+    /// Sends a signal when so much virtual time has passed; to nobody if the execution has ended
+    /// by then. Time passes while the test waits, as in [`result`](Self::result).
+    ///
+    /// # Panics
+    /// The payload cannot be recorded.
+    #[track_caller]
+    pub fn signal_after<P: Serialize + ?Sized>(&self, after: Duration, name: &str, payload: &P) {
+        let (payload, signal_id) = (recorded(payload), self.next_signal());
+        let (client, id, name) = (self.inner.world.client(), self.id().clone(), name.to_owned());
+        self.inner.runtime().spawn(async move {
+            tokio::time::sleep(after).await;
+            if let Err(error) = client.signal(&id, &*name, &payload).id(signal_id).await {
+                tracing::warn!(%error, name, "a signal of this test was not sent");
+            }
+        });
+    }
+
+    /// Signals have the same ids whenever the test is run.
+    fn next_signal(&self) -> String {
+        format!("test-{}", self.inner.sent.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Asks for the execution to be cancelled, now.
+    ///
+    /// # Panics
+    /// It has ended.
+    #[track_caller]
+    pub fn cancel(&self, reason: &str) {
+        if let Err(error) = self.inner.block_on(self.handle.cancel(reason)) {
+            panic!("the cancel was not sent: {}", chain(&error));
+        }
+    }
+
+    /// Asks for the execution to be cancelled when so much virtual time has passed.
+    pub fn cancel_after(&self, after: Duration, reason: &str) {
+        let (client, id, reason) =
+            (self.inner.world.client(), self.id().clone(), reason.to_owned());
+        self.inner.runtime().spawn(async move {
+            tokio::time::sleep(after).await;
+            if let Err(error) = client.cancel(&id, reason).await {
+                tracing::warn!(%error, "a cancel of this test was not sent");
+            }
+        });
+    }
+
+    /// Where it stands, when all that can be done now is done.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let record = self.inner.block_on(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.handle.describe().await
+        });
+        record.expect("it is in memory").projection.status
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn history(&self) -> Vec<Commit> {
+        self.inner.block_on(self.handle.history()).expect("it is in memory")
+    }
+
+    /// The events of its log.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.history().into_iter().flat_map(|commit| commit.events).collect()
+    }
+
+    /// Waits until it has ended or is blocked.
+    ///
+    /// # Panics
+    /// It does neither within the [limit](super::Env::limit).
+    #[track_caller]
+    pub(in crate::testing) fn settle(&self) {
+        let limit = self.inner.limit();
+        if let Err(stuck) = self.inner.block_on(self.inner.world.settled(self.id(), limit)) {
+            panic!("{stuck}");
+        }
+    }
+
+    /// Why it is blocked, if it is.
+    pub(in crate::testing) fn blocked(&self) -> Option<String> {
+        let described = self.inner.block_on(self.handle.describe());
+        let at = described.expect("it is in memory").projection;
+        (at.status == Status::Blocked).then(|| at.reason.unwrap_or_default())
+    }
+}
+
+impl<T, E> Execution<T, E>
+where
+    T: DeserializeOwned + Send,
+    E: DeserializeOwned + Send,
+{
+    /// Waits for its end, however long that takes in virtual time, and returns its result. The
+    /// whole log is then replayed against the workflow: code that would do something else the next
+    /// time is found.
+    ///
+    /// # Errors
+    /// The workflow failed, was cancelled or is blocked.
+    ///
+    /// # Panics
+    /// - It does not end within the [limit](super::Env::limit): nothing moves it any more.
+    /// - Its log does not replay: the workflow depends on something that differs between runs.
+    /// - A [mock by name](super::Env::mock_named) names no step that was called.
+    #[track_caller]
+    pub fn result(&self) -> Result<T, ResultError<E>> {
+        self.settle();
+        let result = self.inner.block_on(self.handle.result());
+        if let Err(ResultError::Blocked { .. }) = result {
+            return result;
+        }
+        let recorded = Recorded::from_events(self.events());
+        let replayed = recorded.and_then(|recorded| replay(&self.inner.world.app, &recorded));
+        if let Err(error) = replayed {
+            panic!("the log of execution {} does not replay: {error}", self.id());
+        }
+        if let Some(problem) = self.inner.world.stands.without_a_step() {
+            panic!("{problem}");
+        }
+        result
+    }
+}
+
+impl<T, E> fmt::Debug for Execution<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Execution").field("id", self.id()).finish_non_exhaustive()
+    }
+}

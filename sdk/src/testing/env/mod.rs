@@ -1,0 +1,407 @@
+//! The environment of a workflow's test.
+
+mod execution;
+mod queue;
+mod stands;
+mod world;
+
+use std::fmt;
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+
+pub use execution::Execution;
+pub(super) use stands::{AttemptOf, Runs, Stands};
+pub(super) use world::{Death, World};
+
+use crate::__private::{MockArgs, StepResult};
+use crate::client::{Client, ResultError};
+use crate::context::{Bound, Input, Mock, Probe, StepFn, StepSpec, Workflow, WorkflowSpec};
+use crate::host::App;
+
+/// How far virtual time may go before an execution that has not ended fails its test.
+const LIMIT: Duration = Duration::from_secs(1_000 * 86_400);
+
+/// A store, a queue and a host in this process, in virtual time: a flow of ten days takes
+/// milliseconds.
+///
+/// Time begins at 2024-01-01T00:00:00Z and moves only in calls that wait, as
+/// [`run`](Self::run), [`Execution::result`] and [`advance`](Self::advance): it leaps as soon as
+/// nothing else is to be done. While a body waits for a socket nothing else is to be done either, so
+/// [mock](Self::mock) the steps that talk to others.
+///
+/// The calls block, and work in a plain `#[test]`. In an async test they block too, on a runtime of
+/// the `Env`'s own: what else runs in that test stands still meanwhile.
+/// [`block_on`](Self::block_on) runs any future beside the executions, in their time.
+pub struct Env {
+    inner: Arc<Inner>,
+}
+
+/// What an [`Env`] and its executions share.
+struct Inner {
+    /// `None` while it is dropped.
+    runtime: Option<Runtime>,
+    world: Arc<World>,
+    /// Whether somebody is in the runtime.
+    entered: AtomicBool,
+    started: AtomicU32,
+    sent: AtomicU32,
+    limit: Mutex<Duration>,
+}
+
+/// The types that a step's function has in a test.
+type ArgsOf<S> = <<S as StepSpec>::Args as MockArgs>::Owned;
+type OkOf<S> = <<S as Future>::Output as StepResult>::Ok;
+type ErrOf<S> = <<S as Future>::Output as StepResult>::Err;
+
+impl Env {
+    /// An environment for the workflows of `app`, with its states. Its backend is not used.
+    ///
+    /// # Panics
+    /// The app cannot run: a state is missing, two workflows have one name, or there is none.
+    #[track_caller]
+    pub fn new(app: App) -> Self {
+        let stands = Arc::new(Stands::default());
+        let probe: Arc<dyn Probe> = Arc::clone(&stands) as _;
+        let app = app.probe(&probe);
+        if let Err(error) = app.clone().registry() {
+            panic!("this app cannot run: {error}");
+        }
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let built = builder.enable_all().start_paused(true).build();
+        let runtime = built.unwrap_or_else(|error| panic!("there is no runtime: {error}"));
+        let world = {
+            let _entered = runtime.enter();
+            Arc::new(World::new(app, stands))
+        };
+        runtime.spawn(Arc::clone(&world).hosts());
+        let inner = Inner {
+            runtime: Some(runtime),
+            world,
+            entered: AtomicBool::new(false),
+            started: AtomicU32::new(0),
+            sent: AtomicU32::new(0),
+            limit: Mutex::new(LIMIT),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// How far virtual time may go in one call that waits for an execution; 1,000 days by default.
+    #[must_use]
+    pub fn limit(self, limit: Duration) -> Self {
+        self.inner.set_limit(limit);
+        self
+    }
+
+    /// Starts an execution. The first has the id `e-1`, the next `e-2`.
+    ///
+    /// # Panics
+    /// It does not start: the workflow is not in the app, or its input cannot be recorded.
+    #[track_caller]
+    pub fn start<A, W: Workflow<A>>(
+        &self,
+        workflow: W,
+        input: <W::Spec as WorkflowSpec>::Input,
+    ) -> Execution<<W::Spec as WorkflowSpec>::Output, <W::Spec as WorkflowSpec>::Error> {
+        let number = self.inner.started.fetch_add(1, Ordering::Relaxed) + 1;
+        self.start_as(format!("e-{number}"), workflow, input)
+    }
+
+    /// Starts an execution with an id.
+    ///
+    /// # Panics
+    /// It does not start; or one with this id and another input is there.
+    #[track_caller]
+    pub fn start_as<A, W: Workflow<A>>(
+        &self,
+        id: impl Into<String>,
+        workflow: W,
+        input: <W::Spec as WorkflowSpec>::Input,
+    ) -> Execution<<W::Spec as WorkflowSpec>::Output, <W::Spec as WorkflowSpec>::Error> {
+        let name = <W::Spec as WorkflowSpec>::NAME;
+        if !self.inner.world.app.has(name) {
+            panic!("workflow {name} is not in the app of this Env: add it with App::workflow(...)");
+        }
+        let client = self.client();
+        let start = client.start(workflow, input).id(id.into());
+        match self.inner.block_on(async { start.await }) {
+            Ok(handle) => Execution::new(&self.inner, handle),
+            Err(error) => panic!("workflow {name} does not start: {}", chain(&error)),
+        }
+    }
+
+    /// Starts an execution and waits for its result, however long that takes in virtual time.
+    ///
+    /// # Errors
+    /// See [`Execution::result`].
+    ///
+    /// # Panics
+    /// See [`start`](Self::start) and [`Execution::result`].
+    #[track_caller]
+    pub fn run<A, W: Workflow<A>>(
+        &self,
+        workflow: W,
+        input: <W::Spec as WorkflowSpec>::Input,
+    ) -> Result<<W::Spec as WorkflowSpec>::Output, ResultError<<W::Spec as WorkflowSpec>::Error>>
+    {
+        self.start(workflow, input).result()
+    }
+
+    /// Lets `mock` do the work of a step, in every call of it that runs from now on. It gets the
+    /// step's arguments, also those that are not recorded: one alone as it is, several as a tuple;
+    /// of a `&str` the `String`. What it returns is recorded, retried and read back as if the body
+    /// had returned it.
+    pub fn mock<C, S, M>(&self, step: S, mock: M)
+    where
+        S: StepFn<C>,
+        <S::Spec as StepSpec>::Args: MockArgs,
+        <S::Spec as Future>::Output: StepResult,
+        M: Fn(ArgsOf<S::Spec>) -> Result<OkOf<S::Spec>, ErrOf<S::Spec>> + Send + Sync + 'static,
+        OkOf<S::Spec>: Send + 'static,
+        ErrOf<S::Spec>: Send + 'static,
+    {
+        let _ = step;
+        let mock = made_by(move |args| std::future::ready(mock(args)));
+        self.inner.world.stands.mock(<S::Spec as StepSpec>::NAME, mock);
+    }
+
+    /// [`mock`](Self::mock) with an async closure: it may take (virtual) time.
+    pub fn mock_async<C, S, M, F>(&self, step: S, mock: M)
+    where
+        S: StepFn<C>,
+        <S::Spec as StepSpec>::Args: MockArgs,
+        <S::Spec as Future>::Output: StepResult,
+        M: Fn(ArgsOf<S::Spec>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<OkOf<S::Spec>, ErrOf<S::Spec>>> + Send + 'static,
+        OkOf<S::Spec>: Send + 'static,
+        ErrOf<S::Spec>: Send + 'static,
+    {
+        let _ = step;
+        self.inner.world.stands.mock(<S::Spec as StepSpec>::NAME, made_by(mock));
+    }
+
+    /// Lets `mock` do the work of a step that is known by its name alone: an inline
+    /// `step("name", ...)` or a method. It gets the recorded arguments, a JSON object by their
+    /// names, as a type that reads them: `serde_json::Value`, or one of your own.
+    ///
+    /// Its result must be of the step's very type; else the execution is blocked and says so. A
+    /// name that no step of an execution had fails [`Execution::result`].
+    pub fn mock_named<I, T, E, M>(&self, step: &str, mock: M)
+    where
+        I: DeserializeOwned,
+        M: Fn(I) -> Result<T, E> + Send + Sync + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let name = step.to_owned();
+        let mock = made_by(move |Input(input)| {
+            let read = input.read().unwrap_or_else(|error| {
+                panic!("the mock of step {name} cannot read its arguments {input}: {error}")
+            });
+            std::future::ready(mock(read))
+        });
+        self.inner.world.stands.mock(step, mock);
+        self.inner.world.stands.by_name(step);
+    }
+
+    /// Lets these attempts of each call of a step, counted from 1, fail with `error` before its
+    /// body or its mock runs.
+    pub fn fail<C, S>(&self, step: S, attempts: RangeInclusive<u32>, error: ErrOf<S::Spec>)
+    where
+        S: StepFn<C>,
+        <S::Spec as Future>::Output: StepResult,
+        ErrOf<S::Spec>: Clone + Send + Sync + 'static,
+    {
+        let _ = step;
+        self.inner.world.stands.fail(<S::Spec as StepSpec>::NAME, attempts, error);
+    }
+
+    /// [`fail`](Self::fail) for a step that is known by its name alone.
+    ///
+    /// # Panics
+    /// Other attempts of it were told to fail with an error of another type.
+    pub fn fail_named<E: Clone + Send + Sync + 'static>(
+        &self,
+        step: &str,
+        attempts: RangeInclusive<u32>,
+        error: E,
+    ) {
+        self.inner.world.stands.fail(step, attempts, error);
+        self.inner.world.stands.by_name(step);
+    }
+
+    /// How often bodies of the step with this name (or its mock) began, every attempt of every call
+    /// in every execution counted.
+    #[must_use]
+    pub fn runs(&self, step: &str) -> usize {
+        self.inner.world.stands.runs_of(step).begun
+    }
+
+    /// How many of those [`runs`](Self::runs) returned `Ok`.
+    #[must_use]
+    pub fn completed_runs(&self, step: &str) -> usize {
+        self.inner.world.stands.runs_of(step).completed
+    }
+
+    /// How many items of the store were written, starts and signals included: 2 by a start, 1 by
+    /// each commit, 1 by each turn's update of the record, and 3 for each signal (2 to send it, 1
+    /// to remove it). A sequential workflow of n steps that waits m times needs at most
+    /// `n + 2 * m + 4`, and its signals.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        // What follows the end of an execution costs too, and takes no time.
+        self.advance(Duration::from_millis(1));
+        self.inner.world.counts.counts().items_written
+    }
+
+    /// Checks that there were at most so many [`writes`](Self::writes).
+    ///
+    /// # Panics
+    /// There were more.
+    #[track_caller]
+    pub fn assert_cost(&self, writes_max: u64) {
+        let writes = self.writes();
+        assert!(
+            writes <= writes_max,
+            "{writes} items were written, and at most {writes_max} should be: {:?}",
+            self.inner.world.counts.counts().calls,
+        );
+    }
+
+    /// Lets so much virtual time pass.
+    pub fn advance(&self, duration: Duration) {
+        self.block_on(async { tokio::time::sleep(duration).await });
+    }
+
+    /// What time it is here.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        let _entered = self.inner.runtime().enter();
+        self.inner.world.clock.now().into()
+    }
+
+    /// A client of this environment, for [`block_on`](Self::block_on): list, describe, whatever a
+    /// test needs beyond an [`Execution`].
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.inner.world.client()
+    }
+
+    /// Runs a future beside the executions and in their time, until it is ready.
+    ///
+    /// # Panics
+    /// It is called in such a future.
+    pub fn block_on<F: Future + Send>(&self, future: F) -> F::Output
+    where
+        F::Output: Send,
+    {
+        self.inner.block_on(future)
+    }
+
+    pub(super) fn world(&self) -> &Arc<World> {
+        &self.inner.world
+    }
+}
+
+/// A mock that makes each attempt by `make`.
+fn made_by<A, T, E, F>(make: impl Fn(A) -> F + Send + Sync + 'static) -> Mock<A, T, E>
+where
+    A: Clone + Send + 'static,
+    F: Future<Output = Result<T, E>> + Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let make = Arc::new(make);
+    Mock(Box::new(move |args| -> Bound<T, E> {
+        // Arguments need not be `Sync`.
+        let (make, args) = (Arc::clone(&make), Mutex::new(args));
+        Arc::new(move || {
+            let args = args.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            let make = Arc::clone(&make);
+            // Called as a body is: when the attempt runs.
+            Box::pin(async move { make(args).await })
+        })
+    }))
+}
+
+impl Inner {
+    fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is there until the drop")
+    }
+
+    fn limit(&self) -> Duration {
+        *self.limit.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set_limit(&self, limit: Duration) {
+        *self.limit.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = limit;
+    }
+
+    #[track_caller]
+    fn block_on<F: Future + Send>(&self, future: F) -> F::Output
+    where
+        F::Output: Send,
+    {
+        struct Leave<'a>(&'a AtomicBool);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Release);
+            }
+        }
+        assert!(
+            !self.entered.swap(true, Ordering::AcqRel),
+            "an Env waits already: in Env::block_on use Env::client, and one thread for an Env"
+        );
+        let _leave = Leave(&self.entered);
+        if tokio::runtime::Handle::try_current().is_err() {
+            return self.runtime().block_on(future);
+        }
+        // A runtime cannot be driven on a thread that drives another.
+        std::thread::scope(|scope| {
+            let driven = scope.spawn(|| self.runtime().block_on(future));
+            driven.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waits for nothing: it may be in an async test.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").field("app", &self.inner.world.app).finish_non_exhaustive()
+    }
+}
+
+/// An error and its causes, in a line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// `value` as it will be recorded.
+#[track_caller]
+fn recorded<P: Serialize + ?Sized>(value: &P) -> crate::event::Json {
+    match crate::event::Json::record(value) {
+        Ok(json) => json,
+        Err(problem) => panic!("the payload cannot be recorded: {problem}"),
+    }
+}

@@ -1,0 +1,200 @@
+//! A workflow, with a crash at every boundary.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::env::{AttemptOf, Death, Env, Execution, Runs};
+use crate::event::{Event, Failure};
+
+/// Long enough for whatever a crash leaves behind: a lease to end and a wake to come back.
+const AFTERWARDS: Duration = Duration::from_secs(600);
+
+/// What [`crash_everywhere`] has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Crashes {
+    /// How many crashes there were, each in a run of its own.
+    pub crashes: usize,
+    /// The steps, such as `charge#1`, whose body ran to its end once more after one of them, since
+    /// the host died before the result was durable. Their effects must bear that:
+    /// [`idempotency_key`](crate::idempotency_key()) is the same each time.
+    pub repeated: BTreeSet<String>,
+    /// How many crashes interrupted an `at_most_once` step, which is no more run then: what the
+    /// execution came to may differ, and was not compared.
+    pub interrupted: usize,
+}
+
+/// What became of the story in one run of it.
+struct Tale {
+    calls: Vec<&'static str>,
+    died: bool,
+    blocked: Option<String>,
+    essence: Essence,
+    runs: BTreeMap<AttemptOf, Runs>,
+}
+
+/// What a log says without claims, turns and times: of each operation, in order.
+type Essence = BTreeMap<String, Vec<String>>;
+
+/// Tells `story` once without a crash, and then again and again, each time in a new `env`, with a
+/// host that dies at another boundary: before and after each call it makes of store and queue. A
+/// second host goes on, as soon as the claim of the first has ended.
+///
+/// `story` starts the execution that is looked at, and sends what it needs: with
+/// [`signal_after`](Execution::signal_after), since it returns before anything has happened.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::testing::{Env, crash_everywhere};
+///
+/// # #[step] async fn charge(card: &str) -> everstep::Result<String> { Ok(card.to_owned()) }
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { sleep(days(1)).await; charge(&card).await }
+/// let crashes = crash_everywhere(
+///     || Env::new(App::new().workflow(sell)),
+///     |env| env.start(sell, "4242".to_owned()),
+/// );
+/// assert!(crashes.crashes > 20);
+/// assert!(crashes.repeated.contains("charge#1")); // so the bank must know the idempotency key
+/// ```
+///
+/// # Panics
+/// After one of the crashes, which is named, something is different from the run without:
+/// - the result, or what the log says of any operation (attempts, arguments, results; not claims and
+///   times);
+/// - the number of times a body ran to its end: fewer, or more than once more;
+/// - the execution is blocked, or does not end.
+///
+/// A crash makes things late by half a minute: a workflow whose result depends on how long something
+/// takes may differ for that alone.
+#[track_caller]
+pub fn crash_everywhere<T, E>(
+    env: impl Fn() -> Env,
+    story: impl Fn(&Env) -> Execution<T, E>,
+) -> Crashes {
+    let clean = tell(&env, &story, None);
+    if let Some(reason) = &clean.blocked {
+        panic!("without any crash the execution is blocked: {reason}");
+    }
+    let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
+    for (at, call) in clean.calls.iter().enumerate() {
+        for after in [false, true] {
+            let tale = tell(&env, &story, Some(Death { at, after }));
+            if !tale.died {
+                continue;
+            }
+            seen.crashes += 1;
+            if let Err(difference) = compare(&clean, &tale, &mut seen) {
+                let place = if after { "after" } else { "before" };
+                let (number, of) = (at + 1, clean.calls.len());
+                let commits = clean.calls[..at].iter().filter(|call| **call == "append").count();
+                panic!(
+                    "a crash {place} {call} (call {number} of {of} of the host, {commits} commits \
+                     after the start) makes a difference: {difference}"
+                );
+            }
+        }
+    }
+    seen
+}
+
+#[track_caller]
+fn tell<T, E>(
+    env: &impl Fn() -> Env,
+    story: &impl Fn(&Env) -> Execution<T, E>,
+    death: Option<Death>,
+) -> Tale {
+    let env = env();
+    if let Some(death) = death {
+        env.world().let_die(death);
+    }
+    let execution = story(&env);
+    execution.settle();
+    env.advance(AFTERWARDS);
+    let (calls, died) = env.world().first_host_calls();
+    Tale {
+        calls,
+        died,
+        blocked: execution.blocked(),
+        essence: essence(&execution.events()),
+        runs: env.world().stands.runs(),
+    }
+}
+
+fn compare(clean: &Tale, tale: &Tale, seen: &mut Crashes) -> Result<(), String> {
+    if let Some(reason) = &tale.blocked {
+        return Err(format!("the execution is blocked: {reason}"));
+    }
+    if tale.essence.contains_key(INTERRUPTED) {
+        seen.interrupted += 1;
+        return Ok(());
+    }
+    let operations: BTreeSet<_> = clean.essence.keys().chain(tale.essence.keys()).collect();
+    for operation in operations {
+        let (without, with) = (clean.essence.get(operation), tale.essence.get(operation));
+        if without != with {
+            let (without, with) = (said(without), said(with));
+            return Err(format!("{operation} is {without} without it, and {with} with it"));
+        }
+    }
+    let attempts: BTreeSet<_> = clean.runs.keys().chain(tale.runs.keys()).collect();
+    for of in attempts {
+        let completed = |tale: &Tale| tale.runs.get(of).map_or(0, |runs| runs.completed);
+        let (without, with) = (completed(clean), completed(tale));
+        if with < without || with > without + 1 {
+            let (step, attempt) = of;
+            return Err(format!(
+                "the body of {step}, attempt {attempt}, ran to its end {without} times without it, \
+                 and {with} times with it"
+            ));
+        }
+        if with > without {
+            seen.repeated.insert(of.0.clone());
+        }
+    }
+    Ok(())
+}
+
+fn said(lines: Option<&Vec<String>>) -> String {
+    lines.map_or_else(|| "not there".to_owned(), |lines| lines.join(", then "))
+}
+
+/// Not a key: keys have a `#`.
+const INTERRUPTED: &str = "interrupted";
+
+fn essence(events: &[Event]) -> Essence {
+    let mut essence = Essence::new();
+    let mut signals = 0;
+    for event in events {
+        let failed = |attempt: u32, failure: &Failure, input: &_| match failure {
+            Failure::Interrupted { .. } => None,
+            _ => Some(format!("attempt {attempt} of {input} failed ({})", failure.message())),
+        };
+        let said = match event {
+            Event::StepCompleted(e) => {
+                Some(format!("attempt {} of {} returned {}", e.attempt, e.input, e.output))
+            }
+            Event::StepAttemptFailed(e) => failed(e.attempt, &e.failure, &e.input),
+            Event::StepFailed(e) => failed(e.attempt, &e.failure, &e.input),
+            Event::TimerStarted(_) => Some("started".to_owned()),
+            Event::TimerFired(_) => Some("fired".to_owned()),
+            Event::SignalReceived(e) => {
+                signals += 1;
+                Some(format!("{} {}", e.name, e.payload))
+            }
+            Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
+            Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
+            Event::WorkflowFailed(e) => Some(format!("failed with {}", e.error)),
+            Event::WorkflowCancelled(e) => Some(format!("cancelled ({})", e.reason)),
+            _ => continue,
+        };
+        let of = match (event, event.key()) {
+            _ if said.is_none() => INTERRUPTED.to_owned(),
+            (_, Some(key)) => key.to_string(),
+            (Event::SignalReceived(_), _) => format!("signal {signals}"),
+            (Event::WorkflowStarted(_), _) => "the start".to_owned(),
+            _ => "the result".to_owned(),
+        };
+        essence.entry(of).or_default().push(said.unwrap_or_default());
+    }
+    essence
+}

@@ -1,0 +1,217 @@
+//! A recorded history against the code of today.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::context::{Progress, Run, WorkflowEnd};
+use crate::event::{Commit, Event, Json, TurnEnd, WorkflowStarted};
+use crate::host::{App, AppError, Registry};
+use crate::id::ExecutionId;
+use crate::replay::{Engine, site};
+
+/// The history of an execution, recorded to be [replayed](replay).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The events of each run; the first of each is its WorkflowStarted.
+    runs: Vec<Vec<Event>>,
+}
+
+/// Why a history does not replay.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// A line is no event: record the history again, with a program of this version or an older
+    /// one.
+    #[error("line {line} is not one of `everstep history --json`")]
+    Line {
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// It begins elsewhere than at its start: record it whole.
+    #[error("a history begins with WorkflowStarted, and this one with {with}")]
+    NoStart {
+        /// What it begins with.
+        with: &'static str,
+    },
+    /// The app cannot run.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The app has no such workflow: add it, or give one that is there the old name.
+    #[error("the app has no workflow {name:?}: there are {known}")]
+    UnknownWorkflow {
+        /// The recorded name.
+        name: String,
+        /// The names of the app's workflows.
+        known: String,
+    },
+    /// The code does not do what the history says it did. Such a change needs a workflow of a new
+    /// name as long as executions are open.
+    #[error("execution {execution}: {difference}")]
+    Differs {
+        /// Whose history.
+        execution: ExecutionId,
+        /// The first difference, with both sides.
+        difference: String,
+    },
+}
+
+/// A line of `everstep history --json`, of which only the event matters.
+#[derive(Deserialize)]
+struct Line {
+    event: Event,
+}
+
+impl Recorded {
+    /// Reads what `everstep history --json ID` has printed. Empty lines are passed over.
+    ///
+    /// # Errors
+    /// A line is no event, or the first is not the start.
+    pub fn parse(lines: &str) -> Result<Self, ReplayError> {
+        let mut events = Vec::new();
+        for (number, line) in (1..).zip(lines.lines()) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let Line { event } = serde_json::from_str(line)
+                .map_err(|source| ReplayError::Line { line: number, source })?;
+            events.push(event);
+        }
+        Self::from_events(events)
+    }
+
+    /// The history of a log, as [`Client::history`](crate::Client::history) gives it.
+    ///
+    /// # Errors
+    /// It does not begin with its start.
+    pub fn from_log(log: Vec<Commit>) -> Result<Self, ReplayError> {
+        Self::from_events(log.into_iter().flat_map(|commit| commit.events).collect())
+    }
+
+    pub(super) fn from_events(events: Vec<Event>) -> Result<Self, ReplayError> {
+        let mut runs: Vec<Vec<Event>> = Vec::new();
+        for event in events {
+            match runs.last_mut() {
+                _ if matches!(event, Event::WorkflowStarted(_)) => runs.push(vec![event]),
+                Some(run) => run.push(event),
+                None => return Err(ReplayError::NoStart { with: event.kind() }),
+            }
+        }
+        if runs.is_empty() {
+            return Err(ReplayError::NoStart { with: "nothing" });
+        }
+        Ok(Self { runs })
+    }
+}
+
+/// Replays a history against the workflow of its name in `app`, without running any step: the code
+/// must ask for what it asked for then, in the same order, and return what it returned.
+///
+/// An execution that was open when it was recorded may go on in any way from there.
+///
+/// ```no_run
+/// # use everstep::prelude::*;
+/// # #[step] async fn charge(card: &str) -> everstep::Result<String> { Ok(card.to_owned()) }
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { charge(&card).await }
+/// use everstep::testing::{Recorded, replay};
+/// // everstep history --json sale-1 > tests/histories/sale-1.jsonl
+/// let sale = Recorded::parse(&std::fs::read_to_string("tests/histories/sale-1.jsonl")?)?;
+/// replay(&App::new().workflow(sell), &sale)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// The first difference, with both sides; or the app has no such workflow or cannot run.
+pub fn replay(app: &App, recorded: &Recorded) -> Result<(), ReplayError> {
+    let registry = app.clone().registry()?;
+    recorded.runs.iter().try_for_each(|run| replay_run(&registry, run))
+}
+
+fn replay_run(registry: &Registry, events: &[Event]) -> Result<(), ReplayError> {
+    let Some(Event::WorkflowStarted(start)) = events.first() else {
+        unreachable!("a run is made with its start")
+    };
+    let Some(workflow) = registry.workflow(&start.workflow) else {
+        let known = registry.names().collect::<Vec<_>>().join(", ");
+        return Err(ReplayError::UnknownWorkflow { name: start.workflow.clone(), known });
+    };
+    let difference = match (workflow.make)(registry.states(), &start.input) {
+        Err(problem) => Some(format!("the workflow cannot read its input any more: {problem}")),
+        Ok(future) => {
+            let engine = Engine::new(start, Arc::new(events.to_vec()));
+            difference(start, Run::new(engine, future), &events[1..])
+        }
+    };
+    match difference {
+        None => Ok(()),
+        Some(difference) => {
+            Err(ReplayError::Differs { execution: start.execution.clone(), difference })
+        }
+    }
+}
+
+/// Delivers the events to a run that has not been polled.
+fn difference(start: &WorkflowStarted, mut run: Run, events: &[Event]) -> Option<String> {
+    let mut end = None;
+    let mut progress = Some(run.poll());
+    let mut events_left = events.iter();
+    loop {
+        match progress {
+            Some(Progress::Faulted(fault)) => return Some(fault.to_string()),
+            Some(Progress::Ended(ended)) => end = Some(ended),
+            Some(Progress::Waits) | None => {}
+        }
+        let Some(event) = events_left.next() else { break };
+        progress = run.deliver(event);
+    }
+    if let Some(fault) = run.fault() {
+        return Some(fault.to_string());
+    }
+    match (events.last(), end) {
+        (Some(Event::WorkflowCompleted(_) | Event::WorkflowFailed(_)), None) => {
+            let waits = waits_for(&mut run);
+            Some(format!("the log says that {} ended, the code waits for {waits}", start.workflow))
+        }
+        (Some(Event::WorkflowCompleted(logged)), Some(end)) => {
+            let same =
+                |end: &_| matches!(end, WorkflowEnd::Completed(it) if logged.output.same(it));
+            (!same(&end)).then(|| both("returned", &logged.output, &end))
+        }
+        (Some(Event::WorkflowFailed(logged)), Some(end)) => {
+            let same = |end: &_| matches!(end, WorkflowEnd::Failed(it) if logged.error.same(it));
+            (!same(&end)).then(|| both("failed with", &logged.error, &end))
+        }
+        (Some(Event::TurnEnded(logged)), Some(end)) if logged.reason == TurnEnd::Suspended => {
+            Some(format!("the log says that {} waits, the code {}", start.workflow, says(&end)))
+        }
+        _ => None,
+    }
+}
+
+fn both(logged: &str, value: &Json, end: &WorkflowEnd) -> String {
+    format!("the log says that the workflow {logged} {value}, the code {}", says(end))
+}
+
+fn says(end: &WorkflowEnd) -> String {
+    match end {
+        WorkflowEnd::Completed(output) => format!("returns {output}"),
+        WorkflowEnd::Failed(error) => format!("fails with {error}"),
+        WorkflowEnd::Unrecordable(problem) => format!("returns what cannot be recorded: {problem}"),
+    }
+}
+
+/// The operations that the code has asked for and the log has no outcome of.
+fn waits_for(run: &mut Run) -> String {
+    let mut engine = run.engine();
+    let mut asked = Vec::new();
+    engine.take_asked(&mut asked);
+    asked.retain(|seq| engine.request(*seq).is_some());
+    let named =
+        asked.iter().map(|seq| format!("{} ({})", engine.key(*seq), site(engine.location(*seq))));
+    match named.collect::<Vec<_>>().join(", ") {
+        nothing if nothing.is_empty() => "none of its operations".to_owned(),
+        named => named,
+    }
+}
