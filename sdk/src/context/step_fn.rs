@@ -15,7 +15,7 @@ pub trait StepName {
 }
 
 /// What is known at compile time of the step whose future this is.
-pub trait StepSpec: Future {
+pub trait StepSpec {
     /// The step's name.
     const NAME: &'static str;
     /// Its arguments, as a tuple of how each is taken.
@@ -43,7 +43,7 @@ impl<N, A, T: Recorded, E: Recorded> Future for Step<N, A, T, E> {
     }
 }
 
-impl<N: StepName, A, T: Recorded, E: Recorded> StepSpec for Step<N, A, T, E> {
+impl<N: StepName, A, T, E> StepSpec for Step<N, A, T, E> {
     const NAME: &'static str = N::NAME;
     type Args = A;
 }
@@ -62,7 +62,7 @@ impl<N, A, T, E> fmt::Debug for Step<N, A, T, E> {
 )]
 pub trait StepFn<Call> {
     /// What `#[step]` made of it.
-    type Spec: StepSpec;
+    type Spec: StepSpec + Future;
 }
 
 macro_rules! step_fn {
@@ -70,7 +70,7 @@ macro_rules! step_fn {
         impl<F, Fut, $($arg),*> StepFn<($($arg,)*)> for F
         where
             F: Fn($($arg),*) -> Fut,
-            Fut: StepSpec,
+            Fut: StepSpec + Future,
         {
             type Spec = Fut;
         }
