@@ -4,9 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use everstep::SweepError;
 use everstep::backend::BackendError;
-use everstep::client::{HistoryError, SendError, StartError};
+use everstep::client::{HistoryError, SendError, StartError, SweepError};
 use everstep::store::StoreError;
 use everstep::wake::QueueError;
 

@@ -121,7 +121,6 @@ pub use everstep_macros::{step, workflow};
 pub use host::{App, Worker};
 pub use id::ExecutionId;
 pub use retry::Retry;
-pub use sweep::SweepError;
 
 /// What a workflow file needs.
 pub mod prelude {

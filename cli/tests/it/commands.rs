@@ -180,8 +180,10 @@ fn a_blocked_execution_shows_its_reason_and_is_resumed() {
     let shown = &place.json(["show", "a"])[0];
     assert!(shown["reason"].as_str().expect("a reason").contains("missing"), "{shown}");
     assert!(place.ok(["show", "a"]).contains("reason"));
+    let cancelled = place.run(["cancel", "a"]);
+    assert!(cancelled.err.contains("is blocked") && cancelled.code == Some(0), "{cancelled:?}");
     assert_eq!(place.ok(["resume", "a"]), "asked to go on: 1\n");
-    assert_eq!(place.json(["show", "a"])[0]["inbox"][0]["message"], "resume");
+    assert_eq!(place.json(["show", "a"])[0]["inbox"][1]["message"], "resume");
     assert_eq!(
         place.json(["resume", "--all", "--workflow", "missing"]),
         [json!({"v": 1, "resumed": 2})]

@@ -16,12 +16,13 @@ pub use send::{SendError, Sending};
 pub use start::{OnConflict, Start, StartError};
 
 pub use crate::context::WrongInput;
+pub use crate::sweep::SweepError;
 
 use crate::backend::Backend;
 use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
 use crate::store::{EventStore, StoreError};
-use crate::sweep::{SweepError, sweep};
+use crate::sweep::sweep;
 use crate::time::Clock;
 use crate::wake::{QueueError, Wake, WakeQueue};
 

@@ -84,7 +84,8 @@ impl Client {
     }
 
     /// Asks for an execution to be cancelled: it ends at its current await, with the status
-    /// `cancelled`. Asking twice is asking once.
+    /// `cancelled`. Asking twice is asking once. A blocked execution ends when it can go on: after
+    /// a fix and a [`resume`](Self::resume).
     ///
     /// # Errors
     /// There is no such execution, it has ended, or store or queue failed.
