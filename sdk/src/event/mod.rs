@@ -4,6 +4,7 @@
 //! is the byte-for-byte page of it.
 
 mod commit;
+mod decode;
 mod fast;
 mod json;
 mod key;
@@ -11,6 +12,7 @@ mod text;
 mod value;
 
 pub use commit::{Commit, CorruptCommit, StoredCommit};
+pub(crate) use decode::decode;
 pub use json::Json;
 pub use key::OperationKey;
 pub use text::Text;

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::decode::decode;
-use crate::event::{CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted};
+use crate::event::{
+    CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, decode,
+};
 use crate::id::{CommitNumber, WriterId};
 use crate::time::Timestamp;
 

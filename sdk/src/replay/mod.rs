@@ -17,7 +17,6 @@
 
 mod body;
 mod call;
-mod decode;
 mod engine;
 mod fault;
 mod history;
