@@ -688,6 +688,8 @@ impl Turn<'_> {
     }
 
     async fn cancelled(&mut self, reason: String) -> Result<Driven, Halt> {
+        // What was done to the world by now stands in the log.
+        self.collect_bodies();
         self.run.drop_future();
         self.bodies.abort().await;
         let at = self.now();

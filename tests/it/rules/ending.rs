@@ -1,6 +1,7 @@
 //! Rules 14 to 18: how turns end, also when something comes in between, or the host must go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use everstep::client::OnConflict;
 use everstep::event::{Event, Failure, TurnEnd};
@@ -8,7 +9,7 @@ use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::Fate;
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 
 use super::{
     app, closed, count, counts, events, host, host_with, long, signal_lands_at, without_sweeper,
@@ -41,6 +42,27 @@ async fn a_signal_that_lands_while_the_execution_is_ending_is_reported_and_remov
     assert_eq!(report.len(), 1, "{:#?}", said.with(&[]));
     world.check_closed("x").await;
     assert_eq!(world.wakes(), 0);
+}
+
+/// The step's body ends while its turn asks for news and learns of the cancel.
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_when_a_cancel_is_seen_is_in_the_log() {
+    let world = World::new();
+    let slow = SlowStore::by(Arc::clone(&world.store), |call| match call {
+        "record" => [seconds(3), Duration::ZERO],
+        _ => [Duration::ZERO; 2],
+    });
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::new(slow), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app(&world), backend, &fates, &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 6)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    handle.cancel("enough").await.unwrap();
+    closed(&world, "x", seconds(10)).await;
+    let kinds: Vec<_> = events(&world, "x").await.iter().map(Event::kind).collect();
+    let last = ["CancelRequested", "StepCompleted", "WorkflowCancelled"];
+    assert_eq!(kinds.last_chunk(), Some(&last), "{kinds:?}");
+    world.check_closed("x").await;
 }
 
 /// Whoever finds the end behind a crash reports what the dead host could not.
