@@ -1,10 +1,12 @@
 //! Every command does what it says, for people and for programs.
 
+use everstep::prelude::*;
 use everstep::store::Status;
+use everstep::testing::{Recorded, replay};
 use everstep_cli::exit;
 use serde_json::{Value, json};
 
-use crate::support::Place;
+use crate::support::{Place, greet};
 
 /// The names of an object's fields.
 fn fields(object: &Value) -> Vec<&str> {
@@ -105,6 +107,9 @@ fn an_execution_is_started_signalled_watched_and_verified() {
     let heads = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
     let head = table.lines().next().expect("a head");
     assert!(heads.iter().all(|name| head.contains(name)), "{head}");
+
+    let recorded = Recorded::parse(&place.ok(["history", "a", "--json"])).expect("a history");
+    replay(&App::new().workflow(greet), &recorded).expect("the code that wrote it");
 
     let verified = &place.json(["verify", "a"])[0];
     assert_eq!(verified["ok"], true);

@@ -153,7 +153,7 @@ async fn compose(name: &str) -> everstep::Result<String> {
 
 /// Greets once it is told how loudly, after two days in any case.
 #[workflow]
-async fn greet(name: String) -> everstep::Result<String> {
+pub(crate) async fn greet(name: String) -> everstep::Result<String> {
     let text = compose(&name).await?;
     let loud: bool = timeout(days(2), signal("loud")).await.unwrap_or(Ok(false))?;
     Ok(if loud { text.to_uppercase() } else { text })

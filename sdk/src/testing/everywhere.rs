@@ -198,3 +198,33 @@ fn essence(events: &[Event]) -> Essence {
     }
     essence
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tale(completed: usize) -> Tale {
+        Tale {
+            calls: Vec::new(),
+            died: true,
+            blocked: None,
+            essence: Essence::new(),
+            runs: BTreeMap::from([(("pay#1".to_owned(), 1), Runs { begun: completed, completed })]),
+        }
+    }
+
+    #[test]
+    fn a_body_may_run_to_its_end_once_more_and_neither_less_nor_twice_more() {
+        for (completed, fine, repeated) in
+            [(0, false, 0), (1, true, 0), (2, true, 1), (3, false, 0)]
+        {
+            let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
+            let compared = compare(&tale(1), &tale(completed), &mut seen);
+            assert_eq!(compared.is_ok(), fine, "{completed}: {compared:?}");
+            assert_eq!(seen.repeated.len(), repeated, "{completed}");
+        }
+        let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
+        let text = compare(&tale(1), &tale(3), &mut seen).unwrap_err();
+        assert!(text.contains("pay#1, attempt 1, ran to its end 1 times without it"), "{text}");
+    }
+}
