@@ -136,6 +136,7 @@ impl From<SendError> for Failure {
         let (code, todo) = match &error {
             SendError::Unknown { .. } => (exit::NOT_FOUND, Some(FIND)),
             SendError::Closed { .. } => (exit::CLOSED, Some("`everstep show` tells how it ended")),
+            SendError::Corrupt { .. } => (exit::CORRUPT, None),
             SendError::Invalid { .. }
             | SendError::Payload(_)
             | SendError::PayloadTooLarge { .. } => (exit::USAGE, None),

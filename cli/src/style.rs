@@ -85,7 +85,9 @@ pub(crate) fn of_status(status: Status) -> Color {
 pub(crate) fn of_event(event: &Event) -> Option<Color> {
     match event {
         Event::StepCompleted(_) | Event::WorkflowCompleted(_) => Some(Color::Green),
-        Event::StepFailed(_) | Event::WorkflowFailed(_) => Some(Color::Red),
+        Event::StepFailed(_) | Event::WorkflowFailed(_) | Event::WorkflowTerminated(_) => {
+            Some(Color::Red)
+        }
         Event::StepAttemptFailed(_) | Event::WorkflowCancelled(_) | Event::CancelRequested(_) => {
             Some(Color::Yellow)
         }

@@ -225,7 +225,7 @@ pub struct Projection {
     pub updated_at: Timestamp,
     /// The version of the code that wrote it.
     pub code: String,
-    /// Why it is blocked or failed, for people.
+    /// Why it is blocked, failed or was ended, for people.
     pub reason: Option<String>,
 }
 
@@ -246,6 +246,8 @@ pub enum Status {
     Failed,
     /// It was cancelled.
     Cancelled,
+    /// It was ended without its code.
+    Terminated,
 }
 
 /// Which records [`EventStore::list`] returns.
@@ -321,19 +323,20 @@ impl Loaded {
 
 impl Status {
     /// Every status, in the order an execution may pass through them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Running,
         Self::Suspended,
         Self::Blocked,
         Self::Completed,
         Self::Failed,
         Self::Cancelled,
+        Self::Terminated,
     ];
 
     /// Whether the execution has ended.
     #[must_use]
     pub fn is_closed(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Terminated)
     }
 
     /// Whether the sweeper looks at executions that stand here: the open ones that do not wait for
@@ -353,6 +356,7 @@ impl Status {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::Terminated => "terminated",
         }
     }
 

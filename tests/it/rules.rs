@@ -6,6 +6,7 @@ mod page;
 mod poison;
 mod restarting;
 mod running;
+mod terminating;
 mod wakes;
 
 use std::sync::Arc;

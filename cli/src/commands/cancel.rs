@@ -1,6 +1,6 @@
 use clap::Args;
 use everstep::ExecutionId;
-use everstep::store::Status;
+use everstep::client::Cancelling;
 use serde::Serialize;
 
 use crate::backend;
@@ -9,8 +9,9 @@ use crate::output::{Output, talk};
 
 /// Ask for an execution to be cancelled.
 ///
-/// It ends at what it waits for now, as soon as a worker looks at it; if it is blocked, after a fix
-/// and a resume. Asking twice is asking once.
+/// It ends at what it waits for now, as soon as a worker looks at it, and undoes what it did where
+/// its code says how. A blocked one does so after a fix and a resume: `terminate` ends it as it is.
+/// Asking twice is asking once.
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
     /// The execution's id.
@@ -30,13 +31,14 @@ struct Asked<'a> {
 impl Cancel {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
         let client = backend::existing(url).await?;
-        client.cancel(&self.id, &self.reason).await?;
+        let cancelling = client.cancel(&self.id, &self.reason).await?;
         if out.json {
             return out.object(&Asked { execution: self.id.as_str(), reason: &self.reason });
         }
-        if client.describe(&self.id).await?.projection.status == Status::Blocked {
+        if cancelling == Cancelling::WaitsForResume {
             talk(format_args!(
-                "{} is blocked, and ends when it can go on: after a fix and `everstep resume`",
+                "{} is blocked, and ends when it can go on: after a fix and `everstep resume`. To end \
+                 it as it is, with nothing undone: `everstep terminate`",
                 self.id
             ));
         } else {

@@ -128,6 +128,7 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::WorkflowCompleted(e) => Details::of(&e.output),
         Event::WorkflowFailed(e) => Details::of(&e.error),
         Event::WorkflowCancelled(e) => Details::of(&e.reason),
+        Event::WorkflowTerminated(e) => Details::of(&e.reason),
         _ => Details::default(),
     }
 }

@@ -11,6 +11,7 @@ mod show;
 mod signal;
 mod start;
 mod sweep;
+mod terminate;
 mod verify;
 
 use clap::Subcommand;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Signal(signal::Signal),
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
+    Terminate(terminate::Terminate),
     Sweep(sweep::Sweep),
     Verify(verify::Verify),
     Completions(completions::Completions),
@@ -45,6 +47,7 @@ impl Command {
             Self::Signal(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
+            Self::Terminate(command) => command.run(url, out).await,
             Self::Sweep(command) => command.run(url, out).await,
             Self::Verify(command) => command.run(url, out).await,
             Self::Completions(command) => command.run(out),

@@ -130,6 +130,7 @@ fn describe(item: &InboxItem) -> String {
         Message::Signal { name, payload } => format!("{at} UTC  signal {name}: {payload}"),
         Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
         Message::Resume => format!("{at} UTC  resume"),
+        Message::Terminate { reason } => format!("{at} UTC  terminate: {reason}"),
         _ => format!("{at} UTC  {}", item.id),
     }
 }

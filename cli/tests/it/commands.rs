@@ -201,6 +201,26 @@ fn a_blocked_execution_shows_its_reason_and_is_resumed() {
 }
 
 #[test]
+fn a_blocked_execution_is_terminated() {
+    let place = Place::new();
+    place.ok(["start", "missing", "--id", "a"]);
+    place.work_until("a", Status::Blocked);
+    let cancelled = place.run(["cancel", "a"]);
+    assert!(cancelled.err.contains("everstep terminate"), "{cancelled:?}");
+    assert_eq!(place.run(["terminate", "a"]).code, Some(2), "a reason is asked for");
+    let asked = place.json(["terminate", "a", "--reason", "nobody needs it"]);
+    assert_eq!(asked, [json!({"v": 1, "execution": "a", "reason": "nobody needs it"})]);
+    assert!(place.ok(["show", "a"]).contains("terminate: nobody needs it"));
+    place.work_until("a", Status::Terminated);
+    let shown = &place.json(["show", "a"])[0];
+    assert_eq!(shown["reason"], "nobody needs it");
+    assert_eq!(place.json(["list", "--status", "terminated"]).len(), 1);
+    assert!(place.ok(["history", "a"]).contains("nobody needs it"));
+    let late = place.run(["terminate", "a", "--reason", "again"]);
+    assert_eq!(late.code, Some(exit::CLOSED.into()), "{late:?}");
+}
+
+#[test]
 fn a_start_that_waits_says_what_became_of_it() {
     let place = Place::new();
     let nobody = place.run(["start", "missing", "--id", "a", "--wait=0"]);

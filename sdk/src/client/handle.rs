@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Client, HistoryError, SendError, Sending};
+use super::{Cancelling, Client, HistoryError, SendError, Sending};
 use crate::event::{Commit, Event};
 use crate::id::ExecutionId;
 use crate::store::{Record, Status};
@@ -30,6 +30,12 @@ pub enum ResultError<E> {
     /// The execution was cancelled.
     #[error("the execution was cancelled: {reason}")]
     Cancelled {
+        /// Why, in the words of who asked.
+        reason: String,
+    },
+    /// The execution was ended without its code.
+    #[error("the execution was terminated: {reason}")]
+    Terminated {
         /// Why, in the words of who asked.
         reason: String,
     },
@@ -98,8 +104,16 @@ impl<T, E> Handle<T, E> {
     ///
     /// # Errors
     /// See [`Client::cancel`].
-    pub async fn cancel(&self, reason: impl Into<String>) -> Result<(), SendError> {
+    pub async fn cancel(&self, reason: impl Into<String>) -> Result<Cancelling, SendError> {
         self.client.cancel(&self.id, reason).await
+    }
+
+    /// Ends the execution without its code; see [`Client::terminate`].
+    ///
+    /// # Errors
+    /// See [`Client::terminate`].
+    pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), SendError> {
+        self.client.terminate(&self.id, reason).await
     }
 }
 
@@ -119,7 +133,9 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
                     let reason = record.projection.reason.unwrap_or_default();
                     return Err(ResultError::Blocked { reason });
                 }
-                Status::Completed | Status::Failed | Status::Cancelled => return self.read().await,
+                Status::Completed | Status::Failed | Status::Cancelled | Status::Terminated => {
+                    return self.read().await;
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 5 / 4).min(Duration::from_secs(1));
@@ -140,6 +156,9 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
             }
             Some(Event::WorkflowCancelled(end)) => {
                 Err(ResultError::Cancelled { reason: end.reason })
+            }
+            Some(Event::WorkflowTerminated(end)) => {
+                Err(ResultError::Terminated { reason: end.reason })
             }
             // It was started again between the two reads.
             _ => Box::pin(self.result()).await,

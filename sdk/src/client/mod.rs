@@ -1,9 +1,10 @@
-//! The client: start, signal, cancel, describe, list, history; from any process, without a host.
+//! The client: start, signal, cancel, terminate, describe, list, history; from any process, without a host.
 
 mod handle;
 mod read;
 mod send;
 mod start;
+mod stop;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ pub use handle::{Handle, ResultError};
 pub use read::{HistoryError, List};
 pub use send::{SendError, Sending};
 pub use start::{OnConflict, Start, StartError};
+pub use stop::Cancelling;
 
 pub use crate::context::WrongInput;
 pub use crate::sweep::SweepError;

@@ -1,4 +1,4 @@
-//! Sending to executions: signals, cancel and resume requests.
+//! Sending to executions: signals and resume requests.
 
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
@@ -28,6 +28,15 @@ pub enum SendError {
         id: ExecutionId,
         /// How.
         status: Status,
+    },
+    /// The log of the execution cannot be read, and nothing is appended to such a one; nothing is
+    /// stored.
+    #[error("execution {id} cannot be ended: {problem}. Restore its log from a backup")]
+    Corrupt {
+        /// The id.
+        id: ExecutionId,
+        /// What is wrong with the log.
+        problem: String,
     },
     /// A name or id breaks its rule.
     #[error("{what} has 1 to {NAME_BYTES_MAX} bytes and no control characters: {text:?}")]
@@ -83,23 +92,6 @@ impl Client {
         Sending { client: self, to, id, name: name.into(), payload: Json::record(payload) }
     }
 
-    /// Asks for an execution to be cancelled: it ends at its current await, with the status
-    /// `cancelled`. Asking twice is asking once. A blocked execution ends when it can go on: after
-    /// a fix and a [`resume`](Self::resume).
-    ///
-    /// # Errors
-    /// There is no such execution, it has ended, or store or queue failed.
-    pub async fn cancel(
-        &self,
-        id: &ExecutionId,
-        reason: impl Into<String>,
-    ) -> Result<(), SendError> {
-        let record = self.open(id).await?;
-        // One cancel for one run: the next run of this execution is another one's to cancel.
-        let item_id = format!("everstep/cancel/{}", record.started_at.0);
-        self.send(id, item_id, Message::Cancel { reason: reason.into() }).await
-    }
-
     /// Asks a blocked execution to go on, after whatever blocked it was fixed. An execution that
     /// is not blocked takes no notice.
     ///
@@ -140,7 +132,7 @@ impl Client {
     }
 
     /// The record of an execution that takes messages.
-    async fn open(&self, id: &ExecutionId) -> Result<Record, SendError> {
+    pub(super) async fn open(&self, id: &ExecutionId) -> Result<Record, SendError> {
         let record = ask(|| self.store.record(id)).await?;
         let record = record.ok_or_else(|| SendError::Unknown { id: id.clone() })?;
         let status = record.projection.status;
@@ -150,7 +142,12 @@ impl Client {
         Ok(record)
     }
 
-    async fn send(&self, to: &ExecutionId, id: String, message: Message) -> Result<(), SendError> {
+    pub(super) async fn send(
+        &self,
+        to: &ExecutionId,
+        id: String,
+        message: Message,
+    ) -> Result<(), SendError> {
         let item = NewItem { id, arrived_at: self.clock.now(), message };
         match ask(|| self.store.send(to, &item)).await? {
             // Rule 3: the first sender may have died before its wake.

@@ -61,6 +61,8 @@ pub enum Event {
     WorkflowFailed(WorkflowFailed),
     /// The execution was cancelled.
     WorkflowCancelled(WorkflowCancelled),
+    /// The execution was ended without its code.
+    WorkflowTerminated(WorkflowTerminated),
 }
 
 /// See [`Event::WorkflowStarted`].
@@ -342,6 +344,18 @@ pub struct WorkflowCancelled {
     pub reason: String,
 }
 
+/// See [`Event::WorkflowTerminated`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkflowTerminated {
+    /// When.
+    pub at: Timestamp,
+    /// The sender's id of the request.
+    pub id: String,
+    /// Why, in the words of who asked.
+    pub reason: String,
+}
+
 impl Event {
     /// When it happened.
     #[must_use]
@@ -363,6 +377,7 @@ impl Event {
             Self::WorkflowCompleted(e) => e.at,
             Self::WorkflowFailed(e) => e.at,
             Self::WorkflowCancelled(e) => e.at,
+            Self::WorkflowTerminated(e) => e.at,
         }
     }
 
@@ -386,6 +401,7 @@ impl Event {
             Self::WorkflowCompleted(_) => "WorkflowCompleted",
             Self::WorkflowFailed(_) => "WorkflowFailed",
             Self::WorkflowCancelled(_) => "WorkflowCancelled",
+            Self::WorkflowTerminated(_) => "WorkflowTerminated",
         }
     }
 
@@ -408,7 +424,10 @@ impl Event {
     pub fn is_end(&self) -> bool {
         matches!(
             self,
-            Self::WorkflowCompleted(_) | Self::WorkflowFailed(_) | Self::WorkflowCancelled(_)
+            Self::WorkflowCompleted(_)
+                | Self::WorkflowFailed(_)
+                | Self::WorkflowCancelled(_)
+                | Self::WorkflowTerminated(_)
         )
     }
 
@@ -433,7 +452,8 @@ impl Event {
             | Self::Resumed(_)
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)
-            | Self::WorkflowCancelled(_) => true,
+            | Self::WorkflowCancelled(_)
+            | Self::WorkflowTerminated(_) => true,
         }
     }
 }

@@ -141,6 +141,9 @@ impl History {
             Event::Resumed(resumed) => {
                 self.taken.insert(resumed.id.clone());
             }
+            Event::WorkflowTerminated(end) => {
+                self.taken.insert(end.id.clone());
+            }
             _ => {}
         }
         if event.is_end() {

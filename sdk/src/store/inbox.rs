@@ -51,6 +51,11 @@ pub enum Message {
     },
     /// A request that a blocked execution goes on.
     Resume,
+    /// A request to end the execution without its code.
+    Terminate {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What [`EventStore::send`](super::EventStore::send) did.

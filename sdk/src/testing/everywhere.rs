@@ -185,6 +185,7 @@ fn essence(events: &[Event]) -> Essence {
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => Some(format!("failed with {}", e.error)),
             Event::WorkflowCancelled(e) => Some(format!("cancelled ({})", e.reason)),
+            Event::WorkflowTerminated(e) => Some(format!("terminated ({})", e.reason)),
             _ => continue,
         };
         let of = match (event, event.key()) {

@@ -1,7 +1,8 @@
 //! What a wake leads to: a decision from log, inbox and clock.
 
+use super::terminate::end_asked_for;
 use super::{Items, Kitchen, fresh_items};
-use crate::event::TurnEnd;
+use crate::event::{TurnEnd, WorkflowTerminated};
 use crate::limits::STRIKES_MAX;
 use crate::replay::{History, OpenTurn};
 use crate::store::{Loaded, Message, Status, StoreError};
@@ -17,6 +18,8 @@ pub(super) enum Decision {
     Blocked,
     /// Its turns die; nobody has asked it to go on.
     Poison,
+    /// Somebody asked for its end, with or without its code.
+    Terminate(WorkflowTerminated),
     /// It waits, and what it waits for has not come.
     Nothing,
     /// A turn, which takes these items.
@@ -40,6 +43,10 @@ impl Kitchen {
             return Ok(Decision::LiveClaim { lease_end: open.claim.lease_end });
         }
         let items = fresh_items(loaded, history);
+        let now = self.clock.now();
+        if let Some(end) = items.iter().find_map(|item| end_asked_for(item, now)) {
+            return Ok(Decision::Terminate(end));
+        }
         if items.iter().any(|item| matches!(item.message, Message::Resume)) {
             return Ok(Decision::Go { items });
         }
@@ -50,7 +57,6 @@ impl Kitchen {
         if history.strikes >= STRIKES_MAX {
             return Ok(Decision::Poison);
         }
-        let now = self.clock.now();
         let runnable = match history.turn_end {
             // Never run, or its owner died.
             None => true,

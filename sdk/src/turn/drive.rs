@@ -8,6 +8,8 @@
 //! 3. Else what has ended meanwhile (bodies, timers) joins the sequence.
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
+mod terminate;
+
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use crate::context::{Progress, Run, StepScope, WorkflowEnd};
 use crate::event::{
     CancelRequested, Event, Failure, LeaseRenewed, Resumed, SignalReceived, StepAttemptFailed,
     StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
-    TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
+    TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowTerminated,
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
@@ -81,6 +83,8 @@ struct Turn<'a> {
     end: Option<WorkflowEnd>,
     /// The reason of a cancel request that was taken.
     cancel: Option<String>,
+    /// A terminate that arrived while bodies run.
+    terminate: Option<WorkflowTerminated>,
     /// When the oldest unwritten event finished.
     unwritten_since: Option<Timestamp>,
     arrivals: u64,
@@ -156,6 +160,7 @@ impl Kitchen {
             time: history.time,
             end: None,
             cancel: None,
+            terminate: None,
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
             taken: history.taken,
@@ -210,6 +215,9 @@ impl Turn<'_> {
         loop {
             if let Some(fault) = self.take_requests() {
                 return self.blocked(fault).await;
+            }
+            if let Some(end) = self.terminate.take() {
+                return self.terminated(end).await;
             }
             if let Some(reason) = self.cancel.take() {
                 return self.cancelled(reason).await;
@@ -295,6 +303,11 @@ impl Turn<'_> {
                 Event::CancelRequested(CancelRequested { at, id, reason })
             }
             Message::Resume => Event::Resumed(Resumed { at, id }),
+            // It is in the log as the execution's end.
+            Message::Terminate { reason } => {
+                self.terminate = Some(WorkflowTerminated { at, id, reason });
+                return;
+            }
         };
         self.happened(event);
     }

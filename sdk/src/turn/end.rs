@@ -113,6 +113,10 @@ impl Kitchen {
                 (status, wake_at) = (Status::Cancelled, None);
                 reason = Some(cancelled.reason.clone());
             }
+            Some(Event::WorkflowTerminated(terminated)) => {
+                (status, wake_at) = (Status::Terminated, None);
+                reason = Some(terminated.reason.clone());
+            }
             _ => {}
         }
         self.projection_of(history.last, status, wake_at, reason)

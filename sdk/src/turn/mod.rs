@@ -24,6 +24,7 @@ mod end;
 mod fuzz;
 mod log;
 mod sequence;
+mod terminate;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -153,6 +154,10 @@ impl Kitchen {
                 Decision::Poison => {
                     self.block(id, history.last, &Fault::Poison { turns: STRIKES_MAX }).await?;
                     return Ok(Verdict::Delete);
+                }
+                Decision::Terminate(end) => {
+                    // Whoever wrote the end: it is found closed when it is looked at again.
+                    self.terminate(&loaded, &history, end).await?;
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history).await?;

@@ -107,7 +107,7 @@ async fn check_gone(how: &str, calls: &[&str]) {
     tokio::time::sleep(seconds(2)).await;
     match how {
         "is overtaken" => {}
-        "is cancelled" => handle.cancel("enough").await.unwrap(),
+        "is cancelled" => drop(handle.cancel("enough").await.unwrap()),
         _ => handle.signal("go", &1).await.unwrap(),
     }
     world.until("x", minutes(2), |record| !record.projection.status.is_swept()).await;

@@ -130,6 +130,12 @@ pub(crate) struct Rules {
     pub carries_ids: bool,
     /// 20: a renewed lease counts once its commit is durable.
     pub renewal_counts_once_durable: bool,
+    /// 22: a terminate is looked for before anything that asks for a fix.
+    pub terminate_before_blocked: bool,
+    /// 22: it ends the execution without running its code.
+    pub terminate_runs_no_code: bool,
+    /// 22: a turn whose bodies run looks for it.
+    pub terminate_ends_turns: bool,
     /// 22: strikes are judged before new items are.
     pub poison_before_items: bool,
     /// 22: taking an item is no progress.
@@ -200,6 +206,9 @@ impl Rules {
         carries_signals: true,
         carries_ids: true,
         renewal_counts_once_durable: true,
+        terminate_before_blocked: true,
+        terminate_runs_no_code: true,
+        terminate_ends_turns: true,
         poison_before_items: true,
         items_are_no_progress: true,
         yield_is_no_progress: true,

@@ -72,6 +72,7 @@ impl Setup {
                         host.story.armed = [false; BRANCHES];
                     }
                 }
+                (LAST_ITEM, LastItem::Terminate) => host.story.terminated = true,
                 (LAST_ITEM, _) => host.story.cancelled = true,
                 _ => {
                     host.story.buffered |= 1 << item;
@@ -106,6 +107,12 @@ impl Setup {
     /// What a turn may do between its claim and its last commit.
     pub(crate) fn run(&self, state: &State, at: usize, out: &mut Next) {
         let who = Who::Host(at as u8);
+        if state.hosts[at].story.terminated && self.rules.terminate_ends_turns {
+            let mut next = *state;
+            next.hosts[at].running = [false; BRANCHES];
+            self.append(&next, at, Write::Close, out);
+            return;
+        }
         if self.is_bad(&state.hosts[at], Code::KillsInReplay) {
             self.poison(state, at, out);
             return;

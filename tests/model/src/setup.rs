@@ -92,6 +92,7 @@ pub(crate) enum LastItem {
     Nothing,
     Cancel,
     Resume,
+    Terminate,
 }
 
 impl Setup {
@@ -146,7 +147,8 @@ impl Setup {
             // The client died before its first write: there is nothing to finish.
             return !state.record.exists || !self.sweeper;
         }
-        if self.code != Code::Good && self.last_item != LastItem::Resume {
+        let waits_for_a_fix = matches!(self.last_item, LastItem::Nothing | LastItem::Cancel);
+        if self.code != Code::Good && waits_for_a_fix {
             return state.record.blocked;
         }
         let is_told = |item: usize| {

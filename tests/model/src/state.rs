@@ -10,9 +10,9 @@ use crate::story::Story;
 pub(crate) const NEVER: u8 = u8::MAX;
 /// Message slots of the queue.
 pub(crate) const SLOTS: usize = 7;
-/// Inbox ids: two signals, and a cancel or a resume.
+/// Inbox ids: two signals, and a cancel, a resume or a terminate.
 pub(crate) const ITEMS: usize = 3;
-/// The id of the cancel or resume.
+/// The id of the cancel, resume or terminate.
 pub(crate) const LAST_ITEM: usize = 2;
 /// Branches of a workflow that run side by side.
 pub(crate) const BRANCHES: usize = 2;

@@ -27,6 +27,7 @@ pub(crate) struct Story {
     pub consumed: u8,
     pub cancelled: bool,
     pub resumed: bool,
+    pub terminated: bool,
 }
 
 impl Story {
@@ -43,6 +44,7 @@ impl Story {
         consumed: 0,
         cancelled: false,
         resumed: false,
+        terminated: false,
     };
 
     /// Ticks until the earliest timer is due.

@@ -130,6 +130,11 @@ impl Setup {
             }
         }
         let items = self.new_items(&host);
+        let terminates = self.last_item == LastItem::Terminate && items & 1 << LAST_ITEM != 0;
+        if terminates && self.rules.terminate_before_blocked && self.rules.terminate_runs_no_code {
+            self.terminate(state, at, out);
+            return;
+        }
         let resumes = self.last_item == LastItem::Resume && items & 1 << LAST_ITEM != 0;
         if host.block && !resumes {
             let mut next = *state;
@@ -159,6 +164,16 @@ impl Setup {
         if !runnable || behind {
             self.nothing_to_do(state, at, behind, out);
         }
+    }
+
+    /// Ends the execution without a look at its code: one commit, which nobody claims for.
+    fn terminate(&self, state: &State, at: usize, out: &mut Next) {
+        let mut next = *state;
+        let host = &mut next.hosts[at];
+        host.story.seen |= 1 << LAST_ITEM;
+        host.story.terminated = true;
+        host.received[LAST_ITEM] = (host.received[LAST_ITEM] + host.inbox[LAST_ITEM]).min(2);
+        self.append(&next, at, Write::Close, out);
     }
 
     /// A wake meets a claim whose lease may still hold.

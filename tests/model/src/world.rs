@@ -108,7 +108,7 @@ impl Setup {
             && self.items().all(|item| state.senders[item] == Sender::Done);
         let is_new = |item: usize| state.inbox[item] > 0 && state.log.story.seen & 1 << item == 0;
         let runnable = if state.record.blocked {
-            self.last_item == LastItem::Resume && is_new(LAST_ITEM)
+            matches!(self.last_item, LastItem::Resume | LastItem::Terminate) && is_new(LAST_ITEM)
         } else {
             state.log.stand == Stand::Suspended
                 && (state.log.story.earliest() == 0 || (0..ITEMS).any(is_new))

@@ -31,6 +31,13 @@ pub fn check_log(log: &[Commit]) {
                     }
                     open = Some((commit.writer, claim.host.clone(), claim.lease_end));
                 }
+                // By anybody, and under no claim: but not under somebody else's live one.
+                Event::WorkflowTerminated(end) => {
+                    let free = open.as_ref().is_none_or(|(writer, _, lease_end)| {
+                        *writer == commit.writer || end.at >= *lease_end
+                    });
+                    assert!(free, "ended under a live claim: {}", say());
+                }
                 other => {
                     let holder = open.as_mut().unwrap_or_else(|| panic!("no claim: {}", say()));
                     assert_eq!(holder.0, commit.writer, "by another writer: {}", say());
@@ -90,6 +97,7 @@ pub fn essence(log: &[Commit]) -> BTreeMap<String, Vec<String>> {
             Event::WorkflowStarted(e) => ("start".into(), format!("{} {}", e.workflow, e.input)),
             Event::WorkflowFailed(e) => ("end".into(), format!("failed {}", e.error)),
             Event::WorkflowCancelled(e) => ("end".into(), format!("cancelled {}", e.reason)),
+            Event::WorkflowTerminated(e) => ("end".into(), format!("terminated {}", e.reason)),
             Event::WorkflowCompleted(_) => ("end".into(), "completed".into()),
             _ => continue,
         };

@@ -49,6 +49,7 @@ fn bytes(item: &NewItem) -> usize {
         Message::Signal { name, payload } => name.len() + payload.as_str().len(),
         Message::Cancel { reason } => reason.len(),
         Message::Resume => 0,
+        Message::Terminate { reason } => reason.len(),
     };
     item.id.len() + message
 }

@@ -104,6 +104,12 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.duplicates = 1;
         s.faults.unanswered = 1;
     });
+    world("terminated", STEP_SIGNAL_STEP, |s| {
+        s.last_item = LastItem::Terminate;
+        s.faults.crashes = 1;
+        s.faults.duplicates = 1;
+        s.faults.unanswered = 1;
+    });
     world("new-run", NEW_RUN, |s| s.faults.crashes = 1);
     world("inline", STEPS, |s| {
         s.inline = Inline::AfterWake;

@@ -329,6 +329,23 @@ fn poison(pairs: &mut Pairs) {
         s.times.receives_max = 4;
     });
     pairs.rule("22-fewer-than-receives", receives, Stuck, |s| s.times.receives_max = 2);
+    let terminated = mismatch.with(|s| {
+        s.last_item = LastItem::Terminate;
+        s.faults.duplicates = 0;
+        s.faults.crashes = 1;
+        s.prompt = false;
+    });
+    pairs.rule("22-terminate-before-blocked", terminated, Stuck, |s| {
+        s.rules.terminate_before_blocked = false;
+    });
+    let terminated_in_replay = in_replay.with(|s| s.last_item = LastItem::Terminate);
+    pairs.rule("22-terminate-runs-no-code", terminated_in_replay, Stuck, |s| {
+        s.rules.terminate_runs_no_code = false;
+    });
+    let hangs = Setup::ours(HANGS).with(|s| s.last_item = LastItem::Terminate);
+    pairs.rule("22-terminate-ends-turns", hangs, Stuck, |s| {
+        s.rules.terminate_ends_turns = false;
+    });
     let signalled = in_body.with(|s| {
         s.program = STEP_SIGNALS;
         s.signals = 2;

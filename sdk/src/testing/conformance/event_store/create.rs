@@ -59,7 +59,7 @@ pub async fn sixteen_starts_at_once_have_one_winner(store: Store) {
 
 /// A closed execution goes on as a new one in the same log.
 pub async fn a_closed_execution_starts_again_after_its_last_commit(store: Store) {
-    for status in [Status::Completed, Status::Failed, Status::Cancelled] {
+    for status in [Status::Completed, Status::Failed, Status::Cancelled, Status::Terminated] {
         let name = format!("order-{status}");
         let id = started(&store, &name).await;
         store.send(&id, &item("late", 3)).await.unwrap();

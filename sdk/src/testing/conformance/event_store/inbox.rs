@@ -77,7 +77,7 @@ pub async fn sixteen_items_sent_at_once_all_arrive(store: Store) {
 
 /// What ended takes nothing more.
 pub async fn a_closed_execution_takes_nothing(store: Store) {
-    for status in [Status::Completed, Status::Failed, Status::Cancelled] {
+    for status in [Status::Completed, Status::Failed, Status::Cancelled, Status::Terminated] {
         let id = started(&store, &format!("order-{status}")).await;
         show(&store, &id, status).await;
         let sent = store.send(&id, &item("late", 1)).await.unwrap();

@@ -56,7 +56,8 @@ pub async fn an_execution_with_an_old_item_is_overdue(store: Store) {
 /// What waits for a fix, or has ended, is left alone, whatever lies in its inbox.
 pub async fn blocked_and_closed_executions_are_never_overdue(store: Store) {
     started(&store, "open").await;
-    let others = [Status::Blocked, Status::Completed, Status::Failed, Status::Cancelled];
+    let others =
+        [Status::Blocked, Status::Completed, Status::Failed, Status::Cancelled, Status::Terminated];
     for status in others {
         let mut record = record(&status.to_string());
         record.projection.wake_at = Some(at(1));

@@ -1,0 +1,68 @@
+//! Ending an execution from outside: with its code, or without.
+
+use super::{Client, SendError, ask};
+use crate::id::ExecutionId;
+use crate::store::{Message, Status};
+
+/// What becomes of a [cancel](Client::cancel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cancelling {
+    /// A host takes it at once.
+    Asked,
+    /// The execution is blocked: the cancel waits in its inbox until it can go on, after a fix and
+    /// a [resume](Client::resume). To end it as it is, [terminate](Client::terminate) it.
+    WaitsForResume,
+}
+
+impl Client {
+    /// Asks for an execution to be cancelled: its workflow ends at its current await, what it did
+    /// is undone where it says how, and its status is then `cancelled`. Asking twice is asking
+    /// once.
+    ///
+    /// The answer says whether anything can come of it now: undoing is the workflow's own code, so
+    /// a blocked execution is cancelled when it can go on.
+    ///
+    /// # Errors
+    /// There is no such execution, it has ended, or store or queue failed.
+    pub async fn cancel(
+        &self,
+        id: &ExecutionId,
+        reason: impl Into<String>,
+    ) -> Result<Cancelling, SendError> {
+        let record = self.open(id).await?;
+        // One cancel for one run: the next run of this execution is another one's to cancel.
+        let item_id = format!("everstep/cancel/{}", record.started_at.0);
+        self.send(id, item_id, Message::Cancel { reason: reason.into() }).await?;
+        Ok(match record.projection.status {
+            Status::Blocked => Cancelling::WaitsForResume,
+            _ => Cancelling::Asked,
+        })
+    }
+
+    /// Ends an open execution without its code, as soon as a host looks at it, and whatever state
+    /// it is in: running, suspended, or blocked for good. **Nothing is undone**; its status is then
+    /// `terminated`. A body that runs is stopped where it stands. Asking twice is asking once.
+    ///
+    /// This is for executions that cannot go on; [`cancel`](Self::cancel) every other one.
+    ///
+    /// # Errors
+    /// There is no such execution, it has ended, its log cannot be read (nothing is appended to
+    /// such a one), or store or queue failed.
+    pub async fn terminate(
+        &self,
+        id: &ExecutionId,
+        reason: impl Into<String>,
+    ) -> Result<(), SendError> {
+        let record = self.open(id).await?;
+        if record.projection.status == Status::Blocked
+            && let Some(loaded) = ask(|| self.store.load(id)).await?
+            && let (_, Some(corrupt)) = loaded.read()
+        {
+            let problem = corrupt.to_string();
+            return Err(SendError::Corrupt { id: id.clone(), problem });
+        }
+        let item_id = format!("everstep/terminate/{}", record.started_at.0);
+        self.send(id, item_id, Message::Terminate { reason: reason.into() }).await
+    }
+}
