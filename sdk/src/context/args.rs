@@ -37,7 +37,8 @@ impl Args {
         self.problem.get_or_insert_with(|| problem.to_owned());
     }
 
-    pub(super) fn finish(mut self) -> Result<Json, String> {
+    /// The object's text.
+    pub(super) fn finish(mut self) -> Result<String, String> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
@@ -52,7 +53,6 @@ impl Args {
                  where the data is, or leave it out of the log with skip(...)"
             ));
         }
-        let text = str::from_utf8(&self.text).map_err(|error| error.to_string())?;
-        Ok(Json::from_written(text))
+        String::from_utf8(self.text).map_err(|error| error.to_string())
     }
 }

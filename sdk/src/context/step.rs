@@ -82,7 +82,7 @@ where
         let input = recorded.finish().unwrap_or_else(|problem| {
             let what = format!("step {name:.64} cannot be recorded");
             engine.fail(Fault::Value { what, problem });
-            Json::null()
+            "null".to_owned()
         });
         engine.call_step(name, location, input)
     };

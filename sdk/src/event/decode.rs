@@ -8,7 +8,7 @@ use super::{CorruptCommit, Event, StoredCommit};
 use crate::id::CommitNumber;
 
 /// Below this a thread costs more than it saves; a commit takes about a microsecond.
-const COMMITS_PER_THREAD_MIN: usize = 1_000;
+const COMMITS_PER_THREAD_MIN: usize = 400;
 
 /// More threads than this would take too much from the other executions of a host.
 const THREADS_MAX: usize = 4;

@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// values in its events.
 #[derive(Clone)]
 pub struct Text {
-    whole: Arc<str>,
+    /// Not `Arc<str>`, which copies the text it is made of.
+    whole: Arc<String>,
     range: Range<usize>,
 }
 
@@ -35,13 +36,13 @@ impl Deref for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self { range: 0..text.len(), whole: text.into() }
+        text.to_owned().into()
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self { range: 0..text.len(), whole: text.into() }
+        Self { range: 0..text.len(), whole: Arc::new(text) }
     }
 }
 

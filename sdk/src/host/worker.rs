@@ -22,6 +22,9 @@ use crate::wake::{Delivery, QueueError, Wake};
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
+/// How long after its start a worker first looks for what is overdue or blocked.
+const SWEEP_FIRST_AFTER: Duration = Duration::from_millis(50);
+
 /// How long a worker waits before it asks a queue again that did not answer.
 const RECEIVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -125,6 +128,8 @@ impl Worker {
         let sweeping = sweep_forever(&kitchen, self.sweep_every, self.sweep_grace);
         let resuming = resume_blocked(&kitchen);
         let beside = async {
+            // The first turns come first: at a start each of these would open a connection too.
+            tokio::time::sleep(SWEEP_FIRST_AFTER).await;
             let (Err(error), _) = tokio::join!(sweeping, resuming);
             error
         };

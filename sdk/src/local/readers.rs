@@ -32,19 +32,25 @@ impl Readers {
         W: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let readers = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut connection = match readers.take() {
-                Some(connection) => connection,
-                None => schema::reopen(&readers.path, readers.mode)?,
-            };
-            let moment = connection.transaction()?;
-            let result = work(&moment)?;
-            moment.finish()?;
-            readers.give_back(connection);
-            Ok(result)
-        });
+        let read = tokio::task::spawn_blocking(move || readers.read_here(work));
         // The task panics or is cancelled only when its runtime shuts down.
         read.await.map_err(|_| stopped())?
+    }
+
+    /// The same on this thread.
+    pub(super) fn read_here<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => schema::reopen(&self.path, self.mode)?,
+        };
+        let moment = connection.transaction()?;
+        let result = work(&moment)?;
+        moment.finish()?;
+        self.give_back(connection);
+        Ok(result)
     }
 
     fn take(&self) -> Option<Connection> {

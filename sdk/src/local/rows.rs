@@ -1,5 +1,7 @@
 //! Rows of the tables and the types they stand for.
 
+use std::ops::Range;
+
 use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
 use uuid::Uuid;
@@ -151,41 +153,52 @@ pub(super) fn append_commit(
 /// them does.
 const TEXTS: usize = 64 * 1024;
 
-/// The whole log of `id`.
-pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<StoredCommit>, Fault> {
-    let mut statement =
-        db.prepare_cached("SELECT seal, body FROM commits WHERE execution = ?1 ORDER BY number")?;
-    let mut rows = statement.query([id.as_str()])?;
+/// The end of a range of commits that has none: no number in the file is as high.
+pub(super) const NO_END: CommitNumber = i64::MAX as CommitNumber;
+
+/// The commits of `id` with numbers in `range`, in ascending order.
+pub(super) fn commits(
+    db: &Connection,
+    id: &ExecutionId,
+    range: Range<CommitNumber>,
+) -> Result<Vec<StoredCommit>, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT seal, body FROM commits WHERE execution = ?1 AND number >= ?2 AND number < ?3 \
+         ORDER BY number",
+    )?;
+    let bounds = params![id.as_str(), Count(range.start), Count(range.end)];
+    let mut rows = statement.query(bounds)?;
     let mut commits = Vec::new();
-    let (mut texts, mut pending) = (String::with_capacity(TEXTS), Vec::new());
+    let (mut texts, mut pending) = (Vec::with_capacity(TEXTS), Vec::new());
+    let mut number = range.start; // checked below, for all at once
     loop {
         let row = rows.next()?;
         let body = match row {
-            Some(row) => Some(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?),
+            Some(row) => Some(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?),
             None => None,
         };
         if body.is_none_or(|body| texts.len() + body.len() > TEXTS) {
-            let all = Text::from(texts.as_str());
+            let all = as_text(std::mem::replace(&mut texts, Vec::with_capacity(TEXTS)), &pending)?;
             for (writer, hash, range) in pending.drain(..) {
-                let number = commits.len() as u64; // checked below, for all at once
                 commits.push(StoredCommit { number, writer, hash, body: all.piece(range) });
+                number += 1;
             }
-            texts.clear();
         }
         let (Some(row), Some(body)) = (row, body) else { break };
         let (writer, hash) = open_seal(row.get(0)?);
         pending.push((writer, hash, texts.len()..texts.len() + body.len()));
-        texts.push_str(body);
+        texts.extend_from_slice(body);
     }
     let last: Option<Count> = db
-        .prepare_cached("SELECT max(number) FROM commits WHERE execution = ?1")?
-        .query_row([id.as_str()], |row| row.get(0))?;
-    let count = last.map_or(0, |last| last.0 + 1);
-    if count != commits.len() as u64 {
+        .prepare_cached("SELECT max(number) FROM commits WHERE execution = ?1 AND number < ?2")?
+        .query_row(params![id.as_str(), Count(range.end)], |row| row.get(0))?;
+    if last.map_or(range.start, |last| range.start.max(last.0 + 1)) != number {
         // A commit is missing: whoever reads the log has to see which.
-        let mut numbers =
-            db.prepare("SELECT number FROM commits WHERE execution = ?1 ORDER BY number")?;
-        let mut rows = numbers.query([id.as_str()])?;
+        let mut numbers = db.prepare(
+            "SELECT number FROM commits WHERE execution = ?1 AND number >= ?2 AND number < ?3 \
+             ORDER BY number",
+        )?;
+        let mut rows = numbers.query(bounds)?;
         for commit in &mut commits {
             if let Some(row) = rows.next()? {
                 commit.number = row.get::<_, Count>(0)?.0;
@@ -193,6 +206,16 @@ pub(super) fn all_commits(db: &Connection, id: &ExecutionId) -> Result<Vec<Store
         }
     }
     Ok(commits)
+}
+
+/// `texts` as text that may be cut into these pieces.
+fn as_text<A, B>(texts: Vec<u8>, pieces: &[(A, B, Range<usize>)]) -> rusqlite::Result<Text> {
+    let unread = |problem| rusqlite::Error::FromSqlConversionFailure(1, Type::Text, problem);
+    let texts = String::from_utf8(texts).map_err(|error| unread(error.into()))?;
+    if pieces.iter().any(|(.., piece)| !texts.is_char_boundary(piece.start)) {
+        return Err(unread("it begins within a character".into()));
+    }
+    Ok(texts.into())
 }
 
 /// The whole inbox of `id`, in the order of arrival.

@@ -8,10 +8,11 @@ use rusqlite::{Connection, params};
 
 use super::count::Count;
 use super::database::Database;
-use super::error::Fault;
+use super::error::{Fault, stopped};
+use super::readers::Readers;
 use super::rows::{self, RECORD};
 use crate::event::StoredCommit;
-use crate::id::{ExecutionId, HostId};
+use crate::id::{CommitNumber, ExecutionId, HostId};
 use crate::store::{
     Appended, Created, EventStore, ListCursor, ListPage, ListQuery, Loaded, NewItem, Projection,
     Record, Sent, StoreError,
@@ -46,6 +47,34 @@ impl SqliteStore {
     }
 }
 
+/// Above this a log is read on two connections; a commit takes about a microsecond, another
+/// connection a few hundred.
+const COMMITS_ALONE_MAX: u64 = 2_000;
+
+/// The whole log of `id`.
+///
+/// `record` is of the same moment as `db`, so every commit it knows of is there, and a commit never
+/// changes: it may as well be read at another moment, by somebody else.
+fn log(
+    db: &Connection,
+    readers: &Readers,
+    id: &ExecutionId,
+    record: Option<&Record>,
+) -> Result<Vec<StoredCommit>, Fault> {
+    let known = record.map_or(0, |record| record.projection.commit);
+    if known <= COMMITS_ALONE_MAX {
+        return rows::commits(db, id, 0..rows::NO_END);
+    }
+    let half = known / 2;
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| readers.read_here(|db| rows::commits(db, id, 0..half)));
+        let mut rest = rows::commits(db, id, half..rows::NO_END)?;
+        let mut log = first.join().unwrap_or_else(|_| Err(stopped()))?;
+        log.append(&mut rest);
+        Ok(log)
+    })
+}
+
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn setup(&self) -> Result<(), StoreError> {
@@ -60,9 +89,10 @@ impl EventStore for SqliteStore {
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let id = id.clone();
+        let readers = Arc::clone(&self.database.readers);
         self.read(move |db| {
             let record = rows::find_record(db, &id)?;
-            let commits = rows::all_commits(db, &id)?;
+            let commits = log(db, &readers, &id, record.as_ref())?;
             let Some(record) = record else {
                 let is_lost = !commits.is_empty();
                 return if is_lost { Err(StoreError::lost_record(&id).into()) } else { Ok(None) };

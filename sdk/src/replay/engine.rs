@@ -96,13 +96,21 @@ impl Engine {
 
     // --- What operations ask ---
 
-    /// A step is called: its place in the order of calls, and whether the log has its outcome.
+    /// A step is called with these arguments, a JSON text: its place in the order of calls, and
+    /// whether the log has its outcome.
     pub(crate) fn call_step(
         &mut self,
         name: Cow<'static, str>,
         location: &'static Location<'static>,
-        input: Json,
+        input: String,
     ) -> (u32, bool) {
+        let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        // Mostly the log has them already: then they are kept once.
+        let recorded = self.recorded.at(seq).and_then(|expected| expected.input);
+        let input = match recorded.filter(|recorded| recorded.as_str() == input) {
+            Some(recorded) => recorded.clone(),
+            None => Json::from_written(input),
+        };
         let step = StepState { input, body: None, attempts: 0, retry_at: None, begun: None };
         self.call(name, location, Detail::Step(step))
     }

@@ -4,6 +4,7 @@ mod child;
 mod crash;
 mod files;
 mod groups;
+mod long;
 mod wakes;
 
 use std::sync::Arc;

@@ -68,7 +68,8 @@ impl Code {
 
     #[track_caller]
     pub(super) fn step_with(&mut self, name: &'static str, input: &str) -> &mut Self {
-        let (seq, settled) = self.engine.call_step(name.into(), Location::caller(), json(input));
+        let (seq, settled) =
+            self.engine.call_step(name.into(), Location::caller(), input.to_owned());
         if !settled {
             self.engine.set_body(seq, Box::new(Never));
         }
