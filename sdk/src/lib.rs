@@ -50,8 +50,8 @@
 //!
 //! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
 //!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
-//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`] and [`race`], and ask for
-//!   [`now`], [`uuid()`] and [`random`]. `tokio::join!` and the combinators of `futures` work as
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`], [`map`], [`race`],
+//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`]. `tokio::join!` and the combinators of `futures` work as
 //!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
@@ -112,9 +112,11 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    Either, Elapsed, InlineStep, JoinAll, Race, Random, Signal, SignalError, Sleep, State,
-    StepFuture, Timeout, Workflow, attempt, days, execution_id, hours, idempotency_key, join_all,
-    minutes, now, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
+    AllFailed, EachItem, Either, Elapsed, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll,
+    MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Race, Random, Signal, SignalError,
+    Sleep, State, StepFuture, Timeout, TooManyFailed, Workflow, attempt, days, execution_id,
+    first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, race, random,
+    seconds, signal, sleep, sleep_until, step, timeout, uuid,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use everstep_macros::{step, workflow};
@@ -125,9 +127,10 @@ pub use retry::Retry;
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, Client, Either, ExecutionId, Retry, State, StepFailure, Terminal, days,
-        execution_id, hours, idempotency_key, join_all, minutes, now, race, random, seconds,
-        signal, sleep, sleep_until, step, timeout, uuid, workflow,
+        App, Backend, Client, Either, ExecutionId, Outcome, Retry, State, StepFailure, Terminal,
+        days, execution_id, first_ok, hours, idempotency_key, join_all, map, minutes, now,
+        poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
+        workflow,
     };
 }
 
@@ -138,3 +141,7 @@ struct Readme;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/testing.md")]
 struct TestingPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/several-at-once.md")]
+struct SeveralAtOncePage;

@@ -155,6 +155,31 @@ async fn a_hundred_branches_of_three_steps_need_three_commits_of_steps() {
     assert!(bill.written() <= 10, "{:#?}", bill.counts);
 }
 
+#[workflow]
+async fn mapped((items, limit): (u64, u64)) -> everstep::Result<u64> {
+    let one = async |n: u64| {
+        let one = step("one", async move || {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok::<u64, everstep::Error>(1)
+        });
+        one.input("n", &n).await
+    };
+    let all = map(0..items, one);
+    let all = if limit == 0 { all.await } else { all.concurrency(limit as usize).await };
+    Ok(all?.iter().sum())
+}
+
+/// What ends together is written together, and the limit says how many that are.
+#[tokio::test(start_paused = true)]
+async fn a_map_of_a_thousand_takes_a_commit_for_each_group_that_ends_together() {
+    for (limit, commits) in [(1, 1_000), (10, 100), (0, 1)] {
+        let bill = bill(mapped, (1_000, limit), App::new().workflow(mapped), 0).await;
+        assert_eq!(bill.commits_of_steps(), commits, "limit {limit}");
+        let written = bill.written();
+        assert!(written <= commits as u64 + 8, "limit {limit}: {written}\n{:#?}", bill.counts);
+    }
+}
+
 /// What leads to no new body rides along with what follows.
 #[tokio::test(start_paused = true)]
 async fn the_last_result_and_the_end_are_one_write() {

@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub fn sleep(duration: Duration) -> Sleep {
     let execution = expect_current("everstep::sleep()");
     let due = execution.engine().now().after(duration);
-    Sleep::new(execution, due, Location::caller())
+    Sleep::new(execution, "sleep", due, Location::caller())
 }
 
 /// Waits until `time`; a time that has passed is over at once. As [`sleep`] in everything else.
@@ -35,7 +35,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 pub fn sleep_until(time: DateTime<Utc>) -> Sleep {
     let execution = expect_current("everstep::sleep_until()");
     let due = Timestamp::from(time).min(Timestamp::MAX);
-    Sleep::new(execution, due, Location::caller())
+    Sleep::new(execution, "sleep", due, Location::caller())
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
@@ -47,12 +47,13 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    fn new(
+    pub(super) fn new(
         execution: Arc<Execution>,
+        name: &'static str,
         due: Timestamp,
         location: &'static Location<'static>,
     ) -> Self {
-        let seq = execution.engine().call_timer("sleep".into(), location, due);
+        let seq = execution.engine().call_timer(name.into(), location, due);
         Self { execution, seq }
     }
 }

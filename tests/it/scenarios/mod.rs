@@ -19,6 +19,9 @@
 //! | T4: zero and the past | all | |
 //! | G1 to G4, G9 | all | |
 //! | M1, M4, M6 | all | |
+//! | M2: items; M3: counts | all | |
+//! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
+//! | M2: limit 0; M3: the quickest | calm | no body of theirs may run again |
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D6 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
@@ -35,6 +38,7 @@ mod determinism;
 mod ends;
 mod kills;
 mod long;
+mod maps;
 mod races;
 mod several;
 mod signals;

@@ -167,5 +167,6 @@ mod between;
 mod failures;
 mod given_up;
 mod joins;
+mod maps;
 mod signals;
 mod streams;

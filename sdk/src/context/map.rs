@@ -1,0 +1,324 @@
+//! One async function over many items, so many at a time.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::vec;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use super::outcomes::{Outcome, Outcomes, TooManyFailed};
+
+/// Runs `work` for each of `items`, all at once unless [`concurrency`](Map::concurrency) says
+/// otherwise, and returns the results in the order of the items.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn resize(url: &str, width: u32) -> everstep::Result<String> { Ok(format!("{url}?w={width}")) }
+/// #[workflow]
+/// async fn thumbnails((urls, width): (Vec<String>, u32)) -> everstep::Result<Vec<String>> {
+///     map(&urls, async |url| resize(url, width).await).concurrency(10).await
+/// }
+/// ```
+///
+/// `work` is any function or closure that makes a future: `async |item| ...` may borrow what
+/// stands around it; a closure that owns something must hand it on, as
+/// `move |item| { let client = client.clone(); async move { ... } }` does. It is called for an item
+/// when that item's turn comes, in the order of the items.
+///
+/// The first error ends the map, which returns it. [`tolerate`](Map::tolerate),
+/// [`tolerate_share`](Map::tolerate_share) and [`stop_after`](Map::stop_after) say otherwise, and
+/// then it tells of each item what became of it. What still runs when the map has ended is dropped
+/// at its current await, as everything that has lost a [`race`](super::race()); what has not begun
+/// is not started.
+///
+/// No items are all done at once. Nothing is recorded of the map itself, only what `work` does.
+/// Dropping the future drops what runs.
+pub fn map<Items, F, Fut>(items: Items, work: F) -> Map<Items::Item, F, FailFast>
+where
+    Items: IntoIterator,
+    F: FnMut(Items::Item) -> Fut,
+{
+    let items = items.into_iter().collect();
+    Map { items, work, concurrency: usize::MAX, rule: FailFast(()) }
+}
+
+/// A [`map`] that has not begun; `.await` begins it.
+#[must_use = "a map does nothing unless it is awaited"]
+pub struct Map<I, F, R> {
+    items: Vec<I>,
+    work: F,
+    concurrency: usize,
+    rule: R,
+}
+
+/// The rule of a [`map`] that the first error ends.
+#[derive(Debug, Clone, Copy)]
+pub struct FailFast(());
+
+/// The rule of a [`map`] that says of each item what became of it.
+#[derive(Debug, Clone, Copy)]
+pub struct EachItem {
+    failures_max: Option<usize>,
+    share_max: Option<f64>,
+    successes: usize,
+}
+
+impl<I, F, R: Into<EachItem>> Map<I, F, R> {
+    /// Never more than `limit` items at once. Without it all begin at once.
+    ///
+    /// # Panics
+    /// `limit` is 0: nothing would ever begin. In a workflow that blocks the execution, with the
+    /// place.
+    #[track_caller]
+    pub fn concurrency(self, limit: usize) -> Self {
+        assert!(limit > 0, "map(...).concurrency(0) would never begin: give it at least 1");
+        Self { concurrency: limit, ..self }
+    }
+
+    /// Goes on until more than `failures` items have failed. `usize::MAX` tolerates all.
+    pub fn tolerate(self, failures: usize) -> Map<I, F, EachItem> {
+        self.rule(|rule| rule.failures_max = Some(failures))
+    }
+
+    /// Goes on until more than this share of the items has failed: 0.1 of 29 items are 2.
+    /// Beside [`tolerate`](Self::tolerate) both limits hold.
+    ///
+    /// # Panics
+    /// It is not between 0.0 and 1.0.
+    #[track_caller]
+    pub fn tolerate_share(self, share: f64) -> Map<I, F, EachItem> {
+        assert!(
+            (0.0..=1.0).contains(&share),
+            "map(...).tolerate_share({share}) is no share: give it 0.0 to 1.0"
+        );
+        self.rule(|rule| rule.share_max = Some(share))
+    }
+
+    /// Ends, and well, as soon as so many items have succeeded. If fewer do, it ends when all have.
+    pub fn stop_after(self, successes: usize) -> Map<I, F, EachItem> {
+        self.rule(|rule| rule.successes = successes)
+    }
+
+    fn rule(self, change: impl FnOnce(&mut EachItem)) -> Map<I, F, EachItem> {
+        let Self { items, work, concurrency, rule } = self;
+        let mut rule = rule.into();
+        change(&mut rule);
+        Map { items, work, concurrency, rule }
+    }
+}
+
+impl From<FailFast> for EachItem {
+    fn from(_: FailFast) -> Self {
+        Self { failures_max: None, share_max: None, successes: usize::MAX }
+    }
+}
+
+impl EachItem {
+    /// How many of `items` may fail; none, if nobody has said.
+    fn tolerates(&self, items: usize) -> usize {
+        let share = self.share_max.map(|share| share_of(share, items));
+        let limits = self.failures_max.into_iter().chain(share);
+        limits.min().unwrap_or(0)
+    }
+}
+
+/// So many of `items` are `share` of them, rounded down; but 0.29 of 100 are 29, though a float
+/// says 28.999999999999996.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a list in memory has fewer than 2^52 items, and a share is not negative"
+)]
+fn share_of(share: f64, items: usize) -> usize {
+    (share * items as f64 + 1e-9) as usize
+}
+
+impl<I, F, Fut, T, E> IntoFuture for Map<I, F, FailFast>
+where
+    F: FnMut(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<Vec<T>, E>;
+    type IntoFuture = MapAll<I, F, Fut, T, E>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        MapAll(Items::new(self))
+    }
+}
+
+impl<I, F, Fut, T, E> IntoFuture for Map<I, F, EachItem>
+where
+    F: FnMut(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<Outcomes<T, E>, TooManyFailed<T, E>>;
+    type IntoFuture = MapEach<I, F, Fut, T, E>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        MapEach(Items::new(self))
+    }
+}
+
+/// The future of a [`map`] that the first error ends.
+#[must_use = "a map does nothing unless it is awaited"]
+pub struct MapAll<I, F, Fut, T, E>(Items<I, F, Fut, T, E>);
+
+/// The future of a [`map`] that says of each item what became of it.
+#[must_use = "a map does nothing unless it is awaited"]
+pub struct MapEach<I, F, Fut, T, E>(Items<I, F, Fut, T, E>);
+
+impl<I, F, Fut, T, E> Future for MapAll<I, F, Fut, T, E>
+where
+    F: FnMut(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<Vec<T>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll(cx).map(|outcomes| outcomes.all())
+    }
+}
+
+impl<I, F, Fut, T, E> Future for MapEach<I, F, Fut, T, E>
+where
+    F: FnMut(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<Outcomes<T, E>, TooManyFailed<T, E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let tolerated = self.0.tolerated;
+        self.0.poll(cx).map(|outcomes| match outcomes.failed() > tolerated {
+            true => Err(TooManyFailed { outcomes, tolerated }),
+            false => Ok(outcomes),
+        })
+    }
+}
+
+/// A map under way.
+struct Items<I, F, Fut, T, E> {
+    waiting: vec::IntoIter<I>,
+    work: F,
+    /// Polls those that were woken, in the order in which they were.
+    running: FuturesUnordered<Indexed<Fut>>,
+    outcomes: Vec<Outcome<T, E>>,
+    concurrency: usize,
+    tolerated: usize,
+    /// Failures so far, and successes until the end.
+    failed: usize,
+    wanted: usize,
+}
+
+impl<I, F, Fut, T, E> Items<I, F, Fut, T, E> {
+    fn new<R: Into<EachItem>>(map: Map<I, F, R>) -> Self {
+        let (total, rule) = (map.items.len(), map.rule.into());
+        let mut outcomes = Vec::with_capacity(total);
+        outcomes.resize_with(total, || Outcome::NotStarted);
+        Self {
+            waiting: map.items.into_iter(),
+            work: map.work,
+            running: FuturesUnordered::new(),
+            outcomes,
+            concurrency: map.concurrency,
+            tolerated: rule.tolerates(total),
+            failed: 0,
+            wanted: rule.successes,
+        }
+    }
+
+    fn is_decided(&self) -> bool {
+        self.wanted == 0 || self.failed > self.tolerated
+    }
+}
+
+impl<I, F, Fut, T, E> Items<I, F, Fut, T, E>
+where
+    F: FnMut(I) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcomes<T, E>> {
+        while !self.is_decided() {
+            while self.running.len() < self.concurrency {
+                let index = self.outcomes.len() - self.waiting.len();
+                let Some(item) = self.waiting.next() else { break };
+                self.outcomes[index] = Outcome::Dropped;
+                self.running.push(Indexed { index, future: Box::pin((self.work)(item)) });
+            }
+            match self.running.poll_next_unpin(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => break,
+                Poll::Ready(Some((index, result))) => {
+                    match result {
+                        Ok(_) => self.wanted -= 1,
+                        Err(_) => self.failed += 1,
+                    }
+                    self.outcomes[index] = result.into();
+                }
+            }
+        }
+        self.running.clear();
+        Poll::Ready(Outcomes::new(std::mem::take(&mut self.outcomes)))
+    }
+}
+
+/// Nothing in it is pinned in place: futures are in boxes of their own.
+impl<I, F, Fut, T, E> Unpin for Items<I, F, Fut, T, E> {}
+
+/// A future that says which one it is.
+pub(super) struct Indexed<Fut> {
+    pub(super) index: usize,
+    pub(super) future: Pin<Box<Fut>>,
+}
+
+impl<Fut: Future> Future for Indexed<Fut> {
+    type Output = (usize, Fut::Output);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let index = self.index;
+        self.future.as_mut().poll(cx).map(|output| (index, output))
+    }
+}
+
+impl<I, F, R> fmt::Debug for Map<I, F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Map").field("items", &self.items.len()).finish_non_exhaustive()
+    }
+}
+
+impl<I, F, Fut, T, E> fmt::Debug for MapAll<I, F, Fut, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MapAll").field(&self.0.outcomes.len()).finish()
+    }
+}
+
+impl<I, F, Fut, T, E> fmt::Debug for MapEach<I, F, Fut, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MapEach").field(&self.0.outcomes.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_rounded_down_to_what_a_person_would_say() {
+        for (share, items, failures) in [
+            (0.1, 29, 2),
+            (0.1, 30, 3),
+            (0.29, 100, 29),
+            (0.3, 10, 3),
+            (1.0, 7, 7),
+            (0.0, 7, 0),
+            (0.5, 0, 0),
+            (0.999, 1_000, 999),
+        ] {
+            assert_eq!(share_of(share, items), failures, "{share} of {items}");
+        }
+    }
+}

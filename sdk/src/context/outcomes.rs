@@ -1,0 +1,180 @@
+//! What became of each item of a map.
+
+use std::fmt;
+use std::ops::Index;
+
+/// What became of one item of a [`map`](super::map()).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome<T, E> {
+    /// It succeeded.
+    Succeeded(T),
+    /// It failed.
+    Failed(E),
+    /// It had begun when the map ended, and was dropped at its current await: steps of it may have
+    /// run, or may run to their end still.
+    Dropped,
+    /// It had not begun when the map ended, and never will.
+    NotStarted,
+}
+
+impl<T, E> Outcome<T, E> {
+    /// Its result, if it has one.
+    pub fn succeeded(&self) -> Option<&T> {
+        match self {
+            Self::Succeeded(output) => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Its error, if it has one.
+    pub fn failed(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<T, E> From<Result<T, E>> for Outcome<T, E> {
+    fn from(result: Result<T, E>) -> Self {
+        match result {
+            Ok(output) => Self::Succeeded(output),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// What became of all items of a [`map`](super::map()), in the order of the items.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn notify(address: &str) -> everstep::Result<()> { let _ = address; Ok(()) }
+/// #[workflow]
+/// async fn newsletter(addresses: Vec<String>) -> everstep::Result<Vec<String>> {
+///     let sent = map(&addresses, async |to| notify(to).await).tolerate_share(0.1).await?;
+///     let bounced = sent.iter().zip(&addresses).filter(|(sent, _)| sent.failed().is_some());
+///     Ok(bounced.map(|(_, address)| address.clone()).collect())
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcomes<T, E>(Vec<Outcome<T, E>>);
+
+impl<T, E> Outcomes<T, E> {
+    pub(super) fn new(outcomes: Vec<Outcome<T, E>>) -> Self {
+        Self(outcomes)
+    }
+
+    /// The outcome of each item.
+    pub fn iter(&self) -> std::slice::Iter<'_, Outcome<T, E>> {
+        self.0.iter()
+    }
+
+    /// How many items there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many have succeeded.
+    #[must_use]
+    pub fn succeeded(&self) -> usize {
+        self.iter().filter(|outcome| outcome.succeeded().is_some()).count()
+    }
+
+    /// How many have failed.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.iter().filter(|outcome| outcome.failed().is_some()).count()
+    }
+
+    /// How many had not begun when the map ended.
+    #[must_use]
+    pub fn not_started(&self) -> usize {
+        self.iter().filter(|outcome| matches!(outcome, Outcome::NotStarted)).count()
+    }
+
+    /// The results of those that have succeeded, in the order of the items.
+    #[must_use]
+    pub fn into_successes(self) -> Vec<T> {
+        let succeeded = |outcome| match outcome {
+            Outcome::Succeeded(output) => Some(output),
+            _ => None,
+        };
+        self.0.into_iter().filter_map(succeeded).collect()
+    }
+
+    /// The errors of those that have failed, in the order of the items.
+    pub fn errors(&self) -> impl Iterator<Item = &E> {
+        self.0.iter().filter_map(Outcome::failed)
+    }
+
+    /// All results, or the error of a map that the first one ends.
+    pub(super) fn all(self) -> Result<Vec<T>, E> {
+        let mut outputs = Vec::with_capacity(self.0.len());
+        for outcome in self.0 {
+            match outcome {
+                Outcome::Succeeded(output) => outputs.push(output),
+                Outcome::Failed(error) => return Err(error),
+                // The one that failed comes after it.
+                Outcome::Dropped | Outcome::NotStarted => {}
+            }
+        }
+        Ok(outputs)
+    }
+}
+
+impl<T, E> Index<usize> for Outcomes<T, E> {
+    type Output = Outcome<T, E>;
+
+    fn index(&self, index: usize) -> &Outcome<T, E> {
+        &self.0[index]
+    }
+}
+
+impl<T, E> IntoIterator for Outcomes<T, E> {
+    type Item = Outcome<T, E>;
+    type IntoIter = std::vec::IntoIter<Outcome<T, E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a, T, E> IntoIterator for &'a Outcomes<T, E> {
+    type Item = &'a Outcome<T, E>;
+    type IntoIter = std::slice::Iter<'a, Outcome<T, E>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// More items of a [`map`](super::map()) failed than it tolerates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TooManyFailed<T, E> {
+    /// What became of each item.
+    pub outcomes: Outcomes<T, E>,
+    /// How many failures were tolerated.
+    pub tolerated: usize,
+}
+
+impl<T, E: fmt::Debug> fmt::Display for TooManyFailed<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (failed, of) = (self.outcomes.failed(), self.outcomes.len());
+        write!(f, "{failed} of {of} items failed and at most {} may", self.tolerated)?;
+        match self.outcomes.errors().next() {
+            Some(first) => write!(f, ", the first with {first:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T: fmt::Debug, E: fmt::Debug> std::error::Error for TooManyFailed<T, E> {}
