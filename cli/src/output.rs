@@ -29,6 +29,13 @@ struct Versioned<'a, T> {
     object: &'a T,
 }
 
+/// An object as one line of JSON.
+pub(crate) fn json_line<T: Serialize>(object: &T) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(&Versioned { v: FORMAT, object })?;
+    // A recorded value may be spread over lines. In JSON a line feed is only ever white space.
+    Ok(text.replace(['\n', '\r'], " "))
+}
+
 impl Output {
     pub(crate) fn new(json: bool, styles: Styles) -> Self {
         Self { stdout: BufWriter::new(io::stdout()), json, styles }
@@ -41,10 +48,9 @@ impl Output {
 
     /// An object as one line of JSON.
     pub(crate) fn object<T: Serialize>(&mut self, object: &T) -> Result<(), Failure> {
-        let text = serde_json::to_string(&Versioned { v: FORMAT, object })
-            .map_err(|error| Failure::new(crate::exit::UNEXPECTED, error))?;
-        // A recorded value may be spread over lines. In JSON a line feed is only ever white space.
-        self.line(text.replace(['\n', '\r'], " "))
+        let text =
+            json_line(object).map_err(|error| Failure::new(crate::exit::UNEXPECTED, error))?;
+        self.line(text)
     }
 
     /// Raw text.

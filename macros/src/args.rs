@@ -57,10 +57,12 @@ impl StepArgs {
 pub(crate) struct WorkflowArgs {
     pub(crate) everstep: Everstep,
     pub(crate) name: Option<LitStr>,
+    /// Whether open executions refuse steps that are new where they wait.
+    pub(crate) blocks_new_steps: bool,
 }
 
 impl WorkflowArgs {
-    const KNOWN: &'static [&'static str] = &["name", "crate"];
+    const KNOWN: &'static [&'static str] = &["name", "new_steps", "crate"];
 
     /// Reads what can be read; the rest is in `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
@@ -69,6 +71,7 @@ impl WorkflowArgs {
             match raw.name.to_string().as_str() {
                 "crate" => args.everstep.set(raw, errors),
                 "name" => args.name = name(raw, "fulfil_order", errors),
+                "new_steps" => args.blocks_new_steps = new_steps(raw, errors),
                 _ => {}
             }
         }
@@ -86,6 +89,26 @@ impl Default for Everstep {
 }
 
 impl Everstep {
+    /// From `#[of(crate = "...")]` on an item that derives.
+    pub(crate) fn of_attribute(
+        attributes: &[syn::Attribute],
+        of: &'static str,
+        errors: &mut Errors,
+    ) -> Self {
+        let mut everstep = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident(of)) {
+            match &attribute.meta {
+                syn::Meta::List(list) => {
+                    for raw in raw::parse(list.tokens.clone(), of, &["crate"], errors) {
+                        everstep.set(raw, errors);
+                    }
+                }
+                other => errors.on(other, format_args!("write `#[{of}(crate = \"my_everstep\")]`")),
+            }
+        }
+        everstep
+    }
+
     fn set(&mut self, raw: Raw, errors: &mut Errors) {
         const USE: &str = "write the path of everstep in quotes: `crate = \"my_everstep\"`";
         let Some(text) = raw.text(USE, errors) else { return };
@@ -165,6 +188,20 @@ fn timeout(raw: Raw, errors: &mut Errors) -> Option<(Duration, Span)> {
         return None;
     }
     Some((duration, span))
+}
+
+fn new_steps(raw: Raw, errors: &mut Errors) -> bool {
+    const USE: &str = "write `new_steps = \"block\"` to block an open execution when new code asks \
+                       for more where it waits, or `new_steps = \"accept\"`, the default";
+    let Some(text) = raw.text(USE, errors) else { return false };
+    match text.value().as_str() {
+        "block" => true,
+        "accept" => false,
+        _ => {
+            errors.on(&text, USE);
+            false
+        }
+    }
 }
 
 fn at_most_once(raw: Raw, errors: &mut Errors) -> Option<Span> {

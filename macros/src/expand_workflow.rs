@@ -58,6 +58,11 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
         }
     }
 
+    let blocks_new_steps = args.blocks_new_steps.then(|| {
+        quote!(
+            const BLOCKS_NEW_STEPS: ::core::primitive::bool = true;
+        )
+    });
     let result = quote_spanned!(output.span()=> <#output as #private::WorkflowResult>);
     signature.output = parse_quote! {
         -> #private::WorkflowFuture<
@@ -85,6 +90,7 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
             struct __EverstepSpec;
             impl #private::WorkflowSpec for __EverstepSpec {
                 const NAME: &'static ::core::primitive::str = #name;
+                #blocks_new_steps
                 #associated_input
                 #associated_results
                 fn needs(#needs: &mut #private::Needs) {

@@ -1,4 +1,4 @@
-//! The `#[workflow]` and `#[step]` macros of everstep. Use them through `everstep`, which
+//! The `#[workflow]` and `#[step]` macros of everstep, and `#[derive(Versions)]`. Use them through `everstep`, which
 //! re-exports them.
 
 mod args;
@@ -7,8 +7,10 @@ mod errors;
 mod expand_step;
 mod expand_workflow;
 mod function;
+mod histories;
 mod lint;
 mod receiver;
+mod versions;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
@@ -33,6 +35,28 @@ pub fn workflow(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     workflow_tokens(args.into(), item.into()).into()
+}
+
+/// Lists the versions of a change to a workflow, for `version_of`: an enum whose variants say which
+/// version they are, `enum Packing { Boxes = 1, Bags = 2 }`. They count up without a gap; version 1
+/// is the code before the change. A version is never renumbered: when the oldest is needed no more,
+/// its variant is removed, and the others keep their numbers.
+///
+/// `#[versions(crate = "my_everstep")]` beside it says where to find everstep under another name.
+#[proc_macro_derive(Versions, attributes(versions))]
+pub fn versions(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    versions::derive(item.into()).into()
+}
+
+/// A test for each recorded history in a folder: `histories!("tests/histories", app);` beside the
+/// tests of a package, where `app()` makes the `App` and the folder is named from the package's
+/// root. Each file (`*.jsonl`, as `everstep export` writes them) is a test of its name, in a module
+/// of the folder's name; it fails with the first difference between the history and the code.
+///
+/// `histories!("tests/histories", app, crate = "my_everstep")` finds everstep under another name.
+#[proc_macro]
+pub fn histories(tokens: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    histories::expand(tokens.into()).into()
 }
 
 fn step_tokens(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -51,7 +51,8 @@
 //! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
 //!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
 //!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`], [`map`], [`race`],
-//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`]. `tokio::join!` and the combinators of `futures` work as
+//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`], and
+//!   which [`version`](version()) of a change it is on. `tokio::join!` and the combinators of `futures` work as
 //!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
@@ -114,12 +115,12 @@ pub use client::Client;
 pub use context::{
     AllFailed, EachItem, Either, Elapsed, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll,
     MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Race, Random, Signal, SignalError,
-    Sleep, State, StepFuture, Timeout, TooManyFailed, Workflow, attempt, days, execution_id,
-    first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, race, random,
-    seconds, signal, sleep, sleep_until, step, timeout, uuid,
+    Sleep, State, StepFuture, Timeout, TooManyFailed, Versions, Workflow, attempt, days,
+    execution_id, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, race,
+    random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
-pub use everstep_macros::{step, workflow};
+pub use everstep_macros::{Versions, step, workflow};
 pub use host::{App, Worker};
 pub use id::ExecutionId;
 pub use retry::Retry;
@@ -128,9 +129,9 @@ pub use retry::Retry;
 pub mod prelude {
     pub use crate::{
         App, Backend, Client, Either, ExecutionId, Outcome, Retry, State, StepFailure, Terminal,
-        days, execution_id, first_ok, hours, idempotency_key, join_all, map, minutes, now,
-        poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
-        workflow,
+        Versions, days, execution_id, first_ok, hours, idempotency_key, join_all, map, minutes,
+        now, poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
+        version, version_of, workflow,
     };
 }
 

@@ -28,12 +28,23 @@ const TABLE: &[(&str, &[&str])] = &[
     ("turn", &["context", "replay", "store", "wake", "host"]),
     ("client", &["context", "replay", "store", "wake", "sweep", "backend"]),
     ("backend", &["store", "wake", "memory", "local", "aws"]),
-    ("host", &["backend", "client", "context", "store", "wake", "sweep", "turn", "aws"]),
+    ("host", &["backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "aws"]),
     // Its host is the reason for all but `store` and `wake`.
     ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn"]),
     (
         "testing",
-        &["store", "wake", "memory", "host", "client", "backend", "context", "replay", "__private"],
+        &[
+            "store",
+            "wake",
+            "memory",
+            "host",
+            "client",
+            "backend",
+            "context",
+            "replay",
+            "turn",
+            "__private",
+        ],
     ),
     ("private", &["context", "error", "retry"]),
 ];

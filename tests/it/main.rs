@@ -3,6 +3,7 @@
 mod architecture;
 mod costs;
 mod crash;
+mod deploy_check;
 mod dynamodb;
 mod faults;
 mod faulty;

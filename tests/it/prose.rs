@@ -218,14 +218,14 @@ async fn confirm(order: &Value, label: &str) -> everstep::Result<()> {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Receipt {
+pub(crate) struct Receipt {
     charge: String,
     label: String,
     invoice: String,
 }
 
 #[workflow]
-async fn fulfil_order(order: Value) -> everstep::Result<Receipt> {
+pub(crate) async fn fulfil_order(order: Value) -> everstep::Result<Receipt> {
     reserve(&order).await?;
     let charge = charge(&order).await?;
     let (label, invoice) = tokio::join!(print_label(&order), send_invoice(&order, &charge));

@@ -31,7 +31,7 @@ pub(crate) struct History {
 
 /// One event, as JSON. `event` is the stored form: see docs/event-log.md.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     execution: &'a str,
     commit: u64,
     at: String,
@@ -45,15 +45,8 @@ impl History {
         let loaded = backend::existing(url).await?.load(&self.id).await?;
         let (commits, corrupt) = loaded.read();
         if out.json {
-            for (commit, event) in events(&commits) {
-                out.object(&Line {
-                    execution: self.id.as_str(),
-                    commit: commit.number,
-                    at: event.at().to_string(),
-                    kind: event.kind(),
-                    key: event.key(),
-                    event,
-                })?;
+            for line in lines(&self.id, &commits) {
+                out.object(&line)?;
             }
         } else {
             self.print(&commits, out)?;
@@ -81,6 +74,21 @@ impl History {
         }
         rows.print(out, self.full)
     }
+}
+
+/// Every event of a log as `--json` prints it.
+pub(super) fn lines<'a>(
+    id: &'a ExecutionId,
+    commits: &'a [Commit],
+) -> impl Iterator<Item = Line<'a>> {
+    events(commits).map(|(commit, event)| Line {
+        execution: id.as_str(),
+        commit: commit.number,
+        at: event.at().to_string(),
+        kind: event.kind(),
+        key: event.key(),
+        event,
+    })
 }
 
 fn events(commits: &[Commit]) -> impl Iterator<Item = (&Commit, &Event)> {
@@ -123,6 +131,7 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
             Details { took, ..Details::default() }
         }
         Event::SignalReceived(e) => Details::of(format!("{}: {}", e.name, e.payload)),
+        Event::VersionChosen(e) => Details::of(format!("{}: version {}", e.name, e.version)),
         Event::CancelRequested(e) => Details::of(&e.reason),
         Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),

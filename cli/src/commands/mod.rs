@@ -2,6 +2,7 @@
 
 mod cancel;
 mod completions;
+mod export;
 mod history;
 mod list;
 mod record;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     List(list::List),
     Show(show::Show),
     History(history::History),
+    Export(export::Export),
     Signal(signal::Signal),
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
@@ -44,6 +46,7 @@ impl Command {
             Self::List(command) => command.run(url, out).await,
             Self::Show(command) => command.run(url, out).await,
             Self::History(command) => command.run(url, out).await,
+            Self::Export(command) => command.run(url, out).await,
             Self::Signal(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,

@@ -20,6 +20,7 @@ mod step;
 mod step_fn;
 mod timer;
 mod values;
+mod version;
 mod workflow;
 
 pub use args::Args;
@@ -36,6 +37,7 @@ pub use timer::{
     Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
 };
 pub use values::{Random, execution_id, now, random, uuid};
+pub use version::{Versions, version, version_of};
 pub use workflow::{
     Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
 };

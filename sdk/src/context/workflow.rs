@@ -31,6 +31,9 @@ pub trait WorkflowSpec: Send + Sync + 'static {
     /// What it fails with.
     type Error: Serialize + DeserializeOwned + Send + 'static;
 
+    /// Whether an open execution is blocked when new code asks for more where it waits.
+    const BLOCKS_NEW_STEPS: bool = false;
+
     /// Says which states [`run`](Self::run) takes.
     fn needs(needs: &mut Needs);
 
@@ -213,6 +216,8 @@ pub(crate) struct Erased {
     >,
     /// Checks that the workflow can read this input.
     pub(crate) accepts: Accepts,
+    /// See [`WorkflowSpec::BLOCKS_NEW_STEPS`].
+    pub(crate) blocks_new_steps: bool,
     needs: Needs,
 }
 
@@ -267,6 +272,7 @@ pub(crate) fn erase<W: WorkflowSpec>() -> Erased {
             Ok(async move { end::<W>(W::run(&states, input).await) }.boxed())
         }),
         accepts: |input| read::<W::Input>(input).map(drop),
+        blocks_new_steps: W::BLOCKS_NEW_STEPS,
         needs,
     }
 }

@@ -49,6 +49,8 @@ pub enum Event {
     TimerFired(TimerFired),
     /// A signal was taken from the inbox.
     SignalReceived(SignalReceived),
+    /// The run is on this version of a change from now on.
+    VersionChosen(VersionChosen),
     /// Somebody asked for the execution to be cancelled.
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
@@ -265,6 +267,18 @@ pub struct SignalReceived {
     pub payload: Json,
 }
 
+/// See [`Event::VersionChosen`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VersionChosen {
+    /// When.
+    pub at: Timestamp,
+    /// The change, as the code calls it.
+    pub name: String,
+    /// Its version, from 1.
+    pub version: u32,
+}
+
 /// See [`Event::CancelRequested`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -371,6 +385,7 @@ impl Event {
             Self::TimerStarted(e) => e.at,
             Self::TimerFired(e) => e.at,
             Self::SignalReceived(e) => e.at,
+            Self::VersionChosen(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
             Self::TurnEnded(e) => e.at,
@@ -395,6 +410,7 @@ impl Event {
             Self::TimerStarted(_) => "TimerStarted",
             Self::TimerFired(_) => "TimerFired",
             Self::SignalReceived(_) => "SignalReceived",
+            Self::VersionChosen(_) => "VersionChosen",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
             Self::TurnEnded(_) => "TurnEnded",
@@ -449,6 +465,7 @@ impl Event {
             | Self::StepCompleted(_)
             | Self::StepFailed(_)
             | Self::TimerStarted(_)
+            | Self::VersionChosen(_)
             | Self::Resumed(_)
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)

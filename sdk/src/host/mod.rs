@@ -1,10 +1,12 @@
 //! Hosts: processes that take turns.
 
 mod app;
+mod check;
 mod registry;
 mod worker;
 
 pub use app::{App, AppError, RunError};
+pub use check::{Broken, Check, CheckError, CheckReport, Checked};
 pub use worker::Worker;
 
 pub(crate) use registry::Registry;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -10,10 +11,11 @@ use uuid::Uuid;
 
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
-use super::fault::{Fault, Mismatch, Side};
+use super::fault::{Fault, Mismatch, NewOperation, Side};
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
 use super::signals::Signals;
+use super::versions::{Chosen, Versions};
 use crate::event::{Event, Json, OperationKey, WorkflowStarted};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
@@ -26,6 +28,7 @@ pub(crate) struct Engine {
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
     signals: Signals,
+    versions: Versions,
     seed: Seed,
     now: Timestamp,
     /// Calls polled for the first time since the turn last asked.
@@ -85,6 +88,7 @@ impl Engine {
             execution: start.execution.clone(),
             now: start.at,
             calls: Vec::with_capacity(events.len()),
+            versions: Versions::recorded(&events),
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
             signals: Signals::default(),
@@ -137,6 +141,16 @@ impl Engine {
         location: &'static Location<'static>,
     ) -> u32 {
         self.call(name, location, Detail::Signal).0
+    }
+
+    /// Which version of change `name` this run is on. It is no call: it takes no place among them.
+    pub(crate) fn version(&mut self, name: Cow<'static, str>, range: &RangeInclusive<u32>) -> u32 {
+        let is_past = self.recorded.goes_on_at(self.calls.len());
+        let (version, fault) = self.versions.of(name, range, is_past);
+        if let Some(fault) = fault {
+            self.fail(fault);
+        }
+        version
     }
 
     fn call(
@@ -256,6 +270,35 @@ impl Engine {
     pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
         asked.clear();
         std::mem::swap(&mut self.asked, asked);
+    }
+
+    /// The versions decided since this was last asked, which are to be recorded.
+    pub(crate) fn take_chosen(&mut self) -> Vec<Chosen> {
+        self.versions.take_chosen()
+    }
+
+    /// Whether a version was decided that is to be recorded.
+    pub(crate) fn decides(&self) -> bool {
+        self.versions.decides()
+    }
+
+    /// The first step or timer that was asked for since the turn last asked and of which the log
+    /// has nothing.
+    pub(crate) fn new_operation(
+        &self,
+        workflow: String,
+        written_by: String,
+        code: String,
+    ) -> Option<Fault> {
+        let is_new = |seq: &&u32| {
+            let request = self.request(**seq);
+            matches!(request, Some(Request::Step | Request::Timer { .. }))
+                && self.recorded.at(**seq).is_none()
+        };
+        let call = &self.calls[*self.asked.iter().find(is_new)? as usize];
+        let asked = side(call.detail.kind(), &call.key, call.location);
+        let new = NewOperation { workflow, asked, written_by, code };
+        Some(Fault::NewOperation(Box::new(new)))
     }
 
     /// What call `seq` still needs; `None` if it has its outcome or nobody waits for it.

@@ -1,6 +1,7 @@
 //! Why an execution cannot go on with this code.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::call::Kind;
 
@@ -16,6 +17,10 @@ pub(crate) enum Fault {
     ForeignAwait { what: String },
     /// A value cannot be recorded or read back.
     Value { what: String, problem: String },
+    /// The run is on a version of a change that this code does not know.
+    VersionGone(Box<VersionGone>),
+    /// The code asks for an operation that is new, of a workflow that does not want any.
+    NewOperation(Box<NewOperation>),
     /// A step failed in a way its error type has no room for.
     StepGaveUp { key: String, problem: String },
     /// Its turns end without progress.
@@ -33,6 +38,30 @@ pub(crate) struct Mismatch {
     pub(crate) recorded: Option<Side>,
     pub(crate) asked: Option<Side>,
     pub(crate) detail: String,
+}
+
+/// See [`Fault::VersionGone`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionGone {
+    /// The change.
+    pub(crate) name: String,
+    /// What the run is on.
+    pub(crate) version: u32,
+    /// Whether the log says so; else it is from before the change.
+    pub(crate) recorded: bool,
+    /// What the code knows.
+    pub(crate) range: RangeInclusive<u32>,
+}
+
+/// See [`Fault::NewOperation`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewOperation {
+    pub(crate) workflow: String,
+    pub(crate) asked: Side,
+    /// The version of the code that wrote the log's last claim.
+    pub(crate) written_by: String,
+    /// The version of this code.
+    pub(crate) code: String,
 }
 
 /// One side: an operation and where it stands in the source.
@@ -73,6 +102,56 @@ impl fmt::Display for Mismatch {
     }
 }
 
+impl fmt::Display for VersionGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, version, recorded, range } = self;
+        write!(f, "this execution is on version {version} of change {name:?}")?;
+        if !recorded {
+            f.write_str(", since it came by there before the code asked for a version")?;
+        }
+        write!(f, ", and this code knows {range:?}. ")?;
+        if version < range.start() {
+            write!(f, "Put the branch of version {version} back and deploy")?;
+        } else {
+            write!(f, "Deploy code that knows version {version} again")?;
+        }
+        f.write_str(": the execution then goes on")
+    }
+}
+
+impl fmt::Display for NewOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workflow, asked, written_by, code } = self;
+        write!(
+            f,
+            "the log says that the execution waits, and the code asks there for {asked}, of which \
+             the log has nothing (code {written_by:?} wrote it, this is code {code:?}). Workflow \
+             {workflow} has new_steps = \"block\". Put what is new behind \
+             version(\"a name\", 1..=2), or take it out, and deploy: the execution then goes on"
+        )
+    }
+}
+
+impl Fault {
+    /// What is the same for all executions that meet this fault at one place of the code.
+    pub(crate) fn in_brief(&self) -> String {
+        match self {
+            Self::Mismatch(mismatch) => mismatch.sides(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Mismatch {
+    /// What the log has and what the code asks for.
+    fn sides(&self) -> String {
+        let recorded = self.recorded.as_ref().map_or("nothing".to_owned(), ToString::to_string);
+        let asked = self.asked.as_ref().map_or("nothing there".to_owned(), ToString::to_string);
+        let other = if self.detail.is_empty() { "" } else { ", but not with the same arguments" };
+        format!("the log has {recorded}, the code asks for {asked}{other}")
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -88,6 +167,8 @@ impl fmt::Display for Fault {
                  execution goes on"
             ),
             Self::Value { what, problem } => write!(f, "{what}: {problem}"),
+            Self::VersionGone(gone) => gone.fmt(f),
+            Self::NewOperation(new) => new.fmt(f),
             Self::StepGaveUp { key, problem } => write!(
                 f,
                 "step {key} failed and its error type has no room for it: {problem}. Implement \

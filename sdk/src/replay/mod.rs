@@ -23,12 +23,15 @@ mod history;
 mod recorded;
 mod seed;
 mod signals;
+mod versions;
 
 pub(crate) use body::{Attempt, Body, Policy};
 pub(crate) use call::Outcome;
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
+#[cfg(test)]
+pub(crate) use versions::Chosen;
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,12 @@ impl Recorded {
         Self { events, slots }
     }
 
+    /// Whether the log goes on at call `seq` or behind it.
+    pub(super) fn goes_on_at(&self, seq: usize) -> bool {
+        // The last slot has an event, or it would not be there.
+        self.slots.len() > seq || self.events.last().is_some_and(Event::is_end)
+    }
+
     pub(super) fn at(&self, seq: u32) -> Option<Expected<'_>> {
         let slot = self.slots.get(seq as usize).filter(|slot| slot.event != 0)?;
         let step = |key, site, input| (Kind::Step, key, site, Some(input), None);

@@ -11,11 +11,13 @@ mod identity;
 mod mismatch;
 mod signals;
 mod values;
+mod versions;
 
 use crate::event::{
     CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, Resumed, SignalReceived,
     StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
-    TurnEnded, TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
+    TurnEnded, TurnStarted, VersionChosen, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
+    WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
@@ -80,6 +82,10 @@ fn fired(at: i64, seq: u32, key: &str) -> Event {
 fn came(at: i64, name: &str, payload: &str) -> Event {
     let (at, id, name) = (Timestamp(at), format!("{name}/{at}"), name.to_owned());
     Event::SignalReceived(SignalReceived { at, id, name, payload: json(payload) })
+}
+
+fn chose(at: i64, name: &str, version: u32) -> Event {
+    Event::VersionChosen(VersionChosen { at: Timestamp(at), name: name.to_owned(), version })
 }
 
 fn cancel(at: i64, reason: &str) -> Event {

@@ -181,6 +181,7 @@ fn essence(events: &[Event]) -> Essence {
                 signals += 1;
                 Some(format!("{} {}", e.name, e.payload))
             }
+            Event::VersionChosen(e) => Some(format!("{}", e.version)),
             Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => Some(format!("failed with {}", e.error)),
@@ -192,6 +193,7 @@ fn essence(events: &[Event]) -> Essence {
             _ if said.is_none() => INTERRUPTED.to_owned(),
             (_, Some(key)) => key.to_string(),
             (Event::SignalReceived(_), _) => format!("signal {signals}"),
+            (Event::VersionChosen(e), _) => format!("the version of {:?}", e.name),
             (Event::WorkflowStarted(_), _) => "the start".to_owned(),
             _ => "the result".to_owned(),
         };

@@ -47,5 +47,8 @@ pub mod faults;
 mod replay;
 
 pub use env::{Env, Execution};
+pub use everstep_macros::histories;
 pub use everywhere::{Crashes, crash_everywhere};
 pub use replay::{Recorded, ReplayError, replay};
+#[doc(hidden)]
+pub use replay::{check_histories_but, check_history};

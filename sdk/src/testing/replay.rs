@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::context::{Progress, Run, WorkflowEnd};
-use crate::event::{Commit, Event, Json, TurnEnd, WorkflowStarted};
+use crate::event::{Commit, Event};
 use crate::host::{App, AppError, Registry};
 use crate::id::ExecutionId;
-use crate::replay::{Engine, site};
+use crate::replay::Fault;
+use crate::turn::Rehearsal;
 
 /// The history of an execution, recorded to be [replayed](replay).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,16 +133,14 @@ fn replay_run(registry: &Registry, events: &[Event]) -> Result<(), ReplayError> 
     let Some(Event::WorkflowStarted(start)) = events.first() else {
         unreachable!("a run is made with its start")
     };
-    let Some(workflow) = registry.workflow(&start.workflow) else {
-        let known = registry.names().collect::<Vec<_>>().join(", ");
-        return Err(ReplayError::UnknownWorkflow { name: start.workflow.clone(), known });
-    };
-    let difference = match (workflow.make)(registry.states(), &start.input) {
-        Err(problem) => Some(format!("the workflow cannot read its input any more: {problem}")),
-        Ok(future) => {
-            let engine = Engine::new(start, Arc::new(events.to_vec()));
-            difference(start, Run::new(engine, future), &events[1..])
+    let events = Arc::new(events.to_vec());
+    let difference = match Rehearsal::of(registry, &events) {
+        Err(Fault::UnknownWorkflow { name }) => {
+            let known = registry.names().collect::<Vec<_>>().join(", ");
+            return Err(ReplayError::UnknownWorkflow { name, known });
         }
+        Err(fault) => Some(fault.to_string()),
+        Ok(rehearsal) => rehearsal.difference(&events),
     };
     match difference {
         None => Ok(()),
@@ -152,66 +150,37 @@ fn replay_run(registry: &Registry, events: &[Event]) -> Result<(), ReplayError> 
     }
 }
 
-/// Delivers the events to a run that has not been polled.
-fn difference(start: &WorkflowStarted, mut run: Run, events: &[Event]) -> Option<String> {
-    let mut end = None;
-    let mut progress = Some(run.poll());
-    let mut events_left = events.iter();
-    loop {
-        match progress {
-            Some(Progress::Faulted(fault)) => return Some(fault.to_string()),
-            Some(Progress::Ended(ended)) => end = Some(ended),
-            Some(Progress::Waits) | None => {}
-        }
-        let Some(event) = events_left.next() else { break };
-        progress = run.deliver(event);
-    }
-    if let Some(fault) = run.fault() {
-        return Some(fault.to_string());
-    }
-    match (events.last(), end) {
-        (Some(Event::WorkflowCompleted(_) | Event::WorkflowFailed(_)), None) => {
-            let waits = waits_for(&mut run);
-            Some(format!("the log says that {} ended, the code waits for {waits}", start.workflow))
-        }
-        (Some(Event::WorkflowCompleted(logged)), Some(end)) => {
-            let same =
-                |end: &_| matches!(end, WorkflowEnd::Completed(it) if logged.output.same(it));
-            (!same(&end)).then(|| both("returned", &logged.output, &end))
-        }
-        (Some(Event::WorkflowFailed(logged)), Some(end)) => {
-            let same = |end: &_| matches!(end, WorkflowEnd::Failed(it) if logged.error.same(it));
-            (!same(&end)).then(|| both("failed with", &logged.error, &end))
-        }
-        (Some(Event::TurnEnded(logged)), Some(end)) if logged.reason == TurnEnd::Suspended => {
-            Some(format!("the log says that {} waits, the code {}", start.workflow, says(&end)))
-        }
-        _ => None,
+/// What a test of [`histories!`](super::histories) does.
+///
+/// # Panics
+/// The history cannot be read, or does not replay.
+#[doc(hidden)]
+#[track_caller]
+pub fn check_history(app: App, file: &str, lines: &str) {
+    let replayed = Recorded::parse(lines).and_then(|recorded| replay(&app, &recorded));
+    if let Err(error) = replayed {
+        let source = std::error::Error::source(&error);
+        let because = source.map(|source| format!(": {source}")).unwrap_or_default();
+        panic!("{file} does not replay: {error}{because}");
     }
 }
 
-fn both(logged: &str, value: &Json, end: &WorkflowEnd) -> String {
-    format!("the log says that the workflow {logged} {value}, the code {}", says(end))
-}
-
-fn says(end: &WorkflowEnd) -> String {
-    match end {
-        WorkflowEnd::Completed(output) => format!("returns {output}"),
-        WorkflowEnd::Failed(error) => format!("fails with {error}"),
-        WorkflowEnd::Unrecordable(problem) => format!("returns what cannot be recorded: {problem}"),
-    }
-}
-
-/// The operations that the code has asked for and the log has no outcome of.
-fn waits_for(run: &mut Run) -> String {
-    let mut engine = run.engine();
-    let mut asked = Vec::new();
-    engine.take_asked(&mut asked);
-    asked.retain(|seq| engine.request(*seq).is_some());
-    let named =
-        asked.iter().map(|seq| format!("{} ({})", engine.key(*seq), site(engine.location(*seq))));
-    match named.collect::<Vec<_>>().join(", ") {
-        nothing if nothing.is_empty() => "none of its operations".to_owned(),
-        named => named,
+/// [`check_history`] for the files of a folder that were not there when the tests were built.
+///
+/// # Panics
+/// One does not replay, or the folder is gone.
+#[doc(hidden)]
+#[track_caller]
+pub fn check_histories_but(app: impl Fn() -> App, folder: &str, built: &[&str]) {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    for entry in entries {
+        let path = entry.unwrap_or_else(|error| panic!("{folder}: {error}")).path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_one = path.extension().is_some_and(|extension| extension == "jsonl");
+        if is_one && !built.contains(&&*name) {
+            let lines = std::fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            check_history(app(), &name, &lines);
+        }
     }
 }

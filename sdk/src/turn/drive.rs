@@ -58,11 +58,11 @@ impl<E: Into<TurnError>> From<E> for Halt {
     }
 }
 
-struct Turn<'a> {
-    kitchen: &'a Kitchen,
+pub(super) struct Turn<'a> {
+    pub(super) kitchen: &'a Kitchen,
     wake: &'a Wake,
     term: Term,
-    run: Run,
+    pub(super) run: Run,
     log: LogEnd<'a>,
     sequence: Sequence,
     bodies: Bodies,
@@ -269,7 +269,7 @@ impl Turn<'_> {
                 fault = self.progress(progress);
             }
         }
-        fault
+        fault.or_else(|| self.refuses_new_steps(log))
     }
 
     fn progress(&mut self, progress: Progress) -> Option<Fault> {
@@ -314,6 +314,7 @@ impl Turn<'_> {
 
     /// What the workflow has asked for since the last time.
     fn take_requests(&mut self) -> Option<Fault> {
+        self.take_chosen();
         let mut asked = std::mem::take(&mut self.asked);
         self.run.engine().take_asked(&mut asked);
         for seq in asked.drain(..) {
@@ -793,13 +794,13 @@ impl Turn<'_> {
         }))
     }
 
-    fn happened(&mut self, event: Event) {
+    pub(super) fn happened(&mut self, event: Event) {
         self.unwritten_since.get_or_insert(event.at());
         self.sequence.push(event);
     }
 
     /// The time of the next event: never before the last one, whatever the clock says.
-    fn now(&mut self) -> Timestamp {
+    pub(super) fn now(&mut self) -> Timestamp {
         self.time = self.time.max(self.kitchen.clock.now());
         self.time
     }

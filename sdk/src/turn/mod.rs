@@ -23,8 +23,11 @@ mod end;
 #[cfg(test)]
 mod fuzz;
 mod log;
+mod new_steps;
+mod rehearse;
 mod sequence;
 mod terminate;
+mod versions;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -40,6 +43,8 @@ use crate::replay::{Fault, History};
 use crate::store::{EventStore, Loaded, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
+
+pub(crate) use rehearse::Rehearsal;
 
 use decide::Decision;
 use drive::Driven;

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod env;
+mod histories;
 mod mocks;
 mod replays;
 

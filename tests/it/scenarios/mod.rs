@@ -23,7 +23,7 @@
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
 //! | M2: limit 0; M3: the quickest | calm | no body of theirs may run again |
 //! | M5: 100 rounds | in memory | in any weather with fewer |
-//! | D1, D2, D3, D6 | all | |
+//! | D1, D2, D3, D5, D6 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
 //! | E5 | calm | the scenario is ten deaths |
 //! | B1, B2 | all | |
@@ -45,3 +45,4 @@ mod signals;
 mod steps;
 mod timers;
 mod unusable;
+mod versions;

@@ -1,6 +1,7 @@
 //! Code that a row spells out call by call, and what it sees.
 
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
@@ -88,6 +89,20 @@ impl Code {
     pub(super) fn signal(&mut self, name: &'static str) -> &mut Self {
         let seq = self.engine.call_signal(name.into(), Location::caller());
         self.called(seq, false)
+    }
+
+    /// Asks which version of a change it is on: `x=2`.
+    pub(super) fn version(&mut self, name: &'static str, known: RangeInclusive<u32>) -> &mut Self {
+        let version = self.engine.version(name.into(), &known);
+        self.saw(format!("{name}={version}"))
+    }
+
+    /// What the turn is told of versions that were decided: `(x=2)`.
+    pub(super) fn chosen(&mut self) -> &mut Self {
+        let chosen = self.engine.take_chosen();
+        let each = chosen.iter().map(|chosen| format!("{}={}", chosen.name, chosen.version));
+        let word = each.collect::<Vec<_>>().join(" ");
+        self.saw(format!("({word})"))
     }
 
     #[track_caller]

@@ -17,6 +17,7 @@
 //! a failure prints the command that repeats it.
 
 mod bodies;
+mod changes;
 mod programs;
 mod rng;
 #[cfg(feature = "testing")]

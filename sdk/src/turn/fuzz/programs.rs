@@ -11,7 +11,7 @@ use super::trace::Trace;
 use super::{bodies, fuzz};
 use crate::context::{
     Either, Signal, StepFuture, WorkflowEnd, join_all, now, race, random, signal, sleep, step,
-    timeout, uuid,
+    timeout, uuid, version,
 };
 use crate::error::{Error, Result};
 use crate::event::Json;
@@ -98,7 +98,7 @@ macro_rules! programs {
                 .boxed()
             }
 
-            const PROGRAM: Program = Program {
+            pub(super) const PROGRAM: Program = Program {
                 name: stringify!($name),
                 make,
                 fixed: !concat!($(stringify!($fixed))?).is_empty(),
@@ -170,3 +170,6 @@ mod joins;
 mod maps;
 mod signals;
 mod streams;
+mod versions;
+
+pub(super) use versions::CHANGES;

@@ -64,6 +64,7 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
             e.site = site(engine.location(e.seq));
         }
         Event::TimerFired(e) => e.key = engine.key(e.seq).clone(),
+        Event::VersionChosen(e) => e.version = engine.version(e.name.clone().into(), &(1..=9)),
         _ => {}
     }
     event

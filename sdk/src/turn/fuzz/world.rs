@@ -13,10 +13,10 @@ use super::trace::{self, Trace};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
     Event, Failure, Json, SignalReceived, StepAttemptFailed, StepCompleted, StepFailed,
-    StepStarted, TimerFired, TimerStarted, WorkflowStarted,
+    StepStarted, TimerFired, TimerStarted, VersionChosen, WorkflowStarted,
 };
 use crate::id::ExecutionId;
-use crate::replay::{Attempt, Engine, Request, site};
+use crate::replay::{Attempt, Chosen, Engine, Request, site};
 use crate::time::Timestamp;
 use crate::turn::sequence::Sequence;
 
@@ -30,6 +30,8 @@ pub(super) struct World {
     /// Calls in the order of their first polls, and how many of them were looked at.
     asked: Vec<u32>,
     looked_at: usize,
+    /// Versions that were decided and are not recorded.
+    chosen: Vec<Chosen>,
     /// Attempts that may start, and those that run.
     ready: BTreeSet<u32>,
     running: BTreeMap<u32, Running>,
@@ -72,6 +74,7 @@ impl World {
             delivered: 1,
             asked: Vec::new(),
             looked_at: 0,
+            chosen: Vec::new(),
             ready: BTreeSet::new(),
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -160,6 +163,11 @@ impl World {
         self.run.engine().request(seq).is_some()
     }
 
+    /// Whether every version that it has asked for was in the log or is from before the change.
+    pub(super) fn decides_nothing(&self) -> bool {
+        self.chosen.is_empty()
+    }
+
     /// The log as this run would have written it: every event with the call as the code makes it.
     pub(super) fn remade_log(&self) -> Vec<Event> {
         let mut engine = self.run.engine();
@@ -189,10 +197,15 @@ impl World {
             self.trace.driver(trace::call(&mut engine, seq));
             self.asked.push(seq);
         }
+        self.chosen.extend(engine.take_chosen());
     }
 
     /// Looks at what the workflow has asked for.
     fn look(&mut self) {
+        for Chosen { name, version } in std::mem::take(&mut self.chosen) {
+            let at = self.time;
+            self.happened(Event::VersionChosen(VersionChosen { at, name, version }));
+        }
         while let Some(&seq) = self.asked.get(self.looked_at) {
             self.looked_at += 1;
             let request = self.run.engine().request(seq);

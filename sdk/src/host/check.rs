@@ -1,0 +1,261 @@
+//! The deploy check: what this program would do with every open execution, before it is deployed.
+
+mod report;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+pub use report::{Broken, CheckReport, Checked};
+
+use super::app::{App, AppError};
+use super::registry::Registry;
+use crate::client::Client;
+use crate::replay::{Fault, History};
+use crate::store::{Loaded, Record, Status, StoreError};
+use crate::time::Clock;
+use crate::turn::Rehearsal;
+
+/// How many executions are looked at at once, unless [`Check::concurrency`] says otherwise.
+const CONCURRENCY: usize = 16;
+
+/// Where an execution is open. What runs may be suspended before that is listed, so running ones
+/// are listed again at last.
+const OPEN: [Status; 4] = [Status::Running, Status::Suspended, Status::Blocked, Status::Running];
+
+/// Why a check came to nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckError {
+    /// The app cannot run.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// The store did not answer or cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A check that has not begun: await it.
+#[must_use = "nothing is checked unless this is awaited"]
+pub struct Check {
+    app: App,
+    workflows: HashSet<String>,
+    limit: usize,
+    concurrency: usize,
+    progress: Option<Progress>,
+}
+
+type Progress = Box<dyn FnMut(&CheckReport) + Send>;
+
+impl App {
+    /// Replays every open execution of the backend against this program, and reports what would
+    /// block. Only reads: no step runs, nothing is written, nobody is woken; so it can be run
+    /// against the table of production by the build of the next release.
+    ///
+    /// An execution that moves while the check runs is seen as it was or as it is. What is started
+    /// meanwhile may be missed.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+    /// # fn app() -> App { App::new().workflow(fulfil).backend(Backend::memory()) }
+    /// // main() of a program with a --check
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// if std::env::args().any(|arg| arg == "--check") {
+    ///     let report = app().check().await?;
+    ///     println!("{report}");
+    ///     std::process::exit(report.exit_code());
+    /// }
+    /// # let report = app().check().await?;
+    /// # assert_eq!((report.exit_code(), report.checked()), (0, 0));
+    /// # Ok(()) }
+    /// ```
+    pub fn check(self) -> Check {
+        Check {
+            app: self,
+            workflows: HashSet::new(),
+            limit: usize::MAX,
+            concurrency: CONCURRENCY,
+            progress: None,
+        }
+    }
+}
+
+impl Check {
+    /// Only executions of this workflow, and of others that are named so. By default all that the
+    /// backend has: one whose workflow this program does not know counts as broken.
+    pub fn workflow(mut self, name: impl Into<String>) -> Self {
+        self.workflows.insert(name.into());
+        self
+    }
+
+    /// At most so many executions; by default all.
+    pub fn limit(mut self, executions: usize) -> Self {
+        self.limit = executions;
+        self
+    }
+
+    /// So many at once, at least 1; by default 16.
+    pub fn concurrency(mut self, executions: usize) -> Self {
+        self.concurrency = executions.max(1);
+        self
+    }
+
+    /// Calls `progress` after each execution with what is known so far.
+    pub fn progress(mut self, progress: impl FnMut(&CheckReport) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+
+    async fn run(mut self) -> Result<CheckReport, CheckError> {
+        let backend = self.app.connect().await.map_err(AppError::from)?;
+        let client = Client::of(&backend.store, &backend.queue, &Clock::system());
+        let registry = Arc::new(self.app.clone().registry()?);
+        let mut running = Running {
+            client,
+            registry,
+            concurrency: self.concurrency,
+            looks: JoinSet::new(),
+            report: CheckReport::default(),
+            progress: self.progress.take(),
+        };
+        let mut seen = HashSet::new();
+        let workflows: Vec<Option<String>> = match self.workflows.len() {
+            0 => vec![None],
+            _ => self.workflows.into_iter().map(Some).collect(),
+        };
+        for workflow in workflows {
+            for status in OPEN {
+                let mut after = None;
+                loop {
+                    let mut list = running.client.list().status(status);
+                    if let Some(workflow) = &workflow {
+                        list = list.workflow(workflow);
+                    }
+                    if let Some(after) = after {
+                        list = list.after(after);
+                    }
+                    let page = list.page().await?;
+                    for record in page.records {
+                        if seen.len() < self.limit && seen.insert(record.id.clone()) {
+                            running.look(record).await?;
+                        }
+                    }
+                    after = page.next;
+                    if after.is_none() || seen.len() >= self.limit {
+                        break;
+                    }
+                }
+            }
+        }
+        running.end().await
+    }
+}
+
+impl IntoFuture for Check {
+    type Output = Result<CheckReport, CheckError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A check under way.
+struct Running {
+    client: Client,
+    registry: Arc<Registry>,
+    concurrency: usize,
+    looks: JoinSet<Result<Seen, StoreError>>,
+    report: CheckReport,
+    progress: Option<Progress>,
+}
+
+/// What was seen of an execution.
+struct Seen {
+    record: Record,
+    found: Found,
+}
+
+/// What a turn of this program would find.
+pub(super) enum Found {
+    /// It goes on.
+    Fine,
+    /// It has ended meanwhile.
+    Ended,
+    /// It would end where the code of before went on waiting.
+    Differs(String),
+    /// It would be blocked, or stay so.
+    Blocks(Fault),
+    /// Its log cannot be read.
+    Unreadable(String),
+}
+
+impl Running {
+    /// Begins to look at an execution, as soon as not too many are being looked at.
+    async fn look(&mut self, record: Record) -> Result<(), StoreError> {
+        while self.looks.len() >= self.concurrency {
+            self.take_one().await?;
+        }
+        let (client, registry) = (self.client.clone(), Arc::clone(&self.registry));
+        self.looks.spawn(async move {
+            let found = match client.load(&record.id).await {
+                Ok(loaded) => rehearse(&registry, &loaded),
+                // It is gone.
+                Err(crate::client::HistoryError::Store(error)) => return Err(error),
+                Err(_) => Found::Ended,
+            };
+            Ok(Seen { record, found })
+        });
+        Ok(())
+    }
+
+    async fn take_one(&mut self) -> Result<(), StoreError> {
+        let Some(joined) = self.looks.join_next().await else { return Ok(()) };
+        let seen = joined.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))?;
+        self.report.add(&seen.record, seen.found);
+        if let Some(progress) = &mut self.progress {
+            progress(&self.report);
+        }
+        Ok(())
+    }
+
+    async fn end(mut self) -> Result<CheckReport, CheckError> {
+        while !self.looks.is_empty() {
+            self.take_one().await?;
+        }
+        self.report.sort();
+        Ok(self.report)
+    }
+}
+
+fn rehearse(registry: &Registry, loaded: &Loaded) -> Found {
+    let history = match History::read(&loaded.commits)
+        .and_then(|history| loaded.check_end().map(|()| history))
+    {
+        Ok(history) => history,
+        Err(corrupt) => return Found::Unreadable(corrupt.to_string()),
+    };
+    if history.ended {
+        return Found::Ended;
+    }
+    let events = Arc::new(history.events);
+    match Rehearsal::of(registry, &events) {
+        Err(fault) => Found::Blocks(fault),
+        Ok(rehearsal) => match rehearsal.difference(&events) {
+            Some(difference) => Found::Differs(difference),
+            None => Found::Fine,
+        },
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Check").field("app", &self.app).finish_non_exhaustive()
+    }
+}

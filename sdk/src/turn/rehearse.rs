@@ -1,0 +1,128 @@
+//! A replay that runs no step and writes nothing: what this program does with a log.
+
+use std::sync::Arc;
+
+use super::new_steps;
+use crate::context::{Progress, Run, WorkflowEnd};
+use crate::event::{Event, Json, TurnEnd, WorkflowStarted};
+use crate::host::Registry;
+use crate::replay::{Engine, Fault, site};
+
+/// A workflow that was given the events of one run, as a turn gives them.
+pub(crate) struct Rehearsal {
+    pub(super) run: Run,
+    end: Option<WorkflowEnd>,
+}
+
+impl Rehearsal {
+    /// Replays `events`, of which the first is the start of the run.
+    ///
+    /// # Errors
+    /// What a turn would block the execution with.
+    pub(crate) fn of(registry: &Registry, events: &Arc<Vec<Event>>) -> Result<Self, Fault> {
+        let start = start_of(events);
+        let Some(workflow) = registry.workflow(&start.workflow) else {
+            return Err(Fault::UnknownWorkflow { name: start.workflow.clone() });
+        };
+        let future = (workflow.make)(registry.states(), &start.input).map_err(|problem| {
+            let what = format!("the input of workflow {}", workflow.name);
+            Fault::Value { what, problem }
+        })?;
+        let run = Run::new(Engine::new(start, Arc::clone(events)), future);
+        let mut rehearsal = Self { run, end: None };
+        let progress = rehearsal.run.poll();
+        rehearsal.progress(progress)?;
+        for event in &events[1..] {
+            if let Some(progress) = rehearsal.run.deliver(event) {
+                rehearsal.progress(progress)?;
+            }
+        }
+        if let Some(fault) = rehearsal.run.fault() {
+            return Err(fault);
+        }
+        match new_steps::refused(workflow, registry.code(), events, &rehearsal.run) {
+            Some(fault) => Err(fault),
+            None => Ok(rehearsal),
+        }
+    }
+
+    fn progress(&mut self, progress: Progress) -> Result<(), Fault> {
+        match progress {
+            Progress::Waits => Ok(()),
+            Progress::Faulted(fault) => Err(fault),
+            Progress::Ended(WorkflowEnd::Unrecordable(problem)) => {
+                Err(Fault::Value { what: "what it returned".into(), problem })
+            }
+            Progress::Ended(end) => {
+                self.end = Some(end);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it has decided a version of which the log has none.
+    fn decides(&self) -> bool {
+        self.run.engine().decides()
+    }
+
+    /// How what the code came to differs from the end of the log. No turn would block for it: the
+    /// execution has ended, or would end where the code of before went on waiting.
+    pub(crate) fn difference(&self, events: &[Event]) -> Option<String> {
+        let name = &start_of(events).workflow;
+        match (events.last(), &self.end) {
+            (Some(Event::WorkflowCompleted(_) | Event::WorkflowFailed(_)), None) => {
+                let waits = self.waits_for();
+                Some(format!("the log says that {name} ended, the code waits for {waits}"))
+            }
+            (Some(Event::WorkflowCompleted(logged)), Some(end)) => {
+                let same =
+                    matches!(end, WorkflowEnd::Completed(output) if logged.output.same(output));
+                (!same).then(|| both("returned", &logged.output, end))
+            }
+            (Some(Event::WorkflowFailed(logged)), Some(end)) => {
+                let same = matches!(end, WorkflowEnd::Failed(error) if logged.error.same(error));
+                (!same).then(|| both("failed with", &logged.error, end))
+            }
+            (Some(Event::TurnEnded(logged)), Some(end))
+                if logged.reason == TurnEnd::Suspended && !self.decides() =>
+            {
+                Some(format!("the log says that {name} waits, the code {}", says(end)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The operations that the code has asked for and the log has no outcome of.
+    fn waits_for(&self) -> String {
+        let mut engine = self.run.engine();
+        let mut asked = Vec::new();
+        engine.take_asked(&mut asked);
+        asked.retain(|seq| engine.request(*seq).is_some());
+        let named = asked
+            .iter()
+            .map(|seq| format!("{} ({})", engine.key(*seq), site(engine.location(*seq))));
+        match named.collect::<Vec<_>>().join(", ") {
+            nothing if nothing.is_empty() => "none of its operations".to_owned(),
+            named => named,
+        }
+    }
+}
+
+fn start_of(events: &[Event]) -> &WorkflowStarted {
+    match events.first() {
+        Some(Event::WorkflowStarted(start)) => start,
+        _ => unreachable!("the events of a run begin with its start"),
+    }
+}
+
+fn both(logged: &str, value: &Json, end: &WorkflowEnd) -> String {
+    format!("the log says that the workflow {logged} {value}, the code {}", says(end))
+}
+
+fn says(end: &WorkflowEnd) -> String {
+    match end {
+        WorkflowEnd::Completed(output) => format!("returns {output}"),
+        WorkflowEnd::Failed(error) => format!("fails with {error}"),
+        WorkflowEnd::Unrecordable(problem) => format!("returns what cannot be recorded: {problem}"),
+    }
+}

@@ -1,0 +1,301 @@
+//! `App::check`: what the program of the next release would do with what is open now.
+
+use std::sync::{Arc, Mutex};
+
+use everstep::host::{CheckReport, Checked};
+use everstep::id::ExecutionId;
+use everstep::memory::{MemoryQueue, MemoryStore};
+use everstep::prelude::*;
+use everstep::store::{EventStore, Status};
+use everstep::testing::faults::{Faults, FaultyQueue, FaultyStore};
+
+#[step]
+async fn reserve(order: u32) -> everstep::Result<u32> {
+    Ok(order)
+}
+
+#[step]
+async fn charge(order: u32) -> everstep::Result<u32> {
+    Ok(order)
+}
+
+#[step]
+async fn audit(order: u32) -> everstep::Result<()> {
+    drop(order);
+    Ok(())
+}
+
+mod today {
+    use super::*;
+
+    #[workflow(name = "order")]
+    pub(super) async fn order(number: u32) -> everstep::Result<u32> {
+        reserve(number).await?;
+        signal::<()>("go").await?;
+        charge(number).await
+    }
+
+    #[workflow(name = "letter")]
+    pub(super) async fn letter(number: u32) -> everstep::Result<u32> {
+        signal::<()>("go").await?;
+        Ok(number)
+    }
+}
+
+fn app_of_today() -> App {
+    App::new().workflow(today::order).workflow(today::letter)
+}
+
+/// A release in which orders begin with something else.
+mod tomorrow {
+    use super::*;
+
+    #[workflow(name = "order")]
+    pub(super) async fn charges_first(number: u32) -> everstep::Result<u32> {
+        charge(number).await?;
+        signal::<()>("go").await?;
+        reserve(number).await
+    }
+
+    #[workflow(name = "letter")]
+    pub(super) async fn needs_no_signal(number: u32) -> everstep::Result<u32> {
+        Ok(number)
+    }
+}
+
+/// A table with `orders` orders and a letter that wait, on a backend that counts.
+struct Table {
+    store: Arc<dyn EventStore>,
+    backend: Backend,
+    counts: Faults,
+}
+
+impl Table {
+    async fn new(orders: u32) -> Self {
+        let counts = Faults::none();
+        let store: Arc<dyn EventStore> =
+            Arc::new(FaultyStore::new(Arc::new(MemoryStore::new()), &counts));
+        let queue = FaultyQueue::new(Arc::new(MemoryQueue::new()), &counts);
+        let backend = Backend::new(Arc::clone(&store), Arc::new(queue));
+        let table = Self { store, backend, counts };
+        let client = Client::new(&table.backend);
+        for number in 0..orders {
+            client.start(today::order, number).id(format!("order-{number}")).await.unwrap();
+        }
+        client.start(today::letter, 7).id("letter-7").await.unwrap();
+        table.work(app_of_today(), orders as usize + 1, Status::Suspended).await;
+        table
+    }
+
+    /// Lets a host work until so many executions have this status.
+    async fn work(&self, app: App, count: usize, status: Status) {
+        let client = Client::new(&self.backend);
+        let all = async {
+            while client.list().status(status).page().await.unwrap().records.len() < count {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        let worker = app.backend(self.backend.clone()).worker().await.unwrap();
+        worker.run_until(all).await.unwrap();
+    }
+
+    /// What `app` finds, which must have written and woken nothing.
+    async fn check(&self, app: App) -> CheckReport {
+        self.counts.take_counts();
+        let report = app.backend(self.backend.clone()).check().await.unwrap();
+        let counts = self.counts.take_counts();
+        assert_eq!((counts.items_written, counts.bytes_written), (0, 0));
+        let calls: Vec<&str> = counts.calls.keys().copied().collect();
+        assert_eq!(calls, ["list", "load"], "nothing else is asked of the backend");
+        report
+    }
+}
+
+fn counts(report: &CheckReport, workflow: &str) -> [usize; 5] {
+    let Checked { go_on, unblocked, would_block, stay_blocked, would_end, .. } =
+        report.workflows[workflow];
+    [go_on, unblocked, would_block, stay_blocked, would_end]
+}
+
+#[tokio::test]
+async fn the_program_that_wrote_the_logs_goes_on_with_all_of_them() {
+    let table = Table::new(3).await;
+    let report = table.check(app_of_today()).await;
+    assert_eq!(counts(&report, "order"), [3, 0, 0, 0, 0]);
+    assert_eq!(counts(&report, "letter"), [1, 0, 0, 0, 0]);
+    assert_eq!((report.checked(), report.exit_code()), (4, 0));
+    assert!(report.broken.is_empty());
+    assert_eq!(
+        report.to_string(),
+        "workflow  go on  unblocked  would block  stay blocked  would end\n\
+         letter        1          0            0             0          0\n\
+         order         3          0            0             0          0\n"
+    );
+}
+
+#[tokio::test]
+async fn what_would_block_is_counted_and_named_once_for_all_that_have_it() {
+    let table = Table::new(7).await;
+    let app = || App::new().workflow(tomorrow::charges_first).workflow(tomorrow::needs_no_signal);
+    let report = table.check(app()).await;
+    assert_eq!(counts(&report, "order"), [0, 0, 7, 0, 0]);
+    assert_eq!(counts(&report, "letter"), [0, 0, 0, 0, 1]);
+    assert_eq!((report.would_block(), report.exit_code()), (7, 1));
+    let first = &report.broken[1];
+    assert_eq!(first.execution, ExecutionId::new("order-0").unwrap());
+    assert!(first.blocks && !first.blocked_now);
+    assert!(first.reason.contains("Put the old order of calls back"), "{}", first.reason);
+    let text = report.to_string();
+    for part in [
+        "letter: 1 would end: it would end here\n  letter-7\n",
+        "order: 7 would block: the log has step reserve#1 (tests/it/deploy_check.rs:",
+        ", the code asks for step charge#1 (tests/it/deploy_check.rs:",
+        "\n  order-0, order-1, order-2, order-3, order-4 and 2 more\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    // And this is what happens when it is deployed all the same.
+    for number in 0..7 {
+        let id = ExecutionId::new(format!("order-{number}")).unwrap();
+        Client::new(&table.backend).signal(&id, "go", &()).await.unwrap();
+    }
+    table.work(app(), 7, Status::Blocked).await;
+    let id = ExecutionId::new("order-3").unwrap();
+    let record = table.store.record(&id).await.unwrap().unwrap();
+    let reason = |id: &str| {
+        let broken = report.broken.iter().find(|broken| broken.execution.as_str() == id);
+        broken.map(|broken| broken.reason.clone())
+    };
+    assert_eq!(record.projection.reason, reason("order-3"));
+    // Blocked they are now, and no deploy makes that worse.
+    let report = table.check(app()).await;
+    assert_eq!(counts(&report, "order"), [0, 0, 0, 7, 0]);
+    assert_eq!(report.exit_code(), 0);
+    let report = table.check(app_of_today()).await;
+    assert_eq!(counts(&report, "order"), [0, 7, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_workflow_that_the_program_lacks_would_block_unless_others_are_asked_for() {
+    let table = Table::new(2).await;
+    let app = || App::new().workflow(today::letter).backend(table.backend.clone());
+    let report = app().check().await.unwrap();
+    assert_eq!(counts(&report, "order"), [0, 0, 2, 0, 0]);
+    assert_eq!(report.broken[0].problem, "this program has no such workflow");
+    let report = app().check().workflow("letter").await.unwrap();
+    assert_eq!((report.checked(), report.exit_code()), (1, 0));
+    let report = app().check().workflow("letter").workflow("order").await.unwrap();
+    assert_eq!(report.checked(), 3);
+}
+
+#[tokio::test]
+async fn it_stops_at_the_limit_and_tells_its_progress() {
+    let table = Table::new(6).await;
+    let told: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let tell = Arc::clone(&told);
+    let app = app_of_today().backend(table.backend.clone());
+    let report = app
+        .check()
+        .limit(4)
+        .concurrency(0)
+        .progress(move |report| tell.lock().unwrap().push(report.checked()))
+        .await
+        .unwrap();
+    assert_eq!(report.checked(), 4);
+    assert_eq!(*told.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn what_ended_is_not_looked_at_and_nothing_open_is_a_report_too() {
+    let table = Table::new(1).await;
+    let client = Client::new(&table.backend);
+    for id in ["order-0", "letter-7"] {
+        client.signal(&ExecutionId::new(id).unwrap(), "go", &()).await.unwrap();
+    }
+    table.work(app_of_today(), 2, Status::Completed).await;
+    let report = App::new().workflow(today::letter).backend(table.backend.clone()).check().await;
+    assert_eq!(report.unwrap().to_string(), "no execution is open");
+}
+
+/// A release that does more where orders wait, and says that open ones are not to be surprised.
+mod audited {
+    use super::*;
+
+    #[workflow(name = "order", new_steps = "block")]
+    pub(super) async fn order(number: u32) -> everstep::Result<u32> {
+        reserve(number).await?;
+        let (audited, go) = futures::join!(audit(number), signal::<()>("go"));
+        audited?;
+        go?;
+        charge(number).await
+    }
+
+    #[workflow(name = "order", new_steps = "accept")]
+    pub(super) async fn accepted(number: u32) -> everstep::Result<u32> {
+        order(number).await
+    }
+
+    #[workflow(name = "order", new_steps = "block")]
+    pub(super) async fn versioned(number: u32) -> everstep::Result<u32> {
+        reserve(number).await?;
+        if version("audit", 1..=2) == 2 {
+            audit(number).await?;
+        }
+        signal::<()>("go").await?;
+        charge(number).await
+    }
+
+    #[workflow(name = "order", new_steps = "block")]
+    pub(super) async fn behind_the_wait(number: u32) -> everstep::Result<u32> {
+        reserve(number).await?;
+        signal::<()>("go").await?;
+        audit(number).await?;
+        charge(number).await
+    }
+}
+
+#[tokio::test]
+async fn a_step_that_is_new_where_an_execution_waits_is_refused_where_the_workflow_says_so() {
+    let table = Table::new(1).await;
+    let block = || App::new().workflow(audited::order).workflow(today::letter).version("2");
+    let report = table.check(block()).await;
+    assert_eq!(counts(&report, "order"), [0, 0, 1, 0, 0]);
+    let reason = &report.broken[0].reason;
+    for part in [
+        "the log says that the execution waits, and the code asks there for step audit#1 (",
+        "of which the log has nothing (code \"0\" wrote it, this is code \"2\"). Workflow order has \
+         new_steps = \"block\". Put what is new behind version(",
+    ] {
+        assert!(reason.contains(part), "{part:?} is not in {reason}");
+    }
+    for accepts in [
+        App::new().workflow(audited::accepted).workflow(today::letter),
+        App::new().workflow(audited::versioned).workflow(today::letter),
+        App::new().workflow(audited::behind_the_wait).workflow(today::letter),
+    ] {
+        let report = table.check(accepts).await;
+        assert_eq!(counts(&report, "order"), [1, 0, 0, 0, 0], "{report}");
+    }
+    // A turn finds what the check finds, and a second one after a resume too.
+    let id = ExecutionId::new("order-0").unwrap();
+    Client::new(&table.backend).signal(&id, "go", &()).await.unwrap();
+    for _ in 0..2 {
+        table.work(block(), 1, Status::Blocked).await;
+        let record = table.store.record(&id).await.unwrap().unwrap();
+        assert_eq!(record.projection.reason.as_ref(), Some(reason));
+    }
+    // Without the step it goes on.
+    table.work(app_of_today(), 1, Status::Completed).await;
+}
+
+#[tokio::test]
+async fn new_executions_of_a_workflow_that_blocks_new_steps_are_not_concerned() {
+    let table = Table::new(0).await;
+    let client = Client::new(&table.backend);
+    client.start(audited::order, 1).id("order-1").await.unwrap();
+    let app = || App::new().workflow(audited::order).workflow(today::letter);
+    table.work(app(), 2, Status::Suspended).await;
+    assert_eq!(table.check(app()).await.would_block(), 0);
+    client.signal(&ExecutionId::new("order-1").unwrap(), "go", &()).await.unwrap();
+    table.work(app(), 1, Status::Completed).await;
+}

@@ -1,0 +1,10 @@
+use everstep::Versions;
+
+const FIRST: isize = 1;
+
+#[derive(Versions)]
+enum Packing {
+    Boxes = FIRST,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use everstep::Versions;
+
+#[derive(Versions)]
+enum Packing {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use everstep::Versions;
+
+#[derive(Versions)]
+struct Packing(u32);
+
+fn main() {}

@@ -1,0 +1,9 @@
+use everstep::Versions;
+
+#[derive(Versions)]
+enum Packing {
+    Boxes,
+    Bags,
+}
+
+fn main() {}
