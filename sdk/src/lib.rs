@@ -146,3 +146,7 @@ struct TestingPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/several-at-once.md")]
 struct SeveralAtOncePage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/versions.md")]
+struct VersionsPage;
