@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use clap::ValueEnum;
 use comfy_table::Color;
-use everstep::event::Event;
+use everstep::event::{ChildOutcome, Event};
 use everstep::store::Status;
 
 /// When to use colours.
@@ -84,6 +84,11 @@ pub(crate) fn of_status(status: Status) -> Color {
 /// The colour of an event: none for what only keeps the books.
 pub(crate) fn of_event(event: &Event) -> Option<Color> {
     match event {
+        Event::ChildCompleted(child) => Some(match child.outcome {
+            ChildOutcome::Completed { .. } => Color::Green,
+            ChildOutcome::Cancelled { .. } => Color::Yellow,
+            _ => Color::Red,
+        }),
         Event::StepCompleted(_) | Event::WorkflowCompleted(_) => Some(Color::Green),
         Event::StepFailed(_) | Event::WorkflowFailed(_) | Event::WorkflowTerminated(_) => {
             Some(Color::Red)

@@ -74,6 +74,12 @@ impl ExecutionId {
         Self(Uuid::new_v4().to_string().into())
     }
 
+    /// The id of something whose path would be too long: what is unique of it, and its last part,
+    /// which is a key.
+    pub(crate) fn of_path(unique: Uuid, last: &str) -> Self {
+        Self(format!("{unique}/{last}").into())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -113,13 +113,15 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, EachItem, Either, Elapsed, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll,
-    MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Race, Random, Signal, SignalError,
-    Sleep, State, StepFuture, Timeout, TooManyFailed, Versions, Workflow, attempt, days,
-    execution_id, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, race,
-    random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version, version_of,
+    AllFailed, Child, ChildError, EachItem, Either, Elapsed, FailFast, FirstOk, InlineStep,
+    JoinAll, Map, MapAll, MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Race, Random,
+    Signal, SignalError, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Versions,
+    Workflow, attempt, child, days, execution_id, first_ok, hours, idempotency_key, join_all, map,
+    minutes, now, poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout,
+    uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
+pub use event::ClosePolicy;
 pub use everstep_macros::{Versions, step, workflow};
 pub use host::{App, Worker};
 pub use id::ExecutionId;
@@ -128,10 +130,10 @@ pub use retry::Retry;
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, Client, Either, ExecutionId, Outcome, Retry, State, StepFailure, Terminal,
-        Versions, days, execution_id, first_ok, hours, idempotency_key, join_all, map, minutes,
-        now, poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid,
-        version, version_of, workflow,
+        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, Retry, State,
+        StepFailure, Terminal, Versions, child, days, execution_id, first_ok, hours,
+        idempotency_key, join_all, map, minutes, now, poll_until, race, random, seconds, signal,
+        sleep, sleep_until, step, timeout, uuid, version, version_of, workflow,
     };
 }
 

@@ -66,6 +66,17 @@ pub const INBOX_LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often an unanswered write is tried again before the turn gives up and its wake comes back.
 pub const WRITE_TRIES_MAX: u32 = 8;
 
+/// How many sends to other executions (starts and cancels of children) one turn makes at once: enough
+/// to hide a store's latency, few enough not to be throttled.
+pub const SENDS_AT_ONCE: usize = 32;
+
+/// How soon a send to another execution that got no answer is made again. The pause doubles each time,
+/// up to [`SEND_AGAIN_AFTER_MAX`], and only the end of the turn ends it.
+pub const SEND_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// The longest pause between two tries of a send to another execution.
+pub const SEND_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// Longest delay of a queue message: SQS's DelaySeconds, 15 minutes
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 use everstep::ExecutionId;
-use everstep::event::{Commit, Event, OperationKey, TurnEnd};
+use everstep::event::{ChildOutcome, Commit, Event, OperationKey, TurnEnd};
 use everstep::time::Timestamp;
 use serde::Serialize;
 
@@ -130,6 +130,9 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
             let took = timers.get(&e.key).map(|started| e.at.since(*started));
             Details { took, ..Details::default() }
         }
+        Event::ChildRequested(e) => Details::of(format!("{}: {}", e.child, e.input)),
+        Event::ChildStarted(e) => Details::of(&e.child),
+        Event::ChildCompleted(e) => Details::of(outcome(&e.outcome)),
         Event::SignalReceived(e) => Details::of(format!("{}: {}", e.name, e.payload)),
         Event::VersionChosen(e) => Details::of(format!("{}: version {}", e.name, e.version)),
         Event::CancelRequested(e) => Details::of(&e.reason),
@@ -139,6 +142,17 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::WorkflowCancelled(e) => Details::of(&e.reason),
         Event::WorkflowTerminated(e) => Details::of(&e.reason),
         _ => Details::default(),
+    }
+}
+
+pub(super) fn outcome(outcome: &ChildOutcome) -> String {
+    match outcome {
+        ChildOutcome::Completed { output } => output.to_string(),
+        ChildOutcome::Failed { error } => format!("failed: {error}"),
+        ChildOutcome::Cancelled { reason } => format!("cancelled: {reason}"),
+        ChildOutcome::Terminated { reason } => format!("terminated: {reason}"),
+        ChildOutcome::NotStarted { problem } => format!("not started: {problem}"),
+        _ => String::new(),
     }
 }
 

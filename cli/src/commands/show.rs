@@ -1,9 +1,14 @@
 use clap::Args;
 use everstep::ExecutionId;
-use everstep::event::{Commit, CorruptCommit, Event, Json, WorkflowStarted};
+use everstep::client::{ChildInfo, Family};
+use everstep::event::{
+    ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent,
+    WorkflowStarted,
+};
 use everstep::store::{InboxItem, Loaded, Message};
 use serde::Serialize;
 
+use super::history::outcome;
 use super::record::{Execution, or_dash, time};
 use crate::backend;
 use crate::exit;
@@ -37,7 +42,20 @@ struct Shown<'a> {
     input: Option<&'a Json>,
     output: Option<&'a Json>,
     error: Option<&'a Json>,
+    parent: Option<Parent>,
+    children: Vec<Child>,
     inbox: Vec<Waiting<'a>>,
+}
+
+/// A child, as this execution knows it.
+#[derive(Serialize)]
+struct Child {
+    id: String,
+    key: OperationKey,
+    started: bool,
+    awaited: bool,
+    on_close: ClosePolicy,
+    outcome: Option<ChildOutcome>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +107,12 @@ impl Show {
                 row(name, value.as_str().into());
             }
         }
+        if let Some(parent) = &shown.parent {
+            row("parent", format!("{} ({})", parent.execution, parent.key).into());
+        }
+        for child in &shown.children {
+            row("child", child.describe().into());
+        }
         for item in &loaded.inbox {
             row("inbox", describe(item).into());
         }
@@ -112,6 +136,7 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         arrived_at: item.arrived_at.to_string(),
         message: &item.message,
     });
+    let Family { parent, children, .. } = Family::of(commits);
     Shown {
         execution: Execution::from(&loaded.record),
         run: start.map(|start| start.run),
@@ -120,7 +145,28 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         input: start.map(|start| &start.input),
         output,
         error,
+        parent,
+        children: children.into_iter().map(Child::from).collect(),
         inbox: inbox.collect(),
+    }
+}
+
+impl From<ChildInfo> for Child {
+    fn from(child: ChildInfo) -> Self {
+        let ChildInfo { id, key, started, waits: awaited, on_close, outcome, .. } = child;
+        Self { id: id.to_string(), key, started, awaited, on_close, outcome }
+    }
+}
+
+impl Child {
+    fn describe(&self) -> String {
+        let stands = match &self.outcome {
+            Some(ended) => outcome(ended),
+            None if !self.awaited => "not awaited".to_owned(),
+            None if self.started => "started".to_owned(),
+            None => "asked for".to_owned(),
+        };
+        format!("{}  {stands}", self.id)
     }
 }
 
@@ -131,6 +177,9 @@ fn describe(item: &InboxItem) -> String {
         Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
         Message::Resume => format!("{at} UTC  resume"),
         Message::Terminate { reason } => format!("{at} UTC  terminate: {reason}"),
+        Message::ChildEnded { child, outcome: ended, .. } => {
+            format!("{at} UTC  child {child}: {}", outcome(ended))
+        }
         _ => format!("{at} UTC  {}", item.id),
     }
 }

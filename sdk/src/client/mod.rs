@@ -1,5 +1,6 @@
 //! The client: start, signal, cancel, terminate, describe, list, history; from any process, without a host.
 
+mod family;
 mod handle;
 mod read;
 mod send;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use family::{ChildInfo, Family};
 pub use handle::{Handle, ResultError};
 pub use read::{HistoryError, List};
 pub use send::{SendError, Sending};

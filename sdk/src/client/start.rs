@@ -333,6 +333,7 @@ impl NewRun<'_> {
             workflow: self.workflow.to_owned(),
             run,
             input: self.input.clone(),
+            parent: None,
         });
         let start = StoredCommit::encode(number, writer, previous, &[event]);
         let record = Record {

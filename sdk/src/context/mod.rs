@@ -6,6 +6,7 @@
 
 mod args;
 mod body;
+mod child;
 mod combine;
 mod execution;
 mod first_ok;
@@ -25,6 +26,7 @@ mod workflow;
 
 pub use args::Args;
 pub use body::{attempt, idempotency_key};
+pub use child::{Child, ChildError, StartedChild, child};
 pub use combine::{Either, JoinAll, Race, join_all, race};
 pub use first_ok::{AllFailed, FirstOk, first_ok};
 pub use map::{EachItem, FailFast, Map, MapAll, MapEach, map};

@@ -193,7 +193,7 @@ fn read<T: Recorded, E: Recorded>(
             });
         }
         Outcome::Failed(failure) => failure,
-        Outcome::Fired => unreachable!("the engine matches outcomes with kinds"),
+        _ => unreachable!("the engine matches outcomes with kinds"),
     };
     let error_type = std::any::type_name::<E>();
     match (&failure, StepFailure::from_recorded(&failure), from_failure) {

@@ -3,6 +3,7 @@
 //! A log is a sequence of [commits](Commit); a commit holds [events](Event). `docs/event-log.md`
 //! is the byte-for-byte page of it.
 
+mod child;
 mod commit;
 mod decode;
 mod fast;
@@ -11,6 +12,8 @@ mod key;
 mod text;
 mod value;
 
+pub(crate) use child::child_item_id;
+pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
 pub use commit::{Commit, CorruptCommit, StoredCommit};
 pub(crate) use decode::decode;
 pub use json::Json;
@@ -47,6 +50,12 @@ pub enum Event {
     TimerStarted(TimerStarted),
     /// A timer's time has come.
     TimerFired(TimerFired),
+    /// A child is asked for: it may exist from here on.
+    ChildRequested(ChildRequested),
+    /// The child exists.
+    ChildStarted(ChildStarted),
+    /// A child's end was taken from the inbox, or it could not be started.
+    ChildCompleted(ChildCompleted),
     /// A signal was taken from the inbox.
     SignalReceived(SignalReceived),
     /// The run is on this version of a change from now on.
@@ -81,6 +90,9 @@ pub struct WorkflowStarted {
     pub run: u32,
     /// The workflow's input.
     pub input: Json,
+    /// Whose child it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
 }
 
 /// See [`Event::TurnStarted`]. The turn is the writer of the commit that holds it.
@@ -384,6 +396,9 @@ impl Event {
             Self::StepFailed(e) => e.at,
             Self::TimerStarted(e) => e.at,
             Self::TimerFired(e) => e.at,
+            Self::ChildRequested(e) => e.at,
+            Self::ChildStarted(e) => e.at,
+            Self::ChildCompleted(e) => e.at,
             Self::SignalReceived(e) => e.at,
             Self::VersionChosen(e) => e.at,
             Self::CancelRequested(e) => e.at,
@@ -409,6 +424,9 @@ impl Event {
             Self::StepFailed(_) => "StepFailed",
             Self::TimerStarted(_) => "TimerStarted",
             Self::TimerFired(_) => "TimerFired",
+            Self::ChildRequested(_) => "ChildRequested",
+            Self::ChildStarted(_) => "ChildStarted",
+            Self::ChildCompleted(_) => "ChildCompleted",
             Self::SignalReceived(_) => "SignalReceived",
             Self::VersionChosen(_) => "VersionChosen",
             Self::CancelRequested(_) => "CancelRequested",
@@ -431,6 +449,9 @@ impl Event {
             Self::StepFailed(e) => Some(&e.key),
             Self::TimerStarted(e) => Some(&e.key),
             Self::TimerFired(e) => Some(&e.key),
+            Self::ChildRequested(e) => Some(&e.key),
+            Self::ChildStarted(e) => Some(&e.key),
+            Self::ChildCompleted(e) => Some(&e.key),
             _ => None,
         }
     }
@@ -457,6 +478,7 @@ impl Event {
             | Self::LeaseRenewed(_)
             | Self::SignalReceived(_)
             | Self::CancelRequested(_)
+            | Self::ChildCompleted(_)
             | Self::TimerFired(_) => false,
             Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,
             Self::WorkflowStarted(_)
@@ -466,6 +488,8 @@ impl Event {
             | Self::StepFailed(_)
             | Self::TimerStarted(_)
             | Self::VersionChosen(_)
+            | Self::ChildRequested(_)
+            | Self::ChildStarted(_)
             | Self::Resumed(_)
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)

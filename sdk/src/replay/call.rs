@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::body::Body;
-use crate::event::{Failure, Json, OperationKey};
+use super::child::ChildState;
+use crate::event::{ChildOutcome, Failure, Json, OperationKey};
+use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
 /// What kind of operation a call is.
@@ -14,6 +16,7 @@ pub(crate) enum Kind {
     Step,
     Timer,
     Signal,
+    Child,
 }
 
 impl fmt::Display for Kind {
@@ -22,6 +25,7 @@ impl fmt::Display for Kind {
             Self::Step => "step",
             Self::Timer => "timer",
             Self::Signal => "signal wait",
+            Self::Child => "child",
         })
     }
 }
@@ -46,6 +50,7 @@ pub(super) enum Detail {
         started: bool,
     },
     Signal,
+    Child(Box<ChildState>),
 }
 
 /// What a turn needs to run a step.
@@ -84,6 +89,10 @@ pub(crate) enum Outcome {
     Failed(Failure),
     /// A timer fired.
     Fired,
+    /// A child that nobody waits for is started.
+    Started(ExecutionId),
+    /// What became of a child.
+    Child(ExecutionId, ChildOutcome),
 }
 
 impl Detail {
@@ -92,6 +101,7 @@ impl Detail {
             Self::Step(_) => Kind::Step,
             Self::Timer { .. } => Kind::Timer,
             Self::Signal => Kind::Signal,
+            Self::Child(_) => Kind::Child,
         }
     }
 }

@@ -11,18 +11,20 @@ use uuid::Uuid;
 
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
+use super::child::ChildState;
 use super::fault::{Fault, Mismatch, NewOperation, Side};
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
 use super::signals::Signals;
 use super::versions::{Chosen, Versions};
-use crate::event::{Event, Json, OperationKey, WorkflowStarted};
+use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
 /// One run of a workflow, as far as it has got.
 pub(crate) struct Engine {
     execution: ExecutionId,
+    run: u32,
     recorded: Recorded,
     calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
@@ -77,6 +79,9 @@ pub(crate) enum Request {
     Timer { due: Timestamp, started: bool },
     /// Nothing but a signal moves it.
     Signal,
+    /// A child is to be started, unless the log says that it is, and then its end moves it;
+    /// `requested` if the log knows that it was asked for.
+    Child { requested: bool, started: bool },
 }
 
 impl Engine {
@@ -86,6 +91,7 @@ impl Engine {
         Self {
             seed: Seed::new(&start.execution, start.run),
             execution: start.execution.clone(),
+            run: start.run,
             now: start.at,
             calls: Vec::with_capacity(events.len()),
             versions: Versions::recorded(&events),
@@ -153,7 +159,7 @@ impl Engine {
         version
     }
 
-    fn call(
+    pub(super) fn call(
         &mut self,
         name: Cow<'static, str>,
         location: &'static Location<'static>,
@@ -173,6 +179,8 @@ impl Engine {
                 self.fail(Mismatch { seq, recorded, asked, detail }.into());
             } else if let Detail::Timer { started, .. } = &mut detail {
                 *started = true;
+            } else if let Detail::Child(child) = &mut detail {
+                child.requested = true;
             }
         }
         self.calls.push(Call { key, location, state: State::Called, waker: None, detail });
@@ -196,7 +204,11 @@ impl Engine {
                 Some(payload) => call.state = State::Ready(Outcome::Value(payload)),
                 None => self.asked.push(seq),
             }
+            if let Detail::Child(_) = call.detail {
+                self.check_child(seq);
+            }
         }
+        let call = &mut self.calls[seq as usize];
         if let State::Ready(_) = call.state {
             let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
                 unreachable!("matched above")
@@ -263,6 +275,47 @@ impl Engine {
         &self.execution
     }
 
+    /// The generation within the execution.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
+    }
+
+    // --- What the other files of this folder ask ---
+
+    /// Which call of this name the next one is.
+    pub(super) fn count_of_next(&self, kind: Kind, name: &Cow<'static, str>) -> u32 {
+        self.counts.get(&(kind, name.clone())).map_or(1, |count| count + 1)
+    }
+
+    /// What only this kind of call has.
+    pub(super) fn detail(&mut self, seq: u32) -> &mut Detail {
+        &mut self.calls[seq as usize].detail
+    }
+
+    /// Child `seq` as the log has it, and as the code asks for it; `None` if the log does not.
+    pub(super) fn child_and_record(&self, seq: u32) -> Option<(&ChildRequested, &ChildState)> {
+        match &self.calls[seq as usize].detail {
+            Detail::Child(child) => Some((self.recorded.child_at(seq)?, child)),
+            _ => None,
+        }
+    }
+
+    /// Call `seq` as the log has it.
+    pub(super) fn recorded_side(&self, seq: u32) -> Option<Side> {
+        self.recorded.at(seq).map(|expected| expected.side())
+    }
+
+    /// The calls that the workflow waits for.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Detail> {
+        let waiting = self.calls.iter().filter(|call| matches!(call.state, State::Wanted));
+        waiting.map(|call| &call.detail)
+    }
+
+    /// A UUID that is this run's and this key's.
+    pub(super) fn key_uuid(&self, key: &OperationKey) -> Uuid {
+        self.seed.key_of(key)
+    }
+
     // --- What the turn asks ---
 
     /// The calls polled for the first time since this was last asked, in the order of those
@@ -311,6 +364,9 @@ impl Engine {
             Detail::Step(_) => Request::Step,
             Detail::Timer { due, started } => Request::Timer { due: *due, started: *started },
             Detail::Signal => Request::Signal,
+            Detail::Child(child) => {
+                Request::Child { requested: child.requested, started: child.started }
+            }
         })
     }
 
@@ -352,6 +408,19 @@ impl Engine {
                 self.check(Kind::Timer, e.seq, &e.key, "fired")?;
                 self.settle(e.seq, Outcome::Fired)
             }
+            Event::ChildStarted(e) => {
+                self.check(Kind::Child, e.seq, &e.key, "started")?;
+                let child = self.child(e.seq);
+                child.started = true;
+                if child.waits() {
+                    return Ok(Delivered::Quiet);
+                }
+                self.settle(e.seq, Outcome::Started(e.child.clone()))
+            }
+            Event::ChildCompleted(e) => {
+                self.check(Kind::Child, e.seq, &e.key, "completed")?;
+                self.settle(e.seq, Outcome::Child(e.child.clone(), e.outcome.clone()))
+            }
             Event::SignalReceived(e) => {
                 let taker = self.signals.arrive(&e.name, e.payload.clone());
                 taker.and_then(|(seq, payload)| self.settle(seq, Outcome::Value(payload)))
@@ -377,6 +446,10 @@ impl Engine {
                 self.step(e.seq).begun = Some(e.attempt);
             }
             Event::TimerStarted(e) => self.check(Kind::Timer, e.seq, &e.key, &e.site)?,
+            Event::ChildRequested(e) => {
+                self.check(Kind::Child, e.seq, &e.key, &e.site)?;
+                self.child(e.seq).requested = true;
+            }
             Event::CancelRequested(e) => {
                 self.cancel.get_or_insert_with(|| e.reason.clone());
             }
@@ -442,7 +515,7 @@ impl From<Mismatch> for Fault {
     }
 }
 
-fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> Side {
+pub(super) fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> Side {
     Side { kind, key: key.to_string(), site: site(location) }
 }
 
@@ -474,6 +547,10 @@ fn differs(
         Detail::Timer { due, .. } => {
             let recorded = expected.due.filter(|recorded| recorded != due)?;
             Some(format!("it was due at {recorded} and is now due at {due}"))
+        }
+        Detail::Child(child) => {
+            let recorded = expected.input.filter(|recorded| !recorded.same(child.input()))?;
+            Some(format!("its input was {recorded} and is now {}", child.input()))
         }
         Detail::Signal => None,
     }

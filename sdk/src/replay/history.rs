@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::event::{
-    CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, decode,
+    CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
+    decode,
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::time::Timestamp;
@@ -134,6 +135,10 @@ impl History {
             }
             Event::SignalReceived(signal) => {
                 self.taken.insert(signal.id.clone());
+            }
+            Event::ChildCompleted(child) => {
+                let run = self.start().run;
+                self.taken.insert(child_item_id(run, child.seq));
             }
             Event::CancelRequested(cancel) => {
                 self.taken.insert(cancel.id.clone());

@@ -17,6 +17,7 @@
 
 mod body;
 mod call;
+mod child;
 mod engine;
 mod fault;
 mod history;
@@ -30,6 +31,7 @@ pub(crate) use call::Outcome;
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
+pub(crate) use seed::child_writer;
 #[cfg(test)]
 pub(crate) use versions::Chosen;
 

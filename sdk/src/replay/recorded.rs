@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call::Kind;
 use super::fault::Side;
-use crate::event::{Event, Json, OperationKey};
+use crate::event::{ChildRequested, Event, Json, OperationKey};
 use crate::time::Timestamp;
 
 /// The events of a run, indexed by the call they are about.
@@ -65,9 +65,19 @@ impl Recorded {
                 Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
                 Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
                 Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
+                Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
                 _ => return None,
             };
         Some(Expected { kind, key, site, input, due, settled: slot.settled })
+    }
+
+    /// The child that call `seq` asked for.
+    pub(super) fn child_at(&self, seq: u32) -> Option<&ChildRequested> {
+        let slot = self.slots.get(seq as usize)?;
+        match &self.events[slot.event as usize] {
+            Event::ChildRequested(request) => Some(request),
+            _ => None,
+        }
     }
 }
 
@@ -80,6 +90,9 @@ fn place(event: &Event) -> Option<(u32, bool)> {
         Event::StepFailed(e) => Some((e.seq, true)),
         Event::TimerStarted(e) => Some((e.seq, false)),
         Event::TimerFired(e) => Some((e.seq, true)),
+        Event::ChildRequested(e) => Some((e.seq, false)),
+        Event::ChildStarted(e) => Some((e.seq, false)),
+        Event::ChildCompleted(e) => Some((e.seq, true)),
         _ => None,
     }
 }

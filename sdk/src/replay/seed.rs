@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::event::OperationKey;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, WriterId};
 
 /// The source of a run's random values.
 #[derive(Debug, Clone)]
@@ -41,6 +41,17 @@ impl Seed {
         hash.update(key.name.as_bytes());
         uuid_of(hash.finalize().into())
     }
+}
+
+/// Who writes the first commit of the child that call `key` of this run asks for: the same for every
+/// try of it, so that a repeated start is recognised, and nobody else.
+pub(crate) fn child_writer(execution: &ExecutionId, run: u32, key: &OperationKey) -> WriterId {
+    let mut hash = Sha256::new();
+    hash.update(Seed::new(execution, run).root);
+    hash.update(b"child\0");
+    hash.update(key.count.to_be_bytes());
+    hash.update(key.name.as_bytes());
+    WriterId(uuid_of(hash.finalize().into()))
 }
 
 /// A UUID (version 8: "custom") of the first 16 bytes.

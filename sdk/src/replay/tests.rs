@@ -2,6 +2,7 @@
 //! polls are made by hand, in the order the row says.
 
 mod attempts;
+mod children;
 mod code;
 mod corrupt;
 mod delivery;
@@ -35,7 +36,7 @@ fn started() -> Event {
 fn started_as(execution: &str, run: u32) -> Event {
     let execution = ExecutionId::new(execution).expect("an id");
     let (at, workflow, input) = (Timestamp(START), "order".to_owned(), Json::null());
-    Event::WorkflowStarted(WorkflowStarted { at, execution, workflow, run, input })
+    Event::WorkflowStarted(WorkflowStarted { at, execution, workflow, run, input, parent: None })
 }
 
 /// Step `key`, called without arguments, returned `output`.

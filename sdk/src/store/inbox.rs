@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::event::Json;
+use crate::event::{ChildOutcome, Json};
+use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
 /// Something to be sent to an execution.
@@ -55,6 +56,17 @@ pub enum Message {
     Terminate {
         /// Why.
         reason: String,
+    },
+    /// A child of the execution has ended.
+    ChildEnded {
+        /// Which run of the parent asked for it.
+        run: u32,
+        /// The place of that call.
+        seq: u32,
+        /// The child.
+        child: ExecutionId,
+        /// How it ended.
+        outcome: ChildOutcome,
     },
 }
 

@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
+use super::TurnError;
+use super::children::ChildStarted;
 use crate::context::{StepScope, catch_panic, in_body};
 use crate::replay::{Attempt, Body};
 
@@ -20,19 +22,28 @@ pub(super) struct Ended {
     pub(super) result: Result<Attempt, String>,
 }
 
+/// What has ended.
+pub(super) enum Over {
+    Body(Ended),
+    /// The start of the child that this call asked for.
+    Child(u32, Result<ChildStarted, TurnError>),
+}
+
 /// All bodies of a turn. Dropping it aborts them.
 #[derive(Default)]
 pub(super) struct Bodies {
-    tasks: JoinSet<Ended>,
+    tasks: JoinSet<Over>,
     /// Which attempt runs of which step.
     running: HashMap<u32, u32>,
-    ended: VecDeque<Ended>,
+    /// How many children are being started.
+    sends: usize,
+    ended: VecDeque<Over>,
 }
 
 impl Bodies {
     /// Whether no body runs and none has ended unnoticed.
     pub(super) fn is_empty(&self) -> bool {
-        self.running.is_empty() && self.ended.is_empty()
+        self.running.is_empty() && self.sends == 0 && self.ended.is_empty()
     }
 
     /// Starts an attempt. One that is `alone` is first polled right here: most sequential steps
@@ -42,7 +53,7 @@ impl Bodies {
         let started = Instant::now();
         let end = move |result| {
             let took_us = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
-            Ended { seq, attempt, took_us, result }
+            Over::Body(Ended { seq, attempt, took_us, result })
         };
         // An attempt is made of clones of the user's arguments, whose code may panic.
         let mut body = match catch_panic(|| body.attempt()) {
@@ -61,13 +72,26 @@ impl Bodies {
         self.tasks.spawn(async move { end(body.await) });
     }
 
-    /// The next attempt that has ended by now.
-    pub(super) fn next_ended(&mut self) -> Option<Ended> {
+    /// Starts a child, for call `seq`.
+    pub(super) fn send(
+        &mut self,
+        seq: u32,
+        send: impl Future<Output = Result<ChildStarted, TurnError>> + Send + 'static,
+    ) {
+        self.sends += 1;
+        self.tasks.spawn(async move { Over::Child(seq, send.await) });
+    }
+
+    /// The next that has ended by now.
+    pub(super) fn next_ended(&mut self) -> Option<Over> {
         while let Some(joined) = self.tasks.try_join_next() {
             self.ended.extend(joined.ok());
         }
         let over = self.ended.pop_front()?;
-        self.running.remove(&over.seq);
+        match &over {
+            Over::Body(body) => _ = self.running.remove(&body.seq),
+            Over::Child(..) => self.sends -= 1,
+        }
         Some(over)
     }
 
@@ -86,6 +110,7 @@ impl Bodies {
     pub(super) async fn abort(&mut self) -> Vec<(u32, u32)> {
         self.tasks.shutdown().await;
         self.ended.clear();
+        self.sends = 0;
         let mut aborted: Vec<_> = self.running.drain().collect();
         aborted.sort_unstable();
         aborted

@@ -8,13 +8,15 @@
 //! 3. Else what has ended meanwhile (bodies, timers) joins the sequence.
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
+mod children;
 mod terminate;
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bodies::{Bodies, Ended as EndedBody};
+use super::bodies::{Bodies, Ended as EndedBody, Over};
+use super::children::{Family, send_turns};
 use super::end::{Ended, brief};
 use super::log::{LogEnd, Written};
 use super::sequence::Sequence;
@@ -33,6 +35,7 @@ use crate::replay::{Attempt, Engine, Fault, History, Request, site};
 use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
+use tokio::sync::Semaphore;
 
 /// How a turn ended.
 pub(super) enum Driven {
@@ -89,6 +92,12 @@ pub(super) struct Turn<'a> {
     unwritten_since: Option<Timestamp>,
     arrivals: u64,
     taken: HashSet<String>,
+    /// The run's parent and children, up to the last commit.
+    family: Family,
+    /// Permits of sends to other executions.
+    send_turns: Arc<Semaphore>,
+    /// What a send to another execution died of: the turn is over.
+    broken: Option<TurnError>,
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
@@ -164,6 +173,9 @@ impl Kitchen {
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
             taken: history.taken,
+            family: Family::of(start, &events),
+            send_turns: send_turns(),
+            broken: None,
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             _active: self.enter(writer),
@@ -218,6 +230,9 @@ impl Turn<'_> {
             }
             if let Some(end) = self.terminate.take() {
                 return self.terminated(end).await;
+            }
+            if let Some(error) = self.broken.take() {
+                return Err(Halt::Error(error));
             }
             if let Some(reason) = self.cancel.take() {
                 return self.cancelled(reason).await;
@@ -308,6 +323,9 @@ impl Turn<'_> {
                 self.terminate = Some(WorkflowTerminated { at, id, reason });
                 return;
             }
+            Message::ChildEnded { run, seq, child, outcome } => {
+                return self.child_ended(run, seq, child, outcome);
+            }
         };
         self.happened(event);
     }
@@ -336,6 +354,9 @@ impl Turn<'_> {
                         self.happened(Event::TimerStarted(started));
                     }
                     self.timers.insert((due, seq));
+                }
+                Some(Request::Child { requested, started }) => {
+                    self.ask_for_child(seq, requested, started);
                 }
                 Some(Request::Signal) | None => {}
             }
@@ -405,8 +426,14 @@ impl Turn<'_> {
                 return Ok(false);
             }
             let mut engine = self.run.engine();
-            if engine.request(seq) != Some(Request::Step) {
-                continue;
+            match engine.request(seq) {
+                Some(Request::Step) => {}
+                Some(Request::Child { .. }) => {
+                    drop(engine);
+                    self.start_child(seq);
+                    continue;
+                }
+                _ => continue,
             }
             let key = engine.idempotency_key(seq);
             let step = engine.step(seq);
@@ -435,8 +462,11 @@ impl Turn<'_> {
     /// Takes in the bodies that have ended. Whether any had.
     fn collect_bodies(&mut self) -> bool {
         let mut any = false;
-        while let Some(body) = self.bodies.next_ended() {
-            self.body_ended(body);
+        while let Some(over) = self.bodies.next_ended() {
+            match over {
+                Over::Body(body) => self.body_ended(body),
+                Over::Child(seq, sent) => self.child_sent(seq, sent),
+            }
             any = true;
         }
         any
@@ -674,6 +704,7 @@ impl Turn<'_> {
             if let Event::LeaseRenewed(renewed) = event {
                 self.lease_end = renewed.lease_end;
             }
+            self.family.note(event);
             self.kitchen.registry.observe(&self.wake.execution, event);
         }
         self.sequence.mark_written();
@@ -714,7 +745,8 @@ impl Turn<'_> {
     /// Nothing moves before a timer, a message or a later attempt.
     async fn suspend(&mut self) -> Result<Driven, Halt> {
         let due = self.next_due();
-        if due.is_none() && !self.run.engine().waits_for_signals() {
+        let waits = |engine: &Engine| engine.waits_for_signals() || engine.waits_for_children();
+        if due.is_none() && !waits(&self.run.engine()) {
             let what = "it waits, but for none of its own operations (a channel, a lock or a \
                         future that nothing completes)"
                 .to_owned();
@@ -786,6 +818,7 @@ impl Turn<'_> {
         self.write().await?;
         Ok(Driven::Ended(Ended {
             last: self.log.last,
+            family: status.is_closed().then(|| self.family.clone()),
             status,
             wake_at,
             reason,

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::Kitchen;
+use super::children::Family;
+use super::{Kitchen, TurnError};
 use crate::event::{Event, TurnEnd, error_text};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
@@ -18,6 +19,8 @@ pub(super) struct Ended {
     pub(super) reason: Option<String>,
     /// How many arrivals the inbox that was read had.
     pub(super) arrivals: u64,
+    /// Whom to tell of the end, if the execution has ended.
+    pub(super) family: Option<Family>,
     /// The ids of the items that were in the inbox: the log has taken them all.
     pub(super) seen: Vec<String>,
 }
@@ -25,7 +28,10 @@ pub(super) struct Ended {
 impl Kitchen {
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
     /// same wake.
-    pub(super) async fn finish(&self, id: &ExecutionId, ended: Ended) -> Result<bool, StoreError> {
+    pub(super) async fn finish(&self, id: &ExecutionId, ended: Ended) -> Result<bool, TurnError> {
+        if let Some(family) = &ended.family {
+            self.say_end(family).await?;
+        }
         let projection = self.projection_of(ended.last, ended.status, ended.wake_at, ended.reason);
         let record = self.store.project(id, &projection).await?;
         let due = ended.status == Status::Suspended
@@ -41,7 +47,11 @@ impl Kitchen {
 
     /// Rule 18: the execution has ended. Its record says so, and nobody who wrote to it is left
     /// without an answer: what came too late is reported, then removed.
-    pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), StoreError> {
+    pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), TurnError> {
+        if loaded.record.projection.commit < history.last {
+            // Whoever ended it died before its record said so, and perhaps before this.
+            self.say_end(&Family::of(history.start(), &history.events)).await?;
+        }
         self.repair(loaded, history).await?;
         let ids = loaded.report_late(&history.taken);
         if !ids.is_empty() {

@@ -17,6 +17,7 @@
 //!   never sees it.
 
 mod bodies;
+mod children;
 mod decide;
 mod drive;
 mod end;

@@ -34,6 +34,7 @@
 //! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
 
 mod bad_input;
+mod children;
 mod determinism;
 mod ends;
 mod kills;

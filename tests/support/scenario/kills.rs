@@ -11,8 +11,16 @@ const MOMENTS_MAX: u64 = 80;
 
 /// The calls that change something. To die before or after another call is to die after the change
 /// before it.
-const CHANGES: [&str; 6] =
-    ["append", "project", "remove_items", "queue.send", "queue.delete", "queue.keep"];
+const CHANGES: [&str; 8] = [
+    "create",
+    "append",
+    "project",
+    "send",
+    "remove_items",
+    "queue.send",
+    "queue.delete",
+    "queue.keep",
+];
 
 /// A moment to die.
 #[derive(Debug, Clone, Copy)]

@@ -17,6 +17,7 @@ pub(super) fn verify(commits: &[Commit]) {
     let mut not_before: HashMap<u32, Timestamp> = HashMap::new();
     let mut due = HashMap::new();
     let mut items = HashSet::new();
+    let (mut children, mut started) = (HashSet::new(), HashSet::new());
     let mut ended = false;
     for event in commits.iter().flat_map(|commit| &commit.events) {
         assert!(event.at() >= last, "time runs backwards at {event:?}");
@@ -35,6 +36,8 @@ pub(super) fn verify(commits: &[Commit]) {
                 due.clear();
                 attempts.clear();
                 not_before.clear();
+                children.clear();
+                started.clear();
             }
             Event::StepCompleted(e) => {
                 assert!(settled.insert(e.seq), "settled twice: {event:?}");
@@ -58,6 +61,17 @@ pub(super) fn verify(commits: &[Commit]) {
             Event::TimerFired(e) => {
                 assert!(settled.insert(e.seq), "fired twice: {event:?}");
                 assert!(e.at >= due[&e.seq], "too early: {event:?}");
+            }
+            Event::ChildRequested(e) => {
+                assert!(children.insert(e.seq), "asked for twice: {event:?}");
+            }
+            Event::ChildStarted(e) => {
+                assert!(children.contains(&e.seq), "nobody asked for it: {event:?}");
+                assert!(started.insert(e.seq), "started twice: {event:?}");
+            }
+            Event::ChildCompleted(e) => {
+                assert!(children.contains(&e.seq), "nobody asked for it: {event:?}");
+                assert!(settled.insert(e.seq), "ended twice: {event:?}");
             }
             Event::SignalReceived(e) => {
                 assert!(items.insert(e.id.clone()), "received twice: {event:?}");

@@ -9,7 +9,8 @@ use std::task::{Poll, Wake, Waker};
 use futures::future::BoxFuture;
 
 use super::{json, started};
-use crate::event::Event;
+use crate::event::{ChildOutcome, Event};
+use crate::replay::child::Asked as AskedChild;
 use crate::replay::{Attempt, Body, Delivered, Engine, Outcome, Policy, Request};
 use crate::retry::Retry;
 use crate::time::Timestamp;
@@ -105,6 +106,19 @@ impl Code {
         self.saw(format!("({word})"))
     }
 
+    /// Calls a child of this workflow.
+    #[track_caller]
+    pub(super) fn child(&mut self, workflow: &'static str, input: &str) -> &mut Self {
+        let seq = self.engine.call_child(workflow, Location::caller(), json(input));
+        self.called(seq, false)
+    }
+
+    /// Changes what call `seq` asks for.
+    pub(super) fn ask(&mut self, seq: u32, change: impl FnOnce(&mut AskedChild)) -> &mut Self {
+        change(self.engine.asked_child(seq));
+        self
+    }
+
     #[track_caller]
     fn called(&mut self, seq: u32, settled: bool) -> &mut Self {
         let here = Location::caller();
@@ -130,6 +144,11 @@ impl Code {
             Poll::Ready(Outcome::Value(value)) => value.to_string(),
             Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
             Poll::Ready(Outcome::Fired) => "fired".to_owned(),
+            Poll::Ready(Outcome::Started(child)) => format!("started({child})"),
+            Poll::Ready(Outcome::Child(_, ChildOutcome::Completed { output })) => {
+                output.to_string()
+            }
+            Poll::Ready(Outcome::Child(_, other)) => format!("{other:?}"),
         };
         self.saw(word)
     }
@@ -189,6 +208,9 @@ impl Code {
             Some(Request::Signal) => "signal".to_owned(),
             Some(Request::Timer { due, started: false }) => format!("new-timer@{}", due.0),
             Some(Request::Timer { due, started: true }) => format!("timer@{}", due.0),
+            Some(Request::Child { requested: false, .. }) => "new-child".to_owned(),
+            Some(Request::Child { started: false, .. }) => "child-to-start".to_owned(),
+            Some(Request::Child { .. }) => "child".to_owned(),
         };
         self.saw(word)
     }

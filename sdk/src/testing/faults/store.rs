@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
-use crate::event::StoredCommit;
+use crate::event::{ChildOutcome, StoredCommit};
 use crate::id::{ExecutionId, HostId};
 use crate::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, Message, NewItem, Projection,
@@ -50,6 +50,14 @@ fn bytes(item: &NewItem) -> usize {
         Message::Cancel { reason } => reason.len(),
         Message::Resume => 0,
         Message::Terminate { reason } => reason.len(),
+        Message::ChildEnded { outcome, .. } => match outcome {
+            ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value } => {
+                value.as_str().len()
+            }
+            ChildOutcome::Cancelled { reason: text }
+            | ChildOutcome::Terminated { reason: text }
+            | ChildOutcome::NotStarted { problem: text } => text.len(),
+        },
     };
     item.id.len() + message
 }

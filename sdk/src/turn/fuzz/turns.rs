@@ -109,7 +109,8 @@ impl Stage {
         let clock = Clock::virtual_from(Timestamp(1_000));
         let id = ExecutionId::new("fuzz").expect("an id");
         let (at, execution, workflow) = (clock.now(), id.clone(), "fuzz".to_owned());
-        let start = WorkflowStarted { at, execution, workflow, run: 1, input: Json::null() };
+        let input = Json::null();
+        let start = WorkflowStarted { at, execution, workflow, run: 1, input, parent: None };
         let start = [Event::WorkflowStarted(start)];
         let start = StoredCommit::encode(0, WriterId::random(), None, &start);
         let projection = Projection {

@@ -1,0 +1,86 @@
+//! An execution's parent and children, as its log has them.
+
+use std::collections::HashMap;
+
+use super::{Client, HistoryError};
+use crate::event::{ChildOutcome, ClosePolicy, Commit, Event, OperationKey, Parent};
+use crate::id::ExecutionId;
+
+/// Whose child an execution is, and whose parent, in its current run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Family {
+    /// Whose child it is, if it is one.
+    pub parent: Option<Parent>,
+    /// The children that it asked for, in the order of its calls.
+    pub children: Vec<ChildInfo>,
+}
+
+/// A child, as its parent knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChildInfo {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The call that asked for it; the key's name is that of its workflow.
+    pub key: OperationKey,
+    /// Whether the parent knows that it exists.
+    pub started: bool,
+    /// Whether the parent waits for its result.
+    pub waits: bool,
+    /// What becomes of it when the parent ends first.
+    pub on_close: ClosePolicy,
+    /// How it ended, if the parent has heard of it.
+    pub outcome: Option<ChildOutcome>,
+}
+
+impl Family {
+    /// What a log says of it.
+    #[must_use]
+    pub fn of(log: &[Commit]) -> Self {
+        let mut family = Self::default();
+        // Where the child is that a call asked for: a parent may have thousands.
+        let mut places = HashMap::new();
+        for event in log.iter().flat_map(|commit| &commit.events) {
+            match event {
+                Event::WorkflowStarted(start) => {
+                    places.clear();
+                    family = Self { parent: start.parent.clone(), children: Vec::new() };
+                }
+                Event::ChildRequested(request) => {
+                    places.insert(request.seq, family.children.len());
+                    family.children.push(ChildInfo {
+                        id: request.child.clone(),
+                        key: request.key.clone(),
+                        started: false,
+                        waits: request.waits,
+                        on_close: request.on_close,
+                        outcome: None,
+                    });
+                }
+                Event::ChildStarted(started) => {
+                    if let Some(place) = places.get(&started.seq) {
+                        family.children[*place].started = true;
+                    }
+                }
+                Event::ChildCompleted(ended) => {
+                    if let Some(place) = places.get(&ended.seq) {
+                        family.children[*place].outcome = Some(ended.outcome.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        family
+    }
+}
+
+impl Client {
+    /// An execution's parent and children, from its log.
+    ///
+    /// # Errors
+    /// There is no such execution, its log cannot be read, or the store did not answer.
+    pub async fn family(&self, id: &ExecutionId) -> Result<Family, HistoryError> {
+        Ok(Family::of(&self.history(id).await?))
+    }
+}

@@ -1,0 +1,287 @@
+//! Parent and children: what a turn sends to other executions, and what is said at the end.
+//!
+//! Everything sent here may be sent any number of times: a child's start names its writer, an item
+//! its id. So a crash anywhere is healed by doing it again, from the log alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
+
+use super::{Kitchen, TurnError};
+use crate::event::{
+    ChildOutcome, ChildRequested, ClosePolicy, Event, Parent, StoredCommit, WorkflowStarted,
+    child_item_id,
+};
+use crate::id::ExecutionId;
+use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE};
+use crate::replay::child_writer;
+use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Sent, Status};
+use crate::time::Timestamp;
+use crate::wake::{Wake, WakeQueue};
+
+/// A run's parent and its open children, as its log has them.
+#[derive(Clone)]
+pub(super) struct Family {
+    execution: ExecutionId,
+    run: u32,
+    parent: Option<Parent>,
+    /// By the call that asked for them.
+    children: BTreeMap<u32, Open>,
+    outcome: Option<ChildOutcome>,
+}
+
+/// A child whose end the log does not have.
+#[derive(Clone)]
+struct Open {
+    request: ChildRequested,
+    started: bool,
+}
+
+impl Family {
+    /// The family of the run whose events these are.
+    pub(super) fn of(start: &WorkflowStarted, events: &[Event]) -> Self {
+        let mut family = Self {
+            execution: start.execution.clone(),
+            run: start.run,
+            parent: start.parent.clone(),
+            children: BTreeMap::new(),
+            outcome: None,
+        };
+        events.iter().for_each(|event| family.note(event));
+        family
+    }
+
+    /// Takes in the next event of the log.
+    pub(super) fn note(&mut self, event: &Event) {
+        match event {
+            Event::ChildRequested(request) => {
+                let open = Open { request: request.clone(), started: false };
+                self.children.insert(request.seq, open);
+            }
+            Event::ChildStarted(child) => {
+                if let Some(open) = self.children.get_mut(&child.seq) {
+                    open.started = true;
+                }
+            }
+            Event::ChildCompleted(child) => _ = self.children.remove(&child.seq),
+            Event::WorkflowCompleted(end) => {
+                self.outcome = Some(ChildOutcome::Completed { output: end.output.clone() });
+            }
+            Event::WorkflowFailed(end) => {
+                self.outcome = Some(ChildOutcome::Failed { error: end.error.clone() });
+            }
+            Event::WorkflowCancelled(end) => {
+                self.outcome = Some(ChildOutcome::Cancelled { reason: end.reason.clone() });
+            }
+            Event::WorkflowTerminated(end) => {
+                self.outcome = Some(ChildOutcome::Terminated { reason: end.reason.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether call `seq` of run `run` waits for the end of this child.
+    pub(super) fn waits_for(&self, run: u32, seq: u32, child: &ExecutionId) -> bool {
+        run == self.run && self.children.get(&seq).is_some_and(|open| open.request.child == *child)
+    }
+
+    /// The call that asked for this child.
+    pub(super) fn request(&self, seq: u32) -> Option<&ChildRequested> {
+        self.children.get(&seq).map(|open| &open.request)
+    }
+
+    /// What starts the child of `request`.
+    pub(super) fn start_of(&self, request: &ChildRequested) -> ChildStart {
+        let writer = child_writer(&self.execution, self.run, &request.key);
+        let ChildRequested { at, child, input, key, .. } = request;
+        let parent =
+            Parent::new(self.execution.clone(), self.run, request.seq, key.clone(), request.waits);
+        let event = Event::WorkflowStarted(WorkflowStarted {
+            at: *at,
+            execution: child.clone(),
+            workflow: key.name.to_string(),
+            run: 1,
+            input: input.clone(),
+            parent: Some(parent),
+        });
+        let projection = Projection {
+            commit: 0,
+            status: Status::Running,
+            wake_at: Some(*at),
+            updated_at: *at,
+            code: String::new(),
+            reason: None,
+        };
+        let record = Record {
+            id: child.clone(),
+            workflow: key.name.to_string(),
+            started_at: *at,
+            arrivals: 0,
+            projection,
+        };
+        ChildStart { record, commit: StoredCommit::encode(0, writer, None, &[event]) }
+    }
+}
+
+/// A child's first commit and record: the same bytes whoever makes them, and whenever.
+pub(super) struct ChildStart {
+    record: Record,
+    commit: StoredCommit,
+}
+
+/// What became of a child's start.
+pub(super) enum ChildStarted {
+    /// It exists and is this call's; open, or ended already.
+    Yes,
+    /// Another execution has its id.
+    Refused { problem: String },
+}
+
+impl ChildStart {
+    /// Makes the child, unless it is there.
+    async fn create(&self, store: &dyn EventStore) -> Result<ChildStarted, TurnError> {
+        let created = again(|| store.create(&self.record, &self.commit)).await?;
+        Ok(match created {
+            Created::New => ChildStarted::Yes,
+            Created::Exists { by, .. } if by == Some(self.commit.writer) => ChildStarted::Yes,
+            Created::Exists { record, .. } => ChildStarted::Refused {
+                problem: format!(
+                    "another execution has this id (of workflow {}, {})",
+                    record.workflow, record.projection.status
+                ),
+            },
+        })
+    }
+
+    /// Makes the child and wakes it. Repeated as long as it gets no answer, and harmless however
+    /// often it is done.
+    pub(super) async fn send(
+        self,
+        store: Arc<dyn EventStore>,
+        queue: Arc<dyn WakeQueue>,
+        turns: Arc<Semaphore>,
+    ) -> Result<ChildStarted, TurnError> {
+        let _turn = turns.acquire().await;
+        let started = self.create(&*store).await?;
+        if let ChildStarted::Yes = started {
+            wake(&*queue, &self.record.id).await?;
+        }
+        Ok(started)
+    }
+}
+
+/// How many sends of a turn go on at once.
+pub(super) fn send_turns() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(SENDS_AT_ONCE))
+}
+
+impl Kitchen {
+    /// What an execution that has ended says to others, before its record shows that it has: as
+    /// long as the record shows it open, somebody comes back and says it again.
+    pub(super) async fn say_end(&self, family: &Family) -> Result<(), TurnError> {
+        self.tell_parent(family).await?;
+        let left = family.children.values();
+        let to_cancel = left.filter(|open| open.request.on_close == ClosePolicy::Cancel);
+        let cancels: Vec<_> =
+            to_cancel.map(|open| self.cancel_child(family, open).boxed()).collect();
+        stream::iter(cancels).buffer_unordered(SENDS_AT_ONCE).try_collect().await
+    }
+
+    async fn tell_parent(&self, family: &Family) -> Result<(), TurnError> {
+        let Some(parent) = family.parent.as_ref().filter(|parent| parent.waits) else {
+            return Ok(());
+        };
+        let Some(outcome) = family.outcome.clone() else { return Ok(()) };
+        let item = NewItem {
+            id: child_item_id(parent.run, parent.seq),
+            arrived_at: self.clock.now(),
+            message: Message::ChildEnded {
+                run: parent.run,
+                seq: parent.seq,
+                child: family.execution.clone(),
+                outcome,
+            },
+        };
+        match again(|| self.store.send(&parent.execution, &item)).await? {
+            Sent::New | Sent::Known => wake(&*self.queue, &parent.execution).await,
+            Sent::Closed { .. } | Sent::NoExecution => {
+                tracing::info!(
+                    everstep.execution.id = %family.execution,
+                    everstep.parent.id = %parent.execution,
+                    "nobody takes the result of this child: its parent has ended"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    async fn cancel_child(&self, family: &Family, open: &Open) -> Result<(), TurnError> {
+        let child = &open.request.child;
+        if !open.started {
+            // A start that is still on its way must find the child there, or it would land after
+            // this cancel and nobody would ever look after that child.
+            let start = family.start_of(&open.request);
+            if let ChildStarted::Refused { .. } = start.create(&*self.store).await? {
+                return Ok(());
+            }
+        }
+        let record = again(|| self.store.record(child)).await?;
+        // A later run of that id is another one's.
+        if record.is_none_or(|record| record.started_at != open.request.at) {
+            return Ok(());
+        }
+        let item = NewItem {
+            id: cancel_id(open.request.at),
+            arrived_at: self.clock.now(),
+            message: Message::Cancel {
+                reason: format!("the execution that started it, {}, has ended", family.execution),
+            },
+        };
+        match again(|| self.store.send(child, &item)).await? {
+            Sent::New | Sent::Known => wake(&*self.queue, child).await,
+            Sent::Closed { .. } | Sent::NoExecution => Ok(()),
+        }
+    }
+}
+
+/// The id of a cancel of the run that began then: whoever sends it, it is one cancel.
+fn cancel_id(started_at: Timestamp) -> String {
+    format!("everstep/cancel/{}", started_at.0)
+}
+
+async fn wake(queue: &dyn WakeQueue, id: &ExecutionId) -> Result<(), TurnError> {
+    let wake = Wake::news(id.clone());
+    again(|| queue.send(&wake, Duration::ZERO)).await
+}
+
+/// Makes a call until it is answered: infrastructure is no outcome of a child. The turn ends first,
+/// when it cannot write; and then somebody else makes the call.
+async fn again<T, E, Fut>(mut call: impl FnMut() -> Fut) -> Result<T, TurnError>
+where
+    E: Into<TurnError>,
+    Fut: Future<Output = Result<T, E>>,
+{
+    let mut pause = SEND_AGAIN_AFTER;
+    loop {
+        match call().await.map_err(Into::into) {
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(%error, "send again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(SEND_AGAIN_AFTER_MAX);
+            }
+            result => return result,
+        }
+    }
+}
+
+impl TurnError {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::Queue(error) => error.is_retryable(),
+        }
+    }
+}
