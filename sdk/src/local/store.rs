@@ -12,7 +12,7 @@ use super::error::{Fault, stopped};
 use super::readers::Readers;
 use super::rows::{self, RECORD};
 use crate::event::StoredCommit;
-use crate::id::{CommitNumber, ExecutionId, HostId};
+use crate::id::{ExecutionId, HostId};
 use crate::store::{
     Appended, Created, EventStore, ListCursor, ListPage, ListQuery, Loaded, NewItem, Projection,
     Record, Sent, StoreError,
