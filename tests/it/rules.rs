@@ -2,6 +2,7 @@
 //! `docs/protocol.md` numbers them.
 
 mod ending;
+mod news;
 mod page;
 mod poison;
 mod restarting;

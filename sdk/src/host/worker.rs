@@ -22,7 +22,7 @@ use crate::wake::{Delivery, QueueError, Wake};
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// How long after its start a worker first looks for what is overdue or blocked.
+/// How long after its start a worker first looks for what is overdue.
 const SWEEP_FIRST_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a worker waits before it asks a queue again that did not answer.
@@ -125,11 +125,13 @@ impl Worker {
         ));
         let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };
         let terms = Terms { term, invocation: self.invocation, clock: self.clock };
-        let sweeping = sweep_forever(&kitchen, self.sweep_every, self.sweep_grace);
+        let sweeping = async {
+            // The first turns come first: at its start a sweep would open a connection too.
+            tokio::time::sleep(SWEEP_FIRST_AFTER).await;
+            sweep_forever(&kitchen, self.sweep_every, self.sweep_grace).await
+        };
         let resuming = resume_blocked(&kitchen);
         let beside = async {
-            // The first turns come first: at a start each of these would open a connection too.
-            tokio::time::sleep(SWEEP_FIRST_AFTER).await;
             let (Err(error), _) = tokio::join!(sweeping, resuming);
             error
         };

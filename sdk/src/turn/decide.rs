@@ -3,6 +3,7 @@
 use super::terminate::end_asked_for;
 use super::{Items, Kitchen, fresh_items};
 use crate::event::{TurnEnd, WorkflowTerminated};
+use crate::id::WriterId;
 use crate::limits::STRIKES_MAX;
 use crate::replay::{History, OpenTurn};
 use crate::store::{Loaded, Message, Status, StoreError};
@@ -12,8 +13,8 @@ use crate::time::Timestamp;
 pub(super) enum Decision {
     /// It has ended.
     Closed,
-    /// Another host is at it until `lease_end`.
-    LiveClaim { lease_end: Timestamp },
+    /// A turn is at it until `lease_end`.
+    LiveClaim { by: WriterId, lease_end: Timestamp },
     /// It is blocked and nobody has asked it to go on.
     Blocked,
     /// Its turns die; nobody has asked it to go on.
@@ -40,7 +41,7 @@ impl Kitchen {
         if let Some(open) = &history.open_turn
             && self.is_live(open).await?
         {
-            return Ok(Decision::LiveClaim { lease_end: open.claim.lease_end });
+            return Ok(Decision::LiveClaim { by: open.writer, lease_end: open.claim.lease_end });
         }
         let items = fresh_items(loaded, history);
         let now = self.clock.now();
@@ -80,6 +81,6 @@ impl Kitchen {
 
     /// A claim of this very process whose turn is over: it ended by an error.
     fn lost_by_this_process(&self, open: &OpenTurn) -> bool {
-        open.claim.host == self.host && !self.active().contains(&open.writer)
+        open.claim.host == self.host && !self.active().contains_key(&open.writer)
     }
 }

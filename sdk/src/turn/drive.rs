@@ -101,7 +101,7 @@ pub(super) struct Turn<'a> {
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
-    _active: Active<'a>,
+    active: Active<'a>,
 }
 
 impl Kitchen {
@@ -178,7 +178,7 @@ impl Kitchen {
             broken: None,
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
-            _active: self.enter(writer),
+            active: self.enter(writer),
         };
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
@@ -415,6 +415,13 @@ impl Turn<'_> {
             tokio::task::yield_now().await;
             self.collect_bodies();
         }
+        if self.kitchen.clock.now() >= self.next_inbox_look {
+            // Steps that are over at once never let the turn wait; a cancel must not wait for it.
+            self.look_at_inbox().await?;
+            if self.cancel.is_some() {
+                return Ok(true);
+            }
+        }
         self.renew_if_old();
         self.write().await?;
         let alone = self.ready.len() == 1 && self.bodies.is_empty();
@@ -637,6 +644,7 @@ impl Turn<'_> {
                 }
             }
             () = self.run.execution().foreign_wake() => return Ok(false),
+            () = self.active.told.notified() => self.next_inbox_look = Timestamp::default(),
             () = clock.sleep_until(until) => {}
         }
         let now = clock.now();

@@ -30,12 +30,12 @@ mod sequence;
 mod terminate;
 mod versions;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::host::Registry;
 use crate::id::{HostId, WriterId};
@@ -57,9 +57,9 @@ pub(crate) struct Kitchen {
     pub(crate) clock: Clock,
     pub(crate) host: HostId,
     pub(crate) registry: Registry,
-    /// The writers of the turns that this process is taking. A claim of this process by any other
+    /// The turns that this process is taking, by writer. A claim of this process by any other
     /// writer is dead, whatever its lease says.
-    active: Mutex<HashSet<WriterId>>,
+    active: Mutex<HashMap<WriterId, Arc<Notify>>>,
 }
 
 /// How long a turn may go on.
@@ -152,7 +152,8 @@ impl Kitchen {
                     self.close(&loaded, &history).await?;
                     return Ok(Verdict::Delete);
                 }
-                Decision::LiveClaim { lease_end } => {
+                Decision::LiveClaim { by, lease_end } => {
+                    self.tell(by);
                     self.substitute(&wake, lease_end).await?;
                     return Ok(Verdict::Delete);
                 }
@@ -226,20 +227,31 @@ impl Kitchen {
         }
     }
 
-    fn active(&self) -> std::sync::MutexGuard<'_, HashSet<WriterId>> {
+    fn active(&self) -> std::sync::MutexGuard<'_, HashMap<WriterId, Arc<Notify>>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks `writer`'s turn as under way until the guard is dropped.
     fn enter(&self, writer: WriterId) -> Active<'_> {
-        self.active().insert(writer);
-        Active { kitchen: self, writer }
+        let told = Arc::new(Notify::new());
+        self.active().insert(writer, Arc::clone(&told));
+        Active { kitchen: self, writer, told }
+    }
+
+    /// Tells `writer`'s turn, if this process is taking it, that something may have arrived. Only a
+    /// hint, which saves it the wait for its next look at the inbox.
+    fn tell(&self, writer: WriterId) {
+        if let Some(told) = self.active().get(&writer) {
+            told.notify_one();
+        }
     }
 }
 
 struct Active<'a> {
     kitchen: &'a Kitchen,
     writer: WriterId,
+    /// See [`Kitchen::tell`].
+    told: Arc<Notify>,
 }
 
 impl Drop for Active<'_> {

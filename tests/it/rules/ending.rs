@@ -56,7 +56,7 @@ async fn what_has_ended_when_a_cancel_is_seen_is_in_the_log() {
     let backend = fates.backend(Arc::new(slow), Arc::clone(&world.queue));
     let _host = Host::start(&world, app(&world), backend, &fates, &without_sweeper());
     let handle = world.client().start(long, ("x".to_owned(), 6)).id("x").await.unwrap();
-    tokio::time::sleep(seconds(1)).await;
+    tokio::time::sleep(seconds(4)).await;
     handle.cancel("enough").await.unwrap();
     closed(&world, "x", seconds(10)).await;
     let kinds: Vec<_> = events(&world, "x").await.iter().map(Event::kind).collect();
