@@ -156,7 +156,9 @@ impl From<StartError> for Failure {
             | StartError::UnknownWorkflow { .. }
             | StartError::WrongInput { .. }
             | StartError::Input(_)
-            | StartError::InputTooLarge { .. } => (exit::USAGE, None),
+            | StartError::InputTooLarge { .. }
+            | StartError::InvalidTag { .. }
+            | StartError::TooManyTags { .. } => (exit::USAGE, None),
             StartError::Exists { .. } => (exit::CONFLICT, Some(CONFLICT)),
             StartError::Corrupt { .. } => (exit::CORRUPT, Some(RESTORE)),
             StartError::Store { source, .. } => (of_store(source), None),

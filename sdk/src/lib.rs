@@ -113,12 +113,13 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, Child, ChildError, EachItem, Either, Elapsed, FailFast, FirstOk, InlineStep,
-    JoinAll, Map, MapAll, MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Race, Random,
-    Signal, SignalError, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Versions,
-    Workflow, attempt, child, days, execution_id, first_ok, hours, idempotency_key, join_all, map,
-    minutes, now, poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout,
-    uuid, version, version_of,
+    AllFailed, Child, ChildError, ContinueAsNew, EachItem, Either, Elapsed, ExecutionInfo,
+    FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll, MapEach, Outcome, Outcomes, PollError,
+    PollUntil, Polling, Race, Random, Signal, SignalError, Sleep, StartedChild, State, StepFuture,
+    Timeout, TooManyFailed, Versions, Workflow, attempt, child, continue_as_new, days,
+    execution_id, execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now,
+    poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
+    version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -131,9 +132,10 @@ pub use retry::Retry;
 pub mod prelude {
     pub use crate::{
         App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, Retry, State,
-        StepFailure, Terminal, Versions, child, days, execution_id, first_ok, hours,
-        idempotency_key, join_all, map, minutes, now, poll_until, race, random, seconds, signal,
-        sleep, sleep_until, step, timeout, uuid, version, version_of, workflow,
+        StepFailure, Terminal, Versions, child, continue_as_new, days, execution_id,
+        execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
+        race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
+        version_of, workflow,
     };
 }
 
@@ -152,3 +154,7 @@ struct SeveralAtOncePage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/versions.md")]
 struct VersionsPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/long-lives.md")]
+struct LongLivesPage;

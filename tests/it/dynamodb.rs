@@ -69,6 +69,7 @@ fn commit_of(number: u64, writer: WriterId, body: &str) -> StoredCommit {
 fn projection(commit: u64, status: Status) -> Projection {
     Projection {
         commit,
+        first: 0,
         status,
         wake_at: Some(Timestamp(1_000)),
         updated_at: Timestamp(2_000),
@@ -83,6 +84,7 @@ fn record(name: &str, commit: u64) -> Record {
         workflow: "order".into(),
         started_at: Timestamp(500),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection: projection(commit, Status::Running),
     }
 }

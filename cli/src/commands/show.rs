@@ -3,7 +3,6 @@ use everstep::ExecutionId;
 use everstep::client::{ChildInfo, Family};
 use everstep::event::{
     ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent,
-    WorkflowStarted,
 };
 use everstep::store::{InboxItem, Loaded, Message};
 use serde::Serialize;
@@ -19,7 +18,7 @@ use crate::table::{Rows, Text};
 
 /// Show one execution: where it stands, its input and result, and what waits for it.
 ///
-/// Reads the record, the log and the inbox in one query. If the log cannot be read to its end,
+/// Reads the record, the log of the current run and the inbox. If the log cannot be read to its end,
 /// what can be read is shown and the exit code says so.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
@@ -97,6 +96,9 @@ impl Show {
         if let Some(run) = shown.run.filter(|run| *run > 1) {
             row("run", run.to_string().into());
         }
+        for (name, value) in &record.tags {
+            row("tag", format!("{name}={value}").into());
+        }
         row("code", or_dash(&projection.code).into());
         let log = format!("{} commits, {} events", shown.commits, shown.events);
         row("log", log.into());
@@ -121,10 +123,13 @@ impl Show {
 }
 
 fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
-    let events = || commits.iter().flat_map(|commit| &commit.events);
-    let start: Option<&WorkflowStarted> = events().fold(None, |start, event| match event {
-        Event::WorkflowStarted(newer) => Some(newer),
-        _ => start,
+    let all: Vec<&Event> = commits.iter().flat_map(|commit| &commit.events).collect();
+    let began = all.iter().rposition(|event| matches!(event, Event::WorkflowStarted(_)));
+    // Of the run before there may be its end.
+    let events = || all[began.unwrap_or(0)..].iter().copied();
+    let start = events().next().and_then(|event| match event {
+        Event::WorkflowStarted(start) => Some(start),
+        _ => None,
     });
     let (output, error) = match events().last() {
         Some(Event::WorkflowCompleted(end)) => (Some(&end.output), None),

@@ -7,6 +7,7 @@ use everstep::event::Event;
 use everstep::store::{Record, Status};
 use serde::Serialize;
 
+use super::record::tag;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Output, talk};
@@ -29,6 +30,10 @@ pub(crate) struct Start {
     /// The workflow's input: JSON, @FILE, or - for standard input.
     #[arg(long, value_name = "JSON", default_value = "null", allow_negative_numbers = true)]
     input: String,
+
+    /// What to find it by with `list --tag`; several times for several tags.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
 
     /// What to do if an execution with this id exists.
     #[arg(long, value_name = "POLICY", default_value = "attach")]
@@ -81,7 +86,10 @@ impl Start {
             Policy::Reject => OnConflict::Reject,
             Policy::Restart => OnConflict::Restart,
         };
-        let start = client.start_named(&self.workflow, input).id(id).on_conflict(policy);
+        let mut start = client.start_named(&self.workflow, input).id(id).on_conflict(policy);
+        for (name, value) in self.tags {
+            start = start.tag(name, value);
+        }
         let handle = start.await?;
         let (id, new) = (handle.id().as_str(), handle.is_new());
         let seen = match self.wait {
@@ -116,7 +124,8 @@ async fn wait(client: &Client, id: &ExecutionId, most: Duration) -> Result<Recor
         let loaded = client.load(id).await?;
         let commits = loaded.read().0;
         let last = commits.last().and_then(|commit| commit.events.last());
-        let waits = matches!(last, Some(Event::WorkflowStarted(_)));
+        // A run that continues another one has been taken up.
+        let waits = matches!(last, Some(Event::WorkflowStarted(e)) if e.first_input.is_none());
         if !waits || loaded.record.projection.status == Status::Blocked {
             return Ok(loaded.record);
         }

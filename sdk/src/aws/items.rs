@@ -10,7 +10,7 @@
 //! the index `due`; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
 //! and messages are strings, so that the console shows them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
@@ -106,11 +106,12 @@ pub(super) fn read_newest_key(key: &str) -> Option<ListCursor<'_>> {
 pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
-) -> [(&'static str, Option<AttributeValue>); 9] {
-    let Projection { commit, status, wake_at, updated_at, code, reason } = projection;
+) -> [(&'static str, Option<AttributeValue>); 10] {
+    let Projection { commit, first, status, wake_at, updated_at, code, reason } = projection;
     let due = wake_at.filter(|_| status.is_swept());
     [
         ("commit", Some(number(commit))),
+        ("first", (*first > 0).then(|| number(first))),
         ("status", Some(text(status.as_str()))),
         ("status_shard", Some(status_shard(*status, shard(id)))),
         ("wake_at", wake_at.map(|at| number(at.0))),
@@ -123,19 +124,28 @@ pub(super) fn projected(
 }
 
 /// The attributes of a record that a run's start sets and no projection changes.
-pub(super) fn identity(record: &Record) -> [(&'static str, AttributeValue); 3] {
+pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 4] {
+    let tags = record.tags.iter().map(|(name, value)| tag(name, value)).collect::<Vec<_>>();
     [
-        ("workflow", text(&record.workflow)),
-        ("started_at", number(record.started_at.0)),
-        ("newest_key", text(newest_key(record.started_at, record.id.as_str()))),
+        ("workflow", Some(text(&record.workflow))),
+        ("started_at", Some(number(record.started_at.0))),
+        ("newest_key", Some(text(newest_key(record.started_at, record.id.as_str())))),
+        // A set cannot be empty.
+        ("tags", (!tags.is_empty()).then_some(AttributeValue::Ss(tags))),
     ]
+}
+
+/// A tag as a member of the set: a name has no `=`.
+pub(super) fn tag(name: &str, value: &str) -> String {
+    format!("{name}={value}")
 }
 
 pub(super) fn record_item(record: &Record) -> Result<Item, StoreError> {
     let mut item = key(&record.id, text(RECORD));
     item.insert("arrivals".into(), number(record.arrivals));
-    item.extend(identity(record).map(|(name, value)| (name.to_owned(), value)));
-    for (name, value) in projected(&record.id, &record.projection) {
+    for (name, value) in
+        identity(record).into_iter().chain(projected(&record.id, &record.projection))
+    {
         item.extend(value.map(|value| (name.to_owned(), value)));
     }
     check_size(item, || format!("the record of execution {}", record.id))
@@ -172,8 +182,8 @@ pub(super) fn inbox_item(
     check_size(attributes, || format!("inbox item {}", item.id))
 }
 
-/// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names;
-/// a number has at most 21.
+/// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names; a number
+/// has at most 21. A set of tags is small beside these.
 fn check_size(item: Item, what: impl FnOnce() -> String) -> Result<Item, StoreError> {
     let bytes = item
         .iter()
@@ -214,8 +224,10 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
         workflow: item.text("workflow")?,
         started_at: Timestamp(item.number("started_at")?),
         arrivals: item.number("arrivals")?,
+        tags: item.tags()?,
         projection: Projection {
             commit: item.number("commit")?,
+            first: item.maybe_number("first")?.unwrap_or_default(),
             status,
             wake_at: item.maybe_number("wake_at")?.map(Timestamp),
             updated_at: Timestamp(item.number("updated_at")?),
@@ -283,6 +295,17 @@ impl Reader<'_> {
 
     fn text(&mut self, name: &str) -> Result<String, StoreError> {
         self.maybe_text(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
+    }
+
+    fn tags(&mut self) -> Result<BTreeMap<String, String>, StoreError> {
+        let tags = match self.item.remove("tags") {
+            None => return Ok(BTreeMap::new()),
+            Some(AttributeValue::Ss(tags)) => tags,
+            Some(_) => return Err(self.corrupt("has \"tags\" that are no set of texts")),
+        };
+        let pairs = tags.iter().map(|tag| tag.split_once('='));
+        let pairs = pairs.map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        pairs.collect::<Option<_>>().ok_or_else(|| self.corrupt("has a tag without \"=\""))
     }
 
     fn maybe_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, StoreError> {

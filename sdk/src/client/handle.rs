@@ -143,8 +143,8 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     }
 
     async fn read(&self) -> Result<T, ResultError<E>> {
-        let history = self.history().await?;
-        let last = history.into_iter().flat_map(|commit| commit.events).next_back();
+        let run = self.client.current_run(&self.id).await?;
+        let last = run.into_iter().flat_map(|commit| commit.events).next_back();
         let unreadable = |expected| move |source| ResultError::Unreadable { expected, source };
         match last {
             Some(Event::WorkflowCompleted(end)) => {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Client, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
+use crate::limits::{NAME_BYTES_MAX, RETRY_WINDOW, VALUE_BYTES_MAX, is_name};
 use crate::store::{Message, NewItem, Record, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
@@ -149,7 +149,17 @@ impl Client {
         message: Message,
     ) -> Result<(), SendError> {
         let item = NewItem { id, arrived_at: self.clock.now(), message };
-        match ask(|| self.store.send(to, &item)).await? {
+        let try_once = || async {
+            // Rule 19: from here on its id may be forgotten. A laptop was closed over this send.
+            if self.clock.now().since(item.arrived_at) >= RETRY_WINDOW {
+                let remedy = "this send was tried first a day ago: look whether its message \
+                              arrived, and send it anew if not"
+                    .to_owned();
+                return Err(StoreError::Unusable { remedy, source: None });
+            }
+            self.store.send(to, &item).await
+        };
+        match ask(try_once).await? {
             // Rule 3: the first sender may have died before its wake.
             Sent::New | Sent::Known => {}
             Sent::NoExecution => return Err(SendError::Unknown { id: to.clone() }),
@@ -161,7 +171,8 @@ impl Client {
 }
 
 impl Sending<'_> {
-    /// The signal's id: a second signal with the same id is the same signal.
+    /// The signal's id: a second signal with the same id is the same signal, as long as the run
+    /// lasts that took it, and a day over the runs that [continue](crate::continue_as_new) it.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self

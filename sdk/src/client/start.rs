@@ -1,5 +1,6 @@
 //! Starting executions: idempotent by id.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -7,9 +8,12 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::{Client, Handle, Workflows, ask};
 use crate::context::{Workflow, WorkflowSpec, WrongInput};
-use crate::event::{CorruptCommit, Event, Json, StoredCommit, UnrecordableValue, WorkflowStarted};
+use crate::event::{
+    Carried, CorruptCommit, Event, InputHash, Json, StoredCommit, UnrecordableValue,
+    WorkflowStarted,
+};
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
+use crate::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, is_name, is_tag};
 use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
@@ -65,6 +69,22 @@ pub enum StartError {
     /// The input cannot be recorded.
     #[error("the input cannot be recorded: {0}")]
     Input(#[from] UnrecordableValue),
+    /// A tag breaks the rule for tags; nothing is stored.
+    #[error(
+        "a tag is a name without '=' and a value, {TAG_BYTES_MAX} bytes together at most and without control characters: {name:.64}={value:.64}"
+    )]
+    InvalidTag {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// There are too many tags; nothing is stored.
+    #[error("an execution has at most {TAGS_MAX} tags, and these are {count}")]
+    TooManyTags {
+        /// How many there are.
+        count: usize,
+    },
     /// The input is too large.
     #[error(
         "the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is"
@@ -121,6 +141,7 @@ pub struct Start<'a, T, E> {
     id: Result<ExecutionId, InvalidExecutionId>,
     input: Result<Json, UnrecordableValue>,
     on_conflict: OnConflict,
+    tags: BTreeMap<String, String>,
     /// Against these the name and the input are checked.
     known: Option<&'a Workflows>,
     result: PhantomData<fn() -> (T, E)>,
@@ -159,7 +180,8 @@ impl Client {
         known: Option<&'a Workflows>,
     ) -> Start<'a, T, E> {
         let (id, on_conflict) = (Ok(ExecutionId::random()), OnConflict::default());
-        Start { client: self, workflow, id, input, on_conflict, known, result: PhantomData }
+        let tags = BTreeMap::new();
+        Start { client: self, workflow, id, input, on_conflict, tags, known, result: PhantomData }
     }
 }
 
@@ -179,6 +201,15 @@ impl<T, E> Start<'_, T, E> {
         self
     }
 
+    /// A tag to [find](super::List::tag) the execution by: up to 16, of up to 256 bytes with their
+    /// names, for customers, tenants and the like. A second value for a name takes the place of
+    /// the first. The execution keeps its tags over all its runs; a start that attaches to an
+    /// existing execution changes none.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(name.into(), value.into());
+        self
+    }
+
     /// Starts it though this program knows no workflow of that name, or one that reads other
     /// inputs: another program's hosts may.
     pub fn unchecked(mut self) -> Self {
@@ -193,10 +224,12 @@ impl<'a, T: 'a, E: 'a> IntoFuture for Start<'a, T, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let Self { client, workflow, id, input, on_conflict, known, .. } = self;
+            let Self { client, workflow, id, input, on_conflict, tags, known, .. } = self;
             let (id, input) = (id?, input?);
             check(&workflow, &input, known)?;
-            let new = client.start_any(&id, &workflow, input, on_conflict).await?;
+            check_tags(&tags)?;
+            let run = NewRun { id: &id, workflow: &workflow, input: &input, tags, after: None };
+            let new = client.start_any(run, on_conflict).await?;
             Ok(Handle::new(client.clone(), id, new))
         }
         .boxed()
@@ -221,17 +254,27 @@ fn check(workflow: &str, input: &Json, known: Option<&Workflows>) -> Result<(), 
     accepts(input).map_err(refused)
 }
 
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), StartError> {
+    if tags.len() > TAGS_MAX {
+        return Err(StartError::TooManyTags { count: tags.len() });
+    }
+    match tags.iter().find(|(name, value)| !is_tag(name, value)) {
+        None => Ok(()),
+        Some((name, value)) => {
+            Err(StartError::InvalidTag { name: name.clone(), value: value.clone() })
+        }
+    }
+}
+
 impl Client {
     /// Whether the execution is new.
     async fn start_any(
         &self,
-        id: &ExecutionId,
-        workflow: &str,
-        input: Json,
+        mut run: NewRun<'_>,
         on_conflict: OnConflict,
     ) -> Result<bool, StartError> {
+        let NewRun { id, workflow, input, .. } = run;
         let failed = |source| StartError::Store { id: id.clone(), source };
-        let mut run = NewRun { id, workflow, input: &input, after: None };
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
@@ -261,7 +304,11 @@ impl Client {
                     if start.workflow != workflow {
                         return Err(refuse("as an execution of another workflow"));
                     }
-                    if !start.input.same(&input) {
+                    let same = match start.first_input {
+                        None => start.input.same(input),
+                        Some(first) => first == InputHash::of(input),
+                    };
+                    if !same {
                         return Err(refuse("with another input"));
                     }
                 }
@@ -271,7 +318,7 @@ impl Client {
                     let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
                     if let Some(loaded) = loaded.as_ref().filter(closed) {
                         // Rule 18: what came for the run that has ended is not for the next.
-                        loaded.report_late(&ended.taken);
+                        loaded.report_late(|item_id| ended.taken.contains(item_id));
                         self.empty_inbox(loaded).await.map_err(failed)?;
                     }
                     run.after = Some(ended);
@@ -302,11 +349,11 @@ impl Client {
 }
 
 fn read(id: &ExecutionId, loaded: Option<&Loaded>) -> Result<History, StartError> {
-    let commits = loaded.map(|loaded| &*loaded.commits).unwrap_or_default();
-    let read = History::read(commits).and_then(|history| {
-        loaded.map_or(Ok(()), Loaded::check_end)?;
-        Ok(history)
-    });
+    let read = match loaded {
+        None => History::read(&[], 0),
+        Some(loaded) => History::read(&loaded.commits, loaded.from)
+            .and_then(|history| loaded.check_end().map(|()| history)),
+    };
     read.map_err(|source| StartError::Corrupt { id: id.clone(), source })
 }
 
@@ -315,6 +362,7 @@ struct NewRun<'a> {
     id: &'a ExecutionId,
     workflow: &'a str,
     input: &'a Json,
+    tags: BTreeMap<String, String>,
     after: Option<History>,
 }
 
@@ -334,15 +382,25 @@ impl NewRun<'_> {
             run,
             input: self.input.clone(),
             parent: None,
+            tags: self.tags.clone(),
+            first_input: None,
         });
-        let start = StoredCommit::encode(number, writer, previous, &[event]);
+        // Rule 19: what an earlier run took is not taken again.
+        let taken = self.after.as_ref().map(|history| history.taken.carried(at, &[]));
+        let taken = taken.unwrap_or_default();
+        let carried = (!taken.is_empty())
+            .then(|| Event::Carried(Carried { at, messages: Vec::new(), taken }));
+        let events: Vec<Event> = carried.into_iter().chain([event]).collect();
+        let start = StoredCommit::encode(number, writer, previous, &events);
         let record = Record {
             id: self.id.clone(),
             workflow: self.workflow.to_owned(),
             started_at: at,
             arrivals: 0,
+            tags: self.tags.clone(),
             projection: Projection {
                 commit: number,
+                first: number,
                 status: Status::Running,
                 wake_at: Some(at),
                 updated_at: at,

@@ -74,7 +74,7 @@ impl Execution {
     }
 
     /// An operation was polled where its workflow is not: in another task, thread or workflow.
-    fn polled_elsewhere(&self, what: &str) {
+    pub(super) fn polled_elsewhere(&self, what: &str) {
         self.engine().fail(Fault::ForeignAwait {
             what: format!("{what} was polled outside its workflow, in a task or thread of its own"),
         });
@@ -229,9 +229,17 @@ impl Run {
             }
             Ok(Poll::Ready(end)) if self.fault().is_none() => {
                 self.drop_future();
-                return Progress::Ended(end);
+                let continued = self.engine().continues().cloned();
+                return Progress::Ended(continued.map_or(end, WorkflowEnd::Continued));
             }
             Ok(_) => {}
+        }
+        let continued = self.engine().continues().cloned();
+        if let Some(input) = continued
+            && self.fault().is_none()
+        {
+            self.drop_future();
+            return Progress::Ended(WorkflowEnd::Continued(input));
         }
         match self.fault() {
             Some(fault) => Progress::Faulted(fault),

@@ -70,10 +70,10 @@ impl<T: DeserializeOwned> Future for Signal<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.execution.poll_call(self.seq, "a signal", cx).map(|outcome| {
-            let Outcome::Value(payload) = outcome else {
+            let Outcome::Signal(kept) = outcome else {
                 unreachable!("the engine matches outcomes with kinds")
             };
-            payload.read().map_err(|error| SignalError {
+            kept.signal.payload.read().map_err(|error| SignalError {
                 name: self.execution.engine().key(self.seq).name.to_string(),
                 expected: std::any::type_name::<T>(),
                 problem: error.to_string(),

@@ -5,6 +5,7 @@
 
 mod child;
 mod commit;
+mod continued;
 mod decode;
 mod fast;
 mod json;
@@ -14,13 +15,16 @@ mod value;
 
 pub(crate) use child::child_item_id;
 pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
+pub(crate) use commit::Previous;
 pub use commit::{Commit, CorruptCommit, StoredCommit};
+pub use continued::{Carried, ContinuedAsNew, InputHash, Taken};
 pub(crate) use decode::decode;
 pub use json::Json;
 pub use key::OperationKey;
 pub use text::Text;
 pub use value::UnrecordableValue;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +78,10 @@ pub enum Event {
     WorkflowCancelled(WorkflowCancelled),
     /// The execution was ended without its code.
     WorkflowTerminated(WorkflowTerminated),
+    /// What the next run keeps of this one.
+    Carried(Carried),
+    /// The run is over, and the next one begins with the event after this.
+    ContinuedAsNew(ContinuedAsNew),
 }
 
 /// See [`Event::WorkflowStarted`].
@@ -93,6 +101,12 @@ pub struct WorkflowStarted {
     /// Whose child it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// What the execution is found by; see [`Start::tag`](crate::client::Start::tag).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Of a run that continues another one: with which input the first of them was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_input: Option<InputHash>,
 }
 
 /// See [`Event::TurnStarted`]. The turn is the writer of the commit that holds it.
@@ -382,6 +396,20 @@ pub struct WorkflowTerminated {
     pub reason: String,
 }
 
+impl WorkflowStarted {
+    /// The start of a first run without tags.
+    #[cfg(test)]
+    pub(crate) fn first(
+        at: Timestamp,
+        execution: ExecutionId,
+        workflow: String,
+        input: Json,
+    ) -> Self {
+        let (parent, tags, first_input) = (None, BTreeMap::new(), None);
+        Self { at, execution, workflow, run: 1, input, parent, tags, first_input }
+    }
+}
+
 impl Event {
     /// When it happened.
     #[must_use]
@@ -408,6 +436,8 @@ impl Event {
             Self::WorkflowFailed(e) => e.at,
             Self::WorkflowCancelled(e) => e.at,
             Self::WorkflowTerminated(e) => e.at,
+            Self::Carried(e) => e.at,
+            Self::ContinuedAsNew(e) => e.at,
         }
     }
 
@@ -436,6 +466,8 @@ impl Event {
             Self::WorkflowFailed(_) => "WorkflowFailed",
             Self::WorkflowCancelled(_) => "WorkflowCancelled",
             Self::WorkflowTerminated(_) => "WorkflowTerminated",
+            Self::Carried(_) => "Carried",
+            Self::ContinuedAsNew(_) => "ContinuedAsNew",
         }
     }
 
@@ -479,7 +511,8 @@ impl Event {
             | Self::SignalReceived(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
-            | Self::TimerFired(_) => false,
+            | Self::TimerFired(_)
+            | Self::Carried(_) => false,
             Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,
             Self::WorkflowStarted(_)
             | Self::StepStarted(_)
@@ -494,7 +527,8 @@ impl Event {
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)
             | Self::WorkflowCancelled(_)
-            | Self::WorkflowTerminated(_) => true,
+            | Self::WorkflowTerminated(_)
+            | Self::ContinuedAsNew(_) => true,
         }
     }
 }

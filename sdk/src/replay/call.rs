@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use super::body::Body;
 use super::child::ChildState;
+use super::signals::Kept;
 use crate::event::{ChildOutcome, Failure, Json, OperationKey};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
@@ -83,8 +84,10 @@ pub(super) enum State {
 /// How an operation ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A step's result or a signal's payload.
+    /// A step's result.
     Value(Json),
+    /// A signal.
+    Signal(Box<Kept>),
     /// A step failed for good.
     Failed(Failure),
     /// A timer fired.

@@ -37,6 +37,17 @@ pub(crate) struct Engine {
     asked: Vec<u32>,
     cancel: Option<String>,
     fault: Option<Fault>,
+    /// The input of the next run, once the workflow has asked for one.
+    continues: Option<Json>,
+    size: LogSize,
+}
+
+/// How long a run's log is, as far as it was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogSize {
+    pub(crate) events: u64,
+    /// By [`Event::weight`].
+    pub(crate) bytes: u64,
 }
 
 /// What a delivered event means for the workflow.
@@ -95,12 +106,14 @@ impl Engine {
             now: start.at,
             calls: Vec::with_capacity(events.len()),
             versions: Versions::recorded(&events),
+            size: LogSize { events: 1, bytes: weight(events.first()) },
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
             signals: Signals::default(),
             asked: Vec::new(),
             cancel: None,
             fault: None,
+            continues: None,
         }
     }
 
@@ -190,7 +203,7 @@ impl Engine {
     /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready. Also
     /// returns a waker to drop outside any lock: user code may hang on it.
     pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> (Poll<Outcome>, Option<Waker>) {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.continues.is_some() {
             return (Poll::Pending, None);
         }
         let call = &mut self.calls[seq as usize];
@@ -201,7 +214,7 @@ impl Engine {
                 _ => None,
             };
             match kept {
-                Some(payload) => call.state = State::Ready(Outcome::Value(payload)),
+                Some(signal) => call.state = State::Ready(Outcome::Signal(signal)),
                 None => self.asked.push(seq),
             }
             if let Detail::Child(_) = call.detail {
@@ -229,10 +242,9 @@ impl Engine {
         match (&mut call.detail, state) {
             (Detail::Step(step), _) => dropped._body = step.body.take(),
             (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
-            (Detail::Signal, State::Ready(Outcome::Value(payload))) => {
-                let name = call.key.name.clone();
-                if let Some((next, payload)) = self.signals.give_back(&name, payload) {
-                    dropped.wake = self.settle(next, Outcome::Value(payload));
+            (Detail::Signal, State::Ready(Outcome::Signal(kept))) => {
+                if let Some((next, kept)) = self.signals.give_back(kept) {
+                    dropped.wake = self.settle(next, Outcome::Signal(kept));
                 }
             }
             _ => {}
@@ -316,7 +328,33 @@ impl Engine {
         self.seed.key_of(key)
     }
 
+    /// The start of this run.
+    pub(crate) fn start(&self) -> &WorkflowStarted {
+        self.recorded.start()
+    }
+
+    /// How long its log is, as far as the workflow has seen it.
+    pub(crate) fn size(&self) -> LogSize {
+        self.size
+    }
+
+    /// The workflow is to go on as a new run with this input. From here on nothing moves it.
+    pub(crate) fn continue_with(&mut self, input: Json) {
+        self.continues.get_or_insert(input);
+    }
+
     // --- What the turn asks ---
+
+    /// The input of the next run, if the workflow has asked for one.
+    pub(crate) fn continues(&self) -> Option<&Json> {
+        self.continues.as_ref()
+    }
+
+    /// What was received and not consumed, in order: the events that brought it. Complete once
+    /// the workflow is dropped.
+    pub(crate) fn unconsumed(&self) -> Vec<Event> {
+        self.signals.unconsumed().collect()
+    }
 
     /// The calls polled for the first time since this was last asked, in the order of those
     /// polls, in the place of what `asked` holds.
@@ -395,6 +433,8 @@ impl Engine {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
+        self.size.events += 1;
+        self.size.bytes += weight(Some(event));
         let moved = match event {
             Event::StepCompleted(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
@@ -422,8 +462,8 @@ impl Engine {
                 self.settle(e.seq, Outcome::Child(e.child.clone(), e.outcome.clone()))
             }
             Event::SignalReceived(e) => {
-                let taker = self.signals.arrive(&e.name, e.payload.clone());
-                taker.and_then(|(seq, payload)| self.settle(seq, Outcome::Value(payload)))
+                let taker = self.signals.arrive(e);
+                taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Signal(kept)))
             }
             other => return self.note(other).map(|()| Delivered::Quiet),
         };
@@ -507,6 +547,10 @@ impl Engine {
         self.fail(fault.clone());
         Err(fault)
     }
+}
+
+fn weight(event: Option<&Event>) -> u64 {
+    event.map_or(0, Event::weight) as u64
 }
 
 impl From<Mismatch> for Fault {

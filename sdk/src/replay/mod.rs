@@ -24,6 +24,7 @@ mod history;
 mod recorded;
 mod seed;
 mod signals;
+mod taken;
 mod versions;
 
 pub(crate) use body::{Attempt, Body, Policy};
@@ -32,6 +33,7 @@ pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
 pub(crate) use seed::child_writer;
+pub(crate) use taken::TakenIds;
 #[cfg(test)]
 pub(crate) use versions::Chosen;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call::Kind;
 use super::fault::Side;
-use crate::event::{ChildRequested, Event, Json, OperationKey};
+use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
 use crate::time::Timestamp;
 
 /// The events of a run, indexed by the call they are about.
@@ -52,7 +52,15 @@ impl Recorded {
     /// Whether the log goes on at call `seq` or behind it.
     pub(super) fn goes_on_at(&self, seq: usize) -> bool {
         // The last slot has an event, or it would not be there.
-        self.slots.len() > seq || self.events.last().is_some_and(Event::is_end)
+        self.slots.len() > seq || self.events.last().is_some_and(ends_run)
+    }
+
+    /// The start of the run.
+    pub(super) fn start(&self) -> &WorkflowStarted {
+        match &self.events[0] {
+            Event::WorkflowStarted(start) => start,
+            _ => unreachable!("the events of a run begin with WorkflowStarted"),
+        }
     }
 
     pub(super) fn at(&self, seq: u32) -> Option<Expected<'_>> {
@@ -79,6 +87,10 @@ impl Recorded {
             _ => None,
         }
     }
+}
+
+fn ends_run(event: &Event) -> bool {
+    event.is_end() || matches!(event, Event::ContinuedAsNew(_))
 }
 
 /// The call an event is about, and whether it settles it.

@@ -4,6 +4,7 @@
 mod attempts;
 mod children;
 mod code;
+mod continued;
 mod corrupt;
 mod delivery;
 mod dropped;
@@ -36,7 +37,8 @@ fn started() -> Event {
 fn started_as(execution: &str, run: u32) -> Event {
     let execution = ExecutionId::new(execution).expect("an id");
     let (at, workflow, input) = (Timestamp(START), "order".to_owned(), Json::null());
-    Event::WorkflowStarted(WorkflowStarted { at, execution, workflow, run, input, parent: None })
+    let first = WorkflowStarted::first(at, execution, workflow, input);
+    Event::WorkflowStarted(WorkflowStarted { run, ..first })
 }
 
 /// Step `key`, called without arguments, returned `output`.

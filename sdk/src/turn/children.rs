@@ -106,9 +106,12 @@ impl Family {
             run: 1,
             input: input.clone(),
             parent: Some(parent),
+            tags: BTreeMap::new(),
+            first_input: None,
         });
         let projection = Projection {
             commit: 0,
+            first: 0,
             status: Status::Running,
             wake_at: Some(*at),
             updated_at: *at,
@@ -120,6 +123,7 @@ impl Family {
             workflow: key.name.to_string(),
             started_at: *at,
             arrivals: 0,
+            tags: BTreeMap::new(),
             projection,
         };
         ChildStart { record, commit: StoredCommit::encode(0, writer, None, &[event]) }

@@ -9,9 +9,10 @@
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
 mod children;
+mod runs;
 mod terminate;
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
     BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY, QUEUE_DELAY_MAX,
 };
-use crate::replay::{Attempt, Engine, Fault, History, Request, site};
+use crate::replay::{Attempt, Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
@@ -41,6 +42,8 @@ use tokio::sync::Semaphore;
 pub(super) enum Driven {
     /// Its last commit is written: the execution has ended, waits, or was handed over.
     Ended(Ended),
+    /// Its last commit begins the next run.
+    Continued(Ended),
     /// The execution cannot go on with this code. `last` is the log's last commit.
     Blocked { last: CommitNumber, fault: Fault },
     /// The fence was lost or the lease is too short to start a body: look again.
@@ -91,13 +94,15 @@ pub(super) struct Turn<'a> {
     /// When the oldest unwritten event finished.
     unwritten_since: Option<Timestamp>,
     arrivals: u64,
-    taken: HashSet<String>,
     /// The run's parent and children, up to the last commit.
     family: Family,
     /// Permits of sends to other executions.
     send_turns: Arc<Semaphore>,
     /// What a send to another execution died of: the turn is over.
     broken: Option<TurnError>,
+    /// Where the current run begins in the log.
+    first: CommitNumber,
+    taken: TakenIds,
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
@@ -172,6 +177,7 @@ impl Kitchen {
             terminate: None,
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
+            first: history.first,
             taken: history.taken,
             family: Family::of(start, &events),
             send_turns: send_turns(),
@@ -238,7 +244,10 @@ impl Turn<'_> {
                 return self.cancelled(reason).await;
             }
             if self.end.is_some() && self.sequence.next_undelivered().is_none() {
-                return self.ended().await;
+                return match self.end.take() {
+                    Some(WorkflowEnd::Continued(input)) => self.continued(input).await,
+                    end => self.ended(end).await,
+                };
             }
             if self.end.is_none() && !self.ready.is_empty() {
                 if self.stopping() {
@@ -305,10 +314,10 @@ impl Turn<'_> {
 
     /// Takes an inbox item into the sequence.
     fn take(&mut self, item: InboxItem) {
-        if !self.taken.insert(item.id.clone()) {
+        let (at, id) = (self.now(), item.id);
+        if !self.taken.insert(id.clone(), at) {
             return;
         }
-        let (at, id) = (self.now(), item.id);
         let event = match item.message {
             Message::Signal { name, payload } => {
                 Event::SignalReceived(SignalReceived { at, id, name, payload })
@@ -700,13 +709,18 @@ impl Turn<'_> {
 
     /// Writes all that has happened. Bodies go on meanwhile; what they finish is the next commit.
     async fn write(&mut self) -> Result<(), Halt> {
+        self.write_noting(usize::MAX).await.map(drop)
+    }
+
+    /// The same. Returns the number of the commit that has the unwritten event at `mark`.
+    async fn write_noting(&mut self, mark: usize) -> Result<Option<CommitNumber>, Halt> {
         let events = self.sequence.unwritten();
         if events.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        if let Written::Lost = self.log.append(events).await? {
+        let (Written::Durable, marked) = self.log.append_noting(events, mark).await? else {
             return Err(Halt::Lost);
-        }
+        };
         self.claimed = true;
         for event in events {
             if let Event::LeaseRenewed(renewed) = event {
@@ -717,12 +731,12 @@ impl Turn<'_> {
         }
         self.sequence.mark_written();
         self.unwritten_since = None;
-        Ok(())
+        Ok(marked)
     }
 
-    async fn ended(&mut self) -> Result<Driven, Halt> {
+    async fn ended(&mut self, end: Option<WorkflowEnd>) -> Result<Driven, Halt> {
         let at = self.now();
-        let (event, status, reason) = match self.end.take() {
+        let (event, status, reason) = match end {
             Some(WorkflowEnd::Failed(error)) => {
                 let reason = crate::event::error_text(&error);
                 let failed = Event::WorkflowFailed(WorkflowFailed { at, error });
@@ -732,7 +746,7 @@ impl Turn<'_> {
                 let completed = Event::WorkflowCompleted(WorkflowCompleted { at, output });
                 (completed, Status::Completed, None)
             }
-            Some(WorkflowEnd::Unrecordable(_)) | None => {
+            Some(WorkflowEnd::Unrecordable(_) | WorkflowEnd::Continued(_)) | None => {
                 unreachable!("progress() keeps recordable ends only")
             }
         };
@@ -827,6 +841,7 @@ impl Turn<'_> {
         Ok(Driven::Ended(Ended {
             last: self.log.last,
             family: status.is_closed().then(|| self.family.clone()),
+            first: self.first,
             status,
             wake_at,
             reason,

@@ -1,19 +1,19 @@
 //! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
 
-use std::collections::HashSet;
-
 use super::children::Family;
 use super::{Kitchen, TurnError};
 use crate::event::{Event, TurnEnd, error_text};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
-use crate::replay::{Fault, History};
+use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
 
 /// What a turn left behind.
 pub(super) struct Ended {
     pub(super) last: CommitNumber,
+    /// Where the current run begins.
+    pub(super) first: CommitNumber,
     pub(super) status: Status,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
@@ -32,10 +32,10 @@ impl Kitchen {
         if let Some(family) = &ended.family {
             self.say_end(family).await?;
         }
-        let projection = self.projection_of(ended.last, ended.status, ended.wake_at, ended.reason);
+        let Ended { last, first, status, wake_at, reason, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason);
         let record = self.store.project(id, &projection).await?;
-        let due = ended.status == Status::Suspended
-            && ended.wake_at.is_some_and(|due| self.clock.now() >= due);
+        let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         if record.arrivals > ended.arrivals || due {
             return Ok(false);
         }
@@ -53,7 +53,7 @@ impl Kitchen {
             self.say_end(&Family::of(history.start(), &history.events)).await?;
         }
         self.repair(loaded, history).await?;
-        let ids = loaded.report_late(&history.taken);
+        let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
         if !ids.is_empty() {
             self.store.remove_items(&loaded.record.id, &ids).await?;
         }
@@ -73,14 +73,15 @@ impl Kitchen {
         self.remove_taken(loaded, &history.taken).await
     }
 
-    /// Blocks the execution with its log as it stands at commit `last`.
+    /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
-        last: CommitNumber,
+        [last, first]: [CommitNumber; 2],
         fault: &Fault,
     ) -> Result<(), StoreError> {
-        let projection = self.projection_of(last, Status::Blocked, None, Some(fault.to_string()));
+        let projection =
+            self.projection_of([last, first], Status::Blocked, None, Some(fault.to_string()));
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -88,11 +89,7 @@ impl Kitchen {
         Ok(())
     }
 
-    async fn remove_taken(
-        &self,
-        loaded: &Loaded,
-        taken: &HashSet<String>,
-    ) -> Result<(), StoreError> {
+    async fn remove_taken(&self, loaded: &Loaded, taken: &TakenIds) -> Result<(), StoreError> {
         let ids: Vec<String> = loaded
             .inbox
             .iter()
@@ -129,18 +126,19 @@ impl Kitchen {
             }
             _ => {}
         }
-        self.projection_of(history.last, status, wake_at, reason)
+        self.projection_of([history.last, history.first], status, wake_at, reason)
     }
 
-    fn projection_of(
+    pub(super) fn projection_of(
         &self,
-        commit: CommitNumber,
+        [commit, first]: [CommitNumber; 2],
         status: Status,
         wake_at: Option<Timestamp>,
         reason: Option<String>,
     ) -> Projection {
         Projection {
             commit,
+            first,
             status,
             wake_at,
             updated_at: self.clock.now(),

@@ -16,6 +16,7 @@ use super::child::{Process, commit, execution};
 pub(super) async fn start(backend: &SqliteBackend, number: usize) {
     let projection = Projection {
         commit: 0,
+        first: 0,
         status: Status::Running,
         wake_at: None,
         updated_at: Timestamp(0),
@@ -27,6 +28,7 @@ pub(super) async fn start(backend: &SqliteBackend, number: usize) {
         workflow: "w".into(),
         started_at: Timestamp(0),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection,
     };
     assert_eq!(backend.store().create(&record, &commit(0)).await.unwrap(), Created::New);

@@ -142,6 +142,7 @@ impl Code {
         let word = match self.engine.poll(seq, &waker).0 {
             Poll::Pending => "-".to_owned(),
             Poll::Ready(Outcome::Value(value)) => value.to_string(),
+            Poll::Ready(Outcome::Signal(kept)) => kept.signal.payload.to_string(),
             Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
             Poll::Ready(Outcome::Fired) => "fired".to_owned(),
             Poll::Ready(Outcome::Started(child)) => format!("started({child})"),

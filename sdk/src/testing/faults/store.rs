@@ -77,6 +77,10 @@ impl EventStore for FaultyStore {
         self.call("load", read(), self.inner.load(id)).await
     }
 
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.call("load_all", read(), self.inner.load_all(id)).await
+    }
+
     async fn append(
         &self,
         id: &ExecutionId,

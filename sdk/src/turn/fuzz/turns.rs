@@ -109,12 +109,12 @@ impl Stage {
         let clock = Clock::virtual_from(Timestamp(1_000));
         let id = ExecutionId::new("fuzz").expect("an id");
         let (at, execution, workflow) = (clock.now(), id.clone(), "fuzz".to_owned());
-        let input = Json::null();
-        let start = WorkflowStarted { at, execution, workflow, run: 1, input, parent: None };
+        let start = WorkflowStarted::first(at, execution, workflow, Json::null());
         let start = [Event::WorkflowStarted(start)];
         let start = StoredCommit::encode(0, WriterId::random(), None, &start);
         let projection = Projection {
             commit: 0,
+            first: 0,
             status: Status::Running,
             wake_at: Some(at),
             updated_at: at,
@@ -122,7 +122,14 @@ impl Stage {
             reason: None,
         };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
-        let record = Record { id: id.clone(), workflow, started_at, arrivals: 0, projection };
+        let record = Record {
+            id: id.clone(),
+            workflow,
+            started_at,
+            arrivals: 0,
+            tags: std::collections::BTreeMap::new(),
+            projection,
+        };
         store.create(&record, &start).await.expect("a new execution");
         queue.send(&Wake::news(id.clone()), Duration::ZERO).await.expect("sent");
         let runs = Runs { program, traces: Arc::default() };
@@ -140,7 +147,7 @@ impl Stage {
 
     async fn log(&self) -> Vec<Event> {
         let loaded = self.store.load(&self.id).await.expect("an answer").expect("it exists");
-        History::read(&loaded.commits).expect("a sound log").events
+        History::read(&loaded.commits, loaded.from).expect("a sound log").events
     }
 
     /// A host of its own receives a wake and takes a turn, or crashes in it.
@@ -299,6 +306,7 @@ fn run(runs: Runs) -> BoxFuture<'static, Result<serde_json::Value, Error>> {
             WorkflowEnd::Completed(output) => Ok(output.read()?),
             WorkflowEnd::Failed(error) => Err(error.read::<Error>()?),
             WorkflowEnd::Unrecordable(problem) => panic!("{problem}"),
+            WorkflowEnd::Continued(_) => unreachable!("that is what a poll comes to"),
         })
         .boxed()
 }

@@ -53,7 +53,7 @@ impl World {
     pub(super) fn new(program: &Program, seed: u64) -> Self {
         let execution = ExecutionId::new("fuzz").expect("an id");
         let (at, workflow, input) = (Timestamp(1_000), "fuzz".to_owned(), Json::null());
-        let start = WorkflowStarted { at, execution, workflow, run: 1, input, parent: None };
+        let start = WorkflowStarted::first(at, execution, workflow, input);
         let mut world = Self::replay(program, &[Event::WorkflowStarted(start)]);
         world.look();
         world.reseed(seed);
