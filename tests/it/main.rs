@@ -11,6 +11,7 @@ mod kills;
 mod kit;
 mod macros;
 mod memory;
+mod messages;
 mod order;
 mod prose;
 mod races;

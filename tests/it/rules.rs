@@ -7,7 +7,6 @@ mod page;
 mod poison;
 mod restarting;
 mod running;
-mod runs;
 mod terminating;
 mod wakes;
 

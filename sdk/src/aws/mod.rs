@@ -37,7 +37,6 @@ mod host;
 mod index;
 mod invocation;
 mod items;
-mod later;
 mod setup;
 mod store;
 mod transact;

@@ -7,6 +7,5 @@ pub mod inbox;
 pub mod indexes;
 pub mod load;
 pub mod project;
-pub mod runs;
 
 mod sample;
