@@ -96,9 +96,10 @@ pub(crate) fn of_event(event: &Event) -> Option<Color> {
         Event::StepAttemptFailed(_) | Event::WorkflowCancelled(_) | Event::CancelRequested(_) => {
             Some(Color::Yellow)
         }
-        Event::TurnStarted(_) | Event::TurnEnded(_) | Event::LeaseRenewed(_) => {
-            Some(Color::DarkGrey)
-        }
+        Event::TurnStarted(_)
+        | Event::TurnEnded(_)
+        | Event::LeaseRenewed(_)
+        | Event::Carried(_) => Some(Color::DarkGrey),
         _ => None,
     }
 }

@@ -50,8 +50,7 @@
 //!
 //! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
 //!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
-//!   [`sleep_until`], [`timeout`], [`signal`](signal()) and [`signals`], [`update`](update()) and [`updates`],
-//!   [`join_all`], [`map`], [`race`],
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`], [`map`], [`race`],
 //!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`], and
 //!   which [`version`](version()) of a change it is on. `tokio::join!` and the combinators of `futures` work as
 //!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
@@ -114,13 +113,13 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, Child, ChildError, Commands, EachItem, Either, Elapsed, FailFast, FirstOk,
-    InlineStep, JoinAll, Map, MapAll, MapEach, NextUpdate, Object, Outcome, Outcomes, PollError,
-    PollUntil, Polling, Race, Random, Served, Signal, SignalError, Signals, Sleep, StartedChild,
-    State, StepFuture, Timeout, TooManyFailed, Update, Updates, Versions, Workflow, attempt, child,
-    days, execution_id, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
-    publish, race, random, seconds, signal, signals, sleep, sleep_until, step, timeout, update,
-    updates, uuid, version, version_of,
+    AllFailed, Child, ChildError, ContinueAsNew, EachItem, Either, Elapsed, ExecutionInfo,
+    FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll, MapEach, Outcome, Outcomes, PollError,
+    PollUntil, Polling, Race, Random, Signal, SignalError, Sleep, StartedChild, State, StepFuture,
+    Timeout, TooManyFailed, Versions, Workflow, attempt, child, continue_as_new, days,
+    execution_id, execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now,
+    poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
+    version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -132,10 +131,10 @@ pub use retry::Retry;
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Object, Outcome, Retry,
-        Served, State, StepFailure, Terminal, Versions, child, days, execution_id, first_ok, hours,
-        idempotency_key, join_all, map, minutes, now, poll_until, publish, race, random, seconds,
-        signal, signals, sleep, sleep_until, step, timeout, update, updates, uuid, version,
+        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, Retry, State,
+        StepFailure, Terminal, Versions, child, continue_as_new, days, execution_id,
+        execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
+        race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
         version_of, workflow,
     };
 }
@@ -157,5 +156,5 @@ struct SeveralAtOncePage;
 struct VersionsPage;
 
 #[cfg(all(doctest, feature = "testing"))]
-#[doc = include_str!("../../docs/guide/messages.md")]
-struct MessagesPage;
+#[doc = include_str!("../../docs/guide/long-lives.md")]
+struct LongLivesPage;

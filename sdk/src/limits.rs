@@ -76,25 +76,34 @@ pub const SEND_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest pause between two tries of a send to another execution.
 pub const SEND_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
-/// How long a client waits for the answer to an update, unless it says otherwise. An answer that
-/// needs no step takes a turn, which is a second at most where hosts are awake.
-pub const UPDATE_WAIT: Duration = Duration::from_secs(30);
-
-/// Largest view that a workflow shows, in bytes of JSON. It is part of the record, which every turn
-/// writes: on DynamoDB each kilobyte of it is a write unit.
-pub const VIEW_BYTES_MAX: usize = 16 * 1024;
-
-/// How often a turn shows in the record what others wait to see (answers, views) while it goes on:
-/// the first at once, the next after this time at the earliest. A loop of short steps that each
-/// publish something costs little more than one that does not.
-pub const SHOW_EVERY: Duration = Duration::from_millis(200);
-
-/// How many names of signals, and how many of updates, the end of a turn lists as waited for.
-pub const WAITS_FOR_MAX: usize = 16;
 
 /// Longest delay of a queue message: SQS's DelaySeconds, 15 minutes
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
+
+/// W of the protocol: how long after its first try a message may be sent again by the same id. An
+/// execution that continues as new knows the ids that it took for so long.
+pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many bytes of ids a run hands on to the next, at most: about 1,800 random ids. Of an
+/// execution that takes more in [`RETRY_WINDOW`], the latest are known. Ids, input and tags make
+/// one commit, since a closed execution is started again by one write.
+pub const CARRIED_IDS_BYTES_MAX: usize = 150_000;
+
+/// After how many events of a run it had better continue as new: a load of so many takes about
+/// 10 ms on one core.
+pub const CONTINUE_EVENTS: u64 = 10_000;
+
+/// After about how many bytes of a run's log it had better continue as new: four pages of a query
+/// of DynamoDB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>).
+pub const CONTINUE_BYTES: u64 = 4_000_000;
+
+/// How many tags an execution can have.
+pub const TAGS_MAX: usize = 16;
+
+/// Longest tag, in bytes: its name and its value together.
+pub const TAG_BYTES_MAX: usize = 256;
 
 /// How often a message is received before it goes to the dead-letter queue. More than
 /// [`STRIKES_MAX`], since throttling uses receives too.
@@ -131,6 +140,16 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
+/// Whether `name` and `value` can be a tag.
+pub(crate) fn is_tag(name: &str, value: &str) -> bool {
+    let is_plain = |text: &str| !text.chars().any(char::is_control);
+    !name.is_empty()
+        && !name.contains('=')
+        && name.len() + value.len() <= TAG_BYTES_MAX
+        && is_plain(name)
+        && is_plain(value)
+}
+
 // What docs/protocol.md demands of these numbers, by rule. A number that breaks one of them does
 // not compile.
 
@@ -164,6 +183,12 @@ const _: () = assert!(LAMBDA_TIMEOUT.as_millis() > 2 * YIELD_BEFORE_DEADLINE.as_
 
 /// Rule 26: a retry that waits in its turn does not outlast the lease it waits under.
 const _: () = assert!(BACKOFF_IN_PLACE_MAX.as_millis() < CLOCK_SKEW.as_millis());
+
+/// Rule 19: what a run begins with fits one commit.
+const _: () = assert!(
+    CARRIED_IDS_BYTES_MAX + VALUE_BYTES_MAX + TAGS_MAX * (TAG_BYTES_MAX + 10) + 16 * NAME_BYTES_MAX
+        < COMMIT_BYTES_MAX
+);
 
 /// An event holds two values and its names, and each event fits a commit.
 const _: () = assert!(2 * VALUE_BYTES_MAX + 16 * NAME_BYTES_MAX < EVENT_BYTES_MAX);

@@ -8,13 +8,13 @@ mod check;
 mod cursor;
 mod inbox;
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Commit, CorruptCommit, Json, StoredCommit};
+use crate::event::{Commit, CorruptCommit, Previous, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
 use crate::time::Timestamp;
 
@@ -45,14 +45,18 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// [`Created::Exists`] tells what is there.
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError>;
 
-    /// The record, the whole log and the whole inbox, read consistently and **in this order**, so
-    /// that an inbox item deleted meanwhile is in the log that was read. `None` if the execution does not exist.
-    /// Commits come in ascending order, with their stored numbers. Where one is missing the others
+    /// The record, the log of the current run and the whole inbox, read consistently and **in this
+    /// order**, so that an inbox item deleted meanwhile is in the log that was read. The log is
+    /// that from the record's [`first`](Projection::first) commit on: a load takes no longer for
+    /// the runs before. `None` if the execution does not exist. Commits come in ascending order, with their stored numbers. Where one is missing the others
     /// are returned all the same: whoever [reads](Loaded::read) them sees the hole and names it. A
     /// log without a record is an error. Inbox items in the order of their
     /// [arrival](InboxItem::arrival), and none of them before every earlier one is in the inbox or
     /// in the log.
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// The same with the log of all runs, from commit 0 on: to show and to verify it.
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
     /// Writes `commit` if its number is free. The only write that decides a race.
     async fn append(&self, id: &ExecutionId, commit: &StoredCommit)
@@ -62,8 +66,7 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
 
     /// Replaces the record's [projection](Projection), on condition that the stored one is
-    /// [older](Projection::replaces); a projection without a [view](Projection::view) keeps the
-    /// stored one. Returns the record as it is afterwards, in the same atomic
+    /// [older](Projection::replaces). Returns the record as it is afterwards, in the same atomic
     /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
     /// arrives later.
     async fn project(
@@ -190,7 +193,9 @@ pub enum Appended {
 pub struct Loaded {
     /// The record.
     pub record: Record,
-    /// The log, from commit 0.
+    /// The number of the first commit that was asked for.
+    pub from: CommitNumber,
+    /// The log from there on.
     pub commits: Vec<StoredCommit>,
     /// What others sent and no commit has taken, or has taken and not yet deleted.
     pub inbox: Vec<InboxItem>,
@@ -207,6 +212,9 @@ pub struct Record {
     pub started_at: Timestamp,
     /// How many inbox items were ever accepted.
     pub arrivals: u64,
+    /// What it is found by; see [`Start::tag`](crate::client::Start::tag).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// What follows from the log.
     #[serde(flatten)]
     pub projection: Projection,
@@ -217,6 +225,10 @@ pub struct Record {
 pub struct Projection {
     /// The commit up to which the log was taken into account.
     pub commit: CommitNumber,
+    /// The commit from which on the current run, or one before it, is read. Whoever reads from
+    /// there finds where the last run begins.
+    #[serde(default)]
+    pub first: CommitNumber,
     /// Where the execution stands.
     pub status: Status,
     /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits for messages
@@ -228,10 +240,6 @@ pub struct Projection {
     pub code: String,
     /// Why it is blocked, failed or was ended, for people.
     pub reason: Option<String>,
-    /// What the workflow has [published](crate::publish). As an argument of
-    /// [`EventStore::project`], `None` leaves the stored one as it is. Not in lists.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub view: Option<Json>,
 }
 
 /// Where an execution stands.
@@ -262,6 +270,8 @@ pub struct ListQuery {
     pub workflow: Option<String>,
     /// Only with this status.
     pub status: Option<Status>,
+    /// Only with all of these tags.
+    pub tags: BTreeMap<String, String>,
     /// At most so many; 0 means the store's own page size.
     pub limit: usize,
     /// Where the page before ended.
@@ -278,18 +288,18 @@ pub struct ListPage {
 }
 
 impl Loaded {
-    /// Reads the log and verifies it: every hash, every link to the commit before, and that it
-    /// reaches as far as the record. Returns the commits before the first that cannot be
+    /// Reads the log and verifies it: every hash, every link to the commit before (but that of the
+    /// first to one that was not loaded), and that it reaches as far as the record. Returns the commits before the first that cannot be
     /// trusted, and what is wrong with that one.
     #[must_use]
     pub fn read(&self) -> (Vec<Commit>, Option<CorruptCommit>) {
         let mut commits: Vec<Commit> = Vec::with_capacity(self.commits.len());
-        for stored in &self.commits {
-            let number = commits.len() as CommitNumber;
+        for (number, stored) in (self.from..).zip(&self.commits) {
             if stored.number != number {
                 return (commits, Some(CorruptCommit::missing(number)));
             }
-            match stored.decode(commits.last().map(|commit| commit.hash)) {
+            let before = commits.last().map(|commit| Previous::Hash(commit.hash));
+            match stored.decode_after(before.unwrap_or_else(|| Previous::before(self.from))) {
                 Ok(commit) => commits.push(commit),
                 Err(corrupt) => return (commits, Some(corrupt)),
             }
@@ -299,8 +309,8 @@ impl Loaded {
 
     /// Reports what came too late for a run that has ended, so that nobody who wrote to it is left
     /// without an answer; `taken` is what its log has. Returns the ids.
-    pub(crate) fn report_late(&self, taken: &HashSet<String>) -> Vec<String> {
-        let late = self.inbox.iter().map(|item| &item.id).filter(|id| !taken.contains(*id));
+    pub(crate) fn report_late(&self, taken: impl Fn(&str) -> bool) -> Vec<String> {
+        let late = self.inbox.iter().map(|item| &item.id).filter(|id| !taken(id));
         late.inspect(|item_id| {
             tracing::warn!(
                 everstep.execution.id = %self.record.id,
@@ -318,19 +328,11 @@ impl Loaded {
     /// # Errors
     /// Names the first commit that is missing.
     pub fn check_end(&self) -> Result<(), CorruptCommit> {
-        let number = self.commits.len() as CommitNumber;
+        let number = self.from + self.commits.len() as CommitNumber;
         if number <= self.record.projection.commit {
             return Err(CorruptCommit::missing(number));
         }
         Ok(())
-    }
-}
-
-impl Record {
-    /// This record as it stands in a list: without the view, which is large.
-    #[must_use]
-    pub fn listed(&self) -> Self {
-        Self { projection: Projection { view: None, ..self.projection.clone() }, ..self.clone() }
     }
 }
 
@@ -350,12 +352,6 @@ impl Status {
     #[must_use]
     pub fn is_closed(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Terminated)
-    }
-
-    /// Whether the workflow's function has returned.
-    #[must_use]
-    pub fn has_returned(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
     }
 
     /// Whether the sweeper looks at executions that stand here: the open ones that do not wait for
@@ -393,13 +389,6 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
-    /// This in the place of `stored`: without a view of its own it keeps the stored one.
-    #[must_use]
-    pub fn in_place_of(&self, stored: &Self) -> Self {
-        let view = self.view.as_ref().or(stored.view.as_ref()).cloned();
-        Self { view, ..self.clone() }
-    }
-
     /// Whether this may take the place of `stored`. More of the log wins: without this rule an
     /// older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs

@@ -69,12 +69,12 @@ fn commit_of(number: u64, writer: WriterId, body: &str) -> StoredCommit {
 fn projection(commit: u64, status: Status) -> Projection {
     Projection {
         commit,
+        first: 0,
         status,
         wake_at: Some(Timestamp(1_000)),
         updated_at: Timestamp(2_000),
         code: "1".into(),
         reason: None,
-        view: None,
     }
 }
 
@@ -84,6 +84,7 @@ fn record(name: &str, commit: u64) -> Record {
         workflow: "order".into(),
         started_at: Timestamp(500),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection: projection(commit, Status::Running),
     }
 }

@@ -24,12 +24,12 @@ fn commit(number: u64) -> StoredCommit {
 fn projection(commit: u64) -> Projection {
     Projection {
         commit,
+        first: 0,
         status: Status::Running,
         wake_at: None,
         updated_at: Timestamp(0),
         code: String::new(),
         reason: None,
-        view: None,
     }
 }
 
@@ -40,6 +40,7 @@ async fn started(faults: &Faults) -> FaultyStore {
         workflow: "w".into(),
         started_at: Timestamp(0),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection: projection(0),
     };
     store.create(&record, &commit(0)).await.unwrap();

@@ -11,7 +11,6 @@ mod kills;
 mod kit;
 mod macros;
 mod memory;
-mod messages;
 mod order;
 mod prose;
 mod races;

@@ -249,14 +249,15 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
             workflow: "fulfil_order".to_owned(),
             started_at: started,
             arrivals: 0,
+            tags: std::collections::BTreeMap::new(),
             projection: Projection {
                 commit: 0,
+                first: 0,
                 status: Status::Running,
                 wake_at: Some(started),
                 updated_at: started,
                 code: String::new(),
                 reason: None,
-                view: None,
             },
         };
         assert_eq!(store.create(&record, &log[0].stored()).await.unwrap(), Created::New);

@@ -7,6 +7,7 @@ mod page;
 mod poison;
 mod restarting;
 mod running;
+mod runs;
 mod terminating;
 mod wakes;
 

@@ -123,7 +123,7 @@ async fn export(
     folder: &Path,
     out: &mut Output,
 ) -> Result<Option<CorruptCommit>, Failure> {
-    let loaded = client.load(id).await?;
+    let loaded = client.load_all(id).await?;
     let (commits, corrupt) = loaded.read();
     if corrupt.is_some() {
         return Ok(corrupt);
@@ -132,7 +132,7 @@ async fn export(
     let write = || -> std::io::Result<usize> {
         let mut file = BufWriter::new(File::create(&path)?);
         let mut count = 0;
-        for line in history::lines(id, &commits) {
+        for line in history::lines(id, &commits, None) {
             writeln!(file, "{}", json_line(&line)?)?;
             count += 1;
         }

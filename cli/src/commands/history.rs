@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use clap::Args;
 use everstep::ExecutionId;
-use everstep::event::{ChildOutcome, Commit, Event, OperationKey, TurnEnd, TurnEnded, WaitsFor};
+use everstep::event::{Carried, ChildOutcome, Commit, Event, OperationKey, TurnEnd};
 use everstep::time::Timestamp;
 use serde::Serialize;
 
@@ -27,6 +27,11 @@ pub(crate) struct History {
     /// Print values whole instead of cutting them to the terminal's width.
     #[arg(long)]
     full: bool,
+
+    /// Only this run: the first is 1, and each that continues or starts the execution again is one
+    /// more.
+    #[arg(long, value_name = "NUMBER")]
+    run: Option<u32>,
 }
 
 /// One event, as JSON. `event` is the stored form: see docs/event-log.md.
@@ -42,10 +47,10 @@ pub(super) struct Line<'a> {
 
 impl History {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let loaded = backend::existing(url).await?.load(&self.id).await?;
+        let loaded = backend::existing(url).await?.load_all(&self.id).await?;
         let (commits, corrupt) = loaded.read();
         if out.json {
-            for line in lines(&self.id, &commits) {
+            for line in lines(&self.id, &commits, self.run) {
                 out.object(&line)?;
             }
         } else {
@@ -58,7 +63,7 @@ impl History {
         let head = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
         let mut rows = Rows::new(out, &head);
         let mut timers: HashMap<&OperationKey, Timestamp> = HashMap::new();
-        for (_, event) in events(commits) {
+        for (_, event) in events(commits, self.run) {
             if let Event::TimerStarted(timer) = event {
                 timers.insert(&timer.key, timer.at);
             }
@@ -76,12 +81,13 @@ impl History {
     }
 }
 
-/// Every event of a log as `--json` prints it.
+/// The events of one run, or of all, as `--json` prints them.
 pub(super) fn lines<'a>(
     id: &'a ExecutionId,
     commits: &'a [Commit],
+    run: Option<u32>,
 ) -> impl Iterator<Item = Line<'a>> {
-    events(commits).map(|(commit, event)| Line {
+    events(commits, run).map(|(commit, event)| Line {
         execution: id.as_str(),
         commit: commit.number,
         at: event.at().to_string(),
@@ -91,8 +97,17 @@ pub(super) fn lines<'a>(
     })
 }
 
-fn events(commits: &[Commit]) -> impl Iterator<Item = (&Commit, &Event)> {
-    commits.iter().flat_map(|commit| commit.events.iter().map(move |event| (commit, event)))
+/// The events of one run, or of all.
+fn events(commits: &[Commit], wanted: Option<u32>) -> impl Iterator<Item = (&Commit, &Event)> {
+    let mut run = 0;
+    commits.iter().flat_map(|commit| commit.events.iter().map(move |event| (commit, event))).filter(
+        move |(_, event)| {
+            if let Event::WorkflowStarted(start) = event {
+                run = start.run;
+            }
+            wanted.is_none_or(|wanted| wanted == run)
+        },
+    )
 }
 
 #[derive(Default)]
@@ -135,15 +150,13 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::ChildCompleted(e) => Details::of(outcome(&e.outcome)),
         Event::SignalReceived(e) => Details::of(format!("{}: {}", e.name, e.payload)),
         Event::VersionChosen(e) => Details::of(format!("{}: version {}", e.name, e.version)),
-        Event::UpdateReceived(e) => Details::of(format!("{}: {}", e.name, e.request)),
-        Event::UpdateReplied(e) => Details::of(&e.reply),
-        Event::ViewPublished(e) => Details::of(&e.view),
         Event::CancelRequested(e) => Details::of(&e.reason),
-        Event::TurnEnded(e) => Details::of(turn_end(e)),
+        Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),
         Event::WorkflowFailed(e) => Details::of(&e.error),
         Event::WorkflowCancelled(e) => Details::of(&e.reason),
         Event::WorkflowTerminated(e) => Details::of(&e.reason),
+        Event::Carried(e) => Details::of(carried(e)),
         _ => Details::default(),
     }
 }
@@ -159,31 +172,23 @@ pub(super) fn outcome(outcome: &ChildOutcome) -> String {
     }
 }
 
-fn turn_end(end: &TurnEnded) -> String {
-    match (end.reason, end.wake_at) {
-        (TurnEnd::Suspended, Some(wake_at)) if end.waits_for.is_empty() => {
-            format!("suspended until {}", time(wake_at))
-        }
-        (TurnEnd::Suspended, Some(wake_at)) => {
-            format!("suspended until {} or {} comes", time(wake_at), waits_for(&end.waits_for))
-        }
-        (TurnEnd::Suspended, None) if end.waits_for.is_empty() => {
-            "suspended until a message comes".to_owned()
-        }
-        (TurnEnd::Suspended, None) => {
-            format!("suspended until {} comes", waits_for(&end.waits_for))
-        }
+fn carried(carried: &Carried) -> String {
+    let messages = match carried.messages.len() {
+        0 => "no message".to_owned(),
+        1 => "1 message".to_owned(),
+        many => format!("{many} messages"),
+    };
+    format!("{messages} not consumed, {} ids", carried.taken.len())
+}
+
+fn turn_end(reason: TurnEnd, wake_at: Option<Timestamp>) -> String {
+    match (reason, wake_at) {
+        (TurnEnd::Suspended, Some(wake_at)) => format!("suspended until {}", time(wake_at)),
+        (TurnEnd::Suspended, None) => "suspended until a message comes".to_owned(),
         (TurnEnd::Yielded, _) => "handed over to another turn".to_owned(),
         (TurnEnd::Blocked, _) => "blocked".to_owned(),
         _ => String::new(),
     }
-}
-
-/// `signal "confirmed", update "add"`.
-pub(super) fn waits_for(waits_for: &WaitsFor) -> String {
-    let signals = waits_for.signals.iter().map(|name| format!("signal {name:?}"));
-    let updates = waits_for.updates.iter().map(|name| format!("update {name:?}"));
-    signals.chain(updates).collect::<Vec<_>>().join(", ")
 }
 
 /// Three digits or so and a unit: `250us`, `31.4ms`, `2.72s`, `1h 5m`.

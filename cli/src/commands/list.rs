@@ -2,7 +2,7 @@ use clap::Args;
 use everstep::client;
 use everstep::store::{Record, Status};
 
-use super::record::{Execution, time};
+use super::record::{Execution, tag, time};
 use crate::backend;
 use crate::failure::Failure;
 use crate::output::{Output, talk};
@@ -22,6 +22,11 @@ pub(crate) struct List {
     /// cancelled.
     #[arg(long, value_parser = status)]
     status: Option<Status>,
+
+    /// Only executions that were started with this tag; several times for several tags. No index
+    /// helps: everything else that is asked for is read.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
 
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
@@ -87,6 +92,9 @@ impl List {
         }
         if let Some(status) = self.status {
             query = query.status(status);
+        }
+        for (name, value) in &self.tags {
+            query = query.tag(name, value);
         }
         if !self.all {
             query = query.limit(usize::try_from(left).unwrap_or(usize::MAX));

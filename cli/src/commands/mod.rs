@@ -13,7 +13,6 @@ mod signal;
 mod start;
 mod sweep;
 mod terminate;
-mod update;
 mod verify;
 
 use clap::Subcommand;
@@ -31,7 +30,6 @@ pub(crate) enum Command {
     History(history::History),
     Export(export::Export),
     Signal(signal::Signal),
-    Update(update::Update),
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
@@ -50,7 +48,6 @@ impl Command {
             Self::History(command) => command.run(url, out).await,
             Self::Export(command) => command.run(url, out).await,
             Self::Signal(command) => command.run(url, out).await,
-            Self::Update(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,

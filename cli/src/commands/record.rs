@@ -1,5 +1,7 @@
 //! An execution's record as the commands print it.
 
+use std::collections::BTreeMap;
+
 use everstep::store::Record;
 use everstep::time::Timestamp;
 use serde::Serialize;
@@ -22,6 +24,9 @@ pub(super) struct Execution<'a> {
     code: &'a str,
     /// Why it is blocked or failed.
     reason: Option<&'a str>,
+    /// What it is found by.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: &'a BTreeMap<String, String>,
 }
 
 impl<'a> From<&'a Record> for Execution<'a> {
@@ -38,7 +43,16 @@ impl<'a> From<&'a Record> for Execution<'a> {
             arrivals: record.arrivals,
             code: &projection.code,
             reason: projection.reason.as_deref(),
+            tags: &record.tags,
         }
+    }
+}
+
+/// A tag as it is written on the command line.
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a tag is NAME=VALUE".to_owned()),
     }
 }
 

@@ -2,13 +2,12 @@ use clap::Args;
 use everstep::ExecutionId;
 use everstep::client::{ChildInfo, Family};
 use everstep::event::{
-    ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent, WaitsFor,
-    WorkflowStarted,
+    ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent,
 };
-use everstep::store::{InboxItem, Loaded, Message, Status};
+use everstep::store::{InboxItem, Loaded, Message};
 use serde::Serialize;
 
-use super::history::{outcome, waits_for};
+use super::history::outcome;
 use super::record::{Execution, or_dash, time};
 use crate::backend;
 use crate::exit;
@@ -19,7 +18,7 @@ use crate::table::{Rows, Text};
 
 /// Show one execution: where it stands, its input and result, and what waits for it.
 ///
-/// Reads the record, the log and the inbox in one query. If the log cannot be read to its end,
+/// Reads the record, the log of the current run and the inbox. If the log cannot be read to its end,
 /// what can be read is shown and the exit code says so.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
@@ -44,10 +43,6 @@ struct Shown<'a> {
     error: Option<&'a Json>,
     parent: Option<Parent>,
     children: Vec<Child>,
-    /// What it has published last.
-    view: Option<&'a Json>,
-    /// Which messages it waits for, if it is suspended.
-    waits_for: Option<&'a WaitsFor>,
     inbox: Vec<Waiting<'a>>,
 }
 
@@ -101,15 +96,15 @@ impl Show {
         if let Some(run) = shown.run.filter(|run| *run > 1) {
             row("run", run.to_string().into());
         }
+        for (name, value) in &record.tags {
+            row("tag", format!("{name}={value}").into());
+        }
         row("code", or_dash(&projection.code).into());
         let log = format!("{} commits, {} events", shown.commits, shown.events);
         row("log", log.into());
-        for (name, value) in [
-            ("input", shown.input),
-            ("output", shown.output),
-            ("error", shown.error),
-            ("view", shown.view),
-        ] {
+        for (name, value) in
+            [("input", shown.input), ("output", shown.output), ("error", shown.error)]
+        {
             if let Some(value) = value {
                 row(name, value.as_str().into());
             }
@@ -120,9 +115,6 @@ impl Show {
         for child in &shown.children {
             row("child", child.describe().into());
         }
-        if let Some(messages) = shown.waits_for.filter(|messages| !messages.is_empty()) {
-            row("waits for", waits_for(messages).into());
-        }
         for item in &loaded.inbox {
             row("inbox", describe(item).into());
         }
@@ -131,20 +123,18 @@ impl Show {
 }
 
 fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
-    let events = || commits.iter().flat_map(|commit| &commit.events);
-    let start: Option<&WorkflowStarted> = events().fold(None, |start, event| match event {
-        Event::WorkflowStarted(newer) => Some(newer),
-        _ => start,
+    let all: Vec<&Event> = commits.iter().flat_map(|commit| &commit.events).collect();
+    let began = all.iter().rposition(|event| matches!(event, Event::WorkflowStarted(_)));
+    // Of the run before there may be its end.
+    let events = || all[began.unwrap_or(0)..].iter().copied();
+    let start = events().next().and_then(|event| match event {
+        Event::WorkflowStarted(start) => Some(start),
+        _ => None,
     });
     let (output, error) = match events().last() {
         Some(Event::WorkflowCompleted(end)) => (Some(&end.output), None),
         Some(Event::WorkflowFailed(end)) => (None, Some(&end.error)),
         _ => (None, None),
-    };
-    let suspended = loaded.record.projection.status == Status::Suspended;
-    let waits_for = match events().last() {
-        Some(Event::TurnEnded(end)) if suspended => Some(&end.waits_for),
-        _ => None,
     };
     let inbox = loaded.inbox.iter().map(|item| Waiting {
         id: &item.id,
@@ -162,8 +152,6 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         error,
         parent,
         children: children.into_iter().map(Child::from).collect(),
-        view: loaded.record.projection.view.as_ref(),
-        waits_for,
         inbox: inbox.collect(),
     }
 }
@@ -191,7 +179,6 @@ fn describe(item: &InboxItem) -> String {
     let at = time(item.arrived_at);
     match &item.message {
         Message::Signal { name, payload } => format!("{at} UTC  signal {name}: {payload}"),
-        Message::Update { name, request } => format!("{at} UTC  update {name}: {request}"),
         Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
         Message::Resume => format!("{at} UTC  resume"),
         Message::Terminate { reason } => format!("{at} UTC  terminate: {reason}"),

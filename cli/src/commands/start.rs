@@ -3,10 +3,11 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use everstep::ExecutionId;
 use everstep::client::{Client, OnConflict};
-use everstep::event::{Event, Json};
+use everstep::event::Event;
 use everstep::store::{Record, Status};
 use serde::Serialize;
 
+use super::record::tag;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Output, talk};
@@ -30,14 +31,9 @@ pub(crate) struct Start {
     #[arg(long, value_name = "JSON", default_value = "null", allow_negative_numbers = true)]
     input: String,
 
-    /// A signal that comes with the start; an execution that exists gets it too. May be repeated.
-    #[arg(long, value_name = "NAME=JSON", value_parser = signal)]
-    signal: Vec<(String, Json)>,
-
-    /// The signals' ids, in the same order: a second signal with the same id is the same signal.
-    /// Random ones if absent.
-    #[arg(long, value_name = "ID", requires = "signal")]
-    signal_id: Vec<String>,
+    /// What to find it by with `list --tag`; several times for several tags.
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
+    tags: Vec<(String, String)>,
 
     /// What to do if an execution with this id exists.
     #[arg(long, value_name = "POLICY", default_value = "attach")]
@@ -91,12 +87,8 @@ impl Start {
             Policy::Restart => OnConflict::Restart,
         };
         let mut start = client.start_named(&self.workflow, input).id(id).on_conflict(policy);
-        let mut ids = self.signal_id.into_iter();
-        for (name, payload) in self.signal {
-            start = start.signal(name, &payload);
-            if let Some(id) = ids.next() {
-                start = start.signal_id(id);
-            }
+        for (name, value) in self.tags {
+            start = start.tag(name, value);
         }
         let handle = start.await?;
         let (id, new) = (handle.id().as_str(), handle.is_new());
@@ -125,23 +117,15 @@ impl Start {
     }
 }
 
-/// `NAME=JSON`, or `NAME` for null.
-fn signal(text: &str) -> Result<(String, Json), String> {
-    let (name, payload) = text.split_once('=').unwrap_or((text, "null"));
-    let payload = Json::parse(payload.to_owned());
-    let payload =
-        payload.map_err(|error| format!("what the signal carries is not JSON: {error}"))?;
-    Ok((name.to_owned(), payload))
-}
-
 /// Waits until the execution is blocked or something was done in it.
 async fn wait(client: &Client, id: &ExecutionId, most: Duration) -> Result<Record, Failure> {
     let start = Instant::now();
     loop {
         let loaded = client.load(id).await?;
         let commits = loaded.read().0;
-        let last = commits.last().and_then(|commit| commit.events.first());
-        let waits = matches!(last, Some(Event::WorkflowStarted(_)));
+        let last = commits.last().and_then(|commit| commit.events.last());
+        // A run that continues another one has been taken up.
+        let waits = matches!(last, Some(Event::WorkflowStarted(e)) if e.first_input.is_none());
         if !waits || loaded.record.projection.status == Status::Blocked {
             return Ok(loaded.record);
         }

@@ -9,7 +9,7 @@ use crate::backend;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// Verify an execution's log: every hash, every link, and that its end is there.
+/// Verify an execution's log: every hash, every link, all its runs, and that its end is there.
 ///
 /// The head is the hash of the last commit. Whoever notes it can tell later whether anything up to
 /// there was changed, whoever changed it.
@@ -33,7 +33,7 @@ struct Verified<'a> {
 
 impl Verify {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let loaded = backend::existing(url).await?.load(&self.id).await?;
+        let loaded = backend::existing(url).await?.load_all(&self.id).await?;
         let (commits, corrupt) = loaded.read();
         let events: usize = commits.iter().map(|commit| commit.events.len()).sum();
         let head = commits.last().map(|commit| hex(&commit.hash));

@@ -40,6 +40,8 @@ struct Slice {
     /// A bound of the sort key, not included: `#sort < :bound` or `#sort > :bound`.
     bound: Option<(&'static str, &'static str, AttributeValue)>,
     workflow: Option<String>,
+    /// Tags as they are stored, all of which a record must have.
+    tags: Vec<String>,
     limit: usize,
 }
 
@@ -70,11 +72,21 @@ impl DynamoStore {
                 .expression_attribute_names("#sort", *name)
                 .expression_attribute_values(":bound", bound.clone());
         }
+        let mut filters = Vec::new();
         if let Some(workflow) = &slice.workflow {
+            filters.push("#workflow = :workflow".to_owned());
             call = call
-                .filter_expression("#workflow = :workflow")
                 .expression_attribute_names("#workflow", "workflow")
                 .expression_attribute_values(":workflow", text(workflow));
+        }
+        for (index, tag) in slice.tags.iter().enumerate() {
+            filters.push(format!("contains(#tags, :tag{index})"));
+            call = call
+                .expression_attribute_names("#tags", "tags")
+                .expression_attribute_values(format!(":tag{index}"), text(tag));
+        }
+        if !filters.is_empty() {
+            call = call.filter_expression(filters.join(" AND "));
         }
         let answer = call
             .key_condition_expression(condition)
@@ -113,6 +125,7 @@ impl DynamoStore {
             partition: ("due_shard", items::due_shard(shard)),
             bound: Some(("due_at", "<", number(before.0))),
             workflow: None,
+            tags: Vec::new(),
             limit,
         };
         let mut found = Vec::new();
@@ -219,6 +232,7 @@ impl DynamoStore {
         limit: usize,
         after: Option<&str>,
     ) -> Result<(Vec<Record>, Option<String>), StoreError> {
+        let is_filtered = query.workflow.is_some() || !query.tags.is_empty();
         let statuses = Status::ALL.into_iter().filter(|s| query.status.is_none_or(|q| q == *s));
         let shards = statuses.flat_map(|status| (0..SHARDS).map(move |shard| (status, shard)));
         let pages = shards.map(|(status, shard)| async move {
@@ -227,8 +241,9 @@ impl DynamoStore {
                 partition: ("status_shard", items::status_shard(status, shard)),
                 bound: after.map(|after| ("newest_key", ">", text(after))),
                 workflow: query.workflow.clone(),
+                tags: query.tags.iter().map(|(name, value)| items::tag(name, value)).collect(),
                 // A filter is applied to what was read, so more has to be.
-                limit: if query.workflow.is_some() { limit.max(FILTERED_MIN) } else { limit },
+                limit: if is_filtered { limit.max(FILTERED_MIN) } else { limit },
             };
             self.slice(&slice, None).await
         });

@@ -10,13 +10,13 @@
 //! the index `due`; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
 //! and messages are strings, so that the console shows them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::event::{Json, StoredCommit};
+use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{InboxItem, ListCursor, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
@@ -32,22 +32,6 @@ pub(super) const SHARDS: u8 = 8;
 
 /// The sort key of the record: before every commit, so that a query reads it first.
 pub(super) const RECORD: &str = "#";
-
-/// The attribute of a record with what its workflow shows: not in any index.
-pub(super) const VIEW: &str = "view";
-
-/// The attributes of a record that lists show, beside the keys of table and index.
-pub(super) const LISTED: [&str; 9] = [
-    "workflow",
-    "started_at",
-    "arrivals",
-    "commit",
-    "status",
-    "wake_at",
-    "updated_at",
-    "code",
-    "reason",
-];
 
 /// Largest item, in bytes, names included
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
@@ -123,10 +107,11 @@ pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
 ) -> [(&'static str, Option<AttributeValue>); 10] {
-    let Projection { commit, status, wake_at, updated_at, code, reason, view } = projection;
+    let Projection { commit, first, status, wake_at, updated_at, code, reason } = projection;
     let due = wake_at.filter(|_| status.is_swept());
     [
         ("commit", Some(number(commit))),
+        ("first", (*first > 0).then(|| number(first))),
         ("status", Some(text(status.as_str()))),
         ("status_shard", Some(status_shard(*status, shard(id)))),
         ("wake_at", wake_at.map(|at| number(at.0))),
@@ -135,24 +120,32 @@ pub(super) fn projected(
         ("updated_at", Some(number(updated_at.0))),
         ("code", Some(text(code))),
         ("reason", reason.as_ref().map(text)),
-        (VIEW, view.as_ref().map(|view| text(view.as_str()))),
     ]
 }
 
 /// The attributes of a record that a run's start sets and no projection changes.
-pub(super) fn identity(record: &Record) -> [(&'static str, AttributeValue); 3] {
+pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 4] {
+    let tags = record.tags.iter().map(|(name, value)| tag(name, value)).collect::<Vec<_>>();
     [
-        ("workflow", text(&record.workflow)),
-        ("started_at", number(record.started_at.0)),
-        ("newest_key", text(newest_key(record.started_at, record.id.as_str()))),
+        ("workflow", Some(text(&record.workflow))),
+        ("started_at", Some(number(record.started_at.0))),
+        ("newest_key", Some(text(newest_key(record.started_at, record.id.as_str())))),
+        // A set cannot be empty.
+        ("tags", (!tags.is_empty()).then_some(AttributeValue::Ss(tags))),
     ]
+}
+
+/// A tag as a member of the set: a name has no `=`.
+pub(super) fn tag(name: &str, value: &str) -> String {
+    format!("{name}={value}")
 }
 
 pub(super) fn record_item(record: &Record) -> Result<Item, StoreError> {
     let mut item = key(&record.id, text(RECORD));
     item.insert("arrivals".into(), number(record.arrivals));
-    item.extend(identity(record).map(|(name, value)| (name.to_owned(), value)));
-    for (name, value) in projected(&record.id, &record.projection) {
+    for (name, value) in
+        identity(record).into_iter().chain(projected(&record.id, &record.projection))
+    {
         item.extend(value.map(|value| (name.to_owned(), value)));
     }
     check_size(item, || format!("the record of execution {}", record.id))
@@ -189,8 +182,8 @@ pub(super) fn inbox_item(
     check_size(attributes, || format!("inbox item {}", item.id))
 }
 
-/// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names;
-/// a number has at most 21.
+/// Refuses an item that DynamoDB would refuse. Strings count their bytes and so do names; a number
+/// has at most 21. A set of tags is small beside these.
 fn check_size(item: Item, what: impl FnOnce() -> String) -> Result<Item, StoreError> {
     let bytes = item
         .iter()
@@ -231,14 +224,15 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
         workflow: item.text("workflow")?,
         started_at: Timestamp(item.number("started_at")?),
         arrivals: item.number("arrivals")?,
+        tags: item.tags()?,
         projection: Projection {
             commit: item.number("commit")?,
+            first: item.maybe_number("first")?.unwrap_or_default(),
             status,
             wake_at: item.maybe_number("wake_at")?.map(Timestamp),
             updated_at: Timestamp(item.number("updated_at")?),
             code: item.text("code")?,
             reason: item.maybe_text("reason")?,
-            view: item.maybe_json(VIEW)?,
         },
     })
 }
@@ -299,13 +293,19 @@ impl Reader<'_> {
         }
     }
 
-    fn maybe_json(&mut self, name: &str) -> Result<Option<Json>, StoreError> {
-        let json = self.maybe_text(name)?.map(Json::parse).transpose();
-        json.map_err(|error| self.corrupt(&format!("has a {name:?} that is no JSON: {error}")))
-    }
-
     fn text(&mut self, name: &str) -> Result<String, StoreError> {
         self.maybe_text(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
+    }
+
+    fn tags(&mut self) -> Result<BTreeMap<String, String>, StoreError> {
+        let tags = match self.item.remove("tags") {
+            None => return Ok(BTreeMap::new()),
+            Some(AttributeValue::Ss(tags)) => tags,
+            Some(_) => return Err(self.corrupt("has \"tags\" that are no set of texts")),
+        };
+        let pairs = tags.iter().map(|tag| tag.split_once('='));
+        let pairs = pairs.map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        pairs.collect::<Option<_>>().ok_or_else(|| self.corrupt("has a tag without \"=\""))
     }
 
     fn maybe_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, StoreError> {
@@ -349,33 +349,4 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     Some(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_shows_all_of_a_record_but_its_view() {
-        let projection = Projection {
-            commit: 1,
-            status: Status::Suspended,
-            wake_at: Some(Timestamp(1)),
-            updated_at: Timestamp(1),
-            code: "1".into(),
-            reason: Some("because".into()),
-            view: Some(Json::null()),
-        };
-        let (workflow, started_at) = ("order".to_owned(), Timestamp(1));
-        let id = ExecutionId::new("order-1").expect("an id");
-        let record = Record { id, workflow, started_at, arrivals: 1, projection };
-        let item = record_item(&record).expect("it fits");
-        let keys = ["pk", "sk", "status_shard", "newest_key", "due_shard", "due_at", VIEW];
-        let mut shown: Vec<&str> = item.keys().map(String::as_str).collect();
-        shown.retain(|name| !keys.contains(name));
-        shown.sort_unstable();
-        let mut listed = LISTED;
-        listed.sort_unstable();
-        assert_eq!(shown, listed);
-    }
 }

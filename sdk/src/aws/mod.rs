@@ -37,6 +37,7 @@ mod host;
 mod index;
 mod invocation;
 mod items;
+mod later;
 mod setup;
 mod store;
 mod transact;

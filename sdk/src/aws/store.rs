@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::errors::{Fault, Place, classify};
 use super::items::{self, Item, Kind, text};
+use super::later::LaterRuns;
 use super::transact::Patience;
 use super::update::Update;
 use crate::event::StoredCommit;
@@ -42,6 +43,7 @@ pub struct DynamoStore {
     pub(super) place: Place,
     /// How many items a page of a query has at most, if not as many as fit in 1 MB.
     pub(super) page_items: Option<i32>,
+    later_runs: LaterRuns,
 }
 
 impl DynamoStore {
@@ -60,7 +62,12 @@ impl DynamoStore {
             )));
         }
         let place = Place::new("table", table, config).map_err(unusable)?;
-        Ok(Self { client: Client::new(config), place, page_items: None })
+        Ok(Self {
+            client: Client::new(config),
+            place,
+            page_items: None,
+            later_runs: LaterRuns::default(),
+        })
     }
 
     /// The same store, reading `items` items a page: many pages where few would do.
@@ -99,10 +106,24 @@ impl DynamoStore {
         Ok(answer.map_err(|error| self.failed("dynamodb:GetItem", error))?.item)
     }
 
-    /// Everything of one execution, in the order of its sort keys, page by page.
-    async fn load_once(&self, id: &ExecutionId) -> Result<Read, StoreError> {
+    /// Everything of one execution, in the order of its sort keys, page by page: with `all` the
+    /// whole log, else that of the current run.
+    ///
+    /// The record comes first and says where the run begins. Of an execution whose first run is
+    /// over that is found out by a page of old commits, once in a process: from then on the record
+    /// is read by itself.
+    async fn load_once(&self, id: &ExecutionId, all: bool) -> Result<Read, StoreError> {
         let mut read = Read::default();
         let mut from = None;
+        if !all && self.later_runs.has(id) {
+            let Some(item) = self.get(items::key(id, text(items::RECORD))).await? else {
+                // The log of a lost record is found by the query.
+                self.later_runs.forget(id);
+                return Box::pin(self.load_once(id, all)).await;
+            };
+            read.take_record(items::read_record(id, item)?, all);
+            from = read.skip(id);
+        }
         loop {
             let call = self
                 .client
@@ -116,18 +137,58 @@ impl DynamoStore {
             let page = call.send().await.map_err(|error| self.failed("dynamodb:Query", error))?;
             for item in page.items.unwrap_or_default() {
                 match items::kind(&item) {
-                    Kind::Record => read.record = Some(items::read_record(id, item)?),
-                    Kind::Commit => read.commits.push(items::read_commit(id, item)?),
+                    Kind::Record => read.take_record(items::read_record(id, item)?, all),
+                    Kind::Commit => {
+                        let commit = items::read_commit(id, item)?;
+                        if commit.number >= read.from {
+                            read.commits.push(commit);
+                        }
+                    }
                     Kind::Inbox => read.inbox.push(items::read_inbox(id, item)?),
                     Kind::Unknown => {}
                 }
             }
             // A page may be empty and not the last.
             from = page.last_evaluated_key;
+            if read.from > 0 {
+                self.later_runs.note(id);
+            }
             if from.is_none() {
                 read.leave_what_came_meanwhile();
                 InboxItem::sort(&mut read.inbox);
                 return Ok(read);
+            }
+            if read.commits.is_empty() && read.inbox.is_empty() {
+                from = read.skip(id).or(from);
+            }
+        }
+    }
+
+    /// A load that saw no half of any write.
+    async fn load_whole(&self, id: &ExecutionId, all: bool) -> Result<Option<Loaded>, StoreError> {
+        let mut loads = 1;
+        let mut before = None;
+        loop {
+            let read = self.load_once(id, all).await?;
+            let missing = read.torn();
+            // What the next load still misses is lost and not on its way. Whoever reads the log
+            // has to see the hole, so it is no error here.
+            let is_lost = loads == LOADS_MAX && missing == before;
+            match missing {
+                Some(Missing::Record) if is_lost => return Err(StoreError::lost_record(id)),
+                Some(_) if !is_lost && loads < LOADS_MAX => {
+                    before = missing;
+                    tokio::time::sleep(Duration::from_millis(10 << loads)).await;
+                    loads += 1;
+                }
+                Some(_) if !is_lost => {
+                    let reason = format!("the log of execution {id} grows while it is read");
+                    return Err(StoreError::Unavailable { reason, source: None });
+                }
+                _ => {
+                    let Read { record, from, commits, inbox } = read;
+                    return Ok(record.map(|record| Loaded { record, from, commits, inbox }));
+                }
             }
         }
     }
@@ -160,6 +221,8 @@ impl DynamoStore {
 #[derive(Default)]
 struct Read {
     record: Option<Record>,
+    /// The number of the first commit that is wanted.
+    from: CommitNumber,
     commits: Vec<StoredCommit>,
     inbox: Vec<InboxItem>,
 }
@@ -173,6 +236,18 @@ enum Missing {
 }
 
 impl Read {
+    fn take_record(&mut self, record: Record, all: bool) {
+        self.from = if all { 0 } else { record.projection.first };
+        self.record = Some(record);
+    }
+
+    /// After which item a query goes on to read what is wanted and nothing before it; the item
+    /// need not be there.
+    fn skip(&self, id: &ExecutionId) -> Option<Item> {
+        let before = self.from.checked_sub(1)?;
+        Some(items::key(id, items::commit_sk(before)))
+    }
+
     /// Leaves out items that were put after the record was read. A query is no snapshot: it may
     /// see such an item and, earlier in its course, have passed the place of one that was put
     /// before. The sender of an item knew of `arrival - 1` others; if the record, read first,
@@ -187,14 +262,14 @@ impl Read {
     /// transaction that is being applied, or a commit and not the one before it
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
     fn torn(&self) -> Option<Missing> {
-        let expected = self.commits.iter().zip(0..);
+        let expected = self.commits.iter().zip(self.from..);
         if let Some((_, missing)) = expected.clone().find(|(commit, n)| commit.number != *n) {
             return Some(Missing::Commit(missing));
         }
-        let count = self.commits.len() as u64;
+        let next = self.from + self.commits.len() as u64;
         match &self.record {
-            None if count > 0 => Some(Missing::Record),
-            Some(record) if record.projection.commit >= count => Some(Missing::Commit(count)),
+            None if next > 0 => Some(Missing::Record),
+            Some(record) if record.projection.commit >= next => Some(Missing::Commit(next)),
             _ => None,
         }
     }
@@ -212,31 +287,11 @@ impl EventStore for DynamoStore {
     }
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
-        let mut loads = 1;
-        let mut before = None;
-        loop {
-            let read = self.load_once(id).await?;
-            let missing = read.torn();
-            // What the next load still misses is lost and not on its way. Whoever reads the log
-            // has to see the hole, so it is no error here.
-            let is_lost = loads == LOADS_MAX && missing == before;
-            match missing {
-                Some(Missing::Record) if is_lost => return Err(StoreError::lost_record(id)),
-                Some(_) if !is_lost && loads < LOADS_MAX => {
-                    before = missing;
-                    tokio::time::sleep(Duration::from_millis(10 << loads)).await;
-                    loads += 1;
-                }
-                Some(_) if !is_lost => {
-                    let reason = format!("the log of execution {id} grows while it is read");
-                    return Err(StoreError::Unavailable { reason, source: None });
-                }
-                _ => {
-                    let Read { record, commits, inbox } = read;
-                    return Ok(record.map(|record| Loaded { record, commits, inbox }));
-                }
-            }
-        }
+        self.load_whole(id, false).await
+    }
+
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.load_whole(id, true).await
     }
 
     async fn append(
@@ -272,10 +327,7 @@ impl EventStore for DynamoStore {
     ) -> Result<Record, StoreError> {
         let mut update = Update::default();
         for (name, value) in items::projected(id, projection) {
-            // Without a view of its own it keeps the stored one.
-            if name != items::VIEW || value.is_some() {
-                update.put(name, value);
-            }
+            update.put(name, value);
         }
         // `Projection::replaces`, in DynamoDB's words.
         let mut replaces = "#commit < :commit".to_owned();

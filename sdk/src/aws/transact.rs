@@ -131,7 +131,7 @@ impl DynamoStore {
     fn restart(&self, record: &Record, last: u64) -> Result<TransactWriteItem, StoreError> {
         let mut update = Update::default();
         for (name, value) in items::identity(record) {
-            update.put(name, Some(value));
+            update.put(name, value);
         }
         for (name, value) in items::projected(&record.id, &record.projection) {
             update.put(name, value);

@@ -63,10 +63,6 @@ impl<T, E> Handle<T, E> {
         Self { client, id, new, result: PhantomData }
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// The execution's id.
     #[must_use]
     pub fn id(&self) -> &ExecutionId {
@@ -147,8 +143,8 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     }
 
     async fn read(&self) -> Result<T, ResultError<E>> {
-        let history = self.history().await?;
-        let last = history.into_iter().flat_map(|commit| commit.events).next_back();
+        let run = self.client.current_run(&self.id).await?;
+        let last = run.into_iter().flat_map(|commit| commit.events).next_back();
         let unreadable = |expected| move |source| ResultError::Unreadable { expected, source };
         match last {
             Some(Event::WorkflowCompleted(end)) => {

@@ -56,21 +56,22 @@ impl Client {
         record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
 
-    /// The log of an execution, [verified](Loaded::read).
+    /// The log of an execution with all its runs, [verified](Loaded::read).
     ///
     /// # Errors
     /// There is no such execution, a commit was cut, edited, removed or written by a newer
     /// program, or the store did not answer.
     pub async fn history(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
-        match self.load(id).await?.read() {
-            (commits, None) => Ok(commits),
-            (readable, Some(source)) => {
-                Err(HistoryError::Corrupt { id: id.clone(), readable, source })
-            }
-        }
+        verified(id, &self.load_all(id).await?)
     }
 
-    /// Everything that is stored of an execution, as it is stored.
+    /// The part of the log in which the current run is, verified.
+    pub(super) async fn current_run(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
+        verified(id, &self.load(id).await?)
+    }
+
+    /// What is stored of an execution, as it is stored: its record, the log of its current run,
+    /// and its inbox.
     ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
@@ -79,9 +80,25 @@ impl Client {
         loaded.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
 
+    /// The same with the log of all its runs.
+    ///
+    /// # Errors
+    /// There is no such execution, or the store did not answer.
+    pub async fn load_all(&self, id: &ExecutionId) -> Result<Loaded, HistoryError> {
+        let loaded = ask(|| self.store.load_all(id)).await?;
+        loaded.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
+    }
+
     /// Executions by workflow and status, newest first, a page at a time. May be a moment behind.
     pub fn list(&self) -> List<'_> {
         List { client: self, query: ListQuery::default() }
+    }
+}
+
+fn verified(id: &ExecutionId, loaded: &Loaded) -> Result<Vec<Commit>, HistoryError> {
+    match loaded.read() {
+        (commits, None) => Ok(commits),
+        (readable, Some(source)) => Err(HistoryError::Corrupt { id: id.clone(), readable, source }),
     }
 }
 
@@ -103,6 +120,16 @@ impl List<'_> {
     /// Only executions with this status.
     pub fn status(mut self, status: Status) -> Self {
         self.query.status = Some(status);
+        self
+    }
+
+    /// Only executions that were [started with this tag](super::Start::tag). Every call adds one:
+    /// an execution must have them all.
+    ///
+    /// No index helps: a store reads all that the other conditions leave. DynamoDB bills what it
+    /// reads, about half a read unit for each execution.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.query.tags.insert(name.into(), value.into());
         self
     }
 

@@ -4,11 +4,10 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::first::First;
 use super::{Client, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
+use crate::limits::{NAME_BYTES_MAX, RETRY_WINDOW, VALUE_BYTES_MAX, is_name};
 use crate::store::{Message, NewItem, Record, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
@@ -150,7 +149,17 @@ impl Client {
         message: Message,
     ) -> Result<(), SendError> {
         let item = NewItem { id, arrived_at: self.clock.now(), message };
-        match ask(|| self.store.send(to, &item)).await? {
+        let try_once = || async {
+            // Rule 19: from here on its id may be forgotten. A laptop was closed over this send.
+            if self.clock.now().since(item.arrived_at) >= RETRY_WINDOW {
+                let remedy = "this send was tried first a day ago: look whether its message \
+                              arrived, and send it anew if not"
+                    .to_owned();
+                return Err(StoreError::Unusable { remedy, source: None });
+            }
+            self.store.send(to, &item).await
+        };
+        match ask(try_once).await? {
             // Rule 3: the first sender may have died before its wake.
             Sent::New | Sent::Known => {}
             Sent::NoExecution => return Err(SendError::Unknown { id: to.clone() }),
@@ -162,7 +171,8 @@ impl Client {
 }
 
 impl Sending<'_> {
-    /// The signal's id: a second signal with the same id is the same signal.
+    /// The signal's id: a second signal with the same id is the same signal, as long as the run
+    /// lasts that took it, and a day over the runs that [continue](crate::continue_as_new) it.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self
@@ -175,36 +185,20 @@ impl<'a> IntoFuture for Sending<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let First { id, message } = signal_item(&self.id, self.name, self.payload?)?;
+            check("a signal's name", &self.name)?;
+            check("a signal's id", &self.id)?;
+            let payload = self.payload?;
+            let bytes = payload.as_str().len();
+            if bytes > VALUE_BYTES_MAX {
+                return Err(SendError::PayloadTooLarge { bytes });
+            }
+            // Signals have a space of their own: no id of theirs can stand in for a cancel.
+            let id = format!("signal/{}", self.id);
+            let message = Message::Signal { name: self.name, payload };
             self.client.send(self.to, id, message).await
         }
         .boxed()
     }
-}
-
-/// The inbox item of a signal, checked.
-pub(super) fn signal_item(id: &str, name: String, payload: Json) -> Result<First, SendError> {
-    check_message(["a signal's name", "a signal's id"], id, &name, &payload)?;
-    // Signals have a space of their own: no id of theirs can stand in for a cancel.
-    Ok(First { id: format!("signal/{id}"), message: Message::Signal { name, payload } })
-}
-
-/// The inbox item of an update, checked. Updates have a space of their own, too.
-pub(super) fn update_item(id: &str, name: String, request: Json) -> Result<First, SendError> {
-    check_message(["an update's name", "an update's id"], id, &name, &request)?;
-    Ok(First { id: format!("update/{id}"), message: Message::Update { name, request } })
-}
-
-fn check_message(
-    [a_name, an_id]: [&'static str; 2],
-    id: &str,
-    name: &str,
-    payload: &Json,
-) -> Result<(), SendError> {
-    check(a_name, name)?;
-    check(an_id, id)?;
-    let bytes = payload.as_str().len();
-    if bytes > VALUE_BYTES_MAX { Err(SendError::PayloadTooLarge { bytes }) } else { Ok(()) }
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), SendError> {

@@ -1,17 +1,19 @@
 //! Starting executions: idempotent by id.
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 
-use super::first::{self, First, Signal};
-use super::send::SendError;
 use super::{Client, Handle, Workflows, ask};
 use crate::context::{Workflow, WorkflowSpec, WrongInput};
-use crate::event::{CorruptCommit, Event, Json, StoredCommit, UnrecordableValue, WorkflowStarted};
+use crate::event::{
+    Carried, CorruptCommit, Event, InputHash, Json, StoredCommit, UnrecordableValue,
+    WorkflowStarted,
+};
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
-use crate::limits::{NAME_BYTES_MAX, VALUE_BYTES_MAX, is_name};
+use crate::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, is_name, is_tag};
 use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
@@ -30,10 +32,6 @@ pub enum OnConflict {
     Reject,
     /// A closed execution starts again, as a new run in the same log; an open one is an error.
     Restart,
-    /// A closed execution starts again, as a new run in the same log; the handle is of an open
-    /// one, whatever its input. A start that brings messages, one of which the closed execution
-    /// has taken, was made before: nothing is started, and the handle is of the closed one.
-    RestartIfClosed,
 }
 
 /// Why nothing was started.
@@ -71,6 +69,22 @@ pub enum StartError {
     /// The input cannot be recorded.
     #[error("the input cannot be recorded: {0}")]
     Input(#[from] UnrecordableValue),
+    /// A tag breaks the rule for tags; nothing is stored.
+    #[error(
+        "a tag is a name without '=' and a value, {TAG_BYTES_MAX} bytes together at most and without control characters: {name:.64}={value:.64}"
+    )]
+    InvalidTag {
+        /// Its name.
+        name: String,
+        /// Its value.
+        value: String,
+    },
+    /// There are too many tags; nothing is stored.
+    #[error("an execution has at most {TAGS_MAX} tags, and these are {count}")]
+    TooManyTags {
+        /// How many there are.
+        count: usize,
+    },
     /// The input is too large.
     #[error(
         "the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is"
@@ -105,18 +119,6 @@ pub enum StartError {
         /// The cause.
         source: StoreError,
     },
-    /// The execution exists, but a signal that came with the start is not sent. Where the store or
-    /// the queue failed: start it again, with the same ids.
-    #[error("execution {id} exists, and what came with its start is not sent")]
-    Send {
-        /// The id.
-        id: ExecutionId,
-        /// Why.
-        source: SendError,
-    },
-    /// What is to come with the start cannot be sent; nothing is stored.
-    #[error("what is to come with the start cannot be sent")]
-    Message(#[source] SendError),
     /// The execution is stored, but nobody was told. A sweeper will; starting it again does at once.
     #[error(
         "execution {id} is started, but its wake was not sent: start it again or wait for a sweeper"
@@ -134,12 +136,12 @@ pub enum StartError {
 #[must_use = "nothing is started unless it is awaited"]
 #[derive(Debug)]
 pub struct Start<'a, T, E> {
-    pub(super) client: &'a Client,
+    client: &'a Client,
     workflow: String,
     id: Result<ExecutionId, InvalidExecutionId>,
     input: Result<Json, UnrecordableValue>,
     on_conflict: OnConflict,
-    pub(super) signals: Vec<Signal>,
+    tags: BTreeMap<String, String>,
     /// Against these the name and the input are checked.
     known: Option<&'a Workflows>,
     result: PhantomData<fn() -> (T, E)>,
@@ -178,17 +180,8 @@ impl Client {
         known: Option<&'a Workflows>,
     ) -> Start<'a, T, E> {
         let (id, on_conflict) = (Ok(ExecutionId::random()), OnConflict::default());
-        let signals = Vec::new();
-        Start {
-            client: self,
-            workflow,
-            id,
-            input,
-            on_conflict,
-            signals,
-            known,
-            result: PhantomData,
-        }
+        let tags = BTreeMap::new();
+        Start { client: self, workflow, id, input, on_conflict, tags, known, result: PhantomData }
     }
 }
 
@@ -208,6 +201,15 @@ impl<T, E> Start<'_, T, E> {
         self
     }
 
+    /// A tag to [find](super::List::tag) the execution by: up to 16, of up to 256 bytes with their
+    /// names, for customers, tenants and the like. A second value for a name takes the place of
+    /// the first. The execution keeps its tags over all its runs; a start that attaches to an
+    /// existing execution changes none.
+    pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.tags.insert(name.into(), value.into());
+        self
+    }
+
     /// Starts it though this program knows no workflow of that name, or one that reads other
     /// inputs: another program's hosts may.
     pub fn unchecked(mut self) -> Self {
@@ -221,23 +223,13 @@ impl<'a, T: 'a, E: 'a> IntoFuture for Start<'a, T, E> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        self.bringing(None)
-    }
-}
-
-impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
-    /// Makes the start, which may bring an update.
-    pub(super) fn bringing(
-        self,
-        update: Option<First>,
-    ) -> BoxFuture<'a, Result<Handle<T, E>, StartError>> {
         async move {
-            let Self { client, workflow, id, input, on_conflict, signals, known, .. } = self;
+            let Self { client, workflow, id, input, on_conflict, tags, known, .. } = self;
             let (id, input) = (id?, input?);
             check(&workflow, &input, known)?;
-            let mut first = first::check(signals).map_err(StartError::Message)?;
-            first.extend(update);
-            let new = client.start_any(&id, &workflow, input, on_conflict, first).await?;
+            check_tags(&tags)?;
+            let run = NewRun { id: &id, workflow: &workflow, input: &input, tags, after: None };
+            let new = client.start_any(run, on_conflict).await?;
             Ok(Handle::new(client.clone(), id, new))
         }
         .boxed()
@@ -262,18 +254,27 @@ fn check(workflow: &str, input: &Json, known: Option<&Workflows>) -> Result<(), 
     accepts(input).map_err(refused)
 }
 
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), StartError> {
+    if tags.len() > TAGS_MAX {
+        return Err(StartError::TooManyTags { count: tags.len() });
+    }
+    match tags.iter().find(|(name, value)| !is_tag(name, value)) {
+        None => Ok(()),
+        Some((name, value)) => {
+            Err(StartError::InvalidTag { name: name.clone(), value: value.clone() })
+        }
+    }
+}
+
 impl Client {
     /// Whether the execution is new.
     async fn start_any(
         &self,
-        id: &ExecutionId,
-        workflow: &str,
-        input: Json,
+        mut run: NewRun<'_>,
         on_conflict: OnConflict,
-        first: Vec<First>,
     ) -> Result<bool, StartError> {
+        let NewRun { id, workflow, input, .. } = run;
         let failed = |source| StartError::Store { id: id.clone(), source };
-        let mut run = NewRun { id, workflow, input: &input, first: &first, after: None };
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
@@ -303,36 +304,32 @@ impl Client {
                     if start.workflow != workflow {
                         return Err(refuse("as an execution of another workflow"));
                     }
-                    if !start.input.same(&input) {
+                    let same = match start.first_input {
+                        None => start.input.same(input),
+                        Some(first) => first == InputHash::of(input),
+                    };
+                    if !same {
                         return Err(refuse("with another input"));
                     }
                 }
-                OnConflict::Restart | OnConflict::RestartIfClosed
-                    if existing.projection.status.is_closed() =>
-                {
+                OnConflict::Restart if existing.projection.status.is_closed() => {
                     let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
                     let ended = read(id, loaded.as_ref())?;
                     let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
                     if let Some(loaded) = loaded.as_ref().filter(closed) {
                         // Rule 18: what came for the run that has ended is not for the next.
-                        loaded.report_late(&ended.taken);
+                        loaded.report_late(|item_id| ended.taken.contains(item_id));
                         self.empty_inbox(loaded).await.map_err(failed)?;
-                    }
-                    let again = on_conflict == OnConflict::RestartIfClosed;
-                    if again && first.iter().any(|first| ended.taken.contains(&first.id)) {
-                        return Ok(false);
                     }
                     run.after = Some(ended);
                     continue;
                 }
-                OnConflict::RestartIfClosed => {}
                 OnConflict::Restart => return Err(refuse("and only a closed one starts again")),
             }
             if !existing.projection.status.is_closed() {
                 // Rule 2: the first start may have died before its wake.
                 self.wake_started(id).await?;
             }
-            self.send_first(id, first).await?;
             return Ok(false);
         }
     }
@@ -352,11 +349,11 @@ impl Client {
 }
 
 fn read(id: &ExecutionId, loaded: Option<&Loaded>) -> Result<History, StartError> {
-    let commits = loaded.map(|loaded| &*loaded.commits).unwrap_or_default();
-    let read = History::read(commits).and_then(|history| {
-        loaded.map_or(Ok(()), Loaded::check_end)?;
-        Ok(history)
-    });
+    let read = match loaded {
+        None => History::read(&[], 0),
+        Some(loaded) => History::read(&loaded.commits, loaded.from)
+            .and_then(|history| loaded.check_end().map(|()| history)),
+    };
     read.map_err(|source| StartError::Corrupt { id: id.clone(), source })
 }
 
@@ -365,7 +362,7 @@ struct NewRun<'a> {
     id: &'a ExecutionId,
     workflow: &'a str,
     input: &'a Json,
-    first: &'a [First],
+    tags: BTreeMap<String, String>,
     after: Option<History>,
 }
 
@@ -385,23 +382,30 @@ impl NewRun<'_> {
             run,
             input: self.input.clone(),
             parent: None,
+            tags: self.tags.clone(),
+            first_input: None,
         });
-        let events: Vec<Event> =
-            std::iter::once(event).chain(first::events(self.first, at)).collect();
+        // Rule 19: what an earlier run took is not taken again.
+        let taken = self.after.as_ref().map(|history| history.taken.carried(at, &[]));
+        let taken = taken.unwrap_or_default();
+        let carried = (!taken.is_empty())
+            .then(|| Event::Carried(Carried { at, messages: Vec::new(), taken }));
+        let events: Vec<Event> = carried.into_iter().chain([event]).collect();
         let start = StoredCommit::encode(number, writer, previous, &events);
         let record = Record {
             id: self.id.clone(),
             workflow: self.workflow.to_owned(),
             started_at: at,
             arrivals: 0,
+            tags: self.tags.clone(),
             projection: Projection {
                 commit: number,
+                first: number,
                 status: Status::Running,
                 wake_at: Some(at),
                 updated_at: at,
                 code: String::new(),
                 reason: None,
-                view: None,
             },
         };
         (record, start)

@@ -1,9 +1,7 @@
 //! The execution that is being polled, and the only way it is ever polled.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +14,7 @@ use tokio::sync::Notify;
 use super::panics;
 use super::workflow::WorkflowEnd;
 use crate::event::Event;
-use crate::replay::{Delivered, Engine, Fault, Note, Outcome};
+use crate::replay::{Delivered, Engine, Fault, Outcome};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Execution>>> = const { RefCell::new(None) };
@@ -58,20 +56,6 @@ impl Execution {
         }
         let (poll, _outdated) = self.engine().poll(seq, cx.waker());
         poll
-    }
-
-    /// The workflow leaves `note` in its log.
-    pub(super) fn note(
-        &self,
-        name: Cow<'static, str>,
-        location: &'static Location<'static>,
-        note: Note,
-    ) {
-        if self.is_current() {
-            self.engine().call_note(name, location, note);
-        } else {
-            self.polled_elsewhere("a reply");
-        }
     }
 
     /// The future of operation `seq` is dropped.
@@ -245,9 +229,17 @@ impl Run {
             }
             Ok(Poll::Ready(end)) if self.fault().is_none() => {
                 self.drop_future();
-                return Progress::Ended(end);
+                let continued = self.engine().continues().cloned();
+                return Progress::Ended(continued.map_or(end, WorkflowEnd::Continued));
             }
             Ok(_) => {}
+        }
+        let continued = self.engine().continues().cloned();
+        if let Some(input) = continued
+            && self.fault().is_none()
+        {
+            self.drop_future();
+            return Progress::Ended(WorkflowEnd::Continued(input));
         }
         match self.fault() {
             Some(fault) => Progress::Faulted(fault),

@@ -29,7 +29,18 @@ use crate::replay::{Fault, Outcome};
 /// Outside a workflow.
 #[track_caller]
 pub fn signal<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signal<T> {
-    Signal::call(expect_current("everstep::signal()"), name.into(), Location::caller())
+    let execution = expect_current("everstep::signal()");
+    let name = name.into();
+    let seq = {
+        let mut engine = execution.engine();
+        if !is_name(&name) {
+            // No client can send it.
+            let what = format!("the wait for signal \"{name:.64}\"");
+            engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
+        }
+        engine.call_signal(name, Location::caller())
+    };
+    Signal { execution, seq, payload: PhantomData }
 }
 
 /// The future of [`signal`].
@@ -39,25 +50,6 @@ pub struct Signal<T> {
     execution: Arc<Execution>,
     seq: u32,
     payload: PhantomData<fn() -> T>,
-}
-
-impl<T> Signal<T> {
-    pub(super) fn call(
-        execution: Arc<Execution>,
-        name: Cow<'static, str>,
-        location: &'static Location<'static>,
-    ) -> Self {
-        let seq = {
-            let mut engine = execution.engine();
-            if !is_name(&name) {
-                // No client can send it.
-                let what = format!("the wait for signal \"{name:.64}\"");
-                engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
-            }
-            engine.call_signal(name, location)
-        };
-        Self { execution, seq, payload: PhantomData }
-    }
 }
 
 /// A signal came whose payload is not what the workflow waits for.
@@ -78,10 +70,10 @@ impl<T: DeserializeOwned> Future for Signal<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.execution.poll_call(self.seq, "a signal", cx).map(|outcome| {
-            let Outcome::Value(payload) = outcome else {
+            let Outcome::Signal(kept) = outcome else {
                 unreachable!("the engine matches outcomes with kinds")
             };
-            payload.read().map_err(|error| SignalError {
+            kept.signal.payload.read().map_err(|error| SignalError {
                 name: self.execution.engine().key(self.seq).name.to_string(),
                 expected: std::any::type_name::<T>(),
                 problem: error.to_string(),

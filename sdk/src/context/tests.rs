@@ -20,8 +20,7 @@ fn run<T: serde::Serialize>(
 ) -> (Run, Result<WorkflowEnd, String>) {
     let (at, input) = (Timestamp(100), Json::null());
     let execution = ExecutionId::new("order-1").expect("an id");
-    let name = "order".into();
-    let start = WorkflowStarted { at, execution, workflow: name, run: 1, input, parent: None };
+    let start = WorkflowStarted::first(at, execution, "order".into(), input);
     let log = Arc::new(vec![Event::WorkflowStarted(start.clone())]);
     let future: BoxFuture<'static, _> =
         workflow.map(|end| WorkflowEnd::Completed(Json::record(&end).expect("JSON"))).boxed();

@@ -201,6 +201,8 @@ pub struct MissingState {
 pub(crate) enum WorkflowEnd {
     Completed(Json),
     Failed(Json),
+    /// It goes on as a new run with this input.
+    Continued(Json),
     /// It returned something that cannot be recorded.
     Unrecordable(String),
 }

@@ -40,6 +40,22 @@ pub struct StoredCommit {
     pub body: Text,
 }
 
+/// What stands before a commit that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Previous {
+    /// A commit with this hash, or nothing.
+    Hash([u8; 32]),
+    /// A commit of an earlier run, which was not read.
+    Unread,
+}
+
+impl Previous {
+    /// What stands before the first commit that is read, which has this number.
+    pub(crate) fn before(number: CommitNumber) -> Self {
+        if number == 0 { Self::Hash(NO_HASH) } else { Self::Unread }
+    }
+}
+
 /// A stored commit that does not say what it must.
 #[derive(Debug, thiserror::Error)]
 #[error("commit {number} of the log cannot be trusted: {problem}")]
@@ -104,6 +120,10 @@ impl StoredCommit {
     /// # Errors
     /// Names the commit and what is wrong with it.
     pub fn decode(&self, previous: Option<[u8; 32]>) -> Result<Commit, CorruptCommit> {
+        self.decode_after(Previous::Hash(previous.unwrap_or(NO_HASH)))
+    }
+
+    pub(crate) fn decode_after(&self, previous: Previous) -> Result<Commit, CorruptCommit> {
         let mut events = Vec::with_capacity(1);
         self.decode_into(&mut events, previous)?;
         let Self { number, writer, hash, .. } = *self;
@@ -114,7 +134,7 @@ impl StoredCommit {
     pub(crate) fn decode_into(
         &self,
         events: &mut Vec<Event>,
-        previous: Option<[u8; 32]>,
+        previous: Previous,
     ) -> Result<(), CorruptCommit> {
         let corrupt = |problem: String| CorruptCommit { number: self.number, problem };
         if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
@@ -129,7 +149,9 @@ impl StoredCommit {
             let (number, writer) = (body.number, body.writer);
             return Err(corrupt(format!("its text says it is commit {number} by {writer}")));
         }
-        if body.previous != previous.unwrap_or(NO_HASH) {
+        if let Previous::Hash(previous) = previous
+            && body.previous != previous
+        {
             return Err(corrupt("it does not follow the commit before it".into()));
         }
         if events.len() == there {

@@ -4,6 +4,7 @@ use std::num::NonZero;
 use std::sync::OnceLock;
 use std::thread;
 
+use super::commit::Previous;
 use super::{CorruptCommit, Event, StoredCommit};
 use crate::id::CommitNumber;
 
@@ -23,15 +24,16 @@ pub(crate) struct Decoded {
     pub(crate) corrupt: Option<CorruptCommit>,
 }
 
-/// Reads and verifies all commits. A commit's own bytes prove its hash, and its text the hash of
-/// the one before, so each is verified by itself.
-pub(crate) fn decode(commits: &[StoredCommit]) -> Vec<Decoded> {
-    decode_on(commits, commits.len().div_ceil(COMMITS_PER_THREAD_MIN).clamp(1, threads_max()))
+/// Reads and verifies all commits, of which the first must have the number `from`. A commit's own
+/// bytes prove its hash, and its text the hash of the one before, so each is verified by itself.
+pub(crate) fn decode(commits: &[StoredCommit], from: CommitNumber) -> Vec<Decoded> {
+    let threads = commits.len().div_ceil(COMMITS_PER_THREAD_MIN).clamp(1, threads_max());
+    decode_on(commits, from, threads)
 }
 
-fn decode_on(commits: &[StoredCommit], threads: usize) -> Vec<Decoded> {
+fn decode_on(commits: &[StoredCommit], from: CommitNumber, threads: usize) -> Vec<Decoded> {
     let each = commits.len().div_ceil(threads).max(1);
-    let stretch = |first: usize| decode_from(commits, first, each);
+    let stretch = |first: usize| decode_from(commits, from, first, each);
     thread::scope(|scope| {
         let others: Vec<_> =
             (1..threads).map(|index| scope.spawn(move || stretch(index * each))).collect();
@@ -41,7 +43,12 @@ fn decode_on(commits: &[StoredCommit], threads: usize) -> Vec<Decoded> {
     })
 }
 
-fn decode_from(commits: &[StoredCommit], first: usize, count: usize) -> Decoded {
+fn decode_from(
+    commits: &[StoredCommit],
+    from: CommitNumber,
+    first: usize,
+    count: usize,
+) -> Decoded {
     let end = commits.len().min(first + count);
     let mut decoded = Decoded {
         events: Vec::with_capacity(end.saturating_sub(first)),
@@ -50,8 +57,11 @@ fn decode_from(commits: &[StoredCommit], first: usize, count: usize) -> Decoded 
     };
     for index in first..end {
         let there = decoded.events.len();
-        let previous = index.checked_sub(1).map(|before| commits[before].hash);
-        let number = index as CommitNumber;
+        let number = from + index as CommitNumber;
+        let previous = match index.checked_sub(1) {
+            Some(before) => Previous::Hash(commits[before].hash),
+            None => Previous::before(from),
+        };
         let read = if commits[index].number == number {
             commits[index].decode_into(&mut decoded.events, previous)
         } else {
@@ -77,7 +87,7 @@ fn threads_max() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{TurnEnd, TurnEnded, WaitsFor};
+    use crate::event::{TurnEnd, TurnEnded};
     use crate::id::WriterId;
     use crate::time::Timestamp;
 
@@ -86,13 +96,7 @@ mod tests {
         for number in 0..commits {
             let wake_at = i64::try_from(number).ok().map(Timestamp);
             let (at, reason) = (Timestamp(0), TurnEnd::Suspended);
-            let event = Event::TurnEnded(TurnEnded {
-                at,
-                reason,
-                wake_at,
-                armed: vec![],
-                waits_for: WaitsFor::default(),
-            });
+            let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed: vec![] });
             let events = vec![event; 1 + number as usize % 3];
             let previous = log.last().map(|before| before.hash);
             log.push(StoredCommit::encode(number, WriterId::random(), previous, &events));
@@ -118,10 +122,10 @@ mod tests {
     fn any_number_of_threads_reads_the_same() {
         for commits in [0, 1, 2, 5, 12] {
             let log = log(commits);
-            let alone = flat(decode_on(&log, 1));
+            let alone = flat(decode_on(&log, 0, 1));
             assert_eq!((alone.0.len() as u64, alone.1), (commits, None));
             for threads in 2..=5 {
-                assert_eq!(flat(decode_on(&log, threads)), alone, "{commits} on {threads}");
+                assert_eq!(flat(decode_on(&log, 0, threads)), alone, "{commits} on {threads}");
             }
         }
     }
@@ -135,7 +139,7 @@ mod tests {
                 log[at].body = edited.into();
             }
             for threads in 1..=5 {
-                let (commits, named) = flat(decode_on(&log, threads));
+                let (commits, named) = flat(decode_on(&log, 0, threads));
                 assert_eq!((commits.len(), named), (wrong, Some(wrong as u64)));
             }
         }
@@ -145,6 +149,18 @@ mod tests {
     fn a_link_between_two_stretches_is_verified_too() {
         let (mut mine, other) = (log(4), log(4));
         mine[2..].clone_from_slice(&other[2..]);
-        assert_eq!(flat(decode_on(&mine, 2)).1, Some(2));
+        assert_eq!(flat(decode_on(&mine, 0, 2)).1, Some(2));
+    }
+
+    #[test]
+    fn a_log_is_read_from_any_commit_on() {
+        let log = log(12);
+        let all = flat(decode_on(&log, 0, 1)).0;
+        for threads in 1..=3 {
+            let (tail, corrupt) = flat(decode_on(&log[5..], 5, threads));
+            assert_eq!((tail.as_slice(), corrupt), (&all[5..], None));
+            assert_eq!(flat(decode_on(&log[5..], 4, threads)).1, Some(4), "one is missing");
+            assert_eq!(flat(decode_on(&log[5..], 0, threads)).1, Some(0), "five are missing");
+        }
     }
 }

@@ -5,26 +5,26 @@
 
 mod child;
 mod commit;
+mod continued;
 mod decode;
 mod fast;
 mod json;
 mod key;
 mod text;
-mod update;
 mod value;
-mod view;
 
 pub(crate) use child::child_item_id;
 pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
+pub(crate) use commit::Previous;
 pub use commit::{Commit, CorruptCommit, StoredCommit};
+pub use continued::{Carried, ContinuedAsNew, InputHash, Taken};
 pub(crate) use decode::decode;
 pub use json::Json;
 pub use key::OperationKey;
 pub use text::Text;
-pub use update::{Reply, UpdateReceived, UpdateReplied};
 pub use value::UnrecordableValue;
-pub use view::ViewPublished;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -64,12 +64,6 @@ pub enum Event {
     SignalReceived(SignalReceived),
     /// The run is on this version of a change from now on.
     VersionChosen(VersionChosen),
-    /// An update was taken from the inbox: a request that is to be answered.
-    UpdateReceived(UpdateReceived),
-    /// An update was answered.
-    UpdateReplied(UpdateReplied),
-    /// The workflow shows something of itself.
-    ViewPublished(ViewPublished),
     /// Somebody asked for the execution to be cancelled.
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
@@ -84,6 +78,10 @@ pub enum Event {
     WorkflowCancelled(WorkflowCancelled),
     /// The execution was ended without its code.
     WorkflowTerminated(WorkflowTerminated),
+    /// What the next run keeps of this one.
+    Carried(Carried),
+    /// The run is over, and the next one begins with the event after this.
+    ContinuedAsNew(ContinuedAsNew),
 }
 
 /// See [`Event::WorkflowStarted`].
@@ -103,6 +101,12 @@ pub struct WorkflowStarted {
     /// Whose child it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// What the execution is found by; see [`Start::tag`](crate::client::Start::tag).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// Of a run that continues another one: with which input the first of them was started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_input: Option<InputHash>,
 }
 
 /// See [`Event::TurnStarted`]. The turn is the writer of the commit that holds it.
@@ -335,30 +339,6 @@ pub struct TurnEnded {
     pub wake_at: Option<Timestamp>,
     /// The times for which a timer wake is under way, so that later turns do not send it again.
     pub armed: Vec<Timestamp>,
-    /// Which messages a suspended execution waits for. For people; absent in older logs.
-    #[serde(default, skip_serializing_if = "WaitsFor::is_empty")]
-    pub waits_for: WaitsFor,
-}
-
-/// The messages that a suspended execution waits for, by name: of each kind the first
-/// [`WAITS_FOR_MAX`](crate::limits::WAITS_FOR_MAX) in alphabetical order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WaitsFor {
-    /// Signals.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub signals: Vec<String>,
-    /// Updates.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub updates: Vec<String>,
-}
-
-impl WaitsFor {
-    /// Whether it waits for no message.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.updates.is_empty()
-    }
 }
 
 /// Why a turn ended before its execution did.
@@ -416,6 +396,20 @@ pub struct WorkflowTerminated {
     pub reason: String,
 }
 
+impl WorkflowStarted {
+    /// The start of a first run without tags.
+    #[cfg(test)]
+    pub(crate) fn first(
+        at: Timestamp,
+        execution: ExecutionId,
+        workflow: String,
+        input: Json,
+    ) -> Self {
+        let (parent, tags, first_input) = (None, BTreeMap::new(), None);
+        Self { at, execution, workflow, run: 1, input, parent, tags, first_input }
+    }
+}
+
 impl Event {
     /// When it happened.
     #[must_use]
@@ -435,9 +429,6 @@ impl Event {
             Self::ChildCompleted(e) => e.at,
             Self::SignalReceived(e) => e.at,
             Self::VersionChosen(e) => e.at,
-            Self::UpdateReceived(e) => e.at,
-            Self::UpdateReplied(e) => e.at,
-            Self::ViewPublished(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
             Self::TurnEnded(e) => e.at,
@@ -445,6 +436,8 @@ impl Event {
             Self::WorkflowFailed(e) => e.at,
             Self::WorkflowCancelled(e) => e.at,
             Self::WorkflowTerminated(e) => e.at,
+            Self::Carried(e) => e.at,
+            Self::ContinuedAsNew(e) => e.at,
         }
     }
 
@@ -466,9 +459,6 @@ impl Event {
             Self::ChildCompleted(_) => "ChildCompleted",
             Self::SignalReceived(_) => "SignalReceived",
             Self::VersionChosen(_) => "VersionChosen",
-            Self::UpdateReceived(_) => "UpdateReceived",
-            Self::UpdateReplied(_) => "UpdateReplied",
-            Self::ViewPublished(_) => "ViewPublished",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
             Self::TurnEnded(_) => "TurnEnded",
@@ -476,6 +466,8 @@ impl Event {
             Self::WorkflowFailed(_) => "WorkflowFailed",
             Self::WorkflowCancelled(_) => "WorkflowCancelled",
             Self::WorkflowTerminated(_) => "WorkflowTerminated",
+            Self::Carried(_) => "Carried",
+            Self::ContinuedAsNew(_) => "ContinuedAsNew",
         }
     }
 
@@ -492,21 +484,6 @@ impl Event {
             Self::ChildRequested(e) => Some(&e.key),
             Self::ChildStarted(e) => Some(&e.key),
             Self::ChildCompleted(e) => Some(&e.key),
-            Self::UpdateReplied(e) => Some(&e.key),
-            Self::ViewPublished(e) => Some(&e.key),
-            _ => None,
-        }
-    }
-
-    /// The id of the inbox item that was taken with it, if one was.
-    #[must_use]
-    pub fn item(&self) -> Option<&str> {
-        match self {
-            Self::SignalReceived(e) => Some(&e.id),
-            Self::UpdateReceived(e) => Some(&e.id),
-            Self::CancelRequested(e) => Some(&e.id),
-            Self::Resumed(e) => Some(&e.id),
-            Self::WorkflowTerminated(e) => Some(&e.id),
             _ => None,
         }
     }
@@ -524,20 +501,18 @@ impl Event {
     }
 
     /// Whether it shows that the turn it was written in got somewhere. What comes *with* a claim
-    /// (the claim itself, taken messages, answers and views, timers found due) does not, nor does a
-    /// turn that hands over: a host that dies each time writes all of these.
+    /// (the claim itself, taken messages, timers found due) does not, nor does a turn that hands
+    /// over: a host that dies each time writes all of these.
     #[must_use]
     pub fn is_progress(&self) -> bool {
         match self {
             Self::TurnStarted(_)
             | Self::LeaseRenewed(_)
             | Self::SignalReceived(_)
-            | Self::UpdateReceived(_)
-            | Self::UpdateReplied(_)
-            | Self::ViewPublished(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
-            | Self::TimerFired(_) => false,
+            | Self::TimerFired(_)
+            | Self::Carried(_) => false,
             Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,
             Self::WorkflowStarted(_)
             | Self::StepStarted(_)
@@ -552,7 +527,8 @@ impl Event {
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)
             | Self::WorkflowCancelled(_)
-            | Self::WorkflowTerminated(_) => true,
+            | Self::WorkflowTerminated(_)
+            | Self::ContinuedAsNew(_) => true,
         }
     }
 }

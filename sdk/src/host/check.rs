@@ -235,7 +235,7 @@ impl Running {
 }
 
 fn rehearse(registry: &Registry, loaded: &Loaded) -> Found {
-    let history = match History::read(&loaded.commits)
+    let history = match History::read(&loaded.commits, loaded.from)
         .and_then(|history| loaded.check_end().map(|()| history))
     {
         Ok(history) => history,
@@ -247,7 +247,7 @@ fn rehearse(registry: &Registry, loaded: &Loaded) -> Found {
     let events = Arc::new(history.events);
     match Rehearsal::of(registry, &events) {
         Err(fault) => Found::Blocks(fault),
-        Ok(rehearsal) => match rehearsal.difference(&events) {
+        Ok(rehearsal) => match rehearsal.difference(&events, None) {
             Some(difference) => Found::Differs(difference),
             None => Found::Fine,
         },

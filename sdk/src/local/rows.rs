@@ -1,5 +1,6 @@
 //! Rows of the tables and the types they stand for.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rusqlite::types::{ToSqlOutput, Type, Value};
@@ -8,43 +9,40 @@ use uuid::Uuid;
 
 use super::count::Count;
 use super::error::Fault;
-use crate::event::{Json, StoredCommit, Text};
+use crate::event::{StoredCommit, Text};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{InboxItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
-pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, commit_number, status, \
-                                 wake_at, updated_at, code, reason, view";
-
-/// The columns of a record in a list: [`RECORD`] without the view.
-pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, commit_number, status, \
-                                 wake_at, updated_at, code, reason, NULL";
+pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, \
+     commit_number, status, wake_at, updated_at, code, reason, first_commit";
 
 /// Reads the columns of [`RECORD`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let unread = |column: usize, problem: String| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, problem.into())
     };
-    let status: String = row.get(5)?;
+    let status: String = row.get(6)?;
+    let tags = match row.get::<_, Option<String>>(4)? {
+        None => BTreeMap::new(),
+        Some(tags) => serde_json::from_str(&tags).map_err(|e| unread(4, e.to_string()))?,
+    };
     Ok(Record {
         id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
         workflow: row.get(1)?,
         started_at: Timestamp(row.get(2)?),
         arrivals: row.get::<_, Count>(3)?.0,
+        tags,
         projection: Projection {
-            commit: row.get::<_, Count>(4)?.0,
+            commit: row.get::<_, Count>(5)?.0,
+            first: row.get::<_, Count>(11)?.0,
             status: Status::parse(&status)
-                .ok_or_else(|| unread(5, format!("there is no status {status:?}")))?,
-            wake_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
-            updated_at: Timestamp(row.get(7)?),
-            code: row.get(8)?,
-            reason: row.get(9)?,
-            view: row
-                .get::<_, Option<String>>(10)?
-                .map(Json::parse)
-                .transpose()
-                .map_err(|error| unread(10, error.to_string()))?,
+                .ok_or_else(|| unread(6, format!("there is no status {status:?}")))?,
+            wake_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
+            updated_at: Timestamp(row.get(8)?),
+            code: row.get(9)?,
+            reason: row.get(10)?,
         },
     })
 }
@@ -59,15 +57,21 @@ pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result
 /// Writes `record` in the place of the one that may be there.
 pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
     let arrivals = Count(record.arrivals);
+    let tags = (!record.tags.is_empty())
+        .then(|| serde_json::to_string(&record.tags))
+        .transpose()
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let identity = [
         record.id.as_str().into(),
         record.workflow.to_sql()?,
         record.started_at.0.into(),
         arrivals.to_sql()?,
+        tags.to_sql()?,
     ];
     let values = identity.into_iter().chain(projected(&record.projection)?);
     db.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO executions ({RECORD}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        "INSERT OR REPLACE INTO executions ({RECORD}) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -82,7 +86,7 @@ pub(super) fn put_projection(
     let values = std::iter::once(id.as_str().into()).chain(projected(projection)?);
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
-         code = ?6, reason = ?7, view = ?8 WHERE id = ?1",
+         code = ?6, reason = ?7, first_commit = ?8 WHERE id = ?1",
     )?
     .execute(params_from_iter(values))
     .map(drop)
@@ -90,17 +94,18 @@ pub(super) fn put_projection(
 
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last.
 fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 7]> {
-    let Projection { commit, status, wake_at, updated_at, code, reason, view } = projection;
-    let commit = i64::try_from(*commit)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let Projection { commit, first, status, wake_at, updated_at, code, reason } = projection;
+    let number = |number: CommitNumber| {
+        i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    };
     Ok([
-        commit.into(),
+        number(*commit)?.into(),
         status.as_str().into(),
         ToSqlOutput::Owned(wake_at.map_or(Value::Null, |time| Value::Integer(time.0))),
         updated_at.0.into(),
         code.to_sql()?,
         reason.to_sql()?,
-        view.as_ref().map_or(ToSqlOutput::Owned(Value::Null), |view| view.as_str().into()),
+        number(*first)?.into(),
     ])
 }
 

@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -32,7 +32,8 @@ CREATE TABLE executions (
     updated_at INTEGER NOT NULL,
     code TEXT NOT NULL,
     reason TEXT,
-    view TEXT
+    first_commit INTEGER NOT NULL DEFAULT 0,
+    tags TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
@@ -70,6 +71,12 @@ CREATE INDEX wakes_by_receiver ON wakes (receiver) WHERE receiver IS NOT NULL;
 /// How much of the file readers map into memory, in bytes: reading a page takes half as long, and
 /// what is not used takes no memory.
 const MAPPED_MAX: i64 = 1 << 30;
+/// What makes the tables of version 1 those of version 2.
+const FROM_1_TO_2: &str = "
+ALTER TABLE executions ADD COLUMN first_commit INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE executions ADD COLUMN tags TEXT;
+PRAGMA user_version = 2;
+";
 
 /// How a connection is opened.
 #[derive(Debug, Clone, Copy)]
@@ -120,12 +127,12 @@ fn prepare(
 ) -> Result<(), Fault> {
     // In a transaction, or it sees half of what another process is making.
     let look = connection.transaction()?;
-    let ready = is_ready(&look, path)?;
+    let found = look_at(&look, path)?;
     look.finish()?;
-    if ready {
+    if found == Found::Ready {
         return Ok(());
     }
-    if !create {
+    if found == Found::Empty && !create {
         let remedy = format!(
             "{} is not set up yet: start a worker on it, or run `everstep setup`",
             path.display()
@@ -142,27 +149,41 @@ fn prepare(
         std::thread::sleep(Duration::from_millis(5));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if !is_ready(&transaction, path)? {
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "application_id", APPLICATION)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+    match look_at(&transaction, path)? {
+        Found::Ready => {}
+        Found::Version1 => transaction.execute_batch(FROM_1_TO_2)?,
+        Found::Empty => {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
     }
     transaction.commit()?;
     Ok(())
 }
 
-/// Whether the tables are there; an error if the file belongs to somebody else.
-fn is_ready(connection: &Connection, path: &Path) -> Result<bool, Fault> {
+/// What is in a file that is ours or nobody's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Empty,
+    /// The tables as they were before an execution had several runs and tags.
+    Version1,
+    Ready,
+}
+
+/// Which tables are there; an error if the file belongs to somebody else.
+fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
     let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let unusable = |remedy: String| Err(StoreError::Unusable { remedy, source: None }.into());
     let path = path.display();
     match (number("application_id")?, number("user_version")?) {
-        (APPLICATION, VERSION) => Ok(true),
+        (APPLICATION, VERSION) => Ok(Found::Ready),
+        (APPLICATION, 1) => Ok(Found::Version1),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"
         )),
-        (0, 0) if is_empty(connection)? => Ok(false),
+        (0, 0) if is_empty(connection)? => Ok(Found::Empty),
         _ => {
             unusable(format!("{path} is an SQLite database of another program: name another file"))
         }

@@ -10,9 +10,9 @@ use super::count::Count;
 use super::database::Database;
 use super::error::{Fault, stopped};
 use super::readers::Readers;
-use super::rows::{self, LISTED};
+use super::rows::{self, RECORD};
 use crate::event::StoredCommit;
-use crate::id::{ExecutionId, HostId};
+use crate::id::{CommitNumber, ExecutionId, HostId};
 use crate::store::{
     Appended, Created, EventStore, ListCursor, ListPage, ListQuery, Loaded, NewItem, Projection,
     Record, Sent, StoreError,
@@ -51,7 +51,7 @@ impl SqliteStore {
 /// connection a few hundred.
 const COMMITS_ALONE_MAX: u64 = 2_000;
 
-/// The whole log of `id`.
+/// The log of `id` from commit `from` on.
 ///
 /// `record` is of the same moment as `db`, so every commit it knows of is there, and a commit never
 /// changes: it may as well be read at another moment, by somebody else.
@@ -60,14 +60,15 @@ fn log(
     readers: &Readers,
     id: &ExecutionId,
     record: Option<&Record>,
+    from: CommitNumber,
 ) -> Result<Vec<StoredCommit>, Fault> {
     let known = record.map_or(0, |record| record.projection.commit);
-    if known <= COMMITS_ALONE_MAX {
-        return rows::commits(db, id, 0..rows::NO_END);
+    let half = from + known.saturating_sub(from) / 2;
+    if known.saturating_sub(from) <= COMMITS_ALONE_MAX {
+        return rows::commits(db, id, from..rows::NO_END);
     }
-    let half = known / 2;
     std::thread::scope(|scope| {
-        let first = scope.spawn(|| readers.read_here(|db| rows::commits(db, id, 0..half)));
+        let first = scope.spawn(|| readers.read_here(|db| rows::commits(db, id, from..half)));
         let mut rest = rows::commits(db, id, half..rows::NO_END)?;
         let mut log = first.join().unwrap_or_else(|_| Err(stopped()))?;
         log.append(&mut rest);
@@ -88,19 +89,13 @@ impl EventStore for SqliteStore {
     }
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
-        let id = id.clone();
-        let readers = Arc::clone(&self.database.readers);
-        self.read(move |db| {
-            let record = rows::find_record(db, &id)?;
-            let commits = log(db, &readers, &id, record.as_ref())?;
-            let Some(record) = record else {
-                let is_lost = !commits.is_empty();
-                return if is_lost { Err(StoreError::lost_record(&id).into()) } else { Ok(None) };
-            };
-            let inbox = rows::all_items(db, &id)?;
-            Ok(Some(Loaded { record, commits, inbox }))
-        })
-        .await
+        let (id, readers) = (id.clone(), Arc::clone(&self.database.readers));
+        self.read(move |db| load(db, &readers, &id, |record| record.projection.first)).await
+    }
+
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        let (id, readers) = (id.clone(), Arc::clone(&self.database.readers));
+        self.read(move |db| load(db, &readers, &id, |_| 0)).await
     }
 
     async fn append(
@@ -141,9 +136,8 @@ impl EventStore for SqliteStore {
             if !projection.replaces(&record.projection) {
                 return Ok(record);
             }
-            let projection = projection.in_place_of(&record.projection);
             rows::put_projection(db, &id, &projection)?;
-            Ok(Record { projection, ..record })
+            Ok(Record { projection: projection.clone(), ..record })
         })
         .await
     }
@@ -186,6 +180,23 @@ impl EventStore for SqliteStore {
         // Three calls of the system on local files: not worth a thread of their own.
         Ok(self.database.hosts.is_gone(host))
     }
+}
+
+/// Record, log and inbox: a connection reads in a transaction, and sees one moment.
+fn load(
+    db: &Connection,
+    readers: &Readers,
+    id: &ExecutionId,
+    from: impl Fn(&Record) -> CommitNumber,
+) -> Result<Option<Loaded>, Fault> {
+    let record = rows::find_record(db, id)?;
+    let from = record.as_ref().map_or(0, from);
+    let commits = log(db, readers, id, record.as_ref(), from)?;
+    let Some(record) = record else {
+        return if commits.is_empty() { Ok(None) } else { Err(StoreError::lost_record(id).into()) };
+    };
+    let inbox = rows::all_items(db, id)?;
+    Ok(Some(Loaded { record, from, commits, inbox }))
 }
 
 fn create(db: &Connection, record: &Record, start: &StoredCommit) -> Result<Created, Fault> {
@@ -266,12 +277,19 @@ fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result
 fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
     let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {LISTED} FROM executions \
+        "SELECT {RECORD} FROM executions \
          WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR status = ?2) \
          AND (?3 IS NULL OR started_at < ?3 OR (started_at = ?3 AND id > ?4)) \
+         AND NOT EXISTS (SELECT 1 FROM json_each(?6) AS wanted WHERE NOT EXISTS \
+             (SELECT 1 FROM json_each(tags) AS tag \
+              WHERE tag.key = wanted.key AND tag.value = wanted.value)) \
          ORDER BY started_at DESC, id LIMIT ?5"
     ))?;
     let page_size = query.page_size();
+    let tags = (!query.tags.is_empty())
+        .then(|| serde_json::to_string(&query.tags))
+        .transpose()
+        .map_err(|error| StoreError::unusable("the tags are not JSON", error))?;
     let mut records = statement
         .query_map(
             params![
@@ -280,6 +298,7 @@ fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
                 after.as_ref().map(|after| after.started_at.0),
                 after.as_ref().map(|after| after.id),
                 i64::try_from(page_size.saturating_add(1)).unwrap_or(i64::MAX),
+                tags,
             ],
             rows::record,
         )?

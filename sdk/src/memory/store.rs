@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::event::StoredCommit;
-use crate::id::ExecutionId;
+use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
     Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, NewItem,
     Projection, Record, Sent, StoreError,
@@ -46,6 +46,12 @@ impl MemoryStore {
 impl Execution {
     fn commit(&self, number: u64) -> Option<&StoredCommit> {
         self.log.get(usize::try_from(number).ok()?)
+    }
+
+    fn load(&self, from: CommitNumber) -> Loaded {
+        let start = usize::try_from(from).unwrap_or(usize::MAX).min(self.log.len());
+        let (record, commits) = (self.record.clone(), self.log[start..].to_vec());
+        Loaded { record, from, commits, inbox: self.inbox() }
     }
 
     fn inbox(&self) -> Vec<InboxItem> {
@@ -94,11 +100,12 @@ impl EventStore for MemoryStore {
     }
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
-        Ok(self.executions().get(id).map(|execution| Loaded {
-            record: execution.record.clone(),
-            commits: execution.log.clone(),
-            inbox: execution.inbox(),
-        }))
+        let executions = self.executions();
+        Ok(executions.get(id).map(|execution| execution.load(execution.record.projection.first)))
+    }
+
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        Ok(self.executions().get(id).map(|execution| execution.load(0)))
     }
 
     async fn append(
@@ -132,7 +139,7 @@ impl EventStore for MemoryStore {
         let mut executions = self.executions();
         let record = &mut executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?.record;
         if projection.replaces(&record.projection) {
-            record.projection = projection.in_place_of(&record.projection);
+            record.projection = projection.clone();
         }
         Ok(record.clone())
     }
@@ -183,12 +190,13 @@ impl EventStore for MemoryStore {
             .map(|execution| &execution.record)
             .filter(|record| query.workflow.as_ref().is_none_or(|it| *it == record.workflow))
             .filter(|record| query.status.is_none_or(|it| it == record.projection.status))
+            .filter(|record| query.tags.iter().all(|(name, it)| record.tags.get(name) == Some(it)))
             .filter(|record| after.as_ref().is_none_or(|after| after.is_before(record)))
             .collect();
         found.sort_by_key(|record| (Reverse(record.started_at), &record.id));
         let more = found.len() > query.page_size();
         found.truncate(query.page_size());
-        let records: Vec<_> = found.into_iter().map(Record::listed).collect();
+        let records: Vec<_> = found.into_iter().cloned().collect();
         Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
     }
 }

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use super::body::Body;
 use super::child::ChildState;
-use super::note::Note;
+use super::signals::Kept;
 use crate::event::{ChildOutcome, Failure, Json, OperationKey};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
@@ -18,9 +18,6 @@ pub(crate) enum Kind {
     Timer,
     Signal,
     Child,
-    Reply,
-    Update,
-    View,
 }
 
 impl fmt::Display for Kind {
@@ -30,9 +27,6 @@ impl fmt::Display for Kind {
             Self::Timer => "timer",
             Self::Signal => "signal wait",
             Self::Child => "child",
-            Self::Update => "update wait",
-            Self::Reply => "reply",
-            Self::View => "publish",
         })
     }
 }
@@ -58,12 +52,6 @@ pub(super) enum Detail {
     },
     Signal,
     Child(Box<ChildState>),
-    Update,
-    Note {
-        kind: Kind,
-        /// What is to be recorded; `None` once it is on its way into the log.
-        note: Option<Note>,
-    },
 }
 
 /// What a turn needs to run a step.
@@ -96,8 +84,10 @@ pub(super) enum State {
 /// How an operation ended.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A step's result or a signal's payload.
+    /// A step's result.
     Value(Json),
+    /// A signal.
+    Signal(Box<Kept>),
     /// A step failed for good.
     Failed(Failure),
     /// A timer fired.
@@ -106,8 +96,6 @@ pub(crate) enum Outcome {
     Started(ExecutionId),
     /// What became of a child.
     Child(ExecutionId, ChildOutcome),
-    /// An update has come.
-    Update { id: String, request: Json },
 }
 
 impl Detail {
@@ -117,15 +105,6 @@ impl Detail {
             Self::Timer { .. } => Kind::Timer,
             Self::Signal => Kind::Signal,
             Self::Child(_) => Kind::Child,
-            Self::Update => Kind::Update,
-            Self::Note { kind, .. } => *kind,
         }
-    }
-}
-
-impl Outcome {
-    /// An update has come, with this id and request.
-    pub(super) fn update((id, request): (String, Json)) -> Self {
-        Self::Update { id, request }
     }
 }

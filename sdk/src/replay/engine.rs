@@ -11,16 +11,14 @@ use uuid::Uuid;
 
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
-use super::channels::Channels;
 use super::child::ChildState;
 use super::fault::{Fault, Mismatch, NewOperation, Side};
-use super::note::Note;
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
+use super::signals::Signals;
 use super::versions::{Chosen, Versions};
-use crate::event::{ChildRequested, Event, Json, OperationKey, WaitsFor, WorkflowStarted};
+use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
 use crate::id::ExecutionId;
-use crate::limits::WAITS_FOR_MAX;
 use crate::time::Timestamp;
 
 /// One run of a workflow, as far as it has got.
@@ -31,11 +29,7 @@ pub(crate) struct Engine {
     calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
-    signals: Channels<Json>,
-    /// By id and request.
-    updates: Channels<(String, Json)>,
-    /// What was published last.
-    pub(super) view: Option<Json>,
+    signals: Signals,
     versions: Versions,
     seed: Seed,
     now: Timestamp,
@@ -43,6 +37,17 @@ pub(crate) struct Engine {
     asked: Vec<u32>,
     cancel: Option<String>,
     fault: Option<Fault>,
+    /// The input of the next run, once the workflow has asked for one.
+    continues: Option<Json>,
+    size: LogSize,
+}
+
+/// How long a run's log is, as far as it was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogSize {
+    pub(crate) events: u64,
+    /// By [`Event::weight`].
+    pub(crate) bytes: u64,
 }
 
 /// What a delivered event means for the workflow.
@@ -83,13 +88,11 @@ pub(crate) enum Request {
     Step,
     /// A timer is to fire at `due`; `started` if the log knows it already.
     Timer { due: Timestamp, started: bool },
-    /// Nothing but a message moves it.
+    /// Nothing but a signal moves it.
     Signal,
     /// A child is to be started, unless the log says that it is, and then its end moves it;
     /// `requested` if the log knows that it was asked for.
     Child { requested: bool, started: bool },
-    /// Nothing moves it: it is to be recorded, and that is all.
-    Note,
 }
 
 impl Engine {
@@ -103,14 +106,14 @@ impl Engine {
             now: start.at,
             calls: Vec::with_capacity(events.len()),
             versions: Versions::recorded(&events),
+            size: LogSize { events: 1, bytes: weight(events.first()) },
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
-            signals: Channels::default(),
-            updates: Channels::default(),
-            view: None,
+            signals: Signals::default(),
             asked: Vec::new(),
             cancel: None,
             fault: None,
+            continues: None,
         }
     }
 
@@ -169,41 +172,6 @@ impl Engine {
         version
     }
 
-    /// A wait for an update is called.
-    pub(crate) fn call_update(
-        &mut self,
-        name: Cow<'static, str>,
-        location: &'static Location<'static>,
-    ) -> u32 {
-        self.call(name, location, Detail::Update).0
-    }
-
-    /// Something is called that only leaves an event.
-    pub(crate) fn call_note(
-        &mut self,
-        name: Cow<'static, str>,
-        location: &'static Location<'static>,
-        note: Note,
-    ) {
-        if let Note::View(view) = &note {
-            self.view = Some(view.clone());
-        }
-        let detail = Detail::Note { kind: note.kind(), note: Some(note) };
-        let (seq, recorded) = self.call(name, location, detail);
-        self.asked.push(seq);
-        let call = self.call_mut(seq);
-        call.state = State::Wanted;
-        if let Detail::Note { note, .. } = &mut call.detail
-            && recorded
-        {
-            (call.state, *note) = (State::Taken, None);
-        }
-    }
-
-    pub(super) fn call_mut(&mut self, seq: u32) -> &mut Call {
-        &mut self.calls[seq as usize]
-    }
-
     pub(super) fn call(
         &mut self,
         name: Cow<'static, str>,
@@ -235,19 +203,18 @@ impl Engine {
     /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready. Also
     /// returns a waker to drop outside any lock: user code may hang on it.
     pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> (Poll<Outcome>, Option<Waker>) {
-        if self.fault.is_some() {
+        if self.fault.is_some() || self.continues.is_some() {
             return (Poll::Pending, None);
         }
         let call = &mut self.calls[seq as usize];
         if let State::Called = call.state {
             call.state = State::Wanted;
             let kept = match call.detail {
-                Detail::Signal => self.signals.wait(&call.key.name, seq).map(Outcome::Value),
-                Detail::Update => self.updates.wait(&call.key.name, seq).map(Outcome::update),
+                Detail::Signal => self.signals.wait(&call.key.name, seq),
                 _ => None,
             };
             match kept {
-                Some(outcome) => call.state = State::Ready(outcome),
+                Some(signal) => call.state = State::Ready(Outcome::Signal(signal)),
                 None => self.asked.push(seq),
             }
             if let Detail::Child(_) = call.detail {
@@ -275,17 +242,9 @@ impl Engine {
         match (&mut call.detail, state) {
             (Detail::Step(step), _) => dropped._body = step.body.take(),
             (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
-            (Detail::Signal, State::Ready(Outcome::Value(payload))) => {
-                let name = call.key.name.clone();
-                if let Some((next, payload)) = self.signals.give_back(&name, payload) {
-                    dropped.wake = self.settle(next, Outcome::Value(payload));
-                }
-            }
-            (Detail::Update, State::Wanted) => self.updates.leave(&call.key.name, seq),
-            (Detail::Update, State::Ready(Outcome::Update { id, request })) => {
-                let name = call.key.name.clone();
-                if let Some((next, update)) = self.updates.give_back(&name, (id, request)) {
-                    dropped.wake = self.settle(next, Outcome::update(update));
+            (Detail::Signal, State::Ready(Outcome::Signal(kept))) => {
+                if let Some((next, kept)) = self.signals.give_back(kept) {
+                    dropped.wake = self.settle(next, Outcome::Signal(kept));
                 }
             }
             _ => {}
@@ -369,10 +328,36 @@ impl Engine {
         self.seed.key_of(key)
     }
 
+    /// The start of this run.
+    pub(crate) fn start(&self) -> &WorkflowStarted {
+        self.recorded.start()
+    }
+
+    /// How long its log is, as far as the workflow has seen it.
+    pub(crate) fn size(&self) -> LogSize {
+        self.size
+    }
+
+    /// The workflow is to go on as a new run with this input. From here on nothing moves it.
+    pub(crate) fn continue_with(&mut self, input: Json) {
+        self.continues.get_or_insert(input);
+    }
+
     // --- What the turn asks ---
 
-    /// The calls polled for the first time (and the notes called) since this was last asked, in
-    /// the order of those polls, in the place of what `asked` holds.
+    /// The input of the next run, if the workflow has asked for one.
+    pub(crate) fn continues(&self) -> Option<&Json> {
+        self.continues.as_ref()
+    }
+
+    /// What was received and not consumed, in order: the events that brought it. Complete once
+    /// the workflow is dropped.
+    pub(crate) fn unconsumed(&self) -> Vec<Event> {
+        self.signals.unconsumed().collect()
+    }
+
+    /// The calls polled for the first time since this was last asked, in the order of those
+    /// polls, in the place of what `asked` holds.
     pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
         asked.clear();
         std::mem::swap(&mut self.asked, asked);
@@ -416,8 +401,7 @@ impl Engine {
         Some(match &call.detail {
             Detail::Step(_) => Request::Step,
             Detail::Timer { due, started } => Request::Timer { due: *due, started: *started },
-            Detail::Signal | Detail::Update => Request::Signal,
-            Detail::Note { .. } => Request::Note,
+            Detail::Signal => Request::Signal,
             Detail::Child(child) => {
                 Request::Child { requested: child.requested, started: child.started }
             }
@@ -431,12 +415,9 @@ impl Engine {
         }
     }
 
-    /// Which messages the workflow waits for.
-    pub(crate) fn waits_for(&self) -> WaitsFor {
-        let mut waits_for = WaitsFor::default();
-        waits_for.signals.extend(self.signals.waited_for().take(WAITS_FOR_MAX).cloned());
-        waits_for.updates.extend(self.updates.waited_for().take(WAITS_FOR_MAX).cloned());
-        waits_for
+    /// Whether the workflow waits for any signal.
+    pub(crate) fn waits_for_signals(&self) -> bool {
+        self.signals.has_waiters()
     }
 
     /// The state of step `seq`.
@@ -452,6 +433,8 @@ impl Engine {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
+        self.size.events += 1;
+        self.size.bytes += weight(Some(event));
         let moved = match event {
             Event::StepCompleted(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
@@ -479,12 +462,8 @@ impl Engine {
                 self.settle(e.seq, Outcome::Child(e.child.clone(), e.outcome.clone()))
             }
             Event::SignalReceived(e) => {
-                let taker = self.signals.arrive(&e.name, e.payload.clone());
-                taker.and_then(|(seq, payload)| self.settle(seq, Outcome::Value(payload)))
-            }
-            Event::UpdateReceived(e) => {
-                let taker = self.updates.arrive(&e.name, (e.id.clone(), e.request.clone()));
-                taker.and_then(|(seq, update)| self.settle(seq, Outcome::update(update)))
+                let taker = self.signals.arrive(e);
+                taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Signal(kept)))
             }
             other => return self.note(other).map(|()| Delivered::Quiet),
         };
@@ -511,8 +490,6 @@ impl Engine {
                 self.check(Kind::Child, e.seq, &e.key, &e.site)?;
                 self.child(e.seq).requested = true;
             }
-            Event::UpdateReplied(e) => self.check(Kind::Reply, e.seq, &e.key, &e.site)?,
-            Event::ViewPublished(e) => self.check(Kind::View, e.seq, &e.key, &e.site)?,
             Event::CancelRequested(e) => {
                 self.cancel.get_or_insert_with(|| e.reason.clone());
             }
@@ -572,6 +549,10 @@ impl Engine {
     }
 }
 
+fn weight(event: Option<&Event>) -> u64 {
+    event.map_or(0, Event::weight) as u64
+}
+
 impl From<Mismatch> for Fault {
     fn from(mismatch: Mismatch) -> Self {
         Self::Mismatch(Box::new(mismatch))
@@ -615,7 +596,6 @@ fn differs(
             let recorded = expected.input.filter(|recorded| !recorded.same(child.input()))?;
             Some(format!("its input was {recorded} and is now {}", child.input()))
         }
-        Detail::Signal | Detail::Update => None,
-        Detail::Note { note, .. } => note.as_ref()?.differs(expected.event),
+        Detail::Signal => None,
     }
 }

@@ -1,9 +1,8 @@
 //! A loaded log, read and checked: where the execution stands and what is to be delivered.
 
-use std::collections::HashSet;
-
+use super::taken::TakenIds;
 use crate::event::{
-    CorruptCommit, Event, Json, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
+    CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
     decode,
 };
 use crate::id::{CommitNumber, WriterId};
@@ -15,10 +14,14 @@ pub(crate) struct History {
     pub(crate) last: CommitNumber,
     /// Its hash.
     pub(crate) last_hash: [u8; 32],
-    /// The events of the current run, the first of them WorkflowStarted.
+    /// Where a read of the current run begins: the commit that starts it, or the first of those
+    /// that hold what it was handed on.
+    pub(crate) first: CommitNumber,
+    /// The events of the current run, the first of them WorkflowStarted, then what it was handed
+    /// on.
     pub(crate) events: Vec<Event>,
-    /// The ids of all inbox items ever taken.
-    pub(crate) taken: HashSet<String>,
+    /// The ids of the inbox items that were taken, as far as they are known.
+    pub(crate) taken: TakenIds,
     /// The last turn's claim and its writer, if its turn has not ended.
     pub(crate) open_turn: Option<OpenTurn>,
     /// How the last turn ended, if none is open.
@@ -27,14 +30,17 @@ pub(crate) struct History {
     pub(crate) wake_at: Option<Timestamp>,
     /// The times the last ended turn had wakes under way for.
     pub(crate) armed: Vec<Timestamp>,
-    /// What the current run published last.
-    pub(crate) view: Option<Json>,
     /// Claims since the last progress.
     pub(crate) strikes: u32,
     /// Whether the current run has ended.
     pub(crate) ended: bool,
     /// The latest event's time.
     pub(crate) time: Timestamp,
+    /// What the next run, if one starts here, is handed on, and from which commit on.
+    carried: Vec<Event>,
+    carried_from: Option<CommitNumber>,
+    /// The current run has continued as new: the next one must start in the same commit.
+    continues: bool,
 }
 
 /// A claim whose turn has not ended.
@@ -45,29 +51,39 @@ pub(crate) struct OpenTurn {
 }
 
 impl History {
-    /// Reads and checks a log.
-    pub(crate) fn read(commits: &[StoredCommit]) -> Result<Self, CorruptCommit> {
+    /// Reads and checks a log, or what it has from commit `from` on, where a run begins.
+    pub(crate) fn read(
+        commits: &[StoredCommit],
+        from: CommitNumber,
+    ) -> Result<Self, CorruptCommit> {
         let mut history = Self {
             last: 0,
             last_hash: [0; 32],
+            first: from,
             events: Vec::with_capacity(commits.len() + 8),
-            taken: HashSet::new(),
+            taken: TakenIds::default(),
             open_turn: None,
             turn_end: None,
             wake_at: None,
             armed: Vec::new(),
-            view: None,
             strikes: 0,
             ended: false,
             time: Timestamp::default(),
+            carried: Vec::new(),
+            carried_from: None,
+            continues: false,
         };
         let mut stored = commits.iter();
-        for decoded in decode(commits) {
+        for decoded in decode(commits, from) {
             let mut events = decoded.events.into_iter();
             // The counts first: `zip` takes from its left side before it sees that the right is over.
             for (count, commit) in decoded.counts.into_iter().zip(stored.by_ref()) {
                 for event in events.by_ref().take(count) {
-                    history.take(commit, event)?;
+                    history.take(commit, event, from)?;
+                }
+                if history.continues {
+                    let problem = "it ends a run that continues, and starts no other".to_owned();
+                    return Err(CorruptCommit { number: commit.number, problem });
                 }
                 history.last = commit.number;
                 history.last_hash = commit.hash;
@@ -77,7 +93,10 @@ impl History {
             }
         }
         if history.events.is_empty() {
-            return Err(CorruptCommit { number: 0, problem: "it is missing".into() });
+            return Err(match commits.first() {
+                None => CorruptCommit::missing(from),
+                Some(_) => CorruptCommit { number: from, problem: "no run begins there".into() },
+            });
         }
         Ok(history)
     }
@@ -91,35 +110,68 @@ impl History {
     }
 
     /// Takes in the next event, which `commit` holds.
-    fn take(&mut self, commit: &StoredCommit, event: Event) -> Result<(), CorruptCommit> {
-        let starts = matches!(event, Event::WorkflowStarted(_));
-        let problem = if self.events.is_empty() && !starts {
-            "a log begins with WorkflowStarted"
-        } else if starts && !self.events.is_empty() && !self.ended {
-            "it starts the execution again before its end"
-        } else if self.ended && !starts {
-            "it goes on after the execution's end"
-        } else {
-            self.note(commit.writer, &event);
-            self.events.push(event);
-            return Ok(());
+    fn take(
+        &mut self,
+        commit: &StoredCommit,
+        event: Event,
+        from: CommitNumber,
+    ) -> Result<(), CorruptCommit> {
+        let between = matches!(event, Event::Carried(_) | Event::ContinuedAsNew(_));
+        let problem = match &event {
+            Event::WorkflowStarted(start) => self.check_start(start),
+            Event::Carried(_) => None,
+            _ if !self.events.is_empty() => {
+                self.ended.then(|| "it goes on after the execution's end".to_owned())
+            }
+            _ if from == 0 => Some("a log begins with WorkflowStarted".to_owned()),
+            Event::ContinuedAsNew(_) => None,
+            // The end of an earlier run, in the commit with which this one begins.
+            _ if commit.number == from && self.carried_from.is_none() => return Ok(()),
+            _ => Some("no run begins before it".to_owned()),
         };
-        Err(CorruptCommit { number: commit.number, problem: problem.to_owned() })
+        if let Some(problem) = problem {
+            return Err(CorruptCommit { number: commit.number, problem });
+        }
+        self.note(commit, &event);
+        if !between {
+            let starts = matches!(event, Event::WorkflowStarted(_));
+            self.events.push(event);
+            if starts {
+                self.events.append(&mut self.carried);
+            }
+        }
+        Ok(())
     }
 
-    fn note(&mut self, writer: WriterId, event: &Event) {
+    /// What is wrong with a run that starts here.
+    fn check_start(&self, start: &WorkflowStarted) -> Option<String> {
+        let Some(Event::WorkflowStarted(before)) = self.events.first() else { return None };
+        if !self.ended {
+            return Some("it starts the execution again before its end".to_owned());
+        }
+        if start.execution != before.execution {
+            return Some(format!("it starts a run of another execution, {}", start.execution));
+        }
+        let (run, expected) = (start.run, before.run.saturating_add(1));
+        (run != expected).then(|| format!("it starts run {run}, and run {expected} is next"))
+    }
+
+    fn note(&mut self, commit: &StoredCommit, event: &Event) {
+        let writer = commit.writer;
         self.time = self.time.max(event.at());
         if event.is_progress() {
             self.strikes = 0;
         }
         match event {
             Event::WorkflowStarted(_) => {
+                self.first = self.carried_from.take().unwrap_or(commit.number);
                 self.events.clear();
+                self.continues = false;
                 self.ended = false;
+                self.open_turn = None;
                 self.turn_end = None;
                 self.wake_at = None;
                 self.armed.clear();
-                self.view = None;
             }
             Event::TurnStarted(claim) => {
                 self.strikes += 1;
@@ -137,19 +189,46 @@ impl History {
                 self.wake_at = end.wake_at;
                 self.armed.clone_from(&end.armed);
             }
+            Event::SignalReceived(signal) => {
+                self.taken.insert(signal.id.clone(), signal.at);
+            }
             Event::ChildCompleted(child) => {
                 let run = self.start().run;
-                self.taken.insert(child_item_id(run, child.seq));
+                self.taken.insert(child_item_id(run, child.seq), child.at);
             }
-            Event::ViewPublished(published) => self.view = Some(published.view.clone()),
+            Event::CancelRequested(cancel) => {
+                self.taken.insert(cancel.id.clone(), cancel.at);
+            }
+            Event::Resumed(resumed) => {
+                self.taken.insert(resumed.id.clone(), resumed.at);
+            }
+            Event::Carried(carried) => {
+                self.carried_from.get_or_insert(commit.number);
+                self.carried.extend(carried.messages.iter().cloned());
+                for taken in &carried.taken {
+                    self.taken.insert(taken.id.clone(), taken.at);
+                }
+                return;
+            }
+            Event::ContinuedAsNew(_) => {
+                self.carried_from.get_or_insert(commit.number);
+                self.continues = true;
+                self.ended = true;
+                return;
+            }
+            Event::WorkflowTerminated(end) => {
+                self.taken.insert(end.id.clone(), end.at);
+            }
             _ => {}
-        }
-        if let Some(item) = event.item() {
-            self.taken.insert(item.to_owned());
         }
         if event.is_end() {
             self.ended = true;
             self.open_turn = None;
+        }
+        if !matches!(event, Event::WorkflowStarted(_)) {
+            // A turn died before the run that it was to be carried into.
+            self.carried.clear();
+            self.carried_from = None;
         }
     }
 }

@@ -17,14 +17,14 @@
 
 mod body;
 mod call;
-mod channels;
 mod child;
 mod engine;
 mod fault;
 mod history;
-mod note;
 mod recorded;
 mod seed;
+mod signals;
+mod taken;
 mod versions;
 
 pub(crate) use body::{Attempt, Body, Policy};
@@ -32,8 +32,8 @@ pub(crate) use call::Outcome;
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
-pub(crate) use note::Note;
 pub(crate) use seed::child_writer;
+pub(crate) use taken::TakenIds;
 #[cfg(test)]
 pub(crate) use versions::Chosen;
 

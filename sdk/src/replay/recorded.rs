@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::call::Kind;
 use super::fault::Side;
-use crate::event::{ChildRequested, Event, Json, OperationKey};
+use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
 use crate::time::Timestamp;
 
 /// The events of a run, indexed by the call they are about.
@@ -30,8 +30,6 @@ pub(super) struct Expected<'a> {
     pub(super) input: Option<&'a Json>,
     pub(super) due: Option<Timestamp>,
     pub(super) settled: bool,
-    /// The first event about the call.
-    pub(super) event: &'a Event,
 }
 
 impl Recorded {
@@ -54,25 +52,31 @@ impl Recorded {
     /// Whether the log goes on at call `seq` or behind it.
     pub(super) fn goes_on_at(&self, seq: usize) -> bool {
         // The last slot has an event, or it would not be there.
-        self.slots.len() > seq || self.events.last().is_some_and(Event::is_end)
+        self.slots.len() > seq || self.events.last().is_some_and(ends_run)
+    }
+
+    /// The start of the run.
+    pub(super) fn start(&self) -> &WorkflowStarted {
+        match &self.events[0] {
+            Event::WorkflowStarted(start) => start,
+            _ => unreachable!("the events of a run begin with WorkflowStarted"),
+        }
     }
 
     pub(super) fn at(&self, seq: u32) -> Option<Expected<'_>> {
         let slot = self.slots.get(seq as usize).filter(|slot| slot.event != 0)?;
-        let event = &self.events[slot.event as usize];
         let step = |key, site, input| (Kind::Step, key, site, Some(input), None);
-        let (kind, key, site, input, due): (_, _, &String, _, _) = match event {
-            Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
-            Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
-            Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
-            Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
-            Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
-            Event::UpdateReplied(e) => (Kind::Reply, &e.key, &e.site, None, None),
-            Event::ViewPublished(e) => (Kind::View, &e.key, &e.site, None, None),
-            Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
-            _ => return None,
-        };
-        Some(Expected { kind, key, site, input, due, settled: slot.settled, event })
+        let (kind, key, site, input, due): (_, _, &String, _, _) =
+            match &self.events[slot.event as usize] {
+                Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
+                Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
+                Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
+                Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
+                Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
+                Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
+                _ => return None,
+            };
+        Some(Expected { kind, key, site, input, due, settled: slot.settled })
     }
 
     /// The child that call `seq` asked for.
@@ -83,6 +87,10 @@ impl Recorded {
             _ => None,
         }
     }
+}
+
+fn ends_run(event: &Event) -> bool {
+    event.is_end() || matches!(event, Event::ContinuedAsNew(_))
 }
 
 /// The call an event is about, and whether it settles it.
@@ -97,8 +105,6 @@ fn place(event: &Event) -> Option<(u32, bool)> {
         Event::ChildRequested(e) => Some((e.seq, false)),
         Event::ChildStarted(e) => Some((e.seq, false)),
         Event::ChildCompleted(e) => Some((e.seq, true)),
-        Event::UpdateReplied(e) => Some((e.seq, true)),
-        Event::ViewPublished(e) => Some((e.seq, true)),
         _ => None,
     }
 }

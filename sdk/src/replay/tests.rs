@@ -4,6 +4,7 @@
 mod attempts;
 mod children;
 mod code;
+mod continued;
 mod corrupt;
 mod delivery;
 mod dropped;
@@ -11,16 +12,14 @@ mod history;
 mod identity;
 mod mismatch;
 mod signals;
-mod updates;
 mod values;
 mod versions;
-mod views;
 
 use crate::event::{
-    CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, Reply, Resumed,
-    SignalReceived, StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired,
-    TimerStarted, TurnEnd, TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen,
-    ViewPublished, WaitsFor, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
+    CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, Resumed, SignalReceived,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
+    TurnEnded, TurnStarted, VersionChosen, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
+    WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
@@ -38,7 +37,8 @@ fn started() -> Event {
 fn started_as(execution: &str, run: u32) -> Event {
     let execution = ExecutionId::new(execution).expect("an id");
     let (at, workflow, input) = (Timestamp(START), "order".to_owned(), Json::null());
-    Event::WorkflowStarted(WorkflowStarted { at, execution, workflow, run, input, parent: None })
+    let first = WorkflowStarted::first(at, execution, workflow, input);
+    Event::WorkflowStarted(WorkflowStarted { run, ..first })
 }
 
 /// Step `key`, called without arguments, returned `output`.
@@ -91,24 +91,6 @@ fn chose(at: i64, name: &str, version: u32) -> Event {
     Event::VersionChosen(VersionChosen { at: Timestamp(at), name: name.to_owned(), version })
 }
 
-/// Update `id` with the name `name` came.
-fn asks(at: i64, name: &str, id: &str, request: &str) -> Event {
-    let (at, id, name) = (Timestamp(at), id.to_owned(), name.to_owned());
-    Event::UpdateReceived(UpdateReceived { at, id, name, request: json(request) })
-}
-
-/// Update `id` was answered.
-fn replied(at: i64, seq: u32, key: &str, id: &str, reply: Reply) -> Event {
-    let (at, key, site) = (Timestamp(at), name_count(key), THEN.to_owned());
-    Event::UpdateReplied(UpdateReplied { at, seq, key, site, update: id.to_owned(), reply })
-}
-
-/// The workflow showed `view`.
-fn showed(at: i64, seq: u32, key: &str, view: &str) -> Event {
-    let (at, key, site, view) = (Timestamp(at), name_count(key), THEN.to_owned(), json(view));
-    Event::ViewPublished(ViewPublished { at, seq, key, site, view })
-}
-
 fn cancel(at: i64, reason: &str) -> Event {
     let (at, id, reason) = (Timestamp(at), format!("cancel/{at}"), reason.to_owned());
     Event::CancelRequested(CancelRequested { at, id, reason })
@@ -130,8 +112,7 @@ fn renewed(at: i64, lease_end: i64) -> Event {
 fn over(at: i64, reason: TurnEnd, wake_at: Option<i64>, armed: &[i64]) -> Event {
     let armed = armed.iter().copied().map(Timestamp).collect();
     let (at, wake_at) = (Timestamp(at), wake_at.map(Timestamp));
-    let waits_for = WaitsFor::default();
-    Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for })
+    Event::TurnEnded(TurnEnded { at, reason, wake_at, armed })
 }
 
 fn completed(at: i64) -> Event {

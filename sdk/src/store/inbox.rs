@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::event::{
-    CancelRequested, ChildOutcome, Event, Json, Resumed, SignalReceived, UpdateReceived,
-    WorkflowTerminated,
-};
+use crate::event::{ChildOutcome, Json};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -48,13 +45,6 @@ pub enum Message {
         /// What it carries.
         payload: Json,
     },
-    /// A request that is to be answered.
-    Update {
-        /// Its name.
-        name: String,
-        /// What is asked.
-        request: Json,
-    },
     /// A request to cancel the execution.
     Cancel {
         /// Why.
@@ -94,27 +84,6 @@ pub enum Sent {
         /// How.
         status: Status,
     },
-}
-
-impl Message {
-    /// The event of taking this message, sent with this id, at this time. `None` for a child's end,
-    /// whose event says more than the message.
-    pub(crate) fn taken(self, at: Timestamp, id: String) -> Option<Event> {
-        Some(match self {
-            Self::Signal { name, payload } => {
-                Event::SignalReceived(SignalReceived { at, id, name, payload })
-            }
-            Self::Update { name, request } => {
-                Event::UpdateReceived(UpdateReceived { at, id, name, request })
-            }
-            Self::Cancel { reason } => Event::CancelRequested(CancelRequested { at, id, reason }),
-            Self::Resume => Event::Resumed(Resumed { at, id }),
-            Self::Terminate { reason } => {
-                Event::WorkflowTerminated(WorkflowTerminated { at, id, reason })
-            }
-            Self::ChildEnded { .. } => return None,
-        })
-    }
 }
 
 impl NewItem {

@@ -163,7 +163,7 @@ const INTERRUPTED: &str = "interrupted";
 
 fn essence(events: &[Event]) -> Essence {
     let mut essence = Essence::new();
-    let mut messages = 0;
+    let mut signals = 0;
     for event in events {
         let failed = |attempt: u32, failure: &Failure, input: &_| match failure {
             Failure::Interrupted { .. } => None,
@@ -178,16 +178,10 @@ fn essence(events: &[Event]) -> Essence {
             Event::TimerStarted(_) => Some("started".to_owned()),
             Event::TimerFired(_) => Some("fired".to_owned()),
             Event::SignalReceived(e) => {
-                messages += 1;
+                signals += 1;
                 Some(format!("{} {}", e.name, e.payload))
             }
             Event::VersionChosen(e) => Some(format!("{}", e.version)),
-            Event::UpdateReceived(e) => {
-                messages += 1;
-                Some(format!("{} {}", e.name, e.request))
-            }
-            Event::ViewPublished(e) => Some(format!("showed {}", e.view)),
-            Event::UpdateReplied(e) => Some(format!("{} was answered {}", e.update, e.reply)),
             Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => Some(format!("failed with {}", e.error)),
@@ -198,9 +192,7 @@ fn essence(events: &[Event]) -> Essence {
         let of = match (event, event.key()) {
             _ if said.is_none() => INTERRUPTED.to_owned(),
             (_, Some(key)) => key.to_string(),
-            (Event::SignalReceived(_) | Event::UpdateReceived(_), _) => {
-                format!("message {messages}")
-            }
+            (Event::SignalReceived(_), _) => format!("signal {signals}"),
             (Event::VersionChosen(e), _) => format!("the version of {:?}", e.name),
             (Event::WorkflowStarted(_), _) => "the start".to_owned(),
             _ => "the result".to_owned(),

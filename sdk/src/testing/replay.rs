@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::event::{Commit, Event};
+use crate::event::{Commit, Event, Json};
 use crate::host::{App, AppError, Registry};
 use crate::id::ExecutionId;
 use crate::replay::Fault;
@@ -92,11 +92,20 @@ impl Recorded {
 
     pub(super) fn from_events(events: Vec<Event>) -> Result<Self, ReplayError> {
         let mut runs: Vec<Vec<Event>> = Vec::new();
+        let mut carried = Vec::new();
         for event in events {
-            match runs.last_mut() {
-                _ if matches!(event, Event::WorkflowStarted(_)) => runs.push(vec![event]),
-                Some(run) => run.push(event),
-                None => return Err(ReplayError::NoStart { with: event.kind() }),
+            match (event, runs.last_mut()) {
+                (start @ Event::WorkflowStarted(_), _) => {
+                    runs.push(std::iter::once(start).chain(carried.drain(..)).collect());
+                }
+                (event, None) => return Err(ReplayError::NoStart { with: event.kind() }),
+                (Event::Carried(next), Some(_)) => carried.extend(next.messages),
+                (end @ Event::ContinuedAsNew(_), Some(run)) => run.push(end),
+                (event, Some(run)) => {
+                    // A turn died before it could carry them into another run.
+                    carried.clear();
+                    run.push(event);
+                }
             }
         }
         if runs.is_empty() {
@@ -126,10 +135,22 @@ impl Recorded {
 /// The first difference, with both sides; or the app has no such workflow or cannot run.
 pub fn replay(app: &App, recorded: &Recorded) -> Result<(), ReplayError> {
     let registry = app.clone().registry()?;
-    recorded.runs.iter().try_for_each(|run| replay_run(&registry, run))
+    let next = recorded.runs.iter().skip(1).map(Some).chain([None]);
+    recorded.runs.iter().zip(next).try_for_each(|(run, next)| {
+        let next = next.and_then(|next| match next.first() {
+            Some(Event::WorkflowStarted(start)) => Some(&start.input),
+            _ => None,
+        });
+        replay_run(&registry, run, next)
+    })
 }
 
-fn replay_run(registry: &Registry, events: &[Event]) -> Result<(), ReplayError> {
+/// Replays one run; `next` is the input of the one after it.
+fn replay_run(
+    registry: &Registry,
+    events: &[Event],
+    next: Option<&Json>,
+) -> Result<(), ReplayError> {
     let Some(Event::WorkflowStarted(start)) = events.first() else {
         unreachable!("a run is made with its start")
     };
@@ -140,7 +161,7 @@ fn replay_run(registry: &Registry, events: &[Event]) -> Result<(), ReplayError> 
             return Err(ReplayError::UnknownWorkflow { name, known });
         }
         Err(fault) => Some(fault.to_string()),
-        Ok(rehearsal) => rehearsal.difference(&events),
+        Ok(rehearsal) => rehearsal.difference(&events, next),
     };
     match difference {
         None => Ok(()),

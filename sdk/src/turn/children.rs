@@ -106,21 +106,24 @@ impl Family {
             run: 1,
             input: input.clone(),
             parent: Some(parent),
+            tags: BTreeMap::new(),
+            first_input: None,
         });
         let projection = Projection {
             commit: 0,
+            first: 0,
             status: Status::Running,
             wake_at: Some(*at),
             updated_at: *at,
             code: String::new(),
             reason: None,
-            view: None,
         };
         let record = Record {
             id: child.clone(),
             workflow: key.name.to_string(),
             started_at: *at,
             arrivals: 0,
+            tags: BTreeMap::new(),
             projection,
         };
         ChildStart { record, commit: StoredCommit::encode(0, writer, None, &[event]) }

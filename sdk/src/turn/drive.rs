@@ -9,10 +9,10 @@
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
 mod children;
+mod runs;
 mod terminate;
-mod visible;
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,28 +24,28 @@ use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd};
 use crate::event::{
-    Event, Failure, Json, LeaseRenewed, StepAttemptFailed, StepCompleted, StepFailed, StepStarted,
-    TimerFired, TimerStarted, TurnEnd, TurnEnded, TurnStarted, WaitsFor, WorkflowCancelled,
-    WorkflowCompleted, WorkflowFailed, WorkflowTerminated,
+    CancelRequested, Event, Failure, LeaseRenewed, Resumed, SignalReceived, StepAttemptFailed,
+    StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
+    TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowTerminated,
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
     BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY, QUEUE_DELAY_MAX,
 };
-use crate::replay::{Attempt, Engine, Fault, History, Request, site};
+use crate::replay::{Attempt, Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
 use tokio::sync::Semaphore;
-use visible::Visible;
 
 /// How a turn ended.
 pub(super) enum Driven {
     /// Its last commit is written: the execution has ended, waits, or was handed over.
     Ended(Ended),
-    /// The execution cannot go on with this code. `last` is the log's last commit, `view` what it
-    /// shows and the record does not.
-    Blocked { last: CommitNumber, view: Option<Json>, fault: Fault },
+    /// Its last commit begins the next run.
+    Continued(Ended),
+    /// The execution cannot go on with this code. `last` is the log's last commit.
+    Blocked { last: CommitNumber, fault: Fault },
     /// The fence was lost or the lease is too short to start a body: look again.
     Stale,
     /// No time is left to start anything, and nothing was written.
@@ -94,17 +94,18 @@ pub(super) struct Turn<'a> {
     /// When the oldest unwritten event finished.
     unwritten_since: Option<Timestamp>,
     arrivals: u64,
-    taken: HashSet<String>,
     /// The run's parent and children, up to the last commit.
     family: Family,
     /// Permits of sends to other executions.
     send_turns: Arc<Semaphore>,
     /// What a send to another execution died of: the turn is over.
     broken: Option<TurnError>,
+    /// Where the current run begins in the log.
+    first: CommitNumber,
+    taken: TakenIds,
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
-    visible: Visible,
     active: Active<'a>,
 }
 
@@ -119,17 +120,15 @@ impl Kitchen {
         term: &Term,
     ) -> Result<Driven, TurnError> {
         let last = history.last;
-        let shown = loaded.record.projection.view.as_ref();
-        let view = history.view.take().filter(|view| shown != Some(view));
         let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
             let name = history.start().workflow.clone();
-            return Ok(Driven::Blocked { last, view, fault: Fault::UnknownWorkflow { name } });
+            return Ok(Driven::Blocked { last, fault: Fault::UnknownWorkflow { name } });
         };
         let future = match (workflow.make)(self.registry.states(), &history.start().input) {
             Ok(future) => future,
             Err(problem) => {
                 let what = format!("the input of workflow {}", workflow.name);
-                return Ok(Driven::Blocked { last, view, fault: Fault::Value { what, problem } });
+                return Ok(Driven::Blocked { last, fault: Fault::Value { what, problem } });
             }
         };
         let now = self.clock.now();
@@ -178,13 +177,13 @@ impl Kitchen {
             terminate: None,
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
+            first: history.first,
             taken: history.taken,
             family: Family::of(start, &events),
             send_turns: send_turns(),
             broken: None,
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
-            visible: Visible::new(view),
             active: self.enter(writer),
         };
         let gone = turn.go(&events, items, eager).await;
@@ -245,7 +244,10 @@ impl Turn<'_> {
                 return self.cancelled(reason).await;
             }
             if self.end.is_some() && self.sequence.next_undelivered().is_none() {
-                return self.ended().await;
+                return match self.end.take() {
+                    Some(WorkflowEnd::Continued(input)) => self.continued(input).await,
+                    end => self.ended(end).await,
+                };
             }
             if self.end.is_none() && !self.ready.is_empty() {
                 if self.stopping() {
@@ -312,27 +314,29 @@ impl Turn<'_> {
 
     /// Takes an inbox item into the sequence.
     fn take(&mut self, item: InboxItem) {
-        if !self.taken.insert(item.id.clone()) {
+        let (at, id) = (self.now(), item.id);
+        if !self.taken.insert(id.clone(), at) {
             return;
         }
-        match item.message {
+        let event = match item.message {
+            Message::Signal { name, payload } => {
+                Event::SignalReceived(SignalReceived { at, id, name, payload })
+            }
+            Message::Cancel { reason } => {
+                self.cancel.get_or_insert_with(|| reason.clone());
+                Event::CancelRequested(CancelRequested { at, id, reason })
+            }
+            Message::Resume => Event::Resumed(Resumed { at, id }),
             // It is in the log as the execution's end.
             Message::Terminate { reason } => {
-                let (at, id) = (self.now(), item.id);
                 self.terminate = Some(WorkflowTerminated { at, id, reason });
+                return;
             }
             Message::ChildEnded { run, seq, child, outcome } => {
-                self.child_ended(run, seq, child, outcome);
+                return self.child_ended(run, seq, child, outcome);
             }
-            message => {
-                if let Message::Cancel { reason } = &message {
-                    self.cancel.get_or_insert_with(|| reason.clone());
-                }
-                let at = self.now();
-                let event = message.taken(at, item.id);
-                event.into_iter().for_each(|event| self.happened(event));
-            }
-        }
+        };
+        self.happened(event);
     }
 
     /// What the workflow has asked for since the last time.
@@ -362,11 +366,6 @@ impl Turn<'_> {
                 }
                 Some(Request::Child { requested, started }) => {
                     self.ask_for_child(seq, requested, started);
-                }
-                Some(Request::Note) => {
-                    let at = self.now();
-                    let note = self.run.engine().take_note(seq, at);
-                    note.into_iter().for_each(|note| self.happened(note));
                 }
                 Some(Request::Signal) | None => {}
             }
@@ -461,7 +460,6 @@ impl Turn<'_> {
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);
         }
-        self.show().await?;
         Ok(true)
     }
 
@@ -645,9 +643,6 @@ impl Turn<'_> {
         if let Some(renew_at) = self.renew_at() {
             until = until.min(renew_at);
         }
-        if let Some(due) = self.visible.due() {
-            until = until.min(due);
-        }
         tokio::select! {
             biased;
             () = self.bodies.wait() => return Ok(false),
@@ -672,7 +667,6 @@ impl Turn<'_> {
         if now >= self.next_inbox_look {
             self.look_at_inbox().await?;
         }
-        self.show().await?;
         Ok(false)
     }
 
@@ -715,30 +709,34 @@ impl Turn<'_> {
 
     /// Writes all that has happened. Bodies go on meanwhile; what they finish is the next commit.
     async fn write(&mut self) -> Result<(), Halt> {
+        self.write_noting(usize::MAX).await.map(drop)
+    }
+
+    /// The same. Returns the number of the commit that has the unwritten event at `mark`.
+    async fn write_noting(&mut self, mark: usize) -> Result<Option<CommitNumber>, Halt> {
         let events = self.sequence.unwritten();
         if events.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        if let Written::Lost = self.log.append(events).await? {
+        let (Written::Durable, marked) = self.log.append_noting(events, mark).await? else {
             return Err(Halt::Lost);
-        }
+        };
         self.claimed = true;
         for event in events {
             if let Event::LeaseRenewed(renewed) = event {
                 self.lease_end = renewed.lease_end;
             }
             self.family.note(event);
-            self.visible.written(event);
             self.kitchen.registry.observe(&self.wake.execution, event);
         }
         self.sequence.mark_written();
         self.unwritten_since = None;
-        Ok(())
+        Ok(marked)
     }
 
-    async fn ended(&mut self) -> Result<Driven, Halt> {
+    async fn ended(&mut self, end: Option<WorkflowEnd>) -> Result<Driven, Halt> {
         let at = self.now();
-        let (event, status, reason) = match self.end.take() {
+        let (event, status, reason) = match end {
             Some(WorkflowEnd::Failed(error)) => {
                 let reason = crate::event::error_text(&error);
                 let failed = Event::WorkflowFailed(WorkflowFailed { at, error });
@@ -748,7 +746,7 @@ impl Turn<'_> {
                 let completed = Event::WorkflowCompleted(WorkflowCompleted { at, output });
                 (completed, Status::Completed, None)
             }
-            Some(WorkflowEnd::Unrecordable(_)) | None => {
+            Some(WorkflowEnd::Unrecordable(_) | WorkflowEnd::Continued(_)) | None => {
                 unreachable!("progress() keeps recordable ends only")
             }
         };
@@ -769,8 +767,8 @@ impl Turn<'_> {
     /// Nothing moves before a timer, a message or a later attempt.
     async fn suspend(&mut self) -> Result<Driven, Halt> {
         let due = self.next_due();
-        let waits_for = self.run.engine().waits_for();
-        if due.is_none() && waits_for.is_empty() && !self.run.engine().waits_for_children() {
+        let waits = |engine: &Engine| engine.waits_for_signals() || engine.waits_for_children();
+        if due.is_none() && !waits(&self.run.engine()) {
             let what = "it waits, but for none of its own operations (a channel, a lock or a \
                         future that nothing completes)"
                 .to_owned();
@@ -789,7 +787,7 @@ impl Turn<'_> {
         }
         let at = self.now();
         let reason = TurnEnd::Suspended;
-        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed, waits_for });
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed });
         self.last_commit(event, Status::Suspended, due, None).await
     }
 
@@ -810,8 +808,7 @@ impl Turn<'_> {
         let at = self.now();
         let armed = self.still_armed();
         let reason = TurnEnd::Yielded;
-        let (wake_at, waits_for) = (Some(at), WaitsFor::default());
-        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: Some(at), armed });
         let driven = self.last_commit(event, Status::Running, Some(at), None).await?;
         let wake = Wake::news(self.wake.execution.clone());
         self.kitchen.queue.send(&wake, Duration::ZERO).await?;
@@ -826,12 +823,10 @@ impl Turn<'_> {
         if self.claimed {
             let at = self.now();
             let (reason, armed) = (TurnEnd::Blocked, self.still_armed());
-            let (wake_at, waits_for) = (None, WaitsFor::default());
-            let ended = TurnEnded { at, reason, wake_at, armed, waits_for };
-            self.sequence.push(Event::TurnEnded(ended));
+            self.sequence.push(Event::TurnEnded(TurnEnded { at, reason, wake_at: None, armed }));
             self.write().await?;
         }
-        Ok(Driven::Blocked { last: self.log.last, view: self.visible.take(), fault })
+        Ok(Driven::Blocked { last: self.log.last, fault })
     }
 
     async fn last_commit(
@@ -846,10 +841,10 @@ impl Turn<'_> {
         Ok(Driven::Ended(Ended {
             last: self.log.last,
             family: status.is_closed().then(|| self.family.clone()),
+            first: self.first,
             status,
             wake_at,
             reason,
-            view: self.visible.take(),
             arrivals: self.arrivals,
             seen: std::mem::take(&mut self.seen),
         }))

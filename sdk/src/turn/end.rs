@@ -1,24 +1,22 @@
 //! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
 
-use std::collections::HashSet;
-
 use super::children::Family;
 use super::{Kitchen, TurnError};
-use crate::event::{Event, Json, TurnEnd, error_text};
+use crate::event::{Event, TurnEnd, error_text};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
-use crate::replay::{Fault, History};
+use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
 
 /// What a turn left behind.
 pub(super) struct Ended {
     pub(super) last: CommitNumber,
+    /// Where the current run begins.
+    pub(super) first: CommitNumber,
     pub(super) status: Status,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
-    /// What the record does not show yet.
-    pub(super) view: Option<Json>,
     /// How many arrivals the inbox that was read had.
     pub(super) arrivals: u64,
     /// Whom to tell of the end, if the execution has ended.
@@ -34,8 +32,8 @@ impl Kitchen {
         if let Some(family) = &ended.family {
             self.say_end(family).await?;
         }
-        let Ended { last, status, wake_at, reason, view, .. } = ended;
-        let projection = self.projection_of(last, status, wake_at, reason, view);
+        let Ended { last, first, status, wake_at, reason, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason);
         let record = self.store.project(id, &projection).await?;
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         if record.arrivals > ended.arrivals || due {
@@ -55,7 +53,7 @@ impl Kitchen {
             self.say_end(&Family::of(history.start(), &history.events)).await?;
         }
         self.repair(loaded, history).await?;
-        let ids = loaded.report_late(&history.taken);
+        let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
         if !ids.is_empty() {
             self.store.remove_items(&loaded.record.id, &ids).await?;
         }
@@ -75,17 +73,15 @@ impl Kitchen {
         self.remove_taken(loaded, &history.taken).await
     }
 
-    /// Blocks the execution with its log as it stands at commit `last`; `view` is what the record
-    /// may not show yet.
+    /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
-        last: CommitNumber,
-        view: Option<Json>,
+        [last, first]: [CommitNumber; 2],
         fault: &Fault,
     ) -> Result<(), StoreError> {
-        let reason = Some(fault.to_string());
-        let projection = self.projection_of(last, Status::Blocked, None, reason, view);
+        let projection =
+            self.projection_of([last, first], Status::Blocked, None, Some(fault.to_string()));
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -93,11 +89,7 @@ impl Kitchen {
         Ok(())
     }
 
-    async fn remove_taken(
-        &self,
-        loaded: &Loaded,
-        taken: &HashSet<String>,
-    ) -> Result<(), StoreError> {
+    async fn remove_taken(&self, loaded: &Loaded, taken: &TakenIds) -> Result<(), StoreError> {
         let ids: Vec<String> = loaded
             .inbox
             .iter()
@@ -134,25 +126,24 @@ impl Kitchen {
             }
             _ => {}
         }
-        self.projection_of(history.last, status, wake_at, reason, history.view.clone())
+        self.projection_of([history.last, history.first], status, wake_at, reason)
     }
 
     pub(super) fn projection_of(
         &self,
-        commit: CommitNumber,
+        [commit, first]: [CommitNumber; 2],
         status: Status,
         wake_at: Option<Timestamp>,
         reason: Option<String>,
-        view: Option<Json>,
     ) -> Projection {
         Projection {
             commit,
+            first,
             status,
             wake_at,
             updated_at: self.clock.now(),
             code: self.registry.code().to_owned(),
             reason: reason.map(brief),
-            view,
         }
     }
 }

@@ -39,9 +39,21 @@ impl<'a> LogEnd<'a> {
     }
 
     /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
-    /// events is a state the execution could be in, so a crash between two commits is harmless.
+    /// events is a state the execution could be in, so a crash between two commits is harmless;
+    /// but that a run has continued without the start of the next one is none.
     pub(super) async fn append(&mut self, events: &[Event]) -> Result<Written, StoreError> {
+        let (written, _) = self.append_noting(events, usize::MAX).await?;
+        Ok(written)
+    }
+
+    /// The same. Also says which commit has the event at `mark`.
+    pub(super) async fn append_noting(
+        &mut self,
+        events: &[Event],
+        mark: usize,
+    ) -> Result<(Written, Option<CommitNumber>), StoreError> {
         let mut rest = events;
+        let mut marked = None;
         while !rest.is_empty() {
             let mut count = rest.len();
             let commit = loop {
@@ -50,15 +62,22 @@ impl<'a> LogEnd<'a> {
                     break commit;
                 }
                 count = count.div_ceil(2);
+                if count > 1 && matches!(rest[count - 1], Event::ContinuedAsNew(_)) {
+                    count -= 1;
+                }
             };
-            if self.put(&commit).await? == Written::Lost {
-                return Ok(Written::Lost);
+            if !self.put(&commit).await? {
+                return Ok((Written::Lost, None));
+            }
+            let written = events.len() - rest.len();
+            if (written..written + count).contains(&mark) {
+                marked = Some(commit.number);
             }
             self.last = commit.number;
             self.last_hash = commit.hash;
             rest = &rest[count..];
         }
-        Ok(Written::Durable)
+        Ok((Written::Durable, marked))
     }
 
     fn encode(&self, events: &[Event]) -> StoredCommit {
@@ -67,14 +86,14 @@ impl<'a> LogEnd<'a> {
 
     /// Rule 11: an unanswered write is written again, the same bytes under the same number. A
     /// turn that gives up is over, and the next one has a new writer: should the write land later,
-    /// nobody takes it for its own.
-    async fn put(&self, commit: &StoredCommit) -> Result<Written, StoreError> {
+    /// nobody takes it for its own. `false` if somebody else
+    /// wrote there.
+    async fn put(&self, commit: &StoredCommit) -> Result<bool, StoreError> {
         let mut tries = 1;
         loop {
             match self.store.append(self.id, commit).await {
-                Ok(Appended::Done) => return Ok(Written::Durable),
-                Ok(Appended::Taken { by }) if by == self.writer => return Ok(Written::Durable),
-                Ok(Appended::Taken { .. }) => return Ok(Written::Lost),
+                Ok(Appended::Done) => return Ok(true),
+                Ok(Appended::Taken { by }) => return Ok(by == self.writer),
                 Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
                     tracing::debug!(everstep.execution.id = %self.id, number = commit.number, %error, "append again");
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;

@@ -131,20 +131,22 @@ impl Kitchen {
     ) -> Result<Verdict, TurnError> {
         let id = &wake.execution;
         let mut wake = wake.clone();
+        // Whether a run has ended and the next one begun.
+        let mut continued = false;
         loop {
             let Some(loaded) = self.store.load(id).await? else {
                 tracing::warn!(everstep.execution.id = %id, "a wake names an execution that does not exist");
                 return Ok(Verdict::Delete);
             };
-            let read = History::read(&loaded.commits);
+            let read = History::read(&loaded.commits, loaded.from);
             let history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
                 Ok(history) => history,
                 Err(corrupt) => {
                     // The record may know of more than is left, and then only that replaces it.
                     let last = loaded.commits.last().map_or(0, |commit| commit.number);
-                    let last = last.max(loaded.record.projection.commit);
-                    let fault = Fault::Corrupt { problem: corrupt.to_string() };
-                    self.block(id, last, None, &fault).await?;
+                    let stored = &loaded.record.projection;
+                    let at = [last.max(stored.commit), stored.first];
+                    self.block(id, at, &Fault::Corrupt { problem: corrupt.to_string() }).await?;
                     return Ok(Verdict::Delete);
                 }
             };
@@ -160,8 +162,8 @@ impl Kitchen {
                 }
                 Decision::Blocked => return Ok(Verdict::Delete),
                 Decision::Poison => {
-                    let fault = Fault::Poison { turns: STRIKES_MAX };
-                    self.block(id, history.last, history.view, &fault).await?;
+                    let at = [history.last, history.first];
+                    self.block(id, at, &Fault::Poison { turns: STRIKES_MAX }).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -174,7 +176,9 @@ impl Kitchen {
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { items } => {
-                    let eager = receive_count > 1 || history.open_turn.is_some();
+                    let again = receive_count > 1 && !continued;
+                    let eager = again || history.open_turn.is_some();
+                    let first = history.first;
                     let driven = self.drive(&wake, &loaded, history, items, eager, term).await?;
                     match driven {
                         Driven::Ended(ended) => {
@@ -184,17 +188,28 @@ impl Kitchen {
                             // If it was a timer's wake, that timer has another one by now.
                             wake.kind = WakeKind::News;
                         }
-                        Driven::Blocked { last, view, fault } => {
+                        Driven::Continued(ended) => {
+                            self.go_on(id, ended).await?;
+                            // The next run has no timers yet.
+                            wake.kind = WakeKind::News;
+                            continued = true;
+                        }
+                        Driven::Blocked { last, fault } => {
                             if let Fault::UnknownWorkflow { .. } = fault
                                 && receive_count < STRIKES_MAX
                             {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            self.block(id, last, view, &fault).await?;
+                            self.block(id, [last, first], &fault).await?;
                             return Ok(Verdict::Delete);
                         }
                         Driven::Stale => {}
+                        Driven::NoTime if continued => {
+                            // Rule 17. The message would count all the runs as receipts of one.
+                            self.queue.send(&Wake::news(id.clone()), Duration::ZERO).await?;
+                            return Ok(Verdict::Delete);
+                        }
                         Driven::NoTime => return Ok(Verdict::Return(Duration::ZERO)),
                     }
                 }

@@ -67,10 +67,18 @@ impl Rehearsal {
 
     /// How what the code came to differs from the end of the log. No turn would block for it: the
     /// execution has ended, or would end where the code of before went on waiting.
-    pub(crate) fn difference(&self, events: &[Event]) -> Option<String> {
+    /// `next` is the input of the run that continues this one, where it is known.
+    pub(crate) fn difference(&self, events: &[Event], next: Option<&Json>) -> Option<String> {
         let name = &start_of(events).workflow;
         match (events.last(), &self.end) {
-            (Some(Event::WorkflowCompleted(_) | Event::WorkflowFailed(_)), None) => {
+            (
+                Some(
+                    Event::WorkflowCompleted(_)
+                    | Event::WorkflowFailed(_)
+                    | Event::ContinuedAsNew(_),
+                ),
+                None,
+            ) => {
                 let waits = self.waits_for();
                 Some(format!("the log says that {name} ended, the code waits for {waits}"))
             }
@@ -82,6 +90,11 @@ impl Rehearsal {
             (Some(Event::WorkflowFailed(logged)), Some(end)) => {
                 let same = matches!(end, WorkflowEnd::Failed(error) if logged.error.same(error));
                 (!same).then(|| both("failed with", &logged.error, end))
+            }
+            (Some(Event::ContinuedAsNew(_)), Some(end)) => {
+                let next = next?;
+                let same = matches!(end, WorkflowEnd::Continued(input) if next.same(input));
+                (!same).then(|| both("continued as new with", next, end))
             }
             (Some(Event::TurnEnded(logged)), Some(end))
                 if logged.reason == TurnEnd::Suspended && !self.decides() =>
@@ -123,6 +136,7 @@ fn says(end: &WorkflowEnd) -> String {
     match end {
         WorkflowEnd::Completed(output) => format!("returns {output}"),
         WorkflowEnd::Failed(error) => format!("fails with {error}"),
+        WorkflowEnd::Continued(input) => format!("continues as new with {input}"),
         WorkflowEnd::Unrecordable(problem) => format!("returns what cannot be recorded: {problem}"),
     }
 }

@@ -17,9 +17,7 @@
 //! | T3: in virtual time | calm | the scenario is a host's death itself |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
-//! | G1 to G4, G8, G9 | all | |
-//! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
-//! | views | all | in calm where it counts bodies |
+//! | G1 to G4, G9 | all | |
 //! | M1, M4, M6 | all | |
 //! | M2: items; M3: counts | all | |
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
@@ -27,6 +25,7 @@
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
+//! | E6 | all; a thousand runs under P0 and P6 | a thousand runs |
 //! | E5 | calm | the scenario is ten deaths |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
@@ -43,11 +42,10 @@ mod kills;
 mod long;
 mod maps;
 mod races;
+mod runs;
 mod several;
 mod signals;
 mod steps;
 mod timers;
 mod unusable;
-mod updates;
 mod versions;
-mod views;

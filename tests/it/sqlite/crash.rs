@@ -16,18 +16,19 @@ use super::child::{Process, commit, execution};
 pub(super) async fn start(backend: &SqliteBackend, number: usize) {
     let projection = Projection {
         commit: 0,
+        first: 0,
         status: Status::Running,
         wake_at: None,
         updated_at: Timestamp(0),
         code: String::new(),
         reason: None,
-        view: None,
     };
     let record = Record {
         id: execution(number),
         workflow: "w".into(),
         started_at: Timestamp(0),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection,
     };
     assert_eq!(backend.store().create(&record, &commit(0)).await.unwrap(), Created::New);

@@ -24,18 +24,19 @@ async fn stored(path: &std::path::Path) -> (SqliteBackend, ExecutionId, Vec<Stor
     let log: Vec<_> = (0..COMMITS).map(commit).collect();
     let mut projection = Projection {
         commit: 0,
+        first: 0,
         status: Status::Running,
         wake_at: None,
         updated_at: Timestamp(0),
         code: "v1".into(),
         reason: None,
-        view: None,
     };
     let record = Record {
         id: id.clone(),
         workflow: "long".into(),
         started_at: Timestamp(0),
         arrivals: 0,
+        tags: std::collections::BTreeMap::new(),
         projection: projection.clone(),
     };
     store.create(&record, &log[0]).await.unwrap();

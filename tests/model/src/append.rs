@@ -32,10 +32,14 @@ impl Setup {
                 story.fired = [false; BRANCHES];
                 if !self.rules.carries_ids {
                     story.seen = 0;
+                } else if self.runs_are_long {
+                    story.seen &= self.in_inbox(host);
                 }
                 if !self.rules.carries_signals {
                     story.buffered = 0;
                 }
+                // Whoever reads the log of the new run finds no claim there.
+                (stand, lease) = (Stand::Fresh, 0);
             }
             Write::Suspend => {
                 self.write_armed(host, &mut story);
@@ -69,6 +73,12 @@ impl Setup {
             strikes,
             received: host.received,
         }
+    }
+
+    /// The ids that are carried since their items would be taken again.
+    fn in_inbox(&self, host: &Host) -> u8 {
+        let kept = |item: &usize| self.rules.carries_ids_in_inbox && host.inbox[*item] > 0;
+        (0..ITEMS).filter(kept).fold(0, |ids, item| ids | 1 << item)
     }
 
     /// The times for which a wake is under way when this turn's message is deleted.
@@ -168,7 +178,10 @@ impl Setup {
         host.story = log.story;
         host.stand = log.stand;
         host.strikes = log.strikes;
-        host.lease = log.lease;
+        let goes_on = write == Write::ContinueAsNew && !self.rules.claim_ends_with_run;
+        if !goes_on {
+            host.lease = log.lease;
+        }
         if !self.rules.commit_covers_what_it_holds {
             for branch in 0..BRANCHES {
                 finish(&self.program, &mut host.story, branch, host.finished[branch]);
@@ -186,11 +199,12 @@ impl Setup {
         host.written = Story::START;
         host.write = Write::Claim;
         host.phase = match write {
-            Write::Claim | Write::Results | Write::Renewal | Write::ContinueAsNew => Phase::Run,
+            Write::Claim | Write::Results | Write::Renewal => Phase::Run,
+            Write::ContinueAsNew if goes_on => Phase::Run,
             _ if !self.rules.message_last => Phase::DeleteFirst,
             _ => Phase::Project,
         };
-        let ended = matches!(write, Write::Suspend | Write::Yield | Write::Block | Write::Close);
+        let ended = !matches!(write, Write::Claim | Write::Results | Write::Renewal) && !goes_on;
         host.block = write == Write::Block;
         if ended {
             host.running = [false; BRANCHES];

@@ -128,6 +128,10 @@ pub(crate) struct Rules {
     pub carries_signals: bool,
     /// 19: a new run keeps the ids received.
     pub carries_ids: bool,
+    /// 19: a new run keeps the ids of what is in the inbox, however old they are.
+    pub carries_ids_in_inbox: bool,
+    /// 19: a turn and its claim end with the run.
+    pub claim_ends_with_run: bool,
     /// 20: a renewed lease counts once its commit is durable.
     pub renewal_counts_once_durable: bool,
     /// 22: a terminate is looked for before anything that asks for a fix.
@@ -205,6 +209,8 @@ impl Rules {
         close_reports: true,
         carries_signals: true,
         carries_ids: true,
+        carries_ids_in_inbox: true,
+        claim_ends_with_run: true,
         renewal_counts_once_durable: true,
         terminate_before_blocked: true,
         terminate_runs_no_code: true,

@@ -32,6 +32,8 @@ pub(crate) struct Setup {
     pub timer_wakes_max: u8,
     /// Whether it is wrong that work waits for a delayed wake.
     pub prompt: bool,
+    /// When a run ends, nobody sends again what it received.
+    pub runs_are_long: bool,
 }
 
 /// The protocol's times and limits, in ticks.
@@ -126,6 +128,7 @@ impl Setup {
             deaths_max: 0,
             timer_wakes_max: 0,
             prompt: false,
+            runs_are_long: false,
         }
     }
 

@@ -279,7 +279,8 @@ impl Setup {
             && !host.block
             && self.rules.looks_at_due_timers
             && host.story.earliest() == 0;
-        next.hosts[at].phase = if looks || due { Phase::Look } else { Phase::Clean };
+        let begins = host.stand == Stand::Fresh && !host.block;
+        next.hosts[at].phase = if looks || due || begins { Phase::Look } else { Phase::Clean };
     }
 
     /// The second look at the inbox and at the timers.
@@ -297,7 +298,9 @@ impl Setup {
         let due = self.rules.looks_at_due_timers
             && host.stand == Stand::Suspended
             && host.story.earliest() == 0;
-        let more = host.stand == Stand::Suspended && (self.new_items(&looked) != 0 || due)
+        let begins = host.stand == Stand::Fresh && !host.block;
+        let more = begins
+            || host.stand == Stand::Suspended && (self.new_items(&looked) != 0 || due)
             || host.block && self.new_items(&looked) & 1 << LAST_ITEM != 0;
         if more {
             *host = host.afresh(Phase::Received);

@@ -115,6 +115,11 @@ impl EventStore for Beside {
         finished(async move { inner.load(&id).await })
     }
 
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        finished(async move { inner.load_all(&id).await })
+    }
+
     async fn append(
         &self,
         id: &ExecutionId,

@@ -18,13 +18,13 @@ pub(super) fn verify(commits: &[Commit]) {
     let mut due = HashMap::new();
     let mut items = HashSet::new();
     let (mut children, mut started) = (HashSet::new(), HashSet::new());
-    let mut answered = HashSet::new();
     let mut ended = false;
     for event in commits.iter().flat_map(|commit| &commit.events) {
         assert!(event.at() >= last, "time runs backwards at {event:?}");
         last = event.at();
-        assert!(!ended || matches!(event, Event::WorkflowStarted(_)), "after the end: {event:?}");
-        ended = event.is_end();
+        let starts = matches!(event, Event::WorkflowStarted(_) | Event::Carried(_));
+        assert!(!ended || starts, "after the end: {event:?}");
+        ended = event.is_end() || ended && matches!(event, Event::Carried(_));
         let mut attempt = |seq: u32, attempt: u32| {
             let retry_at = not_before.remove(&seq).unwrap_or(last);
             assert!(last >= retry_at, "an attempt before its time: {event:?}");
@@ -74,14 +74,10 @@ pub(super) fn verify(commits: &[Commit]) {
                 assert!(children.contains(&e.seq), "nobody asked for it: {event:?}");
                 assert!(settled.insert(e.seq), "ended twice: {event:?}");
             }
-            Event::UpdateReplied(e) => {
-                assert!(items.contains(&e.update), "answered before it came: {event:?}");
-                assert!(answered.insert(e.update.clone()), "answered twice: {event:?}");
+            Event::SignalReceived(e) => {
+                assert!(items.insert(e.id.clone()), "received twice: {event:?}");
             }
-            event => {
-                let new = event.item().is_none_or(|item| items.insert(item.to_owned()));
-                assert!(new, "received twice: {event:?}");
-            }
+            _ => {}
         }
     }
 }
@@ -96,18 +92,28 @@ pub(super) fn comparable(commits: &[Commit]) -> Vec<Value> {
     let mut comparable = |event: &Event| {
         let value = serde_json::to_value(event).expect("events are JSON");
         let mut value = without(value, if timeless { &ALL_DIFFER } else { &ALL_DIFFER[..2] });
-        let (item, field) = match event {
-            Event::UpdateReplied(e) => (Some(&*e.update), "update"),
-            event => (event.item(), "id"),
-        };
-        if let Some(id) = item {
-            let next = names.len();
-            let name = names.entry(id.to_owned()).or_insert(next);
-            value[event.kind()][field] = format!("item {name}").into();
-        }
+        name_items(&mut value, &mut names);
         value
     };
     commits.iter().map(|commit| commit.events.iter().map(&mut comparable).collect()).collect()
+}
+
+/// Names items by the order in which they come, in the place of the ids that senders were given.
+fn name_items(value: &mut Value, names: &mut HashMap<String, usize>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                if let (true, Value::String(id)) = (name == "id", &mut *field) {
+                    let next = names.len();
+                    *id = format!("item {}", names.entry(id.clone()).or_insert(next));
+                } else {
+                    name_items(field, names);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| name_items(item, names)),
+        _ => {}
+    }
 }
 
 const ALL_DIFFER: [&str; 8] =

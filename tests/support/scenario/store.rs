@@ -60,6 +60,10 @@ impl EventStore for ToldStore {
         self.inner.load(id).await
     }
 
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.inner.load_all(id).await
+    }
+
     async fn append(
         &self,
         id: &ExecutionId,

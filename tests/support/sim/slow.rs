@@ -83,6 +83,10 @@ impl EventStore for SlowStore {
         self.slowly("load", self.inner.load(id)).await
     }
 
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.slowly("load_all", self.inner.load_all(id)).await
+    }
+
     async fn append(
         &self,
         id: &ExecutionId,

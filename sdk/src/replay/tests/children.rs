@@ -213,6 +213,6 @@ fn a_childs_end_is_taken_once() {
     let log = [started(), requested(0, "pack#1"), ended(103, 0, "pack#1", "8")];
     let commit =
         crate::event::StoredCommit::encode(0, crate::id::WriterId(uuid::Uuid::nil()), None, &log);
-    let history = History::read(&[commit]).expect("a sound log");
+    let history = History::read(&[commit], 0).expect("a sound log");
     assert!(history.taken.contains(&child_item_id(1, 0)));
 }

@@ -7,7 +7,7 @@ use crate::replay::History;
 
 #[track_caller]
 fn check(log: &[StoredCommit], expected: &str) {
-    match History::read(log) {
+    match History::read(log, 0) {
         Ok(_) => panic!("it was read, and should not: {expected}"),
         Err(corrupt) => assert_eq!(corrupt.to_string(), expected),
     }
@@ -15,7 +15,7 @@ fn check(log: &[StoredCommit], expected: &str) {
 
 #[track_caller]
 fn check_says(log: &[StoredCommit], part: &str) {
-    let text = History::read(log).err().map(|corrupt| corrupt.to_string()).unwrap_or_default();
+    let text = History::read(log, 0).err().map(|corrupt| corrupt.to_string()).unwrap_or_default();
     assert!(text.contains(part), "{text:?} lacks {part:?}");
 }
 
@@ -26,9 +26,9 @@ fn sound() -> Vec<StoredCommit> {
 
 #[test]
 fn a_sound_log_is_read() {
-    assert!(History::read(&sound()).is_ok());
+    assert!(History::read(&sound(), 0).is_ok());
     for end in 1..4 {
-        assert!(History::read(&sound()[..end]).is_ok(), "every prefix of a log is a log");
+        assert!(History::read(&sound()[..end], 0).is_ok(), "every prefix of a log is a log");
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn stored(commits: &[&[Event]]) -> Vec<StoredCommit> {
 }
 
 pub(super) fn read(commits: &[&[Event]]) -> History {
-    History::read(&stored(commits)).expect("a sound log")
+    History::read(&stored(commits), 0).expect("a sound log")
 }
 
 /// A log of one event a commit, behind its start.
@@ -132,7 +132,7 @@ fn how_the_last_turn_ended_is_known_until_the_next_claim() {
 fn every_inbox_item_the_log_has_is_taken() {
     let log = [claim(101, 900), came(102, "s", "1"), cancel(103, "enough"), resumed(104)];
     let history = read_each(&log);
-    let mut taken: Vec<_> = history.taken.iter().map(String::as_str).collect();
+    let mut taken: Vec<_> = history.taken.ids().collect();
     taken.sort_unstable();
     assert_eq!(taken, ["cancel/103", "resume/104", "s/102"]);
 }
@@ -163,7 +163,7 @@ fn a_closed_execution_that_is_started_again_begins_a_new_run() {
     assert_eq!((history.strikes, history.start().run), (0, 2));
     assert!(history.armed.is_empty() && history.wake_at.is_none());
     // A repetition of a signal is one, whichever run took it.
-    assert_eq!(history.taken.len(), 1);
+    assert!(history.taken.contains("s/102"));
 }
 
 #[test]

@@ -40,9 +40,16 @@ macro_rules! event_store_suite {
                     a_hole_in_a_log_is_refused_or_shown
                     a_log_shorter_than_its_record_is_shown
                 }
+                runs::{
+                    a_load_reads_from_where_the_run_begins
+                    a_restart_is_loaded_from_its_start
+                    a_record_that_is_behind_shows_more
+                    a_hole_in_a_later_run_is_refused_or_shown
+                    an_item_on_its_way_is_never_missed_whatever_run_takes_it
+                    lists_are_filtered_by_tags
+                }
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record
-                    a_view_stays_until_another_takes_its_place
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
                     a_projection_comes_back_with_the_arrivals

@@ -48,7 +48,6 @@ fn bytes(item: &NewItem) -> usize {
     let message = match &item.message {
         Message::Signal { name, payload } => name.len() + payload.as_str().len(),
         Message::Cancel { reason } => reason.len(),
-        Message::Update { name, request } => name.len() + request.as_str().len(),
         Message::Resume => 0,
         Message::Terminate { reason } => reason.len(),
         Message::ChildEnded { outcome, .. } => match outcome {
@@ -76,6 +75,10 @@ impl EventStore for FaultyStore {
 
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.call("load", read(), self.inner.load(id)).await
+    }
+
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.call("load_all", read(), self.inner.load_all(id)).await
     }
 
     async fn append(

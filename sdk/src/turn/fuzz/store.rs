@@ -50,6 +50,10 @@ impl EventStore for Slow {
         self.inner.load(id).await
     }
 
+    async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
+        self.inner.load_all(id).await
+    }
+
     /// Takes its time before the write and after it.
     async fn append(
         &self,

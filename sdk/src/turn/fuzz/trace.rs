@@ -35,7 +35,7 @@ pub(super) fn encoded(log: &[Event]) -> StoredCommit {
 
 /// `log` as a host that was not there reads it.
 pub(super) fn stored_and_read(log: &[Event]) -> Vec<Event> {
-    History::read(&[encoded(log)]).expect("a sound log").events
+    History::read(&[encoded(log)], 0).expect("a sound log").events
 }
 
 /// What the code asks for at call `seq`: all that an event about it says of the call itself.
@@ -60,14 +60,6 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
         Event::StepCompleted(e) => step!(e),
         Event::StepFailed(e) => step!(e),
         Event::TimerStarted(e) => {
-            e.key = engine.key(e.seq).clone();
-            e.site = site(engine.location(e.seq));
-        }
-        Event::UpdateReplied(e) => {
-            e.key = engine.key(e.seq).clone();
-            e.site = site(engine.location(e.seq));
-        }
-        Event::ViewPublished(e) => {
             e.key = engine.key(e.seq).clone();
             e.site = site(engine.location(e.seq));
         }

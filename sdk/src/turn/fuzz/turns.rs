@@ -34,7 +34,7 @@ use crate::id::{ExecutionId, HostId, WriterId};
 use crate::limits::WORKER_LEASE;
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::replay::History;
-use crate::store::{EventStore, NewItem, Projection, Record, Status};
+use crate::store::{EventStore, Message, NewItem, Projection, Record, Status};
 use crate::time::{Clock, Timestamp};
 use crate::turn::{Kitchen, Lease, Term, Verdict};
 use crate::wake::{Wake, WakeQueue};
@@ -61,7 +61,7 @@ async fn one(program: Program, seed: u64) {
     let stage = Arc::new(Stage::new(program, seed).await);
     let watched = Arc::clone(&stage);
     bodies::set(Arc::new(move || Arc::clone(&watched).body_begins().boxed()));
-    let messages = tokio::spawn(Arc::clone(&stage).send_messages());
+    let signals = tokio::spawn(Arc::clone(&stage).send_signals());
     let mut rng = Rng::new(seed ^ 1);
     let begun = Instant::now();
     for host in 0.. {
@@ -76,7 +76,7 @@ async fn one(program: Program, seed: u64) {
             _ => {}
         }
     }
-    messages.abort();
+    signals.abort();
     stage.log_says_all().await;
 }
 
@@ -109,21 +109,27 @@ impl Stage {
         let clock = Clock::virtual_from(Timestamp(1_000));
         let id = ExecutionId::new("fuzz").expect("an id");
         let (at, execution, workflow) = (clock.now(), id.clone(), "fuzz".to_owned());
-        let input = Json::null();
-        let start = WorkflowStarted { at, execution, workflow, run: 1, input, parent: None };
+        let start = WorkflowStarted::first(at, execution, workflow, Json::null());
         let start = [Event::WorkflowStarted(start)];
         let start = StoredCommit::encode(0, WriterId::random(), None, &start);
         let projection = Projection {
             commit: 0,
+            first: 0,
             status: Status::Running,
             wake_at: Some(at),
             updated_at: at,
             code: String::new(),
             reason: None,
-            view: None,
         };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
-        let record = Record { id: id.clone(), workflow, started_at, arrivals: 0, projection };
+        let record = Record {
+            id: id.clone(),
+            workflow,
+            started_at,
+            arrivals: 0,
+            tags: std::collections::BTreeMap::new(),
+            projection,
+        };
         store.create(&record, &start).await.expect("a new execution");
         queue.send(&Wake::news(id.clone()), Duration::ZERO).await.expect("sent");
         let runs = Runs { program, traces: Arc::default() };
@@ -141,7 +147,7 @@ impl Stage {
 
     async fn log(&self) -> Vec<Event> {
         let loaded = self.store.load(&self.id).await.expect("an answer").expect("it exists");
-        History::read(&loaded.commits).expect("a sound log").events
+        History::read(&loaded.commits, loaded.from).expect("a sound log").events
     }
 
     /// A host of its own receives a wake and takes a turn, or crashes in it.
@@ -181,8 +187,8 @@ impl Stage {
         App::new().workflow(fuzzed).state(self.runs.clone()).registry().expect("a registry")
     }
 
-    /// One of the three signals or updates is sent now and then while the execution waits, and rarely else.
-    async fn send_messages(self: Arc<Self>) {
+    /// One of the three signals is sent now and then while the execution waits, and rarely else.
+    async fn send_signals(self: Arc<Self>) {
         for number in 1_u64.. {
             loop {
                 sleep(Duration::from_millis(1 + self.chance(|rng| rng.below(40)))).await;
@@ -191,9 +197,10 @@ impl Stage {
                     break;
                 }
             }
-            let message = self.chance(|rng| super::message(number, rng));
-            let (id, arrived_at) = (format!("message/{number}"), self.clock.now());
-            let item = NewItem { id, arrived_at, message };
+            let name = format!("s{}", self.chance(|rng| rng.below(3)));
+            let payload = Json::record(&number).expect("a number");
+            let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
+            let item = NewItem { id, arrived_at, message: Message::Signal { name, payload } };
             self.store.send(&self.id, &item).await.expect("sent");
             let wake = Wake::news(self.id.clone());
             self.queue.send(&wake, Duration::ZERO).await.expect("sent");
@@ -299,6 +306,7 @@ fn run(runs: Runs) -> BoxFuture<'static, Result<serde_json::Value, Error>> {
             WorkflowEnd::Completed(output) => Ok(output.read()?),
             WorkflowEnd::Failed(error) => Err(error.read::<Error>()?),
             WorkflowEnd::Unrecordable(problem) => panic!("{problem}"),
+            WorkflowEnd::Continued(_) => unreachable!("that is what a poll comes to"),
         })
         .boxed()
 }

@@ -12,8 +12,8 @@ use super::rng::Rng;
 use super::trace::{self, Trace};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
-    Event, Failure, Json, StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired,
-    TimerStarted, VersionChosen, WorkflowStarted,
+    Event, Failure, Json, SignalReceived, StepAttemptFailed, StepCompleted, StepFailed,
+    StepStarted, TimerFired, TimerStarted, VersionChosen, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::replay::{Attempt, Chosen, Engine, Request, site};
@@ -37,7 +37,7 @@ pub(super) struct World {
     running: BTreeMap<u32, Running>,
     timers: BTreeSet<(Timestamp, u32)>,
     timers_started: BTreeSet<u32>,
-    messages: u64,
+    signals: u64,
     time: Timestamp,
     pub(super) end: Option<WorkflowEnd>,
     rng: Rng,
@@ -53,7 +53,7 @@ impl World {
     pub(super) fn new(program: &Program, seed: u64) -> Self {
         let execution = ExecutionId::new("fuzz").expect("an id");
         let (at, workflow, input) = (Timestamp(1_000), "fuzz".to_owned(), Json::null());
-        let start = WorkflowStarted { at, execution, workflow, run: 1, input, parent: None };
+        let start = WorkflowStarted::first(at, execution, workflow, input);
         let mut world = Self::replay(program, &[Event::WorkflowStarted(start)]);
         world.look();
         world.reseed(seed);
@@ -79,10 +79,7 @@ impl World {
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
             timers_started: BTreeSet::new(),
-            messages: log
-                .iter()
-                .filter(|e| matches!(e, Event::SignalReceived(_) | Event::UpdateReceived(_)))
-                .count() as u64,
+            signals: log.iter().filter(|e| matches!(e, Event::SignalReceived(_))).count() as u64,
             time: log.iter().map(Event::at).max().unwrap_or_default(),
             end: None,
             rng: Rng::new(0),
@@ -230,10 +227,6 @@ impl World {
                         }));
                     }
                 }
-                Some(Request::Note) => {
-                    let note = self.run.engine().take_note(seq, self.time);
-                    note.into_iter().for_each(|note| self.happened(note));
-                }
                 Some(Request::Signal | Request::Child { .. }) | None => {}
             }
         }
@@ -267,7 +260,7 @@ impl World {
             3..5 if !self.ready.is_empty() => self.start_body(),
             5..8 if !self.running.is_empty() => self.end_body(),
             8 if !self.timers.is_empty() => self.fire(),
-            9 => self.message(),
+            9 => self.signal(),
             _ if undelivered => self.deliver(),
             _ => {}
         }
@@ -378,16 +371,17 @@ impl World {
         self.happened(Event::TimerFired(TimerFired { at, seq, key }));
     }
 
-    /// One of the three signals or updates comes. Rarely, unless the workflow waits for one.
-    fn message(&mut self) {
-        if self.run.engine().waits_for().is_empty() && self.rng.below(8) != 0 {
+    /// One of the three signals comes. Rarely, unless the workflow waits for one.
+    fn signal(&mut self) {
+        if !self.run.engine().waits_for_signals() && self.rng.below(8) != 0 {
             return;
         }
         self.pass_time();
-        self.messages += 1;
-        let (at, message) = (self.time, super::message(self.messages, &mut self.rng));
-        let taken = message.taken(at, format!("message/{}", self.messages));
-        self.happened(taken.expect("a message from outside"));
+        self.signals += 1;
+        let (at, id) = (self.time, format!("signal/{}", self.signals));
+        let name = format!("s{}", self.rng.below(3));
+        let payload = Json::record(&self.signals).expect("a number");
+        self.happened(Event::SignalReceived(SignalReceived { at, id, name, payload }));
     }
 
     fn happened(&mut self, event: Event) {

@@ -111,6 +111,15 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.unanswered = 1;
     });
     world("new-run", NEW_RUN, |s| s.faults.crashes = 1);
+    world("new-run-slow-host", NEW_RUN_STEPS, |s| {
+        s.faults.slow = 2;
+        s.faults.duplicates = 1;
+    });
+    world("new-run-unanswered", NEW_RUN, |s| s.faults.unanswered = 1);
+    world("new-run-old-ids", NEW_RUN, |s| {
+        s.runs_are_long = true;
+        s.faults.duplicates = 1;
+    });
     world("inline", STEPS, |s| {
         s.inline = Inline::AfterWake;
         s.faults.crashes = 2;

@@ -38,6 +38,7 @@ const RETRIED: Program = [&[FailsOnce(0, 2), Step(1)], &[]];
 const AT_MOST_ONCE: Program = [&[Once(0), Step(1)], &[]];
 const HANGS: Program = [&[Hangs], &[]];
 const NEW_RUN: Program = [&[Signal, ContinueAsNew, Signal, Step(1)], &[]];
+const NEW_RUN_STEPS: Program = [&[Step(0), ContinueAsNew, Step(1)], &[]];
 const PARALLEL: Program = [&[Step(0), Step(1)], &[Step(2)]];
 const TWO_STEPS_AT_ONCE: Program = [&[Step(0)], &[Step(1)]];
 const TWO_TIMERS: Program = [&[Sleep(1), Step(0)], &[Sleep(3), Step(1)]];

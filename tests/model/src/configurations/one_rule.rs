@@ -249,6 +249,17 @@ fn ending(pairs: &mut Pairs) {
     pairs.rule("19-signals-carried", new_run, Stuck, |s| s.rules.carries_signals = false);
     let new_run = new_run.with(|s| s.faults.senders = 1);
     pairs.rule("19-ids-carried", new_run, Breaks(SignalTwice), |s| s.rules.carries_ids = false);
+    let long = Setup::ours(NEW_RUN).with(|s| {
+        s.runs_are_long = true;
+        s.faults.crashes = 1;
+    });
+    pairs.rule("19-ids-in-inbox", long, Breaks(SignalTwice), |s| {
+        s.rules.carries_ids_in_inbox = false;
+    });
+    let between = Setup::ours(NEW_RUN_STEPS).with(|s| s.faults.duplicates = 1);
+    pairs.rule("19-claim-ends", between, Breaks(RanAgain), |s| {
+        s.rules.claim_ends_with_run = false;
+    });
 }
 
 fn times(pairs: &mut Pairs) {

@@ -7,5 +7,6 @@ pub mod inbox;
 pub mod indexes;
 pub mod load;
 pub mod project;
+pub mod runs;
 
 mod sample;

@@ -1,5 +1,6 @@
 //! Executions, commits and items to check with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -26,6 +27,7 @@ pub(super) fn record(execution: &str) -> Record {
         workflow: "fulfil_order".into(),
         started_at: at(0),
         arrivals: 0,
+        tags: BTreeMap::new(),
         projection: projection(0, Status::Running),
     }
 }
@@ -33,12 +35,12 @@ pub(super) fn record(execution: &str) -> Record {
 pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
     Projection {
         commit,
+        first: 0,
         status,
         wake_at: None,
         updated_at: at(1),
         code: "v1".into(),
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
-        view: None,
     }
 }
 

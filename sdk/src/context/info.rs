@@ -1,0 +1,57 @@
+//! What a workflow can ask about its own execution.
+
+use chrono::{DateTime, Utc};
+
+use super::execution::expect_current;
+use crate::id::ExecutionId;
+use crate::limits::{CONTINUE_BYTES, CONTINUE_EVENTS};
+
+/// What [`execution_info`] tells. Comes out the same on replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExecutionInfo {
+    /// The execution's id.
+    pub id: ExecutionId,
+    /// The name of its workflow.
+    pub workflow: String,
+    /// Which run of it this is, from 1: one more each time it
+    /// [continues as new](super::continue_as_new) or is started again.
+    pub run: u32,
+    /// When this run was started.
+    pub started_at: DateTime<Utc>,
+    /// How many events the log of this run has, up to the last one the workflow has seen.
+    pub events: u64,
+    /// About how many bytes these have.
+    pub bytes: u64,
+}
+
+impl ExecutionInfo {
+    /// Whether the log of this run has grown so long that it had better
+    /// [continue as new](super::continue_as_new): every turn reads all of it. `true` from
+    /// [`CONTINUE_EVENTS`] events or [`CONTINUE_BYTES`] bytes on. Nothing happens if a run goes on
+    /// beyond that, but for the time and the reads it costs.
+    #[must_use]
+    pub fn continue_suggested(&self) -> bool {
+        self.events >= CONTINUE_EVENTS || self.bytes >= CONTINUE_BYTES
+    }
+}
+
+/// What is known of the execution this code runs in. Costs no write.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+#[must_use]
+pub fn execution_info() -> ExecutionInfo {
+    let execution = expect_current("everstep::execution_info()");
+    let engine = execution.engine();
+    let (size, start) = (engine.size(), engine.start());
+    ExecutionInfo {
+        id: engine.execution().clone(),
+        workflow: start.workflow.clone(),
+        run: start.run,
+        started_at: start.at.into(),
+        events: size.events,
+        bytes: size.bytes,
+    }
+}

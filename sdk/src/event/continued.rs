@@ -1,0 +1,181 @@
+//! One run after the other: what an execution takes along, and how much of a log an event is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::commit::Hex;
+use super::{Event, Failure, Json};
+use crate::time::Timestamp;
+
+/// See [`Event::Carried`]. Counts only if [`WorkflowStarted`](super::WorkflowStarted) follows,
+/// with nothing between but more of these and [`ContinuedAsNew`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Carried {
+    /// When.
+    pub at: Timestamp,
+    /// What the run received and did not consume, in order: the events that brought it. They
+    /// happen again in the next run, before everything else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Event>,
+    /// What was taken from the inbox and may be sent again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<Taken>,
+}
+
+/// An inbox item that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Taken {
+    /// When.
+    pub at: Timestamp,
+    /// The sender's id of it.
+    pub id: String,
+}
+
+/// See [`Event::ContinuedAsNew`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ContinuedAsNew {
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The SHA-256 of an input, whatever the order in which its maps were written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InputHash([u8; 32]);
+
+impl Taken {
+    pub(crate) fn new(at: Timestamp, id: String) -> Self {
+        Self { at, id }
+    }
+}
+
+impl InputHash {
+    /// The hash of `input`.
+    #[must_use]
+    pub fn of(input: &Json) -> Self {
+        let mut text = String::new();
+        match input.read() {
+            Ok(value) => push_sorted(&value, &mut text),
+            Err(_) => text.push_str(input.as_str()),
+        }
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+}
+
+/// Writes `value` with the members of its objects in the order of their names.
+fn push_sorted(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().collect();
+            out.push('{');
+            for (name, value) in members {
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                push_sorted(value, out);
+                out.push(',');
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for item in items {
+                push_sorted(item, out);
+                out.push(',');
+            }
+            out.push(']');
+        }
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+impl fmt::Debug for InputHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(64);
+        Hex(self.0).push_to(&mut text);
+        f.write_str(&text)
+    }
+}
+
+impl Serialize for InputHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Hex(self.0).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for InputHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Hex::deserialize(deserializer).map(|hex| Self(hex.0))
+    }
+}
+
+/// What an event takes in a log beside the values and names it holds, more or less.
+const FRAME: usize = 128;
+
+impl Event {
+    /// About how many bytes of a log the event is: its values as they are, the rest by a rule of
+    /// thumb. The same live and on replay, and quick.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let held = match self {
+            Self::WorkflowStarted(e) => e.input.as_str().len(),
+            Self::StepStarted(e) => e.site.len() + e.input.as_str().len(),
+            Self::StepAttemptFailed(e) => {
+                e.site.len() + e.input.as_str().len() + weight_of(&e.failure)
+            }
+            Self::StepCompleted(e) => {
+                e.site.len() + e.input.as_str().len() + e.output.as_str().len()
+            }
+            Self::StepFailed(e) => e.site.len() + e.input.as_str().len() + weight_of(&e.failure),
+            Self::SignalReceived(e) => e.id.len() + e.name.len() + e.payload.as_str().len(),
+            Self::WorkflowCompleted(e) => e.output.as_str().len(),
+            Self::WorkflowFailed(e) => e.error.as_str().len(),
+            Self::TurnEnded(e) => 16 * e.armed.len(),
+            _ => 0,
+        };
+        FRAME + held
+    }
+}
+
+fn weight_of(failure: &Failure) -> usize {
+    match failure {
+        Failure::Error { value } => value.as_str().len(),
+        Failure::Panicked { message }
+        | Failure::Interrupted { message }
+        | Failure::Unrecordable { message } => message.len(),
+        Failure::TimedOut { .. } => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(text: &str) -> InputHash {
+        InputHash::of(&Json::parse(text.to_owned()).expect("JSON"))
+    }
+
+    #[test]
+    fn an_inputs_hash_does_not_depend_on_the_order_of_its_maps() {
+        assert_eq!(
+            hash(r#"{"a":[{"x":1,"y":2}],"b":1.0}"#),
+            hash(r#"{"b":1.0,"a":[{"y":2,"x":1}]}"#)
+        );
+        assert_ne!(hash("[1,2]"), hash("[2,1]"));
+        assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":2}"#));
+        assert_ne!(hash("null"), hash("{}"));
+    }
+
+    #[test]
+    fn an_inputs_hash_is_stored_as_hexadecimal_digits() {
+        let hash = hash("7");
+        let text = serde_json::to_string(&hash).expect("JSON");
+        assert_eq!(text, "\"7902699be42c8a8e46fbbb4501726517e86b22c56a189f7625a6da49081b2451\"");
+        assert_eq!(serde_json::from_str::<InputHash>(&text).expect("a hash"), hash);
+    }
+}

@@ -1,0 +1,229 @@
+//! Rule 19 where a run goes on as the next: what is handed on, and what a crash between changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everstep::client::{OnConflict, StartError};
+use everstep::event::Event;
+use everstep::prelude::*;
+use everstep::testing::faults::Fate;
+use everstep::testing::{Env, crash_everywhere};
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World};
+use serde::{Deserialize, Serialize};
+
+use super::{closed, count, without_sweeper};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Baton {
+    seen: Vec<String>,
+    /// What the first run does after it took its word.
+    nap_h: u64,
+}
+
+/// Each run takes one word, until it is "end".
+#[workflow]
+async fn relay(_: State<Ledger>, baton: Baton) -> everstep::Result<Vec<String>> {
+    let Baton { mut seen, nap_h } = baton;
+    let word: String = signal("word").await?;
+    let ends = word == "end";
+    // Long ones by their beginning.
+    seen.push(word.chars().take(8).collect());
+    if nap_h > 0 {
+        sleep(hours(nap_h)).await;
+    }
+    if ends { Ok(seen) } else { continue_as_new(&baton_of(seen)).await }
+}
+
+fn baton(nap_h: u64) -> Baton {
+    Baton { seen: Vec::new(), nap_h }
+}
+
+fn baton_of(seen: Vec<String>) -> Baton {
+    Baton { seen, nap_h: 0 }
+}
+
+fn start(world: &World, fates: &Fates) -> Host {
+    let app = App::new().workflow(relay).state(world.ledger.clone());
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    Host::start(world, app, backend, fates, &without_sweeper())
+}
+
+async fn runs(world: &World) -> usize {
+    count(world, "x", |event| matches!(event, Event::WorkflowStarted(_))).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_of_yesterday_is_a_new_one_and_one_of_today_is_known() {
+    let world = World::new();
+    let _host = start(&world, &Fates::good(&world, "host"));
+    let handle = world.client().start(relay, baton(0)).id("x").await.unwrap();
+    handle.signal("word", "one").id("1").await.unwrap();
+    tokio::time::sleep(hours(23)).await;
+    assert_eq!(runs(&world).await, 2);
+    handle.signal("word", "one").id("1").await.unwrap();
+    tokio::time::sleep(hours(2)).await;
+    assert_eq!(runs(&world).await, 2, "it is known for a day");
+    handle.signal("word", "two").id("2").await.unwrap();
+    tokio::time::sleep(minutes(1)).await;
+    // Run 3 began a day after the first word was taken.
+    handle.signal("word", "one").id("1").await.unwrap();
+    handle.signal("word", "two").id("2").await.unwrap();
+    handle.signal("word", "end").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), ["one", "two", "one", "end"]);
+    world.check_closed("x").await;
+}
+
+/// Hosts die before they can delete what they took; a day later it lies there still.
+#[tokio::test(start_paused = true)]
+async fn ids_that_are_in_the_inbox_are_handed_on_however_old_they_are() {
+    let world = World::new();
+    let dies = |name: &str| {
+        Fates::by(&world, name, |call| match call.name {
+            "remove_items" => Fate::Hang,
+            _ => Fate::Proceed,
+        })
+    };
+    let mut first = start(&world, &dies("first"));
+    let handle = world.client().start(relay, baton(25)).id("x").await.unwrap();
+    handle.signal("word", "one").id("1").await.unwrap();
+    first.dies().await;
+    tokio::time::sleep(hours(26)).await;
+    let mut second = start(&world, &dies("second"));
+    second.dies().await;
+    assert_eq!(runs(&world).await, 2, "it died between the new run and the old item");
+    let _third = start(&world, &Fates::good(&world, "third"));
+    tokio::time::sleep(minutes(1)).await;
+    handle.signal("word", "end").await.unwrap();
+    closed(&world, "x", hours(1)).await;
+    assert_eq!(handle.result().await.unwrap(), ["one", "end"]);
+    world.check_closed("x").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_consumed_is_handed_on_in_order_however_large() {
+    let world = World::new();
+    let handle = world.client().start(relay, baton(0)).id("x").await.unwrap();
+    let mut expected = Vec::new();
+    for number in 0..7 {
+        let word = format!("word {number:3} {}", "x".repeat(100_000));
+        expected.push(word.chars().take(8).collect::<String>());
+        handle.signal("word", &word).await.unwrap();
+    }
+    handle.signal("word", "end").await.unwrap();
+    expected.push("end".to_owned());
+    // All are in the log of the first run; no commit can hold the rest.
+    let _host = start(&world, &Fates::good(&world, "host"));
+    closed(&world, "x", minutes(1)).await;
+    assert_eq!(handle.result().await.unwrap(), expected);
+    assert_eq!(runs(&world).await, 8);
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 8);
+    let pieces = count(&world, "x", |event| matches!(event, Event::Carried(_))).await;
+    assert!(pieces > 8, "they were handed on in {pieces} pieces");
+    world.check_closed("x").await;
+}
+
+#[step]
+async fn add(total: u64, more: u64) -> everstep::Result<u64> {
+    Ok(total + more)
+}
+
+#[workflow]
+async fn sums(so_far: (u32, u64)) -> everstep::Result<u64> {
+    let (left, total) = so_far;
+    let more = signal::<u64>("more").await?;
+    let total = add(total, more).await?;
+    if left == 0 { Ok(total) } else { continue_as_new(&(left - 1, total)).await }
+}
+
+#[test]
+fn a_host_may_die_at_each_of_its_calls_between_two_runs() {
+    let env = || Env::new(App::new().workflow(sums));
+    let crashes = crash_everywhere(env, |env| {
+        let sum = env.start(sums, (3, 0));
+        for number in 1..=3 {
+            sum.signal("more", &number);
+        }
+        sum.signal_after(minutes(5), "more", &4);
+        sum
+    });
+    assert!(crashes.crashes >= 20, "{crashes:?}");
+    let sum = env();
+    let sum = sum.start(sums, (1, 5));
+    sum.signal("more", &1);
+    sum.signal("more", &2);
+    assert_eq!(sum.result().unwrap(), 8);
+}
+
+/// A start that is repeated is one start, though the run that it finds has another input.
+#[tokio::test(start_paused = true)]
+async fn a_repeated_start_finds_an_execution_that_has_gone_on() {
+    let world = World::new();
+    let _host = start(&world, &Fates::good(&world, "host"));
+    let handle = world.client().start(relay, baton(0)).id("x").tag("a", "b").await.unwrap();
+    for word in ["one", "two"] {
+        handle.signal("word", word).await.unwrap();
+    }
+    tokio::time::sleep(seconds(10)).await;
+    assert_eq!(runs(&world).await, 3);
+    let again = world.client().start(relay, baton(0)).id("x").await.unwrap();
+    assert!(!again.is_new());
+    let other = world.client().start(relay, baton(1)).id("x").await.unwrap_err();
+    assert!(matches!(other, StartError::Exists { .. }), "{other:?}");
+    handle.signal("word", "end").await.unwrap();
+    assert_eq!(again.result().await.unwrap(), ["one", "two", "end"]);
+    assert_eq!(again.describe().await.unwrap().tags["a"], "b", "tags stay over runs");
+    // And one that was started again is another start.
+    let client = world.client();
+    let restart = client.start(relay, baton(1)).id("x").on_conflict(OnConflict::Restart);
+    assert!(restart.await.unwrap().is_new());
+    assert!(world.client().start(relay, baton(1)).id("x").await.is_ok());
+    assert_eq!(runs(&world).await, 4);
+}
+
+/// Its process slept for a day after a first try that had no answer.
+#[tokio::test(start_paused = true)]
+async fn a_send_that_is_a_day_old_is_not_tried_again() {
+    let world = World::new();
+    let handle = world.client().start(relay, baton(0)).id("x").await.unwrap();
+    let slow = SlowStore::by(Arc::clone(&world.store), |call| match call {
+        "send" => [Duration::ZERO, hours(25)],
+        _ => [Duration::ZERO; 2],
+    });
+    let fates = Fates::by(&world, "sender", |call| match call.name {
+        "send" => Fate::FailAfter,
+        _ => Fate::Proceed,
+    });
+    let backend = fates.backend(Arc::new(slow), Arc::clone(&world.queue));
+    let sender = Client::new(&backend).clock(world.clock.clone());
+    let error = sender.signal(handle.id(), "word", "end").await.unwrap_err();
+    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    assert!(cause.contains("tried first a day ago"), "{error:?}");
+    assert_eq!(fates.calls(), 1);
+}
+
+/// A worker that is to stop hands over between two runs: a chain of runs has no other end.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_must_stop_hands_over_between_two_runs() {
+    #[workflow]
+    async fn spins(turns: u64) -> everstep::Result<u64> {
+        if turns == 0 { Ok(0) } else { continue_as_new(&(turns - 1)).await }
+    }
+    let world = World::new();
+    let app = || App::new().workflow(spins);
+    let options = HostOptions { invocation: Some(Duration::from_secs(15)), ..without_sweeper() };
+    // Each commit takes a second: five or so are what an invocation has time for.
+    let slow = || {
+        SlowStore::by(Arc::clone(&world.store), |call| match call {
+            "append" => [seconds(1), Duration::ZERO],
+            _ => [Duration::ZERO; 2],
+        })
+    };
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::new(slow()), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app(), backend, &fates, &options);
+    let handle = world.client().start(spins, 60).id("x").await.unwrap();
+    closed(&world, "x", minutes(10)).await;
+    assert_eq!(handle.result().await.unwrap(), 0);
+    assert_eq!(runs(&world).await, 61);
+    world.until_no_wake_is_left(minutes(10)).await;
+}
