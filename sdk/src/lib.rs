@@ -148,6 +148,10 @@ struct Readme;
 struct TestingPage;
 
 #[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/README.md")]
+struct GuidePage;
+
+#[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/several-at-once.md")]
 struct SeveralAtOncePage;
 
