@@ -295,6 +295,7 @@ impl Engine {
     // --- What the other files of this folder ask ---
 
     /// Which call of this name the next one is.
+    #[expect(clippy::ptr_arg, reason = "the counts are looked up by it")]
     pub(super) fn count_of_next(&self, kind: Kind, name: &Cow<'static, str>) -> u32 {
         self.counts.get(&(kind, name.clone())).map_or(1, |count| count + 1)
     }
