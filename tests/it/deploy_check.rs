@@ -21,7 +21,7 @@ async fn charge(order: u32) -> everstep::Result<u32> {
 
 #[step]
 async fn audit(order: u32) -> everstep::Result<()> {
-    drop(order);
+    let _ = order;
     Ok(())
 }
 

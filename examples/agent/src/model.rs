@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
@@ -10,6 +12,9 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 
 use crate::workflow::{Call, Message, Question, Reply, Says};
+
+/// How long it thinks.
+const THINKS: Duration = Duration::from_millis(300);
 
 /// Serves the model on a free port of this machine, for as long as the process lives. Returns its
 /// URL. It is busy every third time it is asked.
@@ -29,6 +34,7 @@ async fn reply(
     if asked.fetch_add(1, Ordering::Relaxed) % 3 == 1 {
         return Err(StatusCode::SERVICE_UNAVAILABLE);
     }
+    tokio::time::sleep(THINKS).await;
     let says = think(&question.conversation);
     Ok(Json(Reply { says, tokens: 40 * question.conversation.len() as u32 }))
 }

@@ -21,7 +21,7 @@ impl Tools {
             },
             "subtract" => {
                 let numbers = call.argument.split_once(" - ").and_then(|(a, b)| {
-                    Some(a.trim().parse::<i64>().ok()?.checked_sub(b.trim().parse().ok()?)?)
+                    a.trim().parse::<i64>().ok()?.checked_sub(b.trim().parse().ok()?)
                 });
                 match numbers {
                     Some(difference) => Ok(difference.to_string()),
