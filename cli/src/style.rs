@@ -93,9 +93,10 @@ pub(crate) fn of_event(event: &Event) -> Option<Color> {
         Event::StepFailed(_) | Event::WorkflowFailed(_) | Event::WorkflowTerminated(_) => {
             Some(Color::Red)
         }
-        Event::StepAttemptFailed(_) | Event::WorkflowCancelled(_) | Event::CancelRequested(_) => {
-            Some(Color::Yellow)
-        }
+        Event::CompensationStarted(_)
+        | Event::StepAttemptFailed(_)
+        | Event::WorkflowCancelled(_)
+        | Event::CancelRequested(_) => Some(Color::Yellow),
         Event::TurnStarted(_)
         | Event::TurnEnded(_)
         | Event::LeaseRenewed(_)

@@ -27,15 +27,28 @@ pub(crate) struct StepArgs {
     pub(crate) timeout: Option<(Duration, Span)>,
     /// Where `at_most_once` is written, if it is.
     pub(crate) at_most_once: Option<Span>,
+    pub(crate) undo: Option<UndoArg>,
+    /// How often the undo is tried.
+    pub(crate) undo_retry: Option<RetryArgs>,
 }
 
 impl StepArgs {
-    const KNOWN: &'static [&'static str] =
-        &["skip", "name", "retry", "retry_if", "timeout", "at_most_once", "crate"];
+    const KNOWN: &'static [&'static str] = &[
+        "skip",
+        "name",
+        "retry",
+        "retry_if",
+        "timeout",
+        "at_most_once",
+        "undo",
+        "undo_retry",
+        "crate",
+    ];
 
     /// Reads what can be read; the rest is in `errors`.
     pub(crate) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut args = Self::default();
+        let mut undo_retry = None;
         for raw in raw::parse(tokens, "step", Self::KNOWN, errors) {
             match raw.name.to_string().as_str() {
                 "crate" => args.everstep.set(raw, errors),
@@ -45,11 +58,33 @@ impl StepArgs {
                 "retry_if" => args.retry_if = retry_if(raw, errors),
                 "timeout" => args.timeout = timeout(raw, errors),
                 "at_most_once" => args.at_most_once = at_most_once(raw, errors),
+                "undo" => args.undo = undo(raw, errors),
+                "undo_retry" => {
+                    undo_retry = Some(raw.name.clone());
+                    args.undo_retry = RetryArgs::parse(raw, errors);
+                }
                 _ => {}
             }
         }
+        if let Some(name) = undo_retry
+            && !matches!(args.undo, Some(UndoArg::By(_)))
+            && errors.is_empty()
+        {
+            errors.on(
+                name,
+                "`undo_retry` says how often an undo is tried: name one, `undo = refund`, or leave it out",
+            );
+        }
         args
     }
+}
+
+/// What `undo = ...` says.
+pub(crate) enum UndoArg {
+    /// `none`: there is nothing to undo.
+    Nothing,
+    /// This function undoes the step.
+    By(Path),
 }
 
 /// The arguments of `#[workflow(...)]`.
@@ -209,6 +244,29 @@ fn at_most_once(raw: Raw, errors: &mut Errors) -> Option<Span> {
         Value::Nothing => Some(raw.name.span()),
         _ => {
             errors.on(&raw, "`at_most_once` takes no value: write `at_most_once`, or leave it out");
+            None
+        }
+    }
+}
+
+fn undo(raw: Raw, errors: &mut Errors) -> Option<UndoArg> {
+    const USE: &str = "name the async function that undoes the step, `undo = refund`, or say that there is nothing to undo, `undo = none`";
+    match &raw.value {
+        Value::Is(Expr::Path(path)) if path.qself.is_none() && path.attrs.is_empty() => {
+            let path = path.path.clone();
+            Some(if path.is_ident("none") { UndoArg::Nothing } else { UndoArg::By(path) })
+        }
+        Value::Is(Expr::Closure(_)) => {
+            errors.on(
+                &raw,
+                format_args!(
+                    "an undo is a function, so that it can be tested, and not a closure: {USE}"
+                ),
+            );
+            None
+        }
+        _ => {
+            errors.on(&raw, USE);
             None
         }
     }

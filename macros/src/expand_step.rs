@@ -19,6 +19,7 @@
 //!             }
 //!         },
 //!         || (unborrowed(borrowed(card)), owned(&amount)), // what a mock gets
+//!         Unsaid,                                    // of its undoing; or `UndoneBy`
 //!     )
 //! }
 //! ```
@@ -32,7 +33,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
 
-use crate::args::{RetryArgs, StepArgs};
+use crate::args::{RetryArgs, StepArgs, UndoArg};
 use crate::function::{Argument, Function, plain};
 use crate::receiver;
 
@@ -48,6 +49,7 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     let options = options(args, &private, output);
     let record = record(args, &arguments);
     let body = body(function, &arguments, &private, output);
+    let undoing = undoing(args, function, &arguments, &private, output);
     let mockable = mockable(function, &arguments);
     let taken = mockable.then(|| taken(&arguments, &private));
     let spec = taken.as_ref().map(|taken| quote!(+ #private::StepSpec<Args = #taken>));
@@ -72,6 +74,7 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
                     #record,
                     #body,
                     #given,
+                    #undoing,
                 )
             }
         };
@@ -84,6 +87,7 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
                 #options,
                 #record,
                 #body,
+                #undoing,
             )
         }
     }
@@ -227,6 +231,64 @@ fn body(
                 #statements
             }
         }
+    }
+}
+
+/// What the step says of its undoing:
+/// `UndoneBy::new(|| { let card = borrowed(card); move |result| async move { refund(&card, &result).await } })`
+fn undoing(
+    args: &StepArgs,
+    function: &Function,
+    arguments: &[Argument],
+    private: &TokenStream,
+    output: &Type,
+) -> TokenStream {
+    let path = match &args.undo {
+        None => return quote!(#private::Unsaid),
+        Some(UndoArg::Nothing) => return quote!(#private::NothingToUndo(true)),
+        Some(UndoArg::By(path)) => path,
+    };
+    let receiver = function.signature.receiver().map(Self_::of);
+    let own_self = receiver.as_ref().map(|receiver| receiver.own(private));
+    let own = arguments.iter().map(|argument| own(argument, private));
+    let give_self = receiver.as_ref().map(|receiver| {
+        let local = &receiver.local;
+        if receiver.by_reference { quote!(&*#local,) } else { quote!(#private::pass(&#local),) }
+    });
+    // What does not fit is reported where the undo is named.
+    let span = generated_at(path);
+    let give = arguments.iter().map(|argument| {
+        let Argument { ident, cfgs, .. } = argument;
+        if argument.referent().is_some() {
+            quote_spanned!(span=> #(#cfgs)* &*#ident,)
+        } else {
+            quote_spanned!(span=> #(#cfgs)* #private::pass(&#ident),)
+        }
+    });
+    let result = Ident::new("result", Span::mixed_site());
+    let ok = quote_spanned!(span=> <#output as #private::StepResult>::Ok);
+    let retry = match &args.undo_retry {
+        Some(retry) => {
+            let retry = retry_policy(retry, &args.everstep.0);
+            quote!(::core::option::Option::Some(#retry))
+        }
+        None => quote!(::core::option::Option::None),
+    };
+    let call = quote_spanned!(span=> #path(#give_self #(#give)* &#result));
+    let undoing = Ident::new("undoing", Span::mixed_site());
+    let undone = quote_spanned!(span=> #private::undone(#undoing.await));
+    quote! {
+        #private::UndoneBy::new(
+            || {
+                #own_self
+                #(#own)*
+                move |#result: #ok| async move {
+                    let #undoing = #call;
+                    #undone
+                }
+            },
+            #retry,
+        )
     }
 }
 

@@ -113,13 +113,13 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, Child, ChildError, ContinueAsNew, EachItem, Either, Elapsed, ExecutionInfo,
-    FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll, MapEach, Outcome, Outcomes, PollError,
-    PollUntil, Polling, Race, Random, Signal, SignalError, Sleep, StartedChild, State, StepFuture,
-    Timeout, TooManyFailed, Versions, Workflow, attempt, child, continue_as_new, days,
-    execution_id, execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now,
-    poll_until, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
-    version_of,
+    AllFailed, Child, ChildError, Compensation, ContinueAsNew, EachItem, Either, Elapsed,
+    ExecutionInfo, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll, MapEach, Outcome, Outcomes,
+    PollError, PollUntil, Polling, Race, Random, Signal, SignalError, Sleep, StartedChild, State,
+    StepFuture, Timeout, TooManyFailed, Versions, Workflow, attempt, child, compensate,
+    continue_as_new, days, execution_id, execution_info, first_ok, hours, idempotency_key,
+    join_all, map, minutes, now, poll_until, race, random, seconds, signal, sleep, sleep_until,
+    step, timeout, uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -150,6 +150,10 @@ struct TestingPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/README.md")]
 struct GuidePage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/compensation.md")]
+struct CompensationPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/several-at-once.md")]

@@ -9,8 +9,8 @@ use std::panic::Location;
 pub use futures::future::BoxFuture;
 
 pub use crate::context::{
-    Args, Needs, States, Step, StepFn, StepFuture, StepName, StepOptions, StepSpec, WorkflowFuture,
-    WorkflowResult, WorkflowSpec,
+    Args, Needs, NothingToUndo, States, Step, StepFn, StepFuture, StepName, StepOptions, StepSpec,
+    Undoing, UndoneBy, Unsaid, WorkflowFuture, WorkflowResult, WorkflowSpec,
 };
 pub use crate::error::StepFailure;
 pub use crate::retry::Retry;
@@ -29,6 +29,7 @@ pub fn step<T, E, F, Fut>(
     options: StepOptions<E>,
     record: impl FnOnce(&mut Args),
     body: impl FnOnce() -> F,
+    undoing: impl Undoing<T>,
 ) -> StepFuture<T, E>
 where
     F: FnOnce() -> Fut + Clone + Send + 'static,
@@ -36,7 +37,7 @@ where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
 {
-    crate::context::call_step(site.name.into(), location, options, record, body, || ())
+    crate::context::call_step(site.name.into(), location, options, record, body, || (), undoing)
 }
 
 /// Calls a step whose function can be mocked: it is `N`, takes `A`, and `args` makes the arguments
@@ -47,6 +48,7 @@ pub fn step_of<N, A, T, E, F, Fut, O>(
     record: impl FnOnce(&mut Args),
     body: impl FnOnce() -> F,
     args: impl FnOnce() -> O,
+    undoing: impl Undoing<T>,
 ) -> Step<N, A, T, E>
 where
     N: StepName,
@@ -56,7 +58,8 @@ where
     E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     O: 'static,
 {
-    Step::new(crate::context::call_step(N::NAME.into(), location, options, record, body, args))
+    let name = N::NAME.into();
+    Step::new(crate::context::call_step(name, location, options, record, body, args, undoing))
 }
 
 /// What a step returns.
@@ -251,6 +254,77 @@ pub fn owned<T: OwnedArgument>(value: &T) -> T {
 #[must_use]
 pub fn borrowed<T: BorrowedArgument + ?Sized>(value: &T) -> Borrowed<T::Owned, T> {
     Borrowed(value.own(), PhantomData)
+}
+
+/// What a step took by value, as its undo takes it: by reference, or by value where it is `Clone`.
+#[diagnostic::on_unimplemented(
+    message = "an undo cannot take the step's `{Self}` as `{P}`",
+    label = "the undo gets the step's arguments as the step takes them (those taken by value also by reference), and then the step's result by reference",
+    note = "give it the arguments of the step in their order, and `&T` of the step's `Result<T, E>` last: `async fn refund(card: &Card, amount: Cents, charge: &ChargeId) -> Result<(), E>`"
+)]
+pub trait Pass<'a, P> {
+    /// The argument.
+    fn pass(&'a self) -> P;
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T> Pass<'a, &'a T> for T {
+    fn pass(&'a self) -> &'a T {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T: Clone> Pass<'a, T> for T {
+    fn pass(&'a self) -> T {
+        self.clone()
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a> Pass<'a, &'a str> for String {
+    fn pass(&'a self) -> &'a str {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T> Pass<'a, &'a [T]> for Vec<T> {
+    fn pass(&'a self) -> &'a [T] {
+        self
+    }
+}
+
+/// An argument as the undo takes it.
+pub fn pass<'a, P, T: Pass<'a, P>>(value: &'a T) -> P {
+    value.pass()
+}
+
+/// What an undo returns.
+#[diagnostic::on_unimplemented(
+    message = "an undo returns a `Result`, and `{Self}` is none",
+    label = "return `Result<(), E>` from it: `everstep::Result<()>` takes any error by `?`"
+)]
+pub trait UndoResult {
+    /// The `T` of `Result<T, E>`.
+    type Ok;
+    /// The `E`.
+    type Err;
+    /// The result.
+    fn undone(self) -> Result<Self::Ok, Self::Err>;
+}
+
+impl<T, E> UndoResult for Result<T, E> {
+    type Ok = T;
+    type Err = E;
+    fn undone(self) -> Self {
+        self
+    }
+}
+
+/// What an undo returned.
+pub fn undone<R: UndoResult>(result: R) -> Result<R::Ok, R::Err> {
+    result.undone()
 }
 
 /// A value that is never made: what generated code returns where it is never run, so that the

@@ -9,6 +9,7 @@ mod restarting;
 mod running;
 mod runs;
 mod terminating;
+mod undoing;
 mod wakes;
 
 use std::sync::Arc;

@@ -3,7 +3,10 @@ use std::time::Duration;
 
 use clap::Args;
 use everstep::ExecutionId;
-use everstep::event::{Carried, ChildOutcome, Commit, Event, OperationKey, TurnEnd};
+use everstep::event::{
+    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, OperationKey,
+    TurnEnd,
+};
 use everstep::time::Timestamp;
 use serde::Serialize;
 
@@ -153,8 +156,9 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::CancelRequested(e) => Details::of(&e.reason),
         Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),
-        Event::WorkflowFailed(e) => Details::of(&e.error),
-        Event::WorkflowCancelled(e) => Details::of(&e.reason),
+        Event::CompensationStarted(e) => Details::of(undoes(e)),
+        Event::WorkflowFailed(e) => Details::of(format!("{}{}", e.error, left(&e.not_undone))),
+        Event::WorkflowCancelled(e) => Details::of(format!("{}{}", e.reason, left(&e.not_undone))),
         Event::WorkflowTerminated(e) => Details::of(&e.reason),
         Event::Carried(e) => Details::of(carried(e)),
         _ => Details::default(),
@@ -179,6 +183,28 @@ fn carried(carried: &Carried) -> String {
         many => format!("{many} messages"),
     };
     format!("{messages} not consumed, {} ids", carried.taken.len())
+}
+
+fn undoes(started: &CompensationStarted) -> String {
+    let why = match &started.cause {
+        CompensationCause::Cancelled { .. } => "cancelled",
+        CompensationCause::Failed { .. } => "failed",
+        _ => "ended",
+    };
+    match started.finishing.len() {
+        0 => format!("{why}: what it did is undone"),
+        1 => format!("{why}: what it did is undone, after a step that may be running"),
+        count => format!("{why}: what it did is undone, after {count} steps that may be running"),
+    }
+}
+
+/// What the end of an execution leaves as it is.
+fn left(keys: &[OperationKey]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    format!("; NOT UNDONE: {}", keys.join(", "))
 }
 
 fn turn_end(reason: TurnEnd, wake_at: Option<Timestamp>) -> String {

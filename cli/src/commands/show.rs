@@ -43,6 +43,8 @@ struct Shown<'a> {
     error: Option<&'a Json>,
     parent: Option<Parent>,
     children: Vec<Child>,
+    /// The undo steps that failed for good.
+    not_undone: &'a [OperationKey],
     inbox: Vec<Waiting<'a>>,
 }
 
@@ -115,6 +117,9 @@ impl Show {
         for child in &shown.children {
             row("child", child.describe().into());
         }
+        for key in shown.not_undone {
+            row("NOT UNDONE", key.to_string().into());
+        }
         for item in &loaded.inbox {
             row("inbox", describe(item).into());
         }
@@ -131,10 +136,11 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         Event::WorkflowStarted(start) => Some(start),
         _ => None,
     });
-    let (output, error) = match events().last() {
-        Some(Event::WorkflowCompleted(end)) => (Some(&end.output), None),
-        Some(Event::WorkflowFailed(end)) => (None, Some(&end.error)),
-        _ => (None, None),
+    let (output, error, not_undone) = match events().last() {
+        Some(Event::WorkflowCompleted(end)) => (Some(&end.output), None, &[][..]),
+        Some(Event::WorkflowFailed(end)) => (None, Some(&end.error), &end.not_undone[..]),
+        Some(Event::WorkflowCancelled(end)) => (None, None, &end.not_undone[..]),
+        _ => (None, None, &[][..]),
     };
     let inbox = loaded.inbox.iter().map(|item| Waiting {
         id: &item.id,
@@ -152,6 +158,7 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         error,
         parent,
         children: children.into_iter().map(Child::from).collect(),
+        not_undone,
         inbox: inbox.collect(),
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Cancelling, Client, HistoryError, SendError, Sending};
-use crate::event::{Commit, Event};
+use crate::event::{Commit, Event, OperationKey};
 use crate::id::ExecutionId;
 use crate::store::{Record, Status};
 
@@ -32,6 +32,15 @@ pub enum ResultError<E> {
     Cancelled {
         /// Why, in the words of who asked.
         reason: String,
+    },
+    /// It failed or was cancelled, and not all that it did is undone: these undo steps failed for
+    /// good, each for a reason that the history has. The others ran.
+    #[error("{ended}; not undone, for these failed for good: {}", keys(.undo_steps))]
+    NotUndone {
+        /// How it ended.
+        ended: Box<Self>,
+        /// The undo steps that failed.
+        undo_steps: Vec<OperationKey>,
     },
     /// The execution was ended without its code.
     #[error("the execution was terminated: {reason}")]
@@ -152,10 +161,11 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
             }
             Some(Event::WorkflowFailed(end)) => {
                 let error = end.error.read().map_err(unreadable(std::any::type_name::<E>()))?;
-                Err(ResultError::Failed(error))
+                Err(not_undone(ResultError::Failed(error), end.not_undone))
             }
             Some(Event::WorkflowCancelled(end)) => {
-                Err(ResultError::Cancelled { reason: end.reason })
+                let ended = ResultError::Cancelled { reason: end.reason };
+                Err(not_undone(ended, end.not_undone))
             }
             Some(Event::WorkflowTerminated(end)) => {
                 Err(ResultError::Terminated { reason: end.reason })
@@ -164,6 +174,17 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
             _ => Box::pin(self.result()).await,
         }
     }
+}
+
+fn not_undone<E>(ended: ResultError<E>, undo_steps: Vec<OperationKey>) -> ResultError<E> {
+    if undo_steps.is_empty() {
+        return ended;
+    }
+    ResultError::NotUndone { ended: Box::new(ended), undo_steps }
+}
+
+fn keys(keys: &[OperationKey]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl<T, E> fmt::Debug for Handle<T, E> {

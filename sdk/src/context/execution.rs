@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
+use super::compensate::undo_all;
 use super::panics;
 use super::workflow::WorkflowEnd;
-use crate::event::Event;
+use crate::event::{CompensationCause, CompensationStarted, Event, Json};
 use crate::replay::{Delivered, Engine, Fault, Outcome};
 
 thread_local! {
@@ -137,6 +138,8 @@ pub(crate) struct Run {
     execution: Arc<Execution>,
     waker: Waker,
     future: Option<Pin<Box<dyn Future<Output = WorkflowEnd> + Send>>>,
+    /// The error it returned, if it did.
+    failed: Option<Json>,
 }
 
 /// Where a poll to quiescence has led.
@@ -163,7 +166,7 @@ impl Run {
         let waker = Waker::from(Arc::clone(&execution));
         // Without a task budget: else many ready channels look like something foreign that wakes.
         let future = Box::pin(tokio::task::coop::unconstrained(future));
-        Self { execution, waker, future: Some(future) }
+        Self { execution, waker, future: Some(future), failed: None }
     }
 
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
@@ -177,6 +180,9 @@ impl Run {
     /// Delivers one event and polls the workflow until it wakes itself no more. `None` if the
     /// event does not concern it.
     pub(crate) fn deliver(&mut self, event: &Event) -> Option<Progress> {
+        if let Event::CompensationStarted(started) = event {
+            return Some(self.compensate(started, event));
+        }
         let delivered = self.engine().deliver(event);
         match delivered {
             Err(fault) => Some(Progress::Faulted(fault)),
@@ -229,8 +235,15 @@ impl Run {
             }
             Ok(Poll::Ready(end)) if self.fault().is_none() => {
                 self.drop_future();
-                let continued = self.engine().continues().cloned();
-                return Progress::Ended(continued.map_or(end, WorkflowEnd::Continued));
+                let continued = {
+                    let engine = self.engine();
+                    engine.continues().filter(|_| !engine.compensates()).cloned()
+                };
+                let end = continued.map_or(end, WorkflowEnd::Continued);
+                if let WorkflowEnd::Failed(error) = &end {
+                    self.failed = Some(error.clone());
+                }
+                return Progress::Ended(end);
             }
             Ok(_) => {}
         }
@@ -245,6 +258,27 @@ impl Run {
             Some(fault) => Progress::Faulted(fault),
             None => Progress::Waits,
         }
+    }
+
+    /// The workflow's future is dropped, if it has not ended, and what undoes it takes its place.
+    fn compensate(&mut self, started: &CompensationStarted, event: &Event) -> Progress {
+        if let CompensationCause::Failed { error } = &started.cause
+            && !self.failed.as_ref().is_some_and(|failed| failed.same(error))
+        {
+            let now = self.failed.as_ref().map(|failed| format!("it failed with {failed}"));
+            self.engine().fail(Fault::OtherEnd {
+                recorded: format!("it failed with {error}"),
+                now: now.unwrap_or_else(|| "it has not failed".to_owned()),
+            });
+        }
+        self.drop_future();
+        let delivered = self.engine().deliver(event);
+        if let Err(fault) = delivered {
+            return Progress::Faulted(fault);
+        }
+        let undoing = undo_all(Arc::clone(&self.execution), started.cause.clone());
+        self.future = Some(Box::pin(tokio::task::coop::unconstrained(undoing)));
+        self.poll()
     }
 
     /// What went wrong, if anything did.

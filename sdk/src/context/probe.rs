@@ -23,6 +23,8 @@ thread_local! {
 pub(crate) trait Probe: Send + Sync {
     /// Step `name` was called.
     fn called(&self, name: &str);
+    /// Step `name` says how it is undone, or that there is nothing to undo.
+    fn covers(&self, name: &str);
     /// What stands in for the bodies of step `name`: a [`Mock`].
     fn mock(&self, name: &str) -> Option<Stand>;
     /// What makes attempts of step `name` fail before their body runs: a [`Failing`].

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::args::{Args, NoArgs};
+use super::compensate::{NothingToUndo, Undoing, declare};
 use super::execution::{Execution, current};
 use crate::error::{Error, StepFailure};
 use crate::event::{Failure, Json, UnrecordableValue};
@@ -63,6 +64,7 @@ pub(crate) fn call<A, T, E, F, Fut>(
     record: impl FnOnce(&mut Args),
     body: impl FnOnce() -> F,
     args: impl FnOnce() -> A,
+    undoing: impl Undoing<T>,
 ) -> StepFuture<T, E>
 where
     A: 'static,
@@ -91,6 +93,7 @@ where
         let options = StepOptions { from_failure, ..options };
         set_body(&execution, seq, options, body, args);
     }
+    declare(&execution, seq, undoing);
     StepFuture(Inner::Durable { execution, seq, from_failure, result: PhantomData })
 }
 
@@ -310,7 +313,13 @@ where
     T: Recorded,
     E: Recorded,
 {
-    InlineStep { name: name.into(), body, options: StepOptions::default(), args: Args::default() }
+    InlineStep {
+        name: name.into(),
+        body,
+        options: StepOptions::default(),
+        args: Args::default(),
+        nothing_to_undo: false,
+    }
 }
 
 /// A step that has not been called yet; `.await` calls it.
@@ -320,12 +329,21 @@ pub struct InlineStep<E, F> {
     body: F,
     options: StepOptions<E>,
     args: Args,
+    nothing_to_undo: bool,
 }
 
 impl<E, F> InlineStep<E, F> {
     /// Records `value` with the step's input under `name`: on replay it must be the same.
     pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         self.args.arg(name, value);
+        self
+    }
+
+    /// Says that there is nothing to undo, or that [`compensate`](crate::compensate) was told how.
+    /// Nothing but a test kit takes notice: it reports the steps of a compensated execution that
+    /// say nothing.
+    pub fn no_undo(mut self) -> Self {
+        self.nothing_to_undo = true;
         self
     }
 
@@ -380,7 +398,8 @@ where
             args.refuse(NAME_RULE);
         }
         let record = |slot: &mut Args| *slot = args;
-        call(self.name, Location::caller(), self.options, record, || self.body, || NoArgs)
+        let undoing = NothingToUndo(self.nothing_to_undo);
+        call(self.name, Location::caller(), self.options, record, || self.body, || NoArgs, undoing)
     }
 }
 

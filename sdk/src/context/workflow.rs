@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::step::record;
-use crate::event::Json;
+use crate::event::{CompensationCause, Json, OperationKey};
 
 /// A workflow's clients, given to the host with `App::state` and to the workflow as an argument:
 /// `State(shop): State<Shop>`. Cloned for each turn; not recorded.
@@ -205,6 +205,12 @@ pub(crate) enum WorkflowEnd {
     Continued(Json),
     /// It returned something that cannot be recorded.
     Unrecordable(String),
+    /// It failed or was cancelled, and what it did is undone, but for what is left: what these
+    /// undo steps should have done.
+    Undone {
+        cause: CompensationCause,
+        left: Vec<OperationKey>,
+    },
 }
 
 /// A workflow without its types: recorded input in, recorded end out.

@@ -5,6 +5,7 @@
 
 mod child;
 mod commit;
+mod compensation;
 mod continued;
 mod decode;
 mod fast;
@@ -17,6 +18,8 @@ pub(crate) use child::child_item_id;
 pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
 pub(crate) use commit::Previous;
 pub use commit::{Commit, CorruptCommit, StoredCommit};
+pub(crate) use compensation::reason_with;
+pub use compensation::{CompensationCause, CompensationStarted};
 pub use continued::{Carried, ContinuedAsNew, InputHash, Taken};
 pub(crate) use decode::decode;
 pub use json::Json;
@@ -68,6 +71,8 @@ pub enum Event {
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
     Resumed(Resumed),
+    /// What the workflow did is undone from here on.
+    CompensationStarted(CompensationStarted),
     /// The turn is over and the execution is not.
     TurnEnded(TurnEnded),
     /// The workflow returned `Ok`.
@@ -372,6 +377,9 @@ pub struct WorkflowFailed {
     pub at: Timestamp,
     /// The error it returned.
     pub error: Json,
+    /// The undo steps that failed for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<OperationKey>,
 }
 
 /// See [`Event::WorkflowCancelled`].
@@ -382,6 +390,9 @@ pub struct WorkflowCancelled {
     pub at: Timestamp,
     /// Why, in the words of who asked.
     pub reason: String,
+    /// The undo steps that failed for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_undone: Vec<OperationKey>,
 }
 
 /// See [`Event::WorkflowTerminated`].
@@ -431,6 +442,7 @@ impl Event {
             Self::VersionChosen(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
+            Self::CompensationStarted(e) => e.at,
             Self::TurnEnded(e) => e.at,
             Self::WorkflowCompleted(e) => e.at,
             Self::WorkflowFailed(e) => e.at,
@@ -461,6 +473,7 @@ impl Event {
             Self::VersionChosen(_) => "VersionChosen",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
+            Self::CompensationStarted(_) => "CompensationStarted",
             Self::TurnEnded(_) => "TurnEnded",
             Self::WorkflowCompleted(_) => "WorkflowCompleted",
             Self::WorkflowFailed(_) => "WorkflowFailed",
@@ -524,6 +537,7 @@ impl Event {
             | Self::ChildRequested(_)
             | Self::ChildStarted(_)
             | Self::Resumed(_)
+            | Self::CompensationStarted(_)
             | Self::WorkflowCompleted(_)
             | Self::WorkflowFailed(_)
             | Self::WorkflowCancelled(_)
@@ -534,6 +548,11 @@ impl Event {
 }
 
 impl Failure {
+    /// Whether the body may have done all it does: it did not say how it ended.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        matches!(self, Self::Panicked { .. } | Self::TimedOut { .. } | Self::Interrupted { .. })
+    }
+
     /// What went wrong, in one line.
     #[must_use]
     pub fn message(&self) -> String {

@@ -6,6 +6,7 @@ use std::task::Waker;
 
 use super::body::Body;
 use super::child::ChildState;
+use super::compensate::Undoable;
 use super::signals::Kept;
 use crate::event::{ChildOutcome, Failure, Json, OperationKey};
 use crate::id::ExecutionId;
@@ -65,6 +66,8 @@ pub(crate) struct StepState {
     pub(crate) retry_at: Option<Timestamp>,
     /// An at-most-once attempt whose start is recorded and whose end is not.
     pub(crate) begun: Option<u32>,
+    /// Only of a step with an undo.
+    pub(super) undoable: Option<Box<Undoable>>,
 }
 
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
 use super::child::ChildState;
+use super::compensate::Compensation;
 use super::fault::{Fault, Mismatch, NewOperation, Side};
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
@@ -26,7 +27,7 @@ pub(crate) struct Engine {
     execution: ExecutionId,
     run: u32,
     recorded: Recorded,
-    calls: Vec<Call>,
+    pub(super) calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
     signals: Signals,
@@ -34,7 +35,8 @@ pub(crate) struct Engine {
     seed: Seed,
     now: Timestamp,
     /// Calls polled for the first time since the turn last asked.
-    asked: Vec<u32>,
+    pub(super) asked: Vec<u32>,
+    pub(super) compensation: Compensation,
     cancel: Option<String>,
     fault: Option<Fault>,
     /// The input of the next run, once the workflow has asked for one.
@@ -111,6 +113,7 @@ impl Engine {
             counts: BTreeMap::new(),
             signals: Signals::default(),
             asked: Vec::new(),
+            compensation: Compensation::default(),
             cancel: None,
             fault: None,
             continues: None,
@@ -134,7 +137,14 @@ impl Engine {
             Some(recorded) => recorded.clone(),
             None => Json::from_written(input),
         };
-        let step = StepState { input, body: None, attempts: 0, retry_at: None, begun: None };
+        let step = StepState {
+            input,
+            body: None,
+            attempts: 0,
+            retry_at: None,
+            begun: None,
+            undoable: None,
+        };
         self.call(name, location, Detail::Step(step))
     }
 
@@ -240,7 +250,9 @@ impl Engine {
         let state = std::mem::replace(&mut call.state, State::Dropped);
         let mut dropped = Dropped { wake: None, _waker: call.waker.take(), _body: None };
         match (&mut call.detail, state) {
-            (Detail::Step(step), _) => dropped._body = step.body.take(),
+            (Detail::Step(step), state) => {
+                dropped._body = step.give_up(matches!(state, State::Wanted));
+            }
             (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
             (Detail::Signal, State::Ready(Outcome::Signal(kept))) => {
                 if let Some((next, kept)) = self.signals.give_back(kept) {
@@ -360,6 +372,7 @@ impl Engine {
     /// The calls polled for the first time since this was last asked, in the order of those
     /// polls, in the place of what `asked` holds.
     pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
+        self.asked_taken();
         asked.clear();
         std::mem::swap(&mut self.asked, asked);
     }
@@ -397,7 +410,7 @@ impl Engine {
     pub(crate) fn request(&self, seq: u32) -> Option<Request> {
         let call = &self.calls[seq as usize];
         if !matches!(call.state, State::Wanted) {
-            return None;
+            return self.is_finishing(seq).then_some(Request::Step);
         }
         Some(match &call.detail {
             Detail::Step(_) => Request::Step,
@@ -411,7 +424,7 @@ impl Engine {
 
     /// Gives step `seq` its body back after it was taken out to start an attempt.
     pub(crate) fn put_body_back(&mut self, seq: u32, body: Box<dyn Body>) {
-        if matches!(self.calls[seq as usize].state, State::Wanted) {
+        if self.request(seq).is_some() {
             self.step(seq).body = Some(body);
         }
     }
@@ -436,13 +449,16 @@ impl Engine {
         }
         self.size.events += 1;
         self.size.bytes += weight(Some(event));
+        self.see_asked();
         let moved = match event {
             Event::StepCompleted(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.undoable_settled(e.seq, Some(&e.output));
                 self.settle(e.seq, Outcome::Value(e.output.clone()))
             }
             Event::StepFailed(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.undoable_settled(e.seq, None);
                 self.settle(e.seq, Outcome::Failed(e.failure.clone()))
             }
             Event::TimerFired(e) => {
@@ -466,6 +482,21 @@ impl Engine {
                 let taker = self.signals.arrive(e);
                 taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Signal(kept)))
             }
+            Event::CompensationStarted(e) => {
+                self.start_compensation(e)?;
+                None
+            }
+            Event::StepAttemptFailed(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                let step = self.step(e.seq);
+                step.attempts = e.attempt;
+                step.retry_at = Some(e.retry_at);
+                step.begun = None;
+                if !self.attempt_of_undoable_failed(e.seq, &e.failure) {
+                    return Ok(Delivered::Quiet);
+                }
+                None
+            }
             other => return self.note(other).map(|()| Delivered::Quiet),
         };
         self.now = event.at();
@@ -474,14 +505,8 @@ impl Engine {
 
     /// Takes in an event that the workflow itself does not see.
     fn note(&mut self, event: &Event) -> Result<(), Fault> {
+        self.note_undoables(event);
         match event {
-            Event::StepAttemptFailed(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                let step = self.step(e.seq);
-                step.attempts = e.attempt;
-                step.retry_at = Some(e.retry_at);
-                step.begun = None;
-            }
             Event::StepStarted(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
                 self.step(e.seq).begun = Some(e.attempt);

@@ -23,6 +23,10 @@ pub(crate) enum Fault {
     NewOperation(Box<NewOperation>),
     /// A step failed in a way its error type has no room for.
     StepGaveUp { key: String, problem: String },
+    /// The log says that a step was let end so that it can be undone, and it has no undo.
+    NoUndo { call: u32 },
+    /// The log says what was undone because the workflow failed, and it ends otherwise.
+    OtherEnd { recorded: String, now: String },
     /// Its turns end without progress.
     Poison { turns: u32 },
     /// This program has no workflow of that name.
@@ -173,6 +177,18 @@ impl fmt::Display for Fault {
                 f,
                 "step {key} failed and its error type has no room for it: {problem}. Implement \
                  From<StepFailure> for the error type or fix the step, deploy, and resume"
+            ),
+            Self::NoUndo { call } => write!(
+                f,
+                "code and log disagree at call {call}: the log says that it may have to be undone, \
+                 and it is no step with an undo. Put the old order of calls and the step's undo \
+                 back and deploy: the execution then goes on"
+            ),
+            Self::OtherEnd { recorded, now } => write!(
+                f,
+                "code and log disagree about the workflow's end: in the log {recorded}, and what it \
+                 did is being undone; now {now}. Put the old code back and deploy: the execution \
+                 then goes on"
             ),
             Self::Poison { turns } => write!(
                 f,

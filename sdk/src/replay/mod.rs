@@ -18,6 +18,7 @@
 mod body;
 mod call;
 mod child;
+mod compensate;
 mod engine;
 mod fault;
 mod history;
@@ -29,6 +30,7 @@ mod versions;
 
 pub(crate) use body::{Attempt, Body, Policy};
 pub(crate) use call::Outcome;
+pub(crate) use compensate::{NextUndo, Undo};
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};

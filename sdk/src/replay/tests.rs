@@ -120,11 +120,19 @@ fn completed(at: i64) -> Event {
 }
 
 fn broke(at: i64) -> Event {
-    Event::WorkflowFailed(WorkflowFailed { at: Timestamp(at), error: Json::null() })
+    Event::WorkflowFailed(WorkflowFailed {
+        at: Timestamp(at),
+        error: Json::null(),
+        not_undone: Vec::new(),
+    })
 }
 
 fn cancelled(at: i64) -> Event {
-    Event::WorkflowCancelled(WorkflowCancelled { at: Timestamp(at), reason: "enough".to_owned() })
+    Event::WorkflowCancelled(WorkflowCancelled {
+        at: Timestamp(at),
+        reason: "enough".to_owned(),
+        not_undone: Vec::new(),
+    })
 }
 
 fn json(text: &str) -> Json {

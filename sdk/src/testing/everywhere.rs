@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::{AttemptOf, Death, Env, Execution, Runs};
-use crate::event::{Event, Failure};
+use crate::event::{Event, Failure, reason_with};
 
 /// Long enough for whatever a crash leaves behind: a lease to end and a wake to come back.
 const AFTERWARDS: Duration = Duration::from_secs(600);
@@ -184,8 +184,12 @@ fn essence(events: &[Event]) -> Essence {
             Event::VersionChosen(e) => Some(format!("{}", e.version)),
             Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
-            Event::WorkflowFailed(e) => Some(format!("failed with {}", e.error)),
-            Event::WorkflowCancelled(e) => Some(format!("cancelled ({})", e.reason)),
+            Event::WorkflowFailed(e) => {
+                Some(reason_with(format!("failed with {}", e.error), &e.not_undone))
+            }
+            Event::WorkflowCancelled(e) => {
+                Some(reason_with(format!("cancelled ({})", e.reason), &e.not_undone))
+            }
             Event::WorkflowTerminated(e) => Some(format!("terminated ({})", e.reason)),
             _ => continue,
         };

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::TurnError;
 use super::children::ChildStarted;
@@ -34,7 +34,7 @@ pub(super) enum Over {
 pub(super) struct Bodies {
     tasks: JoinSet<Over>,
     /// Which attempt runs of which step.
-    running: HashMap<u32, u32>,
+    running: HashMap<u32, (u32, AbortHandle)>,
     /// How many children are being started.
     sends: usize,
     ended: VecDeque<Over>,
@@ -68,8 +68,8 @@ impl Bodies {
                 return;
             }
         }
-        self.running.insert(seq, attempt);
-        self.tasks.spawn(async move { end(body.await) });
+        let task = self.tasks.spawn(async move { end(body.await) });
+        self.running.insert(seq, (attempt, task));
     }
 
     /// Starts a child, for call `seq`.
@@ -85,7 +85,7 @@ impl Bodies {
     /// The next that has ended by now.
     pub(super) fn next_ended(&mut self) -> Option<Over> {
         while let Some(joined) = self.tasks.try_join_next() {
-            self.ended.extend(joined.ok());
+            self.joined(joined);
         }
         let over = self.ended.pop_front()?;
         match &over {
@@ -101,8 +101,42 @@ impl Bodies {
             return;
         }
         match self.tasks.join_next().await {
-            Some(joined) => self.ended.extend(joined.ok()),
+            Some(joined) => self.joined(joined),
             None => std::future::pending().await,
+        }
+    }
+
+    /// A task is over: what it says counts, unless it was to be aborted.
+    fn joined(&mut self, joined: Result<Over, JoinError>) {
+        let counts = |over: &Over| match over {
+            Over::Body(body) => self.running.contains_key(&body.seq),
+            Over::Child(..) => true,
+        };
+        self.ended.extend(joined.ok().filter(counts));
+    }
+
+    /// The steps whose bodies run, in order.
+    pub(super) fn running(&self) -> Vec<u32> {
+        let mut running: Vec<u32> = self.running.keys().copied().collect();
+        running.sort_unstable();
+        running
+    }
+
+    /// Whether a body of this step runs.
+    pub(super) fn is_running(&self, seq: u32) -> bool {
+        self.running.contains_key(&seq)
+    }
+
+    /// Aborts all that runs but the bodies of these steps, and returns once none of it runs.
+    pub(super) async fn abort_others(&mut self, kept: &[u32]) {
+        let others = |seq: &u32, _: &mut (u32, AbortHandle)| !kept.contains(seq);
+        let aborted: Vec<_> = self.running.extract_if(others).map(|(_, (_, task))| task).collect();
+        aborted.iter().for_each(AbortHandle::abort);
+        while !aborted.iter().all(AbortHandle::is_finished) {
+            match self.tasks.join_next().await {
+                Some(joined) => self.joined(joined),
+                None => return,
+            }
         }
     }
 
@@ -111,7 +145,8 @@ impl Bodies {
         self.tasks.shutdown().await;
         self.ended.clear();
         self.sends = 0;
-        let mut aborted: Vec<_> = self.running.drain().collect();
+        let running = self.running.drain();
+        let mut aborted: Vec<_> = running.map(|(seq, (attempt, _))| (seq, attempt)).collect();
         aborted.sort_unstable();
         aborted
     }

@@ -9,6 +9,7 @@
 //! 4. Else the turn waits, as long as a body runs or a short back-off does; or ends.
 
 mod children;
+mod compensate;
 mod runs;
 mod terminate;
 
@@ -16,6 +17,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::compensate::{Undoing, end_of};
 use super::bodies::{Bodies, Ended as EndedBody, Over};
 use super::children::{Family, send_turns};
 use super::end::{Ended, brief};
@@ -24,9 +26,9 @@ use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd};
 use crate::event::{
-    CancelRequested, Event, Failure, LeaseRenewed, Resumed, SignalReceived, StepAttemptFailed,
-    StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
-    TurnStarted, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowTerminated,
+    CancelRequested, CompensationCause, Event, Failure, LeaseRenewed, Resumed, SignalReceived,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
+    TurnEnded, TurnStarted, WorkflowTerminated,
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
@@ -221,10 +223,8 @@ impl Turn<'_> {
         if resumed {
             // A step that has used up its attempts is given up as soon as it is looked at: what
             // the resume takes back must be known before.
-            while self.deliver_next() {
-                if let Some(fault) = self.run.fault() {
-                    return self.blocked(fault).await;
-                }
+            if let Some(fault) = self.deliver_all() {
+                return self.blocked(fault).await;
             }
         }
         // Taken by a turn that died before it could act on it.
@@ -240,14 +240,28 @@ impl Turn<'_> {
             if let Some(error) = self.broken.take() {
                 return Err(Halt::Error(error));
             }
-            if let Some(reason) = self.cancel.take() {
-                return self.cancelled(reason).await;
+            // What undoes a workflow is shielded from the cancel that led to it, and from others.
+            let cancel = self.cancel.take().filter(|_| !self.run.engine().compensates());
+            if let Some(reason) = cancel {
+                match self.start_to_undo(CompensationCause::Cancelled { reason }).await {
+                    Undoing::Started => continue,
+                    Undoing::Nothing(end) => return self.cancelled(end).await,
+                    Undoing::Fault(fault) => return self.blocked(fault).await,
+                }
             }
-            if self.end.is_some() && self.sequence.next_undelivered().is_none() {
-                return match self.end.take() {
-                    Some(WorkflowEnd::Continued(input)) => self.continued(input).await,
-                    end => self.ended(end).await,
+            if self.sequence.next_undelivered().is_none()
+                && let Some(end) = self.end.take()
+            {
+                let error = match end {
+                    WorkflowEnd::Failed(error) => error,
+                    WorkflowEnd::Continued(input) => return self.continued(input).await,
+                    end => return self.ended(end).await,
                 };
+                match self.start_to_undo(CompensationCause::Failed { error }).await {
+                    Undoing::Started => continue,
+                    Undoing::Nothing(end) => return self.ended(end).await,
+                    Undoing::Fault(fault) => return self.blocked(fault).await,
+                }
             }
             if self.end.is_none() && !self.ready.is_empty() {
                 if self.stopping() {
@@ -288,6 +302,9 @@ impl Turn<'_> {
         for event in &log[1..] {
             if fault.is_some() {
                 break;
+            }
+            if let Event::CompensationStarted(_) = event {
+                self.end = None;
             }
             if let Some(progress) = self.run.deliver(event) {
                 fault = self.progress(progress);
@@ -381,6 +398,9 @@ impl Turn<'_> {
             let key = engine.key(seq).clone();
             let step = engine.step(seq);
             let Some(body) = &step.body else { return None };
+            if self.bodies.is_running(seq) {
+                return None; // Let end, and already at it.
+            }
             (step.attempts, step.retry_at, step.begun, body.policy(), key)
         };
         if let Some(attempt) = begun {
@@ -466,6 +486,9 @@ impl Turn<'_> {
     /// Delivers the next event, if there is one.
     fn deliver_next(&mut self) -> bool {
         let Some(event) = self.sequence.next_undelivered() else { return false };
+        if let Event::CompensationStarted(_) = event {
+            self.end = None;
+        }
         let progress = self.run.deliver(event);
         self.sequence.mark_delivered();
         if let Some(progress) = progress {
@@ -528,18 +551,23 @@ impl Turn<'_> {
         retryable: bool,
     ) -> Option<Fault> {
         let at = self.now();
-        let (key, site, input, policy) = {
+        let (key, site, input, policy, open, finishing) = {
             let mut engine = self.run.engine();
             let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
             let step = engine.step(seq);
-            (key, site, step.input.clone(), step.body.as_ref().map(|body| body.policy()))
+            let (input, policy) =
+                (step.input.clone(), step.body.as_ref().map(|body| body.policy()));
+            // Given up by the workflow, with an effect that may be there and would have to be undone.
+            let open = failure.leaves_doubt() && engine.matters_though_dropped(seq);
+            (key, site, input, policy, open, engine.is_finishing(seq))
         };
         // Nobody waits for the step any more: its failure is its end.
         let retry = policy.map(|policy| policy.retry).filter(|_| retryable);
         let next = retry.filter(|retry| retry.allows_after(attempt));
         let takes = policy.is_none_or(|policy| policy.takes_failures)
-            || matches!(failure, Failure::Error { .. });
-        if next.is_none() && takes {
+            || matches!(failure, Failure::Error { .. })
+            || finishing;
+        if next.is_none() && takes && !open {
             let failed = StepFailed { at, seq, key, site, attempt, took_us, input, failure };
             self.happened(Event::StepFailed(failed));
             return None;
@@ -551,6 +579,9 @@ impl Turn<'_> {
         let event =
             StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
         self.happened(Event::StepAttemptFailed(event));
+        if open {
+            return None;
+        }
         if next.is_none() {
             return Some(Fault::StepGaveUp { key: gave_up, problem });
         }
@@ -734,34 +765,17 @@ impl Turn<'_> {
         Ok(marked)
     }
 
-    async fn ended(&mut self, end: Option<WorkflowEnd>) -> Result<Driven, Halt> {
-        let at = self.now();
-        let (event, status, reason) = match end {
-            Some(WorkflowEnd::Failed(error)) => {
-                let reason = crate::event::error_text(&error);
-                let failed = Event::WorkflowFailed(WorkflowFailed { at, error });
-                (failed, Status::Failed, Some(reason))
-            }
-            Some(WorkflowEnd::Completed(output)) => {
-                let completed = Event::WorkflowCompleted(WorkflowCompleted { at, output });
-                (completed, Status::Completed, None)
-            }
-            Some(WorkflowEnd::Unrecordable(_) | WorkflowEnd::Continued(_)) | None => {
-                unreachable!("progress() keeps recordable ends only")
-            }
-        };
+    async fn ended(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         self.bodies.abort().await;
+        let (event, status, reason) = end_of(end, self.now());
         self.last_commit(event, status, None, reason).await
     }
 
-    async fn cancelled(&mut self, reason: String) -> Result<Driven, Halt> {
+    async fn cancelled(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         // What was done to the world by now stands in the log.
         self.collect_bodies();
         self.run.drop_future();
-        self.bodies.abort().await;
-        let at = self.now();
-        let event = Event::WorkflowCancelled(WorkflowCancelled { at, reason: reason.clone() });
-        self.last_commit(event, Status::Cancelled, None, Some(reason)).await
+        self.ended(end).await
     }
 
     /// Nothing moves before a timer, a message or a later attempt.

@@ -2,7 +2,7 @@
 
 use super::children::Family;
 use super::{Kitchen, TurnError};
-use crate::event::{Event, TurnEnd, error_text};
+use crate::event::{Event, TurnEnd, error_text, reason_with};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
 use crate::replay::{Fault, History, TakenIds};
@@ -114,11 +114,11 @@ impl Kitchen {
             Some(Event::WorkflowCompleted(_)) => (status, wake_at) = (Status::Completed, None),
             Some(Event::WorkflowFailed(failed)) => {
                 (status, wake_at) = (Status::Failed, None);
-                reason = Some(error_text(&failed.error));
+                reason = Some(reason_with(error_text(&failed.error), &failed.not_undone));
             }
             Some(Event::WorkflowCancelled(cancelled)) => {
                 (status, wake_at) = (Status::Cancelled, None);
-                reason = Some(cancelled.reason.clone());
+                reason = Some(reason_with(cancelled.reason.clone(), &cancelled.not_undone));
             }
             Some(Event::WorkflowTerminated(terminated)) => {
                 (status, wake_at) = (Status::Terminated, None);

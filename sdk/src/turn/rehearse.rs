@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::new_steps;
 use crate::context::{Progress, Run, WorkflowEnd};
-use crate::event::{Event, Json, TurnEnd, WorkflowStarted};
+use crate::event::{Event, Json, OperationKey, TurnEnd, WorkflowStarted};
 use crate::host::Registry;
 use crate::replay::{Engine, Fault, site};
 
@@ -33,6 +33,9 @@ impl Rehearsal {
         let progress = rehearsal.run.poll();
         rehearsal.progress(progress)?;
         for event in &events[1..] {
+            if let Event::CompensationStarted(_) = event {
+                rehearsal.end = None; // What undoes it goes on from here.
+            }
             if let Some(progress) = rehearsal.run.deliver(event) {
                 rehearsal.progress(progress)?;
             }
@@ -71,11 +74,13 @@ impl Rehearsal {
     pub(crate) fn difference(&self, events: &[Event], next: Option<&Json>) -> Option<String> {
         let name = &start_of(events).workflow;
         match (events.last(), &self.end) {
+            (Some(Event::WorkflowCancelled(_)), None) if !self.run.engine().compensates() => None,
             (
                 Some(
                     Event::WorkflowCompleted(_)
                     | Event::WorkflowFailed(_)
-                    | Event::ContinuedAsNew(_),
+                    | Event::ContinuedAsNew(_)
+                    | Event::WorkflowCancelled(_),
                 ),
                 None,
             ) => {
@@ -88,13 +93,23 @@ impl Rehearsal {
                 (!same).then(|| both("returned", &logged.output, end))
             }
             (Some(Event::WorkflowFailed(logged)), Some(end)) => {
-                let same = matches!(end, WorkflowEnd::Failed(error) if logged.error.same(error));
+                let same = match end {
+                    WorkflowEnd::Failed(error) => logged.error.same(error),
+                    WorkflowEnd::Undone { left, .. } => *left == logged.not_undone,
+                    _ => false,
+                };
                 (!same).then(|| both("failed with", &logged.error, end))
             }
             (Some(Event::ContinuedAsNew(_)), Some(end)) => {
                 let next = next?;
                 let same = matches!(end, WorkflowEnd::Continued(input) if next.same(input));
                 (!same).then(|| both("continued as new with", next, end))
+            }
+            (Some(Event::WorkflowCancelled(logged)), Some(WorkflowEnd::Undone { left, .. })) => {
+                (*left != logged.not_undone).then(|| {
+                    let (then, now) = (keys(&logged.not_undone), keys(left));
+                    format!("the log says that {name} left {then} as it was, the code leaves {now}")
+                })
             }
             (Some(Event::TurnEnded(logged)), Some(end))
                 if logged.reason == TurnEnd::Suspended && !self.decides() =>
@@ -138,5 +153,11 @@ fn says(end: &WorkflowEnd) -> String {
         WorkflowEnd::Failed(error) => format!("fails with {error}"),
         WorkflowEnd::Continued(input) => format!("continues as new with {input}"),
         WorkflowEnd::Unrecordable(problem) => format!("returns what cannot be recorded: {problem}"),
+        WorkflowEnd::Undone { left, .. } => format!("undoes all but {}", keys(left)),
     }
+}
+
+fn keys(keys: &[OperationKey]) -> String {
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    if keys.is_empty() { "nothing".to_owned() } else { keys.join(", ") }
 }

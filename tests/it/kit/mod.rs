@@ -5,6 +5,7 @@ mod env;
 mod histories;
 mod mocks;
 mod replays;
+mod undo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -53,6 +53,7 @@ fn verdict(verdict: Verdict) -> &'static str {
             Violation::RanAgain => "breaks: a body starts although its step's result is logged",
             Violation::Zombie => "breaks: a body goes on after its turn, its result being logged",
             Violation::Barrier => "breaks: a body starts before what it depends on is durable",
+            Violation::NotUndone => "what a cancelled execution did is not undone",
             Violation::OnceTwice => "breaks: one attempt of an at_most_once step runs twice",
             Violation::SignalTwice => "breaks: a signal is received twice",
             Violation::SignalLost => "breaks: a signal was accepted and is lost",

@@ -152,6 +152,14 @@ pub(crate) struct Rules {
     pub timers_fire_by_clock: bool,
     /// 26: a failed attempt is durable before its back-off.
     pub attempts_survive: bool,
+    /// 28: undo steps run once the workflow is cancelled.
+    pub undoes: bool,
+    /// 28: a body that runs when the cancel comes is let end, and then undone.
+    pub finishes_running: bool,
+    /// 28: so is a step that a turn which died may have run.
+    pub finishes_unknown: bool,
+    /// 28: and one that a turn interrupted when it handed over.
+    pub finishes_interrupted: bool,
     /// 27: an `at_most_once` attempt is durable before its body.
     pub announces_once: bool,
 }
@@ -221,6 +229,10 @@ impl Rules {
         block_ends_turn: true,
         timers_fire_by_clock: true,
         attempts_survive: true,
+        undoes: true,
+        finishes_running: true,
+        finishes_unknown: true,
+        finishes_interrupted: true,
         announces_once: true,
     };
 }

@@ -5,7 +5,7 @@ use crate::setup::{Code, LastItem, Setup};
 use crate::state::{
     BRANCHES, ITEMS, Kind, LAST_ITEM, NEVER, Place, SLOTS, Stand, State, Violation,
 };
-use crate::workflow::{Need, Op, finish, replay};
+use crate::workflow::{Need, Op, UNDO, finish, has_undo, replay, stands_at};
 use crate::world::{Next, Who, act};
 
 impl Setup {
@@ -22,6 +22,9 @@ impl Setup {
             host.story.fire(branch);
         }
         self.take_items(host);
+        if matches!(seen.stand, Stand::Open | Stand::Blocked) && self.rules.finishes_unknown {
+            host.story.doubt |= self.charges_at(host, [true; BRANCHES]);
+        }
         host.story.fire_due();
         host.pending |= host.story != seen.story;
         host.claimed = false;
@@ -93,15 +96,50 @@ impl Setup {
                 host.progress = true;
             }
         }
+        let compensates = self.compensate(host);
         let story = &mut host.story;
         let replayed = replay(&self.program, story, host.announced, self.rules.attempts_survive);
         host.pending |= replayed.added;
         host.progress |= replayed.added;
-        if host.story.cancelled {
+        if host.story.cancelled && !compensates {
             host.running = [false; BRANCHES];
         }
         next.violation = next.violation.or(replayed.violation);
         replayed.needs
+    }
+
+    /// A cancelled workflow is replaced by what undoes it, if there is anything to undo.
+    fn compensate(&self, host: &mut Host) -> bool {
+        let done = (0..UNDO).filter(|&step| has_undo(&self.program, step));
+        let done = done.fold(0, |all, step| all | host.story.done & 1 << step);
+        if !host.story.cancelled || host.story.compensating || !self.rules.undoes {
+            return host.story.compensating;
+        }
+        let running = self.charges_at(host, host.running);
+        let finishing = host.story.doubt | if self.rules.finishes_running { running } else { 0 };
+        if done | finishing == 0 {
+            return false;
+        }
+        for branch in 0..BRANCHES {
+            let mut this = [false; BRANCHES];
+            this[branch] = host.running[branch];
+            host.running[branch] = self.charges_at(host, this) & finishing != 0;
+        }
+        host.story.compensating = true;
+        host.story.finishing = finishing;
+        host.pending = true;
+        host.progress = true;
+        true
+    }
+
+    /// The steps with an undo that these branches stand at.
+    fn charges_at(&self, host: &Host, branches: [bool; BRANCHES]) -> u8 {
+        (0..BRANCHES).filter(|&branch| branches[branch]).fold(0, |all, branch| {
+            match stands_at(&self.program, &host.story, branch) {
+                Some(Op::Charge(step)) if host.story.done & 1 << step == 0 => all | 1 << step,
+                _ => all,
+            }
+        })
     }
 
     /// What a turn may do between its claim and its last commit.
@@ -200,8 +238,8 @@ impl Setup {
     pub(crate) fn bodies_end(&self, state: &State, at: usize, out: &mut Next) {
         let host = state.hosts[at];
         for branch in (0..BRANCHES).filter(|&branch| host.running[branch]) {
-            let op = self.program[branch].get(usize::from(host.story.at[branch]));
-            if op == Some(&Op::Hangs) || self.is_bad(&host, Code::NeverEnds) {
+            let op = stands_at(&self.program, &host.story, branch);
+            if op == Some(Op::Hangs) || self.is_bad(&host, Code::NeverEnds) {
                 continue;
             }
             let fails = matches!(op, Some(Op::FailsOnce(..))) && host.story.failed[branch] == 0;
@@ -243,6 +281,9 @@ impl Setup {
         {
             next.zombie |= 1 << step;
         }
+        if self.rules.finishes_interrupted {
+            next.hosts[at].story.doubt |= self.charges_at(&host, host.running);
+        }
         next.hosts[at].running = [false; BRANCHES];
         let first = out.len();
         self.append(&next, at, Write::Yield, out);
@@ -279,7 +320,8 @@ impl Setup {
         host.running[branch] = true;
         let attempt = 1 << host.story.failed[branch];
         let step = match op {
-            Op::Step(step) | Op::FailsOnce(step, _) | Op::Once(step) => step,
+            Op::Step(step) | Op::FailsOnce(step, _) | Op::Once(step) | Op::Charge(step) => step,
+            Op::Undo(step) => step + UNDO,
             _ => 7,
         };
         let done = host.story.done;
@@ -288,6 +330,9 @@ impl Setup {
         }
         if state.log.story.done & 1 << step != 0 {
             next.violation = Some(Violation::RanAgain);
+        }
+        if let Op::Charge(step) = op {
+            next.effects |= 1 << step;
         }
         if matches!(op, Op::Once(_)) {
             if next.once & attempt != 0 {

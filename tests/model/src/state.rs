@@ -145,6 +145,8 @@ pub(crate) enum Sender {
 pub(crate) enum Violation {
     /// A body started although its step's result is in the log.
     RanAgain,
+    /// A step ran, the execution was cancelled, and nothing undid it.
+    NotUndone,
     /// A body of an ended turn went on although its step's result is in the log.
     Zombie,
     /// A body started before what it depends on was durable.
@@ -182,6 +184,8 @@ pub(crate) struct State {
     pub reported: u8,
     /// Attempts of the `at_most_once` step that ran.
     pub once: u8,
+    /// Steps with an undo of which a body ever started: what they do may be done.
+    pub effects: u8,
     /// Bodies of turns that ended without aborting them.
     pub zombie: u8,
     pub deaths: u8,
@@ -209,6 +213,7 @@ impl State {
             inline: false,
             reported: 0,
             once: 0,
+            effects: 0,
             zombie: 0,
             deaths: 0,
             lost: false,

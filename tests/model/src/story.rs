@@ -28,6 +28,12 @@ pub(crate) struct Story {
     pub cancelled: bool,
     pub resumed: bool,
     pub terminated: bool,
+    /// What was done is being undone.
+    pub compensating: bool,
+    /// Steps that are let end first, since they may have run.
+    pub finishing: u8,
+    /// Steps of which some turn may have run a body whose end nobody knows.
+    pub doubt: u8,
 }
 
 impl Story {
@@ -45,6 +51,9 @@ impl Story {
         cancelled: false,
         resumed: false,
         terminated: false,
+        compensating: false,
+        finishing: 0,
+        doubt: 0,
     };
 
     /// Ticks until the earliest timer is due.

@@ -13,6 +13,10 @@ pub(crate) enum Op {
     FailsOnce(u8, u8),
     /// An `at_most_once` step with two attempts.
     Once(u8),
+    /// A step with an undo, by its number: at most 3.
+    Charge(u8),
+    /// The undo of that step. In no program: a cancelled workflow's own.
+    Undo(u8),
     /// A step whose body never ends by itself.
     Hangs,
     /// A timer.
@@ -56,6 +60,13 @@ pub(crate) fn replay(
 ) -> Replayed {
     let mut out = Replayed { needs: [Need::End; BRANCHES], added: false, violation: None };
     if story.cancelled {
+        if story.compensating {
+            for branch in 0..BRANCHES {
+                if let Some(op) = stands_at(program, story, branch) {
+                    out.needs[branch] = Need::Body(op);
+                }
+            }
+        }
         return out;
     }
     for branch in 0..BRANCHES {
@@ -98,7 +109,8 @@ fn walk(
                 }
                 story.done & 1 << step != 0
             }
-            Op::Hangs => false,
+            Op::Charge(step) => story.done & 1 << step != 0,
+            Op::Hangs | Op::Undo(_) => false,
             Op::Sleep(ticks) => {
                 if !story.fired[branch] {
                     return wait(story, branch, ticks, out);
@@ -150,15 +162,47 @@ fn consume(story: &mut Story, out: &mut Replayed) {
     story.buffered &= !first;
 }
 
+/// The number of the undo of a step, among the steps that are done.
+pub(crate) const UNDO: u8 = 4;
+
+/// What a branch stands at: in its program, or in what undoes it.
+pub(crate) fn stands_at(program: &Program, story: &Story, branch: usize) -> Option<Op> {
+    let op = program[branch].get(usize::from(story.at[branch])).copied();
+    if !story.compensating {
+        return op;
+    }
+    if story.finishing != 0 {
+        return op.filter(|op| matches!(op, Op::Charge(step) if story.finishing & 1 << step != 0));
+    }
+    // Last in, first out, one after the other.
+    let step = (0..UNDO).rev().find(|step| {
+        story.done & 1 << step != 0
+            && story.done & 1 << (step + UNDO) == 0
+            && has_undo(program, *step)
+    })?;
+    (branch == 0).then_some(Op::Undo(step))
+}
+
+/// Whether `step` has an undo.
+pub(crate) fn has_undo(program: &Program, step: u8) -> bool {
+    program.iter().any(|branch| branch.contains(&Op::Charge(step)))
+}
+
 /// Adds a finished body's result to the story.
 pub(crate) fn finish(program: &Program, story: &mut Story, branch: usize, how: Finished) {
-    let op = program[branch].get(usize::from(story.at[branch]));
+    let op = stands_at(program, story, branch);
     match (op, how) {
+        (Some(Op::Charge(step)), _) => {
+            story.done |= 1 << step;
+            story.finishing &= !(1 << step);
+            story.doubt &= !(1 << step);
+        }
+        (Some(Op::Undo(step)), _) => story.done |= 1 << (step + UNDO),
         (Some(Op::Step(step) | Op::FailsOnce(step, _) | Op::Once(step)), Finished::Ok) => {
             story.done |= 1 << step;
             story.announced[branch] = false;
         }
-        (Some(&Op::FailsOnce(_, ticks)), Finished::Failed) => {
+        (Some(Op::FailsOnce(_, ticks)), Finished::Failed) => {
             story.failed[branch] = 1;
             story.timer[branch] = ticks;
             story.fired[branch] = false;

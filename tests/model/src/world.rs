@@ -2,6 +2,7 @@
 
 use crate::setup::{Code, LastItem, Setup};
 use crate::state::{ITEMS, Kind, LAST_ITEM, Place, Sender, Stand, State, Violation};
+use crate::workflow::UNDO;
 
 /// One atomic call of the store or the queue, or one decision between two such calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,13 @@ impl Setup {
             if next.senders[item] == Sender::Done && !known {
                 next.violation = Some(Violation::SignalLost);
             }
+        }
+        let story = &next.log.story;
+        if next.log.stand == Stand::Closed
+            && story.cancelled
+            && next.effects & !(story.done >> UNDO) != 0
+        {
+            next.violation = Some(Violation::NotUndone);
         }
         if self.code == Code::Good && next.record.blocked {
             next.violation = Some(Violation::WronglyBlocked);

@@ -96,7 +96,9 @@ pub fn essence(log: &[Commit]) -> BTreeMap<String, Vec<String>> {
             Event::SignalReceived(e) => (e.id.clone(), format!("{} {}", e.name, e.payload)),
             Event::WorkflowStarted(e) => ("start".into(), format!("{} {}", e.workflow, e.input)),
             Event::WorkflowFailed(e) => ("end".into(), format!("failed {}", e.error)),
-            Event::WorkflowCancelled(e) => ("end".into(), format!("cancelled {}", e.reason)),
+            Event::WorkflowCancelled(e) => {
+                ("end".into(), format!("cancelled {} {:?}", e.reason, e.not_undone))
+            }
             Event::WorkflowTerminated(e) => ("end".into(), format!("terminated {}", e.reason)),
             Event::WorkflowCompleted(_) => ("end".into(), "completed".into()),
             _ => continue,

@@ -79,6 +79,17 @@ impl<T, E> Execution<T, E> {
         }
     }
 
+    /// Ends it without its code, now.
+    ///
+    /// # Panics
+    /// It has ended.
+    #[track_caller]
+    pub fn terminate(&self, reason: &str) {
+        if let Err(error) = self.inner.block_on(self.handle.terminate(reason)) {
+            panic!("the terminate was not sent: {}", chain(&error));
+        }
+    }
+
     /// Asks for the execution to be cancelled when so much virtual time has passed.
     pub fn cancel_after(&self, after: Duration, reason: &str) {
         let (client, id, reason) =
@@ -111,6 +122,23 @@ impl<T, E> Execution<T, E> {
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.history().into_iter().flat_map(|commit| commit.events).collect()
+    }
+
+    /// The gaps in its compensation: the keys of steps that completed before it started to undo,
+    /// and that say neither how they are undone nor, by `#[step(undo = none)]` or
+    /// [`no_undo`](crate::InlineStep::no_undo), that there is nothing to undo. None if nothing was
+    /// undone. Only steps that ran in this `Env` are known.
+    #[must_use]
+    pub fn gaps(&self) -> Vec<String> {
+        let events = self.events();
+        let undoes = |event: &Event| matches!(event, Event::CompensationStarted(_));
+        let Some(started) = events.iter().position(undoes) else { return Vec::new() };
+        let covered = |name: &str| self.inner.world.stands.is_covered(name);
+        let done = events[..started].iter().filter_map(|event| match event {
+            Event::StepCompleted(done) if !covered(&done.key.name) => Some(done.key.to_string()),
+            _ => None,
+        });
+        done.collect()
     }
 
     /// Waits until it has ended or is blocked.

@@ -28,6 +28,8 @@ struct State {
     /// The mocks that nothing but their name connects with a step.
     by_name: BTreeSet<String>,
     called: BTreeSet<String>,
+    /// Those that say how they are undone, or that there is nothing to undo.
+    covered: BTreeSet<String>,
     runs: BTreeMap<AttemptOf, Runs>,
 }
 
@@ -89,6 +91,11 @@ impl Stands {
         })
     }
 
+    /// Whether step `name` says how it is undone, or that there is nothing to undo.
+    pub(super) fn is_covered(&self, name: &str) -> bool {
+        self.state().covered.contains(name)
+    }
+
     /// A mock by a name that no step had.
     pub(super) fn without_a_step(&self) -> Option<String> {
         let state = self.state();
@@ -111,6 +118,13 @@ impl Probe for Stands {
         let mut state = self.state();
         if !state.called.contains(name) {
             state.called.insert(name.to_owned());
+        }
+    }
+
+    fn covers(&self, name: &str) {
+        let mut state = self.state();
+        if !state.covered.contains(name) {
+            state.covered.insert(name.to_owned());
         }
     }
 

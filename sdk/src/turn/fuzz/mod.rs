@@ -25,6 +25,7 @@ mod store;
 mod trace;
 #[cfg(feature = "testing")]
 mod turns;
+mod undo;
 mod world;
 
 use std::collections::BTreeSet;

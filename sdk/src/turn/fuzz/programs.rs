@@ -171,6 +171,7 @@ mod joins;
 mod maps;
 mod signals;
 mod streams;
+mod undo;
 mod versions;
 
 pub(super) use versions::CHANGES;

@@ -28,13 +28,13 @@ use crate::context::{
     Needs, State, States, WorkflowEnd, WorkflowFuture, WorkflowSpec, attempt, idempotency_key,
 };
 use crate::error::Error;
-use crate::event::{Event, Json, StoredCommit, WorkflowStarted};
+use crate::event::{Event, Json, StepCompleted, StepFailed, StoredCommit, WorkflowStarted};
 use crate::host::{App, Registry};
 use crate::id::{ExecutionId, HostId, WriterId};
 use crate::limits::WORKER_LEASE;
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::replay::History;
-use crate::store::{EventStore, Message, NewItem, Projection, Record, Status};
+use crate::store::{EventStore, Message, NewItem, Projection, Record, Sent, Status};
 use crate::time::{Clock, Timestamp};
 use crate::turn::{Kitchen, Lease, Term, Verdict};
 use crate::wake::{Wake, WakeQueue};
@@ -72,7 +72,7 @@ async fn one(program: Program, seed: u64) {
         let record = stage.record().await;
         match record.projection.status {
             Status::Blocked => panic!("it is blocked: {:?}", record.projection.reason),
-            Status::Completed | Status::Failed => break,
+            Status::Completed | Status::Failed | Status::Cancelled => break,
             _ => {}
         }
     }
@@ -199,9 +199,19 @@ impl Stage {
             }
             let name = format!("s{}", self.chance(|rng| rng.below(3)));
             let payload = Json::record(&number).expect("a number");
+            let cancels =
+                self.program.name.starts_with("undo") && self.chance(|rng| rng.below(6)) == 0;
+            let message = if cancels {
+                Message::Cancel { reason: "by chance".to_owned() }
+            } else {
+                Message::Signal { name, payload }
+            };
             let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
-            let item = NewItem { id, arrived_at, message: Message::Signal { name, payload } };
-            self.store.send(&self.id, &item).await.expect("sent");
+            let item = NewItem { id, arrived_at, message };
+            if let Sent::Closed { .. } = self.store.send(&self.id, &item).await.expect("an answer")
+            {
+                return;
+            }
             let wake = Wake::news(self.id.clone());
             self.queue.send(&wake, Duration::ZERO).await.expect("sent");
         }
@@ -229,7 +239,11 @@ impl Stage {
         };
         let claim = log.iter().rposition(|event| matches!(event, Event::TurnStarted(_)));
         let loaded = World::replay(&self.program, &log[..claim.unwrap_or(log.len())]);
-        if loaded.step_asked_for(&key).is_some_and(|seq| !loaded.waits_for(seq)) {
+        // What may have to be undone is driven to its end, though nobody waits for it any more.
+        let finishing = log.iter().any(
+            |event| matches!(event, Event::CompensationStarted(e) if e.finishing.contains(&seq)),
+        );
+        if loaded.step_asked_for(&key).is_some_and(|seq| !loaded.waits_for(seq)) && !finishing {
             return Err(format!("a body started that the loaded log had given up: {log:#?}"));
         }
         let of_it = |event: &&Event| match event {
@@ -261,16 +275,72 @@ impl Stage {
     async fn log_says_all(&self) {
         let log = self.log().await;
         let replayed = World::replay(&self.program, &log);
-        let end = match log.last() {
-            Some(Event::WorkflowCompleted(e)) => WorkflowEnd::Completed(e.output.clone()),
-            Some(Event::WorkflowFailed(e)) => WorkflowEnd::Failed(e.error.clone()),
-            last => panic!("it has not ended: {last:?}"),
+        let cause = log.iter().find_map(|event| match event {
+            Event::CompensationStarted(e) => Some(e.cause.clone()),
+            _ => None,
+        });
+        let undone = cause.is_some();
+        let end = match (log.last(), cause) {
+            (Some(Event::WorkflowCompleted(e)), None) => WorkflowEnd::Completed(e.output.clone()),
+            (Some(Event::WorkflowFailed(e)), None) => WorkflowEnd::Failed(e.error.clone()),
+            (Some(Event::WorkflowFailed(e)), Some(cause)) => {
+                WorkflowEnd::Undone { cause, left: e.not_undone.clone() }
+            }
+            (Some(Event::WorkflowCancelled(e)), Some(cause)) => {
+                WorkflowEnd::Undone { cause, left: e.not_undone.clone() }
+            }
+            // What was there to be delivered when it was cancelled nobody has seen.
+            (Some(Event::WorkflowCancelled(_)), None) => return,
+            (last, _) => panic!("it has not ended: {last:?}"),
         };
+        if undone {
+            self.all_is_undone(&log);
+        }
         assert_eq!(replayed.end, Some(end), "the result differs; log: {log:#?}");
         same_bytes(&log, &replayed.remade_log());
         let traces = self.runs.traces.lock().unwrap_or_else(PoisonError::into_inner);
         let last = traces.last().expect("it ran").take();
         assert_eq!(last, replayed.take_notes(), "the trace differs; log: {log:#?}");
+    }
+}
+
+impl Stage {
+    /// Whatever ran is undone, once and the last first; and whatever may have run has run to its
+    /// end.
+    fn all_is_undone(&self, log: &[Event]) {
+        let mut done: Vec<String> = Vec::new();
+        for event in log {
+            match event {
+                Event::StepCompleted(e) if e.key.name == "u" => done.push(e.key.to_string()),
+                Event::StepCompleted(StepCompleted { key, input, .. })
+                | Event::StepFailed(StepFailed { key, input, .. })
+                    if key.name == "undo u" =>
+                {
+                    let undoes: serde_json::Value = input.read().expect("an object");
+                    if let Some(undoes) = undoes["undoes"].as_str() {
+                        assert_eq!(done.pop().as_deref(), Some(undoes), "log: {log:#?}");
+                    }
+                }
+                _ => {}
+            }
+        }
+        assert!(done.is_empty(), "{done:?} was not undone: {log:#?}");
+        let replayed = World::replay(&self.program, log);
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        for (seq, _) in &*begun {
+            let last = log.iter().rev().find_map(|event| match event {
+                Event::StepCompleted(e) if e.seq == *seq => Some(true),
+                Event::StepFailed(e) if e.seq == *seq => Some(true),
+                Event::StepAttemptFailed(e) if e.seq == *seq => {
+                    Some(e.key.name != "u" || !e.failure.leaves_doubt())
+                }
+                _ => None,
+            });
+            assert!(
+                !replayed.has_undo(*seq) || last == Some(true),
+                "nobody knows what step {seq} did: {log:#?}"
+            );
+        }
     }
 }
 
@@ -307,6 +377,7 @@ fn run(runs: Runs) -> BoxFuture<'static, Result<serde_json::Value, Error>> {
             WorkflowEnd::Failed(error) => Err(error.read::<Error>()?),
             WorkflowEnd::Unrecordable(problem) => panic!("{problem}"),
             WorkflowEnd::Continued(_) => unreachable!("that is what a poll comes to"),
+            WorkflowEnd::Undone { .. } => unreachable!("no workflow ends so by itself"),
         })
         .boxed()
 }

@@ -22,28 +22,28 @@ use crate::turn::sequence::Sequence;
 
 /// A run, the world around it, and what was seen of it.
 pub(super) struct World {
-    run: Run,
+    pub(super) run: Run,
     trace: Trace,
     pub(super) log: Vec<Event>,
-    sequence: Sequence,
+    pub(super) sequence: Sequence,
     delivered: usize,
     /// Calls in the order of their first polls, and how many of them were looked at.
-    asked: Vec<u32>,
-    looked_at: usize,
+    pub(super) asked: Vec<u32>,
+    pub(super) looked_at: usize,
     /// Versions that were decided and are not recorded.
     chosen: Vec<Chosen>,
     /// Attempts that may start, and those that run.
-    ready: BTreeSet<u32>,
-    running: BTreeMap<u32, Running>,
-    timers: BTreeSet<(Timestamp, u32)>,
+    pub(super) ready: BTreeSet<u32>,
+    pub(super) running: BTreeMap<u32, Running>,
+    pub(super) timers: BTreeSet<(Timestamp, u32)>,
     timers_started: BTreeSet<u32>,
     signals: u64,
-    time: Timestamp,
+    pub(super) time: Timestamp,
     pub(super) end: Option<WorkflowEnd>,
     rng: Rng,
 }
 
-struct Running {
+pub(super) struct Running {
     attempt: u32,
     body: BoxFuture<'static, Result<Attempt, String>>,
 }
@@ -121,7 +121,10 @@ impl World {
     }
 
     pub(super) fn go_on_to_the_end(&mut self) {
-        self.go_on(|world| world.end.is_some() && world.sequence.next_undelivered().is_none());
+        self.go_on(|world| {
+            let delivered = world.sequence.next_undelivered().is_none();
+            world.end.is_some() && delivered && !world.must_undo()
+        });
     }
 
     /// Goes on until the log has `len` events or more.
@@ -175,7 +178,10 @@ impl World {
     }
 
     /// The workflow meets an event of the log.
-    fn meet(&mut self, event: &Event) {
+    pub(super) fn meet(&mut self, event: &Event) {
+        if let Event::CompensationStarted(_) = event {
+            self.end = None;
+        }
         self.delivered += 1;
         self.trace.driver(format_args!("event {} is {}", self.delivered, event.kind()));
         let progress = self.run.deliver(event);
@@ -201,7 +207,7 @@ impl World {
     }
 
     /// Looks at what the workflow has asked for.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         for Chosen { name, version } in std::mem::take(&mut self.chosen) {
             let at = self.time;
             self.happened(Event::VersionChosen(VersionChosen { at, name, version }));
@@ -233,6 +239,9 @@ impl World {
     }
 
     fn schedule(&mut self, seq: u32) {
+        if self.running.contains_key(&seq) {
+            return; // Let end, and already at it.
+        }
         let (begun, attempts, input, policy, key, site) = {
             let mut engine = self.run.engine();
             let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
@@ -255,6 +264,12 @@ impl World {
     /// One thing happens.
     fn move_on(&mut self) {
         let undelivered = self.sequence.next_undelivered().is_some();
+        if !undelivered && self.must_undo() {
+            return self.undo_after_failure();
+        }
+        if self.may_be_cancelled() && self.rng.below(60) == 0 {
+            return self.undo_after_cancel();
+        }
         match self.rng.below(10) {
             0..3 if undelivered => self.deliver(),
             3..5 if !self.ready.is_empty() => self.start_body(),
@@ -335,7 +350,9 @@ impl World {
         let (at, took_us) = (self.time, 0);
         let (key, site, input) = self.call(seq);
         let policy = self.run.engine().step(seq).body.as_ref().map(|body| body.policy());
-        let again = policy.is_some_and(|policy| retryable && policy.retry.allows_after(attempt));
+        let open = failure.leaves_doubt() && self.run.engine().matters_though_dropped(seq);
+        let again =
+            open || policy.is_some_and(|policy| retryable && policy.retry.allows_after(attempt));
         self.happened(if again {
             let retry_at = at;
             Event::StepAttemptFailed(StepAttemptFailed {
@@ -384,7 +401,7 @@ impl World {
         self.happened(Event::SignalReceived(SignalReceived { at, id, name, payload }));
     }
 
-    fn happened(&mut self, event: Event) {
+    pub(super) fn happened(&mut self, event: Event) {
         self.log.push(event.clone());
         self.sequence.push(event);
         self.sequence.mark_written();

@@ -104,10 +104,22 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.duplicates = 1;
         s.faults.unanswered = 1;
     });
+    world("undone", CHARGES_SLEEP, |s| {
+        s.last_item = LastItem::Cancel;
+        s.hosts_are_quick = true;
+        s.hosts = 1;
+        s.faults.crashes = 1;
+        s.faults.deadlines = 1;
+    });
+    world("undone-in-one-branch", CHARGE_SIGNAL_CHARGE, |s| {
+        s.last_item = LastItem::Cancel;
+        s.hosts_are_quick = true;
+        s.faults.crashes = 1;
+    });
     world("terminated", STEP_SIGNAL_STEP, |s| {
         s.last_item = LastItem::Terminate;
+        s.hosts_are_quick = true;
         s.faults.crashes = 1;
-        s.faults.duplicates = 1;
         s.faults.unanswered = 1;
     });
     world("new-run", NEW_RUN, |s| s.faults.crashes = 1);

@@ -6,7 +6,7 @@ mod one_rule;
 use crate::check::Verdict;
 use crate::setup::Setup;
 use crate::workflow::Op::{
-    ContinueAsNew, FailsOnce, Hangs, Once, Signal, SignalWithin, Sleep, Step,
+    Charge, ContinueAsNew, FailsOnce, Hangs, Once, Signal, SignalWithin, Sleep, Step,
 };
 use crate::workflow::Program;
 
@@ -36,6 +36,9 @@ const SIGNAL_SLEEP_STEP: Program = [&[Signal, Sleep(1), Step(0)], &[]];
 const STEP_TIMEOUT_STEP: Program = [&[Step(0), SignalWithin(3), Step(1)], &[]];
 const RETRIED: Program = [&[FailsOnce(0, 2), Step(1)], &[]];
 const AT_MOST_ONCE: Program = [&[Once(0), Step(1)], &[]];
+const CHARGES_SLEEP: Program = [&[Charge(0), Sleep(3)], &[Charge(1)]];
+const CHARGE_SIGNAL_CHARGE: Program = [&[Charge(0), Signal, Charge(1)], &[]];
+const CHARGE: Program = [&[Charge(0)], &[]];
 const HANGS: Program = [&[Hangs], &[]];
 const NEW_RUN: Program = [&[Signal, ContinueAsNew, Signal, Step(1)], &[]];
 const NEW_RUN_STEPS: Program = [&[Step(0), ContinueAsNew, Step(1)], &[]];

@@ -113,6 +113,25 @@ fn bodies(pairs: &mut Pairs) {
     pairs.rule("26-attempts-survive", retried, Livelock, |s| s.rules.attempts_survive = false);
     let once = Setup::ours(AT_MOST_ONCE).with(|s| s.faults.crashes = 1);
     pairs.rule("27-announced", once, Breaks(OnceTwice), |s| s.rules.announces_once = false);
+    let cancelled = Setup::ours(CHARGE_SIGNAL_CHARGE).with(|s| s.last_item = LastItem::Cancel);
+    pairs.rule("28-undone", cancelled, Breaks(NotUndone), |s| s.rules.undoes = false);
+    pairs.rule("28-running-is-let-end", cancelled, Breaks(NotUndone), |s| {
+        s.rules.finishes_running = false;
+    });
+    let dies = cancelled.with(|s| {
+        s.program = CHARGE;
+        s.faults.crashes = 1;
+    });
+    pairs.rule("28-unknown-is-let-end", dies, Breaks(NotUndone), |s| {
+        s.rules.finishes_unknown = false;
+    });
+    let yields = cancelled.with(|s| {
+        s.program = CHARGE;
+        s.faults.deadlines = 1;
+    });
+    pairs.rule("28-interrupted-is-let-end", yields, Breaks(NotUndone), |s| {
+        s.rules.finishes_interrupted = false;
+    });
 }
 
 fn waking(pairs: &mut Pairs) {

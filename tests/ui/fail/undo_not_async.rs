@@ -1,0 +1,13 @@
+use everstep::step;
+
+#[step(undo = refund)]
+async fn charge(cents: u64) -> everstep::Result<String> {
+    Ok(cents.to_string())
+}
+
+fn refund(cents: u64, charged: &str) -> everstep::Result<()> {
+    let _ = (cents, charged);
+    Ok(())
+}
+
+fn main() {}
