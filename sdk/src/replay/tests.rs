@@ -12,6 +12,7 @@ mod history;
 mod identity;
 mod mismatch;
 mod signals;
+mod undo;
 mod values;
 mod versions;
 

@@ -29,7 +29,7 @@ const PLAN: Plan = Plan { car: 0, fails: 0, free: 0, hurry: false };
 async fn book(effects: &Effects, what: &str, plan: &Plan) -> everstep::Result<String> {
     effects.note(format!("book {what}"));
     if what == "car" {
-        if attempt() <= plan.fails {
+        if everstep::attempt() <= plan.fails {
             return Err(everstep::Error::msg("no car"));
         }
         tokio::time::sleep(seconds(plan.car)).await;

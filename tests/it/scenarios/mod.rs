@@ -24,6 +24,7 @@
 //! | M2: limit 0; M3: the quickest | calm | no body of theirs may run again |
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
+//! | E1, E2 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
 //! | E6 | all; a thousand runs under P0 and P6 | a thousand runs |
 //! | E5 | calm | the scenario is ten deaths |
@@ -47,5 +48,6 @@ mod several;
 mod signals;
 mod steps;
 mod timers;
+mod undo;
 mod unusable;
 mod versions;

@@ -53,13 +53,18 @@ impl Code {
         }
     }
 
-    fn saw(&mut self, word: impl Into<String>) -> &mut Self {
+    pub(super) fn saw(&mut self, word: impl Into<String>) -> &mut Self {
         self.seen.push(word.into());
         self
     }
 
     pub(super) fn seen(&self) -> String {
         self.seen.join(" ")
+    }
+
+    /// How many calls there were.
+    pub(super) fn calls(&self) -> usize {
+        self.sites.len()
     }
 
     /// Calls a step without arguments.

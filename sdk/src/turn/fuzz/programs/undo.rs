@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::*;
-use crate::context::{StepOptions, UndoneBy, call_step, compensate};
+use crate::context::{Args, StepOptions, UndoneBy, call_step, compensate};
 
 /// A step with an undo. Of the steps one in five fails for good, of the undos one in seven.
 #[track_caller]
@@ -21,7 +21,9 @@ fn u(n: u64) -> StepFuture<u64, Error> {
     };
     let options = StepOptions { retry: Some(retries(3)), ..StepOptions::default() };
     let undone_by = UndoneBy::new(undo, Some(retries(2)));
-    let record = |args: &mut crate::context::Args| drop(args.arg("n", &n));
+    let record = |args: &mut Args| {
+        args.arg("n", &n);
+    };
     call_step("u".into(), Location::caller(), options, record, || body, || (), undone_by)
 }
 
