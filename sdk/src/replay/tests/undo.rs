@@ -63,7 +63,8 @@ impl Code {
                     let body = registered.body(&key).expect("a body");
                     self.engine.set_body(seq, body);
                 }
-                format!("{}{}", self.engine.key(seq), self.engine.step(seq).input)
+                let input = self.engine.step(seq).input.to_string();
+                format!("{}{input}", self.engine.key(seq))
             }
         };
         self.saw(word)
