@@ -6,11 +6,11 @@ pub const DONE: u8 = 0;
 pub const UNEXPECTED: u8 = 1;
 /// The command line, the backend's URL or an input is wrong; nothing was asked of the backend.
 pub const USAGE: u8 = 2;
-/// There is no such execution.
+/// There is no such execution or promise.
 pub const NOT_FOUND: u8 = 3;
 /// The execution has ended and takes no more messages.
 pub const CLOSED: u8 = 4;
-/// An execution with this id exists and stands against the start.
+/// An execution with this id exists and stands against the start; a promise has another result.
 pub const CONFLICT: u8 = 5;
 /// The backend is missing, not set up, not ours to use, or not built in.
 pub const UNUSABLE: u8 = 6;
@@ -26,9 +26,9 @@ pub const ALL: [(u8, &str); 10] = [
     (DONE, "done"),
     (UNEXPECTED, "an unexpected failure"),
     (USAGE, "the command line, the URL or an input is wrong"),
-    (NOT_FOUND, "there is no such execution"),
+    (NOT_FOUND, "there is no such execution or promise"),
     (CLOSED, "the execution has ended and takes no more messages"),
-    (CONFLICT, "an execution with this id exists and stands against the start"),
+    (CONFLICT, "an execution or a result is there already and stands against this one"),
     (UNUSABLE, "the backend is missing, not set up or not allowed"),
     (UNAVAILABLE, "the backend did not answer: try again"),
     (CORRUPT, "what is stored cannot be read or was changed"),

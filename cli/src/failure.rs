@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 
 use everstep::backend::BackendError;
-use everstep::client::{HistoryError, SendError, StartError, SweepError};
+use everstep::client::{HistoryError, PromiseSendError, SendError, StartError, SweepError};
 use everstep::store::StoreError;
 use everstep::wake::QueueError;
 
@@ -142,6 +142,25 @@ impl From<SendError> for Failure {
             | SendError::PayloadTooLarge { .. } => (exit::USAGE, None),
             SendError::Store(error) => (of_store(error), None),
             SendError::Wake(error) => (of_queue(error), None),
+            _ => (exit::UNEXPECTED, None),
+        };
+        Self { code, error: error.into(), todo: todo.map(str::to_owned) }
+    }
+}
+
+impl From<PromiseSendError> for Failure {
+    fn from(error: PromiseSendError) -> Self {
+        let (code, todo) = match error {
+            PromiseSendError::History(error) => return error.into(),
+            PromiseSendError::Send(error) => return error.into(),
+            PromiseSendError::NoPromise { .. } => {
+                (exit::NOT_FOUND, Some("`everstep show` lists the promises that are open"))
+            }
+            PromiseSendError::RunEnded { .. } => {
+                (exit::CLOSED, Some("`everstep show` tells how it ended"))
+            }
+            PromiseSendError::Resolved { .. } => (exit::CONFLICT, None),
+            PromiseSendError::Value(_) | PromiseSendError::TooLarge { .. } => (exit::USAGE, None),
             _ => (exit::UNEXPECTED, None),
         };
         Self { code, error: error.into(), todo: todo.map(str::to_owned) }

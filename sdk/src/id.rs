@@ -1,5 +1,9 @@
 //! Names of things: executions, turns, hosts, inbox items.
 
+mod promise;
+
+pub use promise::{InvalidPromiseToken, PromiseToken};
+
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;

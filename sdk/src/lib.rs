@@ -50,10 +50,11 @@
 //!
 //! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
 //!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
-//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`join_all`], [`map`], [`race`],
-//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`], and
-//!   which [`version`](version()) of a change it is on. `tokio::join!` and the combinators of `futures` work as
-//!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`promise`](promise()),
+//!   [`callback`](callback()), [`join_all`], [`map`], [`race`], [`first_ok`] and [`poll_until`],
+//!   and ask for [`now`], [`uuid()`] and [`random`], and which [`version`](version()) of a change
+//!   it is on. `tokio::join!` and the combinators of `futures` work as they are; other awaits
+//!   (sockets, tokio's timers, other tasks) belong into steps.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
@@ -113,29 +114,30 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, Child, ChildError, Compensation, ContinueAsNew, EachItem, Either, Elapsed,
-    ExecutionInfo, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll, MapEach, Outcome, Outcomes,
-    PollError, PollUntil, Polling, Race, Random, Signal, SignalError, Sleep, StartedChild, State,
-    StepFuture, Timeout, TooManyFailed, Versions, Workflow, attempt, child, compensate,
-    continue_as_new, days, execution_id, execution_info, first_ok, hours, idempotency_key,
-    join_all, map, minutes, now, poll_until, race, random, seconds, signal, sleep, sleep_until,
-    step, timeout, uuid, version, version_of,
+    AllFailed, Callback, CallbackError, Calling, Child, ChildError, Compensation, ContinueAsNew,
+    EachItem, Either, Elapsed, ExecutionInfo, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll,
+    MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Promise, PromiseError, Race, Random,
+    Signal, SignalError, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Versions,
+    Workflow, attempt, callback, child, compensate, continue_as_new, days, execution_id,
+    execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
+    promise, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
+    version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
 pub use everstep_macros::{Versions, step, workflow};
 pub use host::{App, Worker};
-pub use id::ExecutionId;
+pub use id::{ExecutionId, PromiseToken};
 pub use retry::Retry;
 
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, Retry, State,
-        StepFailure, Terminal, Versions, child, continue_as_new, days, execution_id,
-        execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
-        race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
-        version_of, workflow,
+        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, PromiseToken,
+        Retry, State, StepFailure, Terminal, Versions, callback, child, continue_as_new, days,
+        execution_id, execution_info, first_ok, hours, idempotency_key, join_all, map, minutes,
+        now, poll_until, promise, race, random, seconds, signal, sleep, sleep_until, step, timeout,
+        uuid, version, version_of, workflow,
     };
 }
 
@@ -166,3 +168,7 @@ struct VersionsPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/long-lives.md")]
 struct LongLivesPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/promises.md")]
+struct PromisesPage;

@@ -5,7 +5,7 @@ use clap::Args;
 use everstep::ExecutionId;
 use everstep::event::{
     Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, OperationKey,
-    TurnEnd,
+    PromiseCreated, PromiseResult, TurnEnd,
 };
 use everstep::time::Timestamp;
 use serde::Serialize;
@@ -153,6 +153,11 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::ChildCompleted(e) => Details::of(outcome(&e.outcome)),
         Event::SignalReceived(e) => Details::of(format!("{}: {}", e.name, e.payload)),
         Event::VersionChosen(e) => Details::of(format!("{}: version {}", e.name, e.version)),
+        Event::PromiseCreated(e) => Details::of(limits(e)),
+        Event::PromiseResolved(e) => Details::of(match &e.result {
+            PromiseResult::Completed { value } => value.to_string(),
+            result => result.summary(),
+        }),
         Event::CancelRequested(e) => Details::of(&e.reason),
         Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),
@@ -205,6 +210,14 @@ fn left(keys: &[OperationKey]) -> String {
     }
     let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
     format!("; NOT UNDONE: {}", keys.join(", "))
+}
+
+fn limits(promise: &PromiseCreated) -> String {
+    let due = promise.due.map(|due| format!("due {}", time(due)));
+    let heartbeat = promise.heartbeat_ms.map(|ms| {
+        format!("a heartbeat every {}", humantime::format_duration(Duration::from_millis(ms)))
+    });
+    due.into_iter().chain(heartbeat).collect::<Vec<_>>().join(", ")
 }
 
 fn turn_end(reason: TurnEnd, wake_at: Option<Timestamp>) -> String {

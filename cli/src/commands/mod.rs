@@ -5,6 +5,8 @@ mod completions;
 mod export;
 mod history;
 mod list;
+mod promise;
+mod promises;
 mod record;
 mod resume;
 mod setup;
@@ -30,6 +32,7 @@ pub(crate) enum Command {
     History(history::History),
     Export(export::Export),
     Signal(signal::Signal),
+    Promise(promise::Promise),
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
@@ -47,6 +50,7 @@ impl Command {
             Self::Show(command) => command.run(url, out).await,
             Self::History(command) => command.run(url, out).await,
             Self::Export(command) => command.run(url, out).await,
+            Self::Promise(command) => command.run(url, out).await,
             Self::Signal(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,

@@ -3,11 +3,13 @@ use everstep::ExecutionId;
 use everstep::client::{ChildInfo, Family};
 use everstep::event::{
     ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent,
+    PromiseResult,
 };
 use everstep::store::{InboxItem, Loaded, Message};
 use serde::Serialize;
 
 use super::history::outcome;
+use super::promises::{OpenPromise, open_promises};
 use super::record::{Execution, or_dash, time};
 use crate::backend;
 use crate::exit;
@@ -45,6 +47,8 @@ struct Shown<'a> {
     children: Vec<Child>,
     /// The undo steps that failed for good.
     not_undone: &'a [OperationKey],
+    /// The promises that can be completed.
+    promises: Vec<OpenPromise>,
     inbox: Vec<Waiting<'a>>,
 }
 
@@ -120,6 +124,9 @@ impl Show {
         for key in shown.not_undone {
             row("NOT UNDONE", key.to_string().into());
         }
+        for promise in &shown.promises {
+            row("promise", promise.line().into());
+        }
         for item in &loaded.inbox {
             row("inbox", describe(item).into());
         }
@@ -159,6 +166,7 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         parent,
         children: children.into_iter().map(Child::from).collect(),
         not_undone,
+        promises: open_promises(&loaded.record, commits),
         inbox: inbox.collect(),
     }
 }
@@ -186,6 +194,13 @@ fn describe(item: &InboxItem) -> String {
     let at = time(item.arrived_at);
     match &item.message {
         Message::Signal { name, payload } => format!("{at} UTC  signal {name}: {payload}"),
+        Message::Promise { key, result: PromiseResult::Completed { value }, .. } => {
+            format!("{at} UTC  promise {key} completed: {value}")
+        }
+        Message::Promise { key, result, .. } => {
+            format!("{at} UTC  promise {key} {}", result.summary())
+        }
+        Message::Heartbeat { key, .. } => format!("{at} UTC  heartbeat of promise {key}"),
         Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
         Message::Resume => format!("{at} UTC  resume"),
         Message::Terminate { reason } => format!("{at} UTC  terminate: {reason}"),

@@ -138,7 +138,7 @@ fn show_and_list_have_these_fields() {
     assert_eq!(fields(&place.json(["list"])[0]), record);
     let mut shown = record.to_vec();
     shown.extend(["children", "commits", "error", "events", "inbox", "input", "output"]);
-    shown.extend(["not_undone", "parent", "run"]);
+    shown.extend(["not_undone", "parent", "promises", "run"]);
     shown.sort_unstable();
     assert_eq!(fields(&place.json(["show", "a"])[0]), shown);
     let started = place.json(["list"])[0]["started_at"].as_str().unwrap().to_owned();

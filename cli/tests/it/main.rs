@@ -4,5 +4,6 @@ mod commands;
 mod damaged;
 mod documented;
 mod failures;
+mod promises;
 mod support;
 mod text;

@@ -112,7 +112,7 @@ impl Place {
             let url = format!("sqlite:{}", self.database().display());
             let backend = Backend::from_url(&url).await.expect("the backend");
             let client = Client::new(&backend);
-            let app = App::new().workflow(greet).workflow(refuse).version("1.0");
+            let app = App::new().workflow(greet).workflow(refuse).workflow(decide).version("1.0");
             let worker = app.backend(backend).worker().await.expect("a worker");
             let id: ExecutionId = id.try_into().expect("an id");
             let reached = async {
@@ -168,4 +168,13 @@ async fn stumble() -> everstep::Result<()> {
 #[workflow]
 async fn refuse(_: ()) -> everstep::Result<()> {
     stumble().await
+}
+
+/// Waits for two answers; for the second until an hour is over.
+#[workflow]
+async fn decide(_: ()) -> everstep::Result<String> {
+    let first = promise::<String>("answer");
+    let second = promise::<u32>("answer").timeout(hours(1)).heartbeat(minutes(30));
+    let first = first.await.unwrap_or_else(|error| error.to_string());
+    Ok(format!("{first}, {}", second.await?))
 }

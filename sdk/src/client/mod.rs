@@ -2,6 +2,7 @@
 
 mod family;
 mod handle;
+mod promise;
 mod read;
 mod send;
 mod start;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use family::{ChildInfo, Family};
 pub use handle::{Handle, ResultError};
+pub use promise::{PromiseClient, PromiseSendError, Resolution};
 pub use read::{HistoryError, List};
 pub use send::{SendError, Sending};
 pub use start::{OnConflict, Start, StartError};

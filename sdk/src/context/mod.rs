@@ -6,6 +6,7 @@
 
 mod args;
 mod body;
+mod callback;
 mod child;
 mod combine;
 mod compensate;
@@ -19,6 +20,7 @@ mod panics;
 mod poll_until;
 #[cfg(feature = "testing")]
 mod probe;
+mod promise;
 mod signal;
 mod step;
 mod step_fn;
@@ -29,6 +31,7 @@ mod workflow;
 
 pub use args::Args;
 pub use body::{attempt, idempotency_key};
+pub use callback::{Callback, CallbackError, Calling, callback};
 pub use child::{Child, ChildError, StartedChild, child};
 pub use combine::{Either, JoinAll, Race, join_all, race};
 pub use compensate::{Compensation, NothingToUndo, Undoing, UndoneBy, Unsaid, compensate};
@@ -38,6 +41,7 @@ pub use info::{ExecutionInfo, execution_info};
 pub use map::{EachItem, FailFast, Map, MapAll, MapEach, map};
 pub use outcomes::{Outcome, Outcomes, TooManyFailed};
 pub use poll_until::{PollError, PollUntil, Polling, poll_until};
+pub use promise::{Promise, PromiseError, promise};
 pub use signal::{Signal, SignalError, signal};
 pub use step::{InlineStep, StepFuture, StepOptions, step};
 pub use step_fn::{Step, StepFn, StepName, StepSpec};

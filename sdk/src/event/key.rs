@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An operation's name and the count of its calls, from 1. Written `name#count`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationKey {
     /// The operation's name; it may hold a `#` of its own.
     pub name: Cow<'static, str>,

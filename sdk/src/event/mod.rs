@@ -11,6 +11,7 @@ mod decode;
 mod fast;
 mod json;
 mod key;
+mod promise;
 mod text;
 mod value;
 
@@ -24,6 +25,7 @@ pub use continued::{Carried, ContinuedAsNew, InputHash, Taken};
 pub(crate) use decode::decode;
 pub use json::Json;
 pub use key::OperationKey;
+pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
 pub use text::Text;
 pub use value::UnrecordableValue;
 
@@ -67,6 +69,12 @@ pub enum Event {
     SignalReceived(SignalReceived),
     /// The run is on this version of a change from now on.
     VersionChosen(VersionChosen),
+    /// A promise can be completed from outside.
+    PromiseCreated(PromiseCreated),
+    /// Somebody works on a promise still.
+    PromiseHeartbeat(PromiseHeartbeat),
+    /// A promise has its result, or will have none.
+    PromiseResolved(PromiseResolved),
     /// Somebody asked for the execution to be cancelled.
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
@@ -440,6 +448,9 @@ impl Event {
             Self::ChildCompleted(e) => e.at,
             Self::SignalReceived(e) => e.at,
             Self::VersionChosen(e) => e.at,
+            Self::PromiseCreated(e) => e.at,
+            Self::PromiseHeartbeat(e) => e.at,
+            Self::PromiseResolved(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
             Self::CompensationStarted(e) => e.at,
@@ -471,6 +482,9 @@ impl Event {
             Self::ChildCompleted(_) => "ChildCompleted",
             Self::SignalReceived(_) => "SignalReceived",
             Self::VersionChosen(_) => "VersionChosen",
+            Self::PromiseCreated(_) => "PromiseCreated",
+            Self::PromiseHeartbeat(_) => "PromiseHeartbeat",
+            Self::PromiseResolved(_) => "PromiseResolved",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
             Self::CompensationStarted(_) => "CompensationStarted",
@@ -497,6 +511,9 @@ impl Event {
             Self::ChildRequested(e) => Some(&e.key),
             Self::ChildStarted(e) => Some(&e.key),
             Self::ChildCompleted(e) => Some(&e.key),
+            Self::PromiseCreated(e) => Some(&e.key),
+            Self::PromiseHeartbeat(e) => Some(&e.key),
+            Self::PromiseResolved(e) => Some(&e.key),
             _ => None,
         }
     }
@@ -522,6 +539,8 @@ impl Event {
             Self::TurnStarted(_)
             | Self::LeaseRenewed(_)
             | Self::SignalReceived(_)
+            | Self::PromiseHeartbeat(_)
+            | Self::PromiseResolved(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
             | Self::TimerFired(_)
@@ -536,6 +555,7 @@ impl Event {
             | Self::VersionChosen(_)
             | Self::ChildRequested(_)
             | Self::ChildStarted(_)
+            | Self::PromiseCreated(_)
             | Self::Resumed(_)
             | Self::CompensationStarted(_)
             | Self::WorkflowCompleted(_)

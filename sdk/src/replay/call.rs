@@ -7,8 +7,9 @@ use std::task::Waker;
 use super::body::Body;
 use super::child::ChildState;
 use super::compensate::Undoable;
+use super::promises::PromiseState;
 use super::signals::Kept;
-use crate::event::{ChildOutcome, Failure, Json, OperationKey};
+use crate::event::{ChildOutcome, Failure, Json, OperationKey, PromiseResult};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -19,6 +20,7 @@ pub(crate) enum Kind {
     Timer,
     Signal,
     Child,
+    Promise,
 }
 
 impl fmt::Display for Kind {
@@ -28,6 +30,7 @@ impl fmt::Display for Kind {
             Self::Timer => "timer",
             Self::Signal => "signal wait",
             Self::Child => "child",
+            Self::Promise => "promise",
         })
     }
 }
@@ -53,6 +56,7 @@ pub(super) enum Detail {
     },
     Signal,
     Child(Box<ChildState>),
+    Promise(PromiseState),
 }
 
 /// What a turn needs to run a step.
@@ -99,6 +103,8 @@ pub(crate) enum Outcome {
     Started(ExecutionId),
     /// What became of a child.
     Child(ExecutionId, ChildOutcome),
+    /// A promise ended.
+    Promise(PromiseResult),
 }
 
 impl Detail {
@@ -108,6 +114,7 @@ impl Detail {
             Self::Timer { .. } => Kind::Timer,
             Self::Signal => Kind::Signal,
             Self::Child(_) => Kind::Child,
+            Self::Promise(_) => Kind::Promise,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::call::{Call, Detail, Kind, Outcome, State, StepState};
 use super::child::ChildState;
 use super::compensate::Compensation;
 use super::fault::{Fault, Mismatch, NewOperation, Side};
+use super::promises::Promises;
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
 use super::signals::Signals;
@@ -25,16 +26,18 @@ use crate::time::Timestamp;
 /// One run of a workflow, as far as it has got.
 pub(crate) struct Engine {
     execution: ExecutionId,
-    run: u32,
+    pub(super) run: u32,
     recorded: Recorded,
     pub(super) calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
     signals: Signals,
     versions: Versions,
+    pub(super) promises: Promises,
     seed: Seed,
-    now: Timestamp,
-    /// Calls polled for the first time since the turn last asked.
+    pub(super) now: Timestamp,
+    /// Calls polled for the first time since the turn last asked; and promises that were made,
+    /// dropped or heard of.
     pub(super) asked: Vec<u32>,
     pub(super) compensation: Compensation,
     cancel: Option<String>,
@@ -95,6 +98,22 @@ pub(crate) enum Request {
     /// A child is to be started, unless the log says that it is, and then its end moves it;
     /// `requested` if the log knows that it was asked for.
     Child { requested: bool, started: bool },
+    /// A promise may be completed from outside, or is over at `due`; `announced` if the log knows
+    /// of it already.
+    Promise { due: Option<Timestamp>, announced: bool },
+    /// A promise was dropped, and those who would complete it may know.
+    GiveUp,
+}
+
+impl Request {
+    /// Whether it is for `due` that the turn waits.
+    pub(crate) fn is_due_at(self, due: Timestamp) -> bool {
+        match self {
+            Self::Timer { due: at, .. } => at == due,
+            Self::Promise { due: at, .. } => at == Some(due),
+            Self::Step | Self::Signal | Self::Child { .. } | Self::GiveUp => false,
+        }
+    }
 }
 
 impl Engine {
@@ -112,6 +131,7 @@ impl Engine {
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
             signals: Signals::default(),
+            promises: Promises::default(),
             asked: Vec::new(),
             compensation: Compensation::default(),
             cancel: None,
@@ -225,6 +245,8 @@ impl Engine {
             };
             match kept {
                 Some(signal) => call.state = State::Ready(Outcome::Signal(signal)),
+                // The turn has known of a promise since it was called.
+                None if matches!(call.detail, Detail::Promise(_)) => {}
                 None => self.asked.push(seq),
             }
             if let Detail::Child(_) = call.detail {
@@ -253,6 +275,7 @@ impl Engine {
             (Detail::Step(step), state) => {
                 dropped._body = step.give_up(matches!(state, State::Wanted));
             }
+            (Detail::Promise(_), State::Called | State::Wanted) => self.asked.push(seq),
             (Detail::Signal, State::Wanted) => self.signals.leave(&call.key.name, seq),
             (Detail::Signal, State::Ready(Outcome::Signal(kept))) => {
                 if let Some((next, kept)) = self.signals.give_back(kept) {
@@ -387,7 +410,7 @@ impl Engine {
         self.versions.decides()
     }
 
-    /// The first step or timer that was asked for since the turn last asked and of which the log
+    /// The first step, timer or promise that was asked for since the turn last asked and of which the log
     /// has nothing.
     pub(crate) fn new_operation(
         &self,
@@ -397,7 +420,7 @@ impl Engine {
     ) -> Option<Fault> {
         let is_new = |seq: &&u32| {
             let request = self.request(**seq);
-            matches!(request, Some(Request::Step | Request::Timer { .. }))
+            matches!(request, Some(Request::Step | Request::Timer { .. } | Request::Promise { .. }))
                 && self.recorded.at(**seq).is_none()
         };
         let call = &self.calls[*self.asked.iter().find(is_new)? as usize];
@@ -409,6 +432,9 @@ impl Engine {
     /// What call `seq` still needs; `None` if it has its outcome or nobody waits for it.
     pub(crate) fn request(&self, seq: u32) -> Option<Request> {
         let call = &self.calls[seq as usize];
+        if let Detail::Promise(promise) = &call.detail {
+            return self.request_of_promise(call, promise);
+        }
         if !matches!(call.state, State::Wanted) {
             return self.is_finishing(seq).then_some(Request::Step);
         }
@@ -419,6 +445,7 @@ impl Engine {
             Detail::Child(child) => {
                 Request::Child { requested: child.requested, started: child.started }
             }
+            Detail::Promise(_) => unreachable!("answered above"),
         })
     }
 
@@ -429,7 +456,13 @@ impl Engine {
         }
     }
 
+    /// Whether the workflow waits for anything that others send.
+    pub(crate) fn waits_for_messages(&self) -> bool {
+        self.signals.has_waiters() || self.waits_for_promises() || self.waits_for_children()
+    }
+
     /// Whether the workflow waits for any signal.
+    #[cfg(test)]
     pub(crate) fn waits_for_signals(&self) -> bool {
         self.signals.has_waiters()
     }
@@ -497,6 +530,7 @@ impl Engine {
                 }
                 None
             }
+            Event::PromiseResolved(e) => return Ok(self.promise_resolved(e)),
             other => return self.note(other).map(|()| Delivered::Quiet),
         };
         self.now = event.at();
@@ -516,6 +550,8 @@ impl Engine {
                 self.check(Kind::Child, e.seq, &e.key, &e.site)?;
                 self.child(e.seq).requested = true;
             }
+            Event::PromiseCreated(e) => self.promise_created(e)?,
+            Event::PromiseHeartbeat(e) => self.promise_heartbeat(e),
             Event::CancelRequested(e) => {
                 self.cancel.get_or_insert_with(|| e.reason.clone());
             }
@@ -547,7 +583,7 @@ impl Engine {
         self.fault.get_or_insert(fault);
     }
 
-    fn settle(&mut self, seq: u32, outcome: Outcome) -> Option<Waker> {
+    pub(super) fn settle(&mut self, seq: u32, outcome: Outcome) -> Option<Waker> {
         let call = &mut self.calls[seq as usize];
         match call.state {
             State::Called | State::Wanted => {
@@ -559,7 +595,13 @@ impl Engine {
     }
 
     /// The log is about call `seq`: the code must have made that call, and the same one.
-    fn check(&mut self, kind: Kind, seq: u32, key: &OperationKey, at: &str) -> Result<(), Fault> {
+    pub(super) fn check(
+        &mut self,
+        kind: Kind,
+        seq: u32,
+        key: &OperationKey,
+        at: &str,
+    ) -> Result<(), Fault> {
         let asked = self.calls.get(seq as usize);
         if asked.is_some_and(|call| call.detail.kind() == kind && call.key == *key) {
             return Ok(());
@@ -622,6 +664,7 @@ fn differs(
             let recorded = expected.input.filter(|recorded| !recorded.same(child.input()))?;
             Some(format!("its input was {recorded} and is now {}", child.input()))
         }
-        Detail::Signal => None,
+        // A promise's limits are not known when it is called.
+        Detail::Signal | Detail::Promise(_) => None,
     }
 }

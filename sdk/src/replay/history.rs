@@ -196,6 +196,14 @@ impl History {
                 let run = self.start().run;
                 self.taken.insert(child_item_id(run, child.seq), child.at);
             }
+            Event::PromiseHeartbeat(heartbeat) => {
+                self.taken.insert(heartbeat.id.clone(), heartbeat.at);
+            }
+            Event::PromiseResolved(resolved) => {
+                if let Some(id) = &resolved.id {
+                    self.taken.insert(id.clone(), resolved.at);
+                }
+            }
             Event::CancelRequested(cancel) => {
                 self.taken.insert(cancel.id.clone(), cancel.at);
             }

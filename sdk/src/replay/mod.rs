@@ -22,6 +22,7 @@ mod compensate;
 mod engine;
 mod fault;
 mod history;
+mod promises;
 mod recorded;
 mod seed;
 mod signals;
@@ -34,6 +35,7 @@ pub(crate) use compensate::{NextUndo, Undo};
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 pub(crate) use history::{History, OpenTurn};
+pub(crate) use promises::PromiseState;
 pub(crate) use seed::child_writer;
 pub(crate) use taken::TakenIds;
 #[cfg(test)]

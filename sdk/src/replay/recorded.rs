@@ -74,6 +74,7 @@ impl Recorded {
                 Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
                 Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
                 Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
+                Event::PromiseCreated(e) => (Kind::Promise, &e.key, &e.site, None, None),
                 _ => return None,
             };
         Some(Expected { kind, key, site, input, due, settled: slot.settled })
@@ -105,6 +106,7 @@ fn place(event: &Event) -> Option<(u32, bool)> {
         Event::ChildRequested(e) => Some((e.seq, false)),
         Event::ChildStarted(e) => Some((e.seq, false)),
         Event::ChildCompleted(e) => Some((e.seq, true)),
+        Event::PromiseCreated(e) => Some((e.seq, false)),
         _ => None,
     }
 }

@@ -11,15 +11,17 @@ mod dropped;
 mod history;
 mod identity;
 mod mismatch;
+mod promises;
 mod signals;
 mod undo;
 mod values;
 mod versions;
 
 use crate::event::{
-    CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, Resumed, SignalReceived,
-    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
-    TurnEnded, TurnStarted, VersionChosen, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
+    CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, PromiseCreated,
+    PromiseHeartbeat, PromiseResolved, PromiseResult, Resumed, SignalReceived, StepAttemptFailed,
+    StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
+    TurnStarted, VersionChosen, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
     WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
@@ -90,6 +92,26 @@ fn came(at: i64, name: &str, payload: &str) -> Event {
 
 fn chose(at: i64, name: &str, version: u32) -> Event {
     Event::VersionChosen(VersionChosen { at: Timestamp(at), name: name.to_owned(), version })
+}
+
+fn promised(at: i64, seq: u32, key: &str, due: Option<i64>, heartbeat_ms: Option<u64>) -> Event {
+    let (at, key, site, due) =
+        (Timestamp(at), name_count(key), THEN.to_owned(), due.map(Timestamp));
+    Event::PromiseCreated(PromiseCreated { at, seq, key, site, due, heartbeat_ms })
+}
+
+fn beat(at: i64, key: &str) -> Event {
+    let (at, id, run, key) = (Timestamp(at), format!("beat/{at}"), 1, name_count(key));
+    Event::PromiseHeartbeat(PromiseHeartbeat { at, id, run, key })
+}
+
+fn resolved(at: i64, key: &str, result: PromiseResult) -> Event {
+    let (at, id, run) = (Timestamp(at), Some(format!("promise/{key}")), 1);
+    Event::PromiseResolved(PromiseResolved { at, id, run, key: name_count(key), result })
+}
+
+fn kept(at: i64, key: &str, value: &str) -> Event {
+    resolved(at, key, PromiseResult::Completed { value: json(value) })
 }
 
 fn cancel(at: i64, reason: &str) -> Event {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::event::{ChildOutcome, Json};
+use crate::event::{ChildOutcome, Json, OperationKey, PromiseResult};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -44,6 +44,22 @@ pub enum Message {
         name: String,
         /// What it carries.
         payload: Json,
+    },
+    /// The result of a promise.
+    Promise {
+        /// The run whose promise it is.
+        run: u32,
+        /// The promise's `name#count`.
+        key: OperationKey,
+        /// How it ended.
+        result: PromiseResult,
+    },
+    /// Somebody works on a promise still.
+    Heartbeat {
+        /// The run whose promise it is.
+        run: u32,
+        /// The promise's `name#count`.
+        key: OperationKey,
     },
     /// A request to cancel the execution.
     Cancel {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::{AttemptOf, Death, Env, Execution, Runs};
-use crate::event::{Event, Failure, reason_with};
+use crate::event::{Event, Failure, PromiseResult, reason_with};
 
 /// Long enough for whatever a crash leaves behind: a lease to end and a wake to come back.
 const AFTERWARDS: Duration = Duration::from_secs(600);
@@ -182,6 +182,12 @@ fn essence(events: &[Event]) -> Essence {
                 Some(format!("{} {}", e.name, e.payload))
             }
             Event::VersionChosen(e) => Some(format!("{}", e.version)),
+            Event::PromiseCreated(_) => Some("made".to_owned()),
+            Event::PromiseHeartbeat(_) => Some("kept alive".to_owned()),
+            Event::PromiseResolved(e) => Some(match &e.result {
+                PromiseResult::Completed { value } => format!("completed with {value}"),
+                result => result.summary(),
+            }),
             Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => {
@@ -195,6 +201,11 @@ fn essence(events: &[Event]) -> Essence {
         };
         let of = match (event, event.key()) {
             _ if said.is_none() => INTERRUPTED.to_owned(),
+            // A callback's step has the key of its promise.
+            (
+                Event::PromiseCreated(_) | Event::PromiseHeartbeat(_) | Event::PromiseResolved(_),
+                Some(key),
+            ) => format!("promise {key}"),
             (_, Some(key)) => key.to_string(),
             (Event::SignalReceived(_), _) => format!("signal {signals}"),
             (Event::VersionChosen(e), _) => format!("the version of {:?}", e.name),

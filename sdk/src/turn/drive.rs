@@ -10,6 +10,7 @@
 
 mod children;
 mod compensate;
+mod promises;
 mod runs;
 mod terminate;
 
@@ -339,6 +340,8 @@ impl Turn<'_> {
             Message::Signal { name, payload } => {
                 Event::SignalReceived(SignalReceived { at, id, name, payload })
             }
+            Message::Promise { run, key, result } => self.promise_result(id, run, key, result),
+            Message::Heartbeat { run, key } => self.promise_heartbeat(id, run, key),
             Message::Cancel { reason } => {
                 self.cancel.get_or_insert_with(|| reason.clone());
                 Event::CancelRequested(CancelRequested { at, id, reason })
@@ -384,6 +387,10 @@ impl Turn<'_> {
                 Some(Request::Child { requested, started }) => {
                     self.ask_for_child(seq, requested, started);
                 }
+                Some(Request::Promise { due, announced }) => {
+                    self.promise_is_open(seq, due, announced);
+                }
+                Some(Request::GiveUp) => self.promise_is_dropped(seq),
                 Some(Request::Signal) | None => {}
             }
         }
@@ -595,15 +602,16 @@ impl Turn<'_> {
         let mut any = false;
         while let Some(&(due, seq)) = self.timers.first().filter(|(due, _)| *due <= now) {
             self.timers.remove(&(due, seq));
-            let key = {
-                let engine = self.run.engine();
-                engine.request(seq).is_some().then(|| engine.key(seq).clone())
-            };
-            if let Some(key) = key {
-                let at = self.now();
-                self.happened(Event::TimerFired(TimerFired { at, seq, key }));
-                any = true;
+            let request = self.run.engine().request(seq).filter(|request| request.is_due_at(due));
+            match request {
+                Some(Request::Promise { .. }) => self.promise_lapses(seq),
+                Some(_) => {
+                    let (at, key) = (self.now(), self.run.engine().key(seq).clone());
+                    self.happened(Event::TimerFired(TimerFired { at, seq, key }));
+                }
+                None => continue,
             }
+            any = true;
         }
         while let Some(&(due, seq)) = self.backoffs.first().filter(|(due, _)| *due <= now) {
             self.backoffs.remove(&(due, seq));
@@ -618,7 +626,8 @@ impl Turn<'_> {
     /// The earliest time something that is still wanted becomes due.
     fn next_due(&mut self) -> Option<Timestamp> {
         let engine = self.run.engine();
-        self.timers.retain(|(_, seq)| engine.request(*seq).is_some());
+        let waits = |due, seq| engine.request(seq).is_some_and(|request| request.is_due_at(due));
+        self.timers.retain(|(due, seq)| waits(*due, *seq));
         self.backoffs.retain(|(_, seq)| engine.request(*seq).is_some());
         let timer = self.timers.first().map(|(due, _)| *due);
         let backoff = self.backoffs.first().map(|(due, _)| *due);
@@ -781,8 +790,7 @@ impl Turn<'_> {
     /// Nothing moves before a timer, a message or a later attempt.
     async fn suspend(&mut self) -> Result<Driven, Halt> {
         let due = self.next_due();
-        let waits = |engine: &Engine| engine.waits_for_signals() || engine.waits_for_children();
-        if due.is_none() && !waits(&self.run.engine()) {
+        if due.is_none() && !self.run.engine().waits_for_messages() {
             let what = "it waits, but for none of its own operations (a channel, a lock or a \
                         future that nothing completes)"
                 .to_owned();

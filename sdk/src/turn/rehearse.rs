@@ -6,7 +6,7 @@ use super::new_steps;
 use crate::context::{Progress, Run, WorkflowEnd};
 use crate::event::{Event, Json, OperationKey, TurnEnd, WorkflowStarted};
 use crate::host::Registry;
-use crate::replay::{Engine, Fault, site};
+use crate::replay::{Engine, Fault, Request, site};
 
 /// A workflow that was given the events of one run, as a turn gives them.
 pub(crate) struct Rehearsal {
@@ -125,7 +125,7 @@ impl Rehearsal {
         let mut engine = self.run.engine();
         let mut asked = Vec::new();
         engine.take_asked(&mut asked);
-        asked.retain(|seq| engine.request(*seq).is_some());
+        asked.retain(|seq| engine.request(*seq).is_some_and(|it| it != Request::GiveUp));
         let named = asked
             .iter()
             .map(|seq| format!("{} ({})", engine.key(*seq), site(engine.location(*seq))));

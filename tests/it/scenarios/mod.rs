@@ -18,6 +18,7 @@
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
 //! | G1 to G4, G9 | all | |
+//! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | M1, M4, M6 | all | |
 //! | M2: items; M3: counts | all | |
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
@@ -42,6 +43,7 @@ mod ends;
 mod kills;
 mod long;
 mod maps;
+mod promises;
 mod races;
 mod runs;
 mod several;

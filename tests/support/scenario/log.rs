@@ -1,8 +1,9 @@
 //! What must hold of every log, and of two logs of one program.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
-use everstep::event::{Commit, Event};
+use everstep::event::{Commit, Event, PromiseResult};
 use everstep::time::Timestamp;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ pub(super) fn verify(commits: &[Commit]) {
     let mut due = HashMap::new();
     let mut items = HashSet::new();
     let (mut children, mut started) = (HashSet::new(), HashSet::new());
+    let mut promises = HashMap::new();
     let mut ended = false;
     for event in commits.iter().flat_map(|commit| &commit.events) {
         assert!(event.at() >= last, "time runs backwards at {event:?}");
@@ -35,6 +37,7 @@ pub(super) fn verify(commits: &[Commit]) {
             Event::WorkflowStarted(_) => {
                 settled.clear();
                 due.clear();
+                promises.clear();
                 attempts.clear();
                 not_before.clear();
                 children.clear();
@@ -74,6 +77,28 @@ pub(super) fn verify(commits: &[Commit]) {
                 assert!(children.contains(&e.seq), "nobody asked for it: {event:?}");
                 assert!(settled.insert(e.seq), "ended twice: {event:?}");
             }
+            Event::PromiseCreated(e) => {
+                assert!(settled.insert(e.seq), "made twice: {event:?}");
+                promises.insert(&e.key, (e.due, e.heartbeat_ms.map(|ms| (ms, e.at))));
+            }
+            Event::PromiseHeartbeat(e) => {
+                assert!(items.insert(e.id.clone()), "received twice: {event:?}");
+                if let Some((_, Some((_, heartbeat)))) = promises.get_mut(&e.key) {
+                    *heartbeat = e.at;
+                }
+            }
+            Event::PromiseResolved(e) => match (&e.id, &e.result) {
+                (Some(id), _) => assert!(items.insert(id.clone()), "received twice: {event:?}"),
+                (None, PromiseResult::TimedOut { .. }) => {
+                    assert!(promises[&e.key].0.is_some_and(|due| e.at >= due), "early: {event:?}");
+                }
+                (None, PromiseResult::HeartbeatMissed { .. }) => {
+                    let (ms, heartbeat) = promises[&e.key].1.expect("a limit");
+                    let due = heartbeat.after(Duration::from_millis(ms));
+                    assert!(e.at >= due, "early: {event:?}");
+                }
+                _ => {}
+            },
             Event::SignalReceived(e) => {
                 assert!(items.insert(e.id.clone()), "received twice: {event:?}");
             }

@@ -5,11 +5,12 @@ use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Wake, Waker};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use super::{json, started};
-use crate::event::{ChildOutcome, Event};
+use crate::event::{ChildOutcome, Event, PromiseResult};
 use crate::replay::child::Asked as AskedChild;
 use crate::replay::{Attempt, Body, Delivered, Engine, Outcome, Policy, Request};
 use crate::retry::Retry;
@@ -124,6 +125,29 @@ impl Code {
         self
     }
 
+    /// Calls a promise with these limits, in milliseconds.
+    #[track_caller]
+    pub(super) fn promise(
+        &mut self,
+        name: &'static str,
+        timeout: Option<u64>,
+        heartbeat: Option<u64>,
+    ) -> &mut Self {
+        let seq = self.engine.call_promise(name.into(), Location::caller());
+        let in_time = self.engine.limit_promise(seq, |promise| {
+            promise.timeout = timeout.map(Duration::from_millis);
+            promise.heartbeat = heartbeat.map(Duration::from_millis);
+        });
+        assert!(in_time);
+        self.called(seq, false)
+    }
+
+    /// The turn makes promise `seq` known.
+    pub(super) fn announce(&mut self, seq: u32) -> Event {
+        let at = self.engine.now();
+        Event::PromiseCreated(self.engine.announce(seq, at).expect("a promise"))
+    }
+
     #[track_caller]
     fn called(&mut self, seq: u32, settled: bool) -> &mut Self {
         let here = Location::caller();
@@ -155,6 +179,8 @@ impl Code {
                 output.to_string()
             }
             Poll::Ready(Outcome::Child(_, other)) => format!("{other:?}"),
+            Poll::Ready(Outcome::Promise(PromiseResult::Completed { value })) => value.to_string(),
+            Poll::Ready(Outcome::Promise(result)) => format!("({})", result.summary()),
         };
         self.saw(word)
     }
@@ -217,6 +243,12 @@ impl Code {
             Some(Request::Child { requested: false, .. }) => "new-child".to_owned(),
             Some(Request::Child { started: false, .. }) => "child-to-start".to_owned(),
             Some(Request::Child { .. }) => "child".to_owned(),
+            Some(Request::Promise { due, announced }) => {
+                let new = if announced { "" } else { "new-" };
+                let due = due.map(|due| format!("@{}", due.0)).unwrap_or_default();
+                format!("{new}promise{due}")
+            }
+            Some(Request::GiveUp) => "end".to_owned(),
         };
         self.saw(word)
     }

@@ -130,11 +130,24 @@ fn how_the_last_turn_ended_is_known_until_the_next_claim() {
 
 #[test]
 fn every_inbox_item_the_log_has_is_taken() {
-    let log = [claim(101, 900), came(102, "s", "1"), cancel(103, "enough"), resumed(104)];
+    let timed_out = PromiseResult::TimedOut { after_ms: 7 };
+    let mut unsent = resolved(107, "q#1", timed_out);
+    if let Event::PromiseResolved(unsent) = &mut unsent {
+        unsent.id = None;
+    }
+    let log = [
+        claim(101, 900),
+        came(102, "s", "1"),
+        cancel(103, "enough"),
+        resumed(104),
+        beat(105, "p#1"),
+        kept(106, "p#1", "1"),
+        unsent,
+    ];
     let history = read_each(&log);
     let mut taken: Vec<_> = history.taken.ids().collect();
     taken.sort_unstable();
-    assert_eq!(taken, ["cancel/103", "resume/104", "s/102"]);
+    assert_eq!(taken, ["beat/105", "cancel/103", "promise/p#1", "resume/104", "s/102"]);
 }
 
 #[test]

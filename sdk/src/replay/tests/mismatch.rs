@@ -9,7 +9,7 @@ const CAUSES: &str = ". Common causes: the workflow was changed while this execu
                       the execution then goes on";
 
 /// The whole text: at which call, what the log has, what the code asks for there.
-fn text(call: u32, log: &str, code: &str, detail: &str) -> String {
+pub(super) fn text(call: u32, log: &str, code: &str, detail: &str) -> String {
     let code = match code {
         "nothing" => "nothing there".to_owned(),
         code => format!("{code} (@{call})"),

@@ -17,7 +17,7 @@ use crate::testing::replay::{Recorded, replay};
 
 /// An execution that a test has started, and the types of its result.
 pub struct Execution<T, E> {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     handle: Handle<T, E>,
 }
 

@@ -1,6 +1,7 @@
 //! The environment of a workflow's test.
 
 mod execution;
+mod promises;
 mod queue;
 mod stands;
 mod world;

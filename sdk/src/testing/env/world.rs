@@ -39,8 +39,8 @@ pub(in crate::testing) struct World {
     backend: Backend,
     pub(super) counts: Faults,
     pub(super) clock: Clock,
-    /// A record was written.
-    changed: Arc<Notify>,
+    /// A commit or a record was written.
+    pub(super) changed: Arc<Notify>,
     first_host: Mutex<FirstHost>,
 }
 
@@ -60,7 +60,7 @@ impl World {
         let counts = Faults::by({
             let changed = Arc::clone(&changed);
             move |call| {
-                if call.name == "project" {
+                if matches!(call.name, "append" | "project") {
                     // Nobody looks before it is written: the store in memory does not wait.
                     changed.notify_waiters();
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
-use crate::event::{ChildOutcome, StoredCommit};
+use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
 use crate::id::{ExecutionId, HostId};
 use crate::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, Message, NewItem, Projection,
@@ -47,6 +47,13 @@ fn read() -> Written {
 fn bytes(item: &NewItem) -> usize {
     let message = match &item.message {
         Message::Signal { name, payload } => name.len() + payload.as_str().len(),
+        Message::Promise { key, result: PromiseResult::Completed { value }, .. } => {
+            key.name.len() + value.as_str().len()
+        }
+        Message::Promise { key, result: PromiseResult::Failed { reason }, .. } => {
+            key.name.len() + reason.len()
+        }
+        Message::Promise { key, .. } | Message::Heartbeat { key, .. } => key.name.len(),
         Message::Cancel { reason } => reason.len(),
         Message::Resume => 0,
         Message::Terminate { reason } => reason.len(),

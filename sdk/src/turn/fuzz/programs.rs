@@ -169,6 +169,7 @@ mod failures;
 mod given_up;
 mod joins;
 mod maps;
+mod promises;
 mod signals;
 mod streams;
 mod undo;

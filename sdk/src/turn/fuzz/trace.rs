@@ -63,6 +63,10 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
             e.key = engine.key(e.seq).clone();
             e.site = site(engine.location(e.seq));
         }
+        Event::PromiseCreated(e) => {
+            // All that the code says of it, its limits too.
+            *e = engine.announce(e.seq, e.at).expect("a promise");
+        }
         Event::TimerFired(e) => e.key = engine.key(e.seq).clone(),
         Event::VersionChosen(e) => e.version = engine.version(e.name.clone().into(), &(1..=9)),
         _ => {}

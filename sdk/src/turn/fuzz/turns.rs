@@ -28,7 +28,9 @@ use crate::context::{
     Needs, State, States, WorkflowEnd, WorkflowFuture, WorkflowSpec, attempt, idempotency_key,
 };
 use crate::error::Error;
-use crate::event::{Event, Json, StepCompleted, StepFailed, StoredCommit, WorkflowStarted};
+use crate::event::{
+    Event, Json, PromiseResult, StepCompleted, StepFailed, StoredCommit, WorkflowStarted,
+};
 use crate::host::{App, Registry};
 use crate::id::{ExecutionId, HostId, WriterId};
 use crate::limits::WORKER_LEASE;
@@ -204,7 +206,10 @@ impl Stage {
             let message = if cancels {
                 Message::Cancel { reason: "by chance".to_owned() }
             } else {
-                Message::Signal { name, payload }
+                match self.word_of_a_promise(number).await {
+                    Some(message) if self.chance(|rng| rng.below(2)) == 0 => message,
+                    _ => Message::Signal { name, payload },
+                }
             };
             let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
             let item = NewItem { id, arrived_at, message };
@@ -215,6 +220,23 @@ impl Stage {
             let wake = Wake::news(self.id.clone());
             self.queue.send(&wake, Duration::ZERO).await.expect("sent");
         }
+    }
+
+    /// A result or a heartbeat for one of the promises that the log knows, resolved or not.
+    async fn word_of_a_promise(&self, number: u64) -> Option<Message> {
+        let known = |event: Event| match event {
+            Event::PromiseCreated(e) => Some(e.key),
+            _ => None,
+        };
+        let mut keys: Vec<_> = self.log().await.into_iter().filter_map(known).collect();
+        let key = (!keys.is_empty())
+            .then(|| keys.swap_remove(self.chance(|rng| rng.index(keys.len()))))?;
+        let result = match self.chance(|rng| rng.below(4)) {
+            0 => PromiseResult::Failed { reason: number.to_string() },
+            1 => return Some(Message::Heartbeat { run: 1, key }),
+            _ => PromiseResult::Completed { value: Json::record(&number).expect("a number") },
+        };
+        Some(Message::Promise { run: 1, key, result })
     }
 
     /// A body has started. What is wrong with that is kept for the test: a panic here would only be

@@ -12,8 +12,9 @@ use super::rng::Rng;
 use super::trace::{self, Trace};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
-    Event, Failure, Json, SignalReceived, StepAttemptFailed, StepCompleted, StepFailed,
-    StepStarted, TimerFired, TimerStarted, VersionChosen, WorkflowStarted,
+    Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
+    SignalReceived, StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired,
+    TimerStarted, VersionChosen, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::replay::{Attempt, Chosen, Engine, Request, site};
@@ -38,6 +39,8 @@ pub(super) struct World {
     pub(super) timers: BTreeSet<(Timestamp, u32)>,
     timers_started: BTreeSet<u32>,
     signals: u64,
+    /// Those that were made known.
+    promises: Vec<(u32, OperationKey)>,
     pub(super) time: Timestamp,
     pub(super) end: Option<WorkflowEnd>,
     rng: Rng,
@@ -79,7 +82,8 @@ impl World {
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
             timers_started: BTreeSet::new(),
-            signals: log.iter().filter(|e| matches!(e, Event::SignalReceived(_))).count() as u64,
+            signals: log.iter().filter(|event| is_message(event)).count() as u64,
+            promises: log.iter().filter_map(made_known).collect(),
             time: log.iter().map(Event::at).max().unwrap_or_default(),
             end: None,
             rng: Rng::new(0),
@@ -233,7 +237,20 @@ impl World {
                         }));
                     }
                 }
-                Some(Request::Signal | Request::Child { .. }) | None => {}
+                Some(Request::Promise { due, announced }) => {
+                    if !announced {
+                        let created = self.run.engine().announce(seq, self.time);
+                        let created = created.expect("a promise");
+                        self.promises.push((created.seq, created.key.clone()));
+                        self.happened(Event::PromiseCreated(created));
+                    }
+                    self.timers.extend(due.map(|due| (due, seq)));
+                }
+                Some(Request::GiveUp) if self.end.is_none() => {
+                    let given_up = self.run.engine().give_up(seq, self.time);
+                    self.happened(Event::PromiseResolved(given_up.expect("a promise")));
+                }
+                Some(Request::GiveUp | Request::Signal | Request::Child { .. }) | None => {}
             }
         }
     }
@@ -275,6 +292,7 @@ impl World {
             3..5 if !self.ready.is_empty() => self.start_body(),
             5..8 if !self.running.is_empty() => self.end_body(),
             8 if !self.timers.is_empty() => self.fire(),
+            9 if self.rng.below(2) == 0 && !self.promises.is_empty() => self.word_of_a_promise(),
             9 => self.signal(),
             _ if undelivered => self.deliver(),
             _ => {}
@@ -379,11 +397,17 @@ impl World {
 
     fn fire(&mut self) {
         let Some((due, seq)) = self.timers.pop_first() else { return };
-        if self.run.engine().request(seq).is_none() {
+        let request = self.run.engine().request(seq).filter(|request| request.is_due_at(due));
+        if request.is_none() {
             return;
         }
         self.pass_time();
         self.time = self.time.max(due);
+        if let Some(Request::Promise { .. }) = request {
+            // A heartbeat that is on its way would have pushed it.
+            let lapsed = self.run.engine().lapse(seq, self.time).expect("it has a limit");
+            return self.happened(Event::PromiseResolved(lapsed));
+        }
         let (at, key) = (self.time, self.run.engine().key(seq).clone());
         self.happened(Event::TimerFired(TimerFired { at, seq, key }));
     }
@@ -401,6 +425,29 @@ impl World {
         self.happened(Event::SignalReceived(SignalReceived { at, id, name, payload }));
     }
 
+    /// Somebody completes or fails a promise, or says that it is being worked on; whether or not
+    /// somebody else has before.
+    fn word_of_a_promise(&mut self) {
+        let index = self.rng.index(self.promises.len());
+        let (seq, key) = self.promises[index].clone();
+        self.pass_time();
+        self.signals += 1;
+        let (at, run, id) = (self.time, 1, format!("promise/{}", self.signals));
+        let event = match self.rng.below(4) {
+            0 => {
+                let result = PromiseResult::Failed { reason: format!("{seq}") };
+                Event::PromiseResolved(PromiseResolved { at, id: Some(id), run, key, result })
+            }
+            1 => Event::PromiseHeartbeat(PromiseHeartbeat { at, id, run, key }),
+            _ => {
+                let value = Json::record(&self.signals).expect("a number");
+                let result = PromiseResult::Completed { value };
+                Event::PromiseResolved(PromiseResolved { at, id: Some(id), run, key, result })
+            }
+        };
+        self.happened(event);
+    }
+
     pub(super) fn happened(&mut self, event: Event) {
         self.log.push(event.clone());
         self.sequence.push(event);
@@ -409,5 +456,21 @@ impl World {
 
     fn pass_time(&mut self) {
         self.time = Timestamp(self.time.0 + i64::try_from(self.rng.below(50)).unwrap_or(0));
+    }
+}
+
+/// Whether somebody has sent it.
+fn is_message(event: &Event) -> bool {
+    match event {
+        Event::SignalReceived(_) | Event::PromiseHeartbeat(_) => true,
+        Event::PromiseResolved(e) => e.id.is_some(),
+        _ => false,
+    }
+}
+
+fn made_known(event: &Event) -> Option<(u32, OperationKey)> {
+    match event {
+        Event::PromiseCreated(e) => Some((e.seq, e.key.clone())),
+        _ => None,
     }
 }

@@ -1,0 +1,172 @@
+//! Handing out a promise and waiting for it, in one.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::args::{Args, NoArgs};
+use super::compensate::Unsaid;
+use super::promise::{Promise, PromiseError, promise};
+use super::step::{Recorded, StepFuture, StepOptions, call};
+use crate::error::StepFailure;
+use crate::id::PromiseToken;
+use crate::limits::{NAME_RULE, is_name};
+use crate::retry::Retry;
+
+/// Makes a [`promise`](super::promise()), gives its token to somebody, and waits for the answer:
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # async fn post(to: String, answer_to: PromiseToken) -> everstep::Result<()> { let _ = (to, answer_to); Ok(()) }
+/// #[workflow]
+/// async fn scan(document: String) -> everstep::Result<bool> {
+///     let clean = callback("scan", async move |token| post(document, token).await)
+///         .timeout(hours(1))
+///         .await?;
+///     Ok(clean)
+/// }
+/// ```
+///
+/// `submit` is a step: it owns what it uses, is cloned for each attempt, retried, and recorded
+/// under the promise's name with the token as its input. The time of a
+/// [`timeout`](Callback::timeout) counts from its making, so the step's attempts are in it; it ends
+/// the wait, not the step.
+pub fn callback<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, submit: F) -> Callback<T, E, F>
+where
+    F: FnOnce(PromiseToken) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    T: DeserializeOwned,
+    E: Recorded,
+{
+    let (timeout, heartbeat, options) = (None, None, StepOptions::default());
+    Callback { name: name.into(), submit, timeout, heartbeat, options, result: PhantomData }
+}
+
+/// A [`callback`] that has not been asked for; `.await` asks.
+#[must_use = "nobody is asked unless it is awaited"]
+pub struct Callback<T, E, F> {
+    name: Cow<'static, str>,
+    submit: F,
+    timeout: Option<Duration>,
+    heartbeat: Option<Duration>,
+    options: StepOptions<E>,
+    result: PhantomData<fn() -> T>,
+}
+
+/// Why a [`callback`] has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallbackError<E> {
+    /// The step that hands the token out failed, retries included. The promise is given up.
+    #[error("the token could not be handed out: {0:?}")]
+    Submit(E),
+    /// The promise was failed, or its time was up.
+    #[error(transparent)]
+    Promise(#[from] PromiseError),
+}
+
+impl<T, E, F> Callback<T, E, F> {
+    /// See [`Promise::timeout`].
+    pub fn timeout(self, limit: Duration) -> Self {
+        Self { timeout: Some(limit), ..self }
+    }
+
+    /// See [`Promise::heartbeat`].
+    pub fn heartbeat(self, limit: Duration) -> Self {
+        Self { heartbeat: Some(limit), ..self }
+    }
+
+    /// How often and how soon handing the token out is tried again; by default [`Retry::new`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = Some(retry);
+        self
+    }
+
+    /// How long one attempt to hand the token out may take; by default as long as the host lives.
+    pub fn submit_timeout(mut self, timeout: Duration) -> Self
+    where
+        E: From<StepFailure>,
+    {
+        self.options.timeout = Some(timeout);
+        self.options.from_failure = Some(E::from);
+        self
+    }
+}
+
+impl<T, E, F, Fut> IntoFuture for Callback<T, E, F>
+where
+    F: FnOnce(PromiseToken) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    T: DeserializeOwned,
+    E: Recorded,
+{
+    type Output = Result<T, CallbackError<E>>;
+    type IntoFuture = Calling<T, E>;
+
+    #[track_caller]
+    fn into_future(self) -> Calling<T, E> {
+        let mut promise = promise(self.name.clone());
+        if let Some(limit) = self.timeout {
+            promise = promise.timeout(limit);
+        }
+        if let Some(limit) = self.heartbeat {
+            promise = promise.heartbeat(limit);
+        }
+        let (token, submit) = (promise.token(), self.submit);
+        let record = |args: &mut Args| {
+            args.arg("token", &token);
+            if !is_name(&self.name) {
+                args.refuse(NAME_RULE);
+            }
+        };
+        let body = || {
+            let token = token.clone();
+            move || submit(token)
+        };
+        let name = self.name.clone();
+        let submit = call(name, Location::caller(), self.options, record, body, || NoArgs, Unsaid);
+        Calling { submit: Some(submit), promise }
+    }
+}
+
+/// The future of [`callback`]. Dropping it gives the promise up, as dropping a [`Promise`] does.
+#[must_use = "nobody is asked unless it is awaited"]
+pub struct Calling<T, E> {
+    /// Until the token is handed out.
+    submit: Option<StepFuture<(), E>>,
+    promise: Promise<T>,
+}
+
+impl<T: DeserializeOwned, E: Recorded> Future for Calling<T, E> {
+    type Output = Result<T, CallbackError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(submit) = &mut self.submit {
+            if let Err(error) = ready!(Pin::new(submit).poll(cx)) {
+                return Poll::Ready(Err(CallbackError::Submit(error)));
+            }
+            self.submit = None;
+        }
+        Pin::new(&mut self.promise).poll(cx).map_err(CallbackError::Promise)
+    }
+}
+
+impl<T, E, F> fmt::Debug for Callback<T, E, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<T, E> fmt::Debug for Calling<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calling").field("promise", &self.promise).finish_non_exhaustive()
+    }
+}

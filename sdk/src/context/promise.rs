@@ -1,0 +1,186 @@
+//! Promises: results that somebody outside gives.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::execution::{Execution, expect_current};
+use crate::event::PromiseResult;
+use crate::id::PromiseToken;
+use crate::limits::{NAME_RULE, is_name};
+use crate::replay::{Fault, Outcome};
+
+/// Makes a promise: a result that somebody outside gives, by the promise's
+/// [token](Promise::token). Hand that out in a step and await the promise:
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn ask_by_mail(who: &str, answer_to: &PromiseToken) -> everstep::Result<()> { let _ = (who, answer_to); Ok(()) }
+/// #[workflow]
+/// async fn approved_by(boss: String) -> everstep::Result<bool> {
+///     let approval = promise::<bool>("approval").timeout(days(2));
+///     ask_by_mail(&boss, &approval.token()).await?;
+///     Ok(approval.await?)
+/// }
+/// ```
+///
+/// [`Client::promise`](crate::Client::promise) completes or fails it, from any process, before or
+/// after the workflow awaits it; so does the command `everstep promise`. The first result counts.
+/// [`callback`](super::callback()) is the two lines above in one.
+///
+/// A name has 1 to 256 bytes and no control characters; another one blocks the execution. Dropping
+/// the future gives the promise up, and who would complete it is told so; `&mut` of it can be
+/// awaited to give it up only later.
+///
+/// # Panics
+/// Outside a workflow.
+#[track_caller]
+pub fn promise<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Promise<T> {
+    let execution = expect_current("everstep::promise()");
+    let name = name.into();
+    let seq = {
+        let mut engine = execution.engine();
+        if !is_name(&name) {
+            let what = format!("promise \"{name:.64}\"");
+            engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
+        }
+        engine.call_promise(name, Location::caller())
+    };
+    Promise { execution, seq, result: PhantomData }
+}
+
+/// A result that somebody outside gives; see [`promise`].
+#[must_use = "a promise that is dropped is given up"]
+pub struct Promise<T> {
+    execution: Arc<Execution>,
+    seq: u32,
+    result: PhantomData<fn() -> T>,
+}
+
+/// Why a promise has no result.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PromiseError {
+    /// Somebody failed it.
+    #[error("promise {name:?} was failed: {reason}")]
+    Failed {
+        /// The promise's name.
+        name: String,
+        /// Why, in the words of who did.
+        reason: String,
+    },
+    /// Its time was up.
+    #[error("promise {name:?} timed out after {}", humantime::format_duration(*.after))]
+    TimedOut {
+        /// The promise's name.
+        name: String,
+        /// The time it had.
+        after: Duration,
+    },
+    /// No heartbeat came in time.
+    #[error("promise {name:?} had no heartbeat for {}", humantime::format_duration(*.after))]
+    HeartbeatMissed {
+        /// The promise's name.
+        name: String,
+        /// The time each heartbeat had.
+        after: Duration,
+    },
+    /// It was completed with something else than the workflow waits for. What it was is in the log.
+    #[error("promise {name:?} was completed with what is not a {expected}: {problem}")]
+    WrongType {
+        /// The promise's name.
+        name: String,
+        /// The type it should have been.
+        expected: &'static str,
+        /// What does not fit.
+        problem: String,
+    },
+}
+
+impl<T> Promise<T> {
+    /// What names this promise to others.
+    ///
+    /// It is the same in every replay, and everything that the workflow did before is durable when
+    /// a step has it; so is the promise itself.
+    #[must_use]
+    pub fn token(&self) -> PromiseToken {
+        // A workflow's only way to the world is the body of a step, and no body starts before the
+        // event that makes the promise known is durable: the barrier, in `turn::drive`.
+        self.execution.engine().token(self.seq)
+    }
+
+    /// Fails the promise by itself when so much time has passed since it was made. Whole
+    /// milliseconds, rounded up. By default it waits for ever.
+    ///
+    /// # Panics
+    /// The workflow has awaited something since it made the promise: its limits are in the log.
+    #[track_caller]
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.limit("timeout", |promise| promise.timeout = Some(limit))
+    }
+
+    /// Fails the promise by itself when so much time has passed without a
+    /// [heartbeat](crate::client::PromiseClient::heartbeat), the first counted from its making.
+    /// By default none are needed. A heartbeat costs about as much as a signal: let it be minutes.
+    ///
+    /// # Panics
+    /// The workflow has awaited something since it made the promise: its limits are in the log.
+    #[track_caller]
+    pub fn heartbeat(self, limit: Duration) -> Self {
+        self.limit("heartbeat", |promise| promise.heartbeat = Some(limit))
+    }
+
+    #[track_caller]
+    fn limit(self, what: &str, set: impl FnOnce(&mut crate::replay::PromiseState)) -> Self {
+        let in_time = self.execution.engine().limit_promise(self.seq, set);
+        assert!(in_time, "Promise::{what}() comes too late: say it where the promise is made");
+        self
+    }
+}
+
+impl<T: DeserializeOwned> Future for Promise<T> {
+    type Output = Result<T, PromiseError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.execution.poll_call(self.seq, "a promise", cx));
+        let Outcome::Promise(result) = outcome else {
+            unreachable!("the engine matches outcomes with kinds")
+        };
+        let name = self.execution.engine().key(self.seq).name.to_string();
+        Poll::Ready(match result {
+            PromiseResult::Completed { value } => value.read().map_err(|error| {
+                let (expected, problem) = (std::any::type_name::<T>(), error.to_string());
+                PromiseError::WrongType { name, expected, problem }
+            }),
+            PromiseResult::Failed { reason } => Err(PromiseError::Failed { name, reason }),
+            PromiseResult::TimedOut { after_ms } => {
+                Err(PromiseError::TimedOut { name, after: Duration::from_millis(after_ms) })
+            }
+            PromiseResult::HeartbeatMissed { after_ms } => {
+                Err(PromiseError::HeartbeatMissed { name, after: Duration::from_millis(after_ms) })
+            }
+            PromiseResult::GivenUp => unreachable!("a promise that is given up has no future"),
+        })
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        self.execution.drop_call(self.seq);
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Promise").field(&self.seq).finish()
+    }
+}
