@@ -92,7 +92,7 @@ fn what_has_a_result_is_undone_last_in_first_out() {
             c.undoable("a").poll([0]).deliver().by_hand("a").step("b").undoable("a").poll([2]);
             c.deliver().finishing([]).deliver().undo().undo().undo().undo()
         },
-        "a#1! - + b#1 a#2! - + [] + undo a#1{\"undoes\":\"a#2\"} undo a#2{} \
+        "a#1! - +0 b#1 a#2! - +2 [] + undo a#1{\"undoes\":\"a#2\"} undo a#2{} \
          undo a#3{\"undoes\":\"a#1\"} over",
     );
 }
@@ -102,12 +102,12 @@ fn where_nothing_has_an_undo_there_is_nothing_to_do() {
     check(
         &[done(101, 0, "a#1", "1")],
         |c| c.step("a").poll([0]).deliver().finishing([0]),
-        "a#1! - + [nothing]",
+        "a#1! - +0 [nothing]",
     );
     check(
         &[failed(101, 0, "a#1", "1")],
         |c| c.undoable("a").poll([0]).deliver().finishing([]),
-        "a#1! - + [nothing]",
+        "a#1! - +0 [nothing]",
     );
     check(&[], |c| c.undoable("a").poll([0]).finishing([]), "a#1 - [nothing]");
 }
