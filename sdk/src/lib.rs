@@ -172,3 +172,7 @@ struct LongLivesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/determinism.md")]
+struct DeterminismPage;

@@ -66,3 +66,17 @@ fn a_second_run_of_a_finished_order_runs_nothing() {
     assert!(says.contains("done already"), "{says}");
     assert!(folder.effects("order-1").values().all(|times| *times == 1));
 }
+
+#[test]
+fn a_check_says_that_an_open_order_goes_on_and_does_nothing_to_it() {
+    let folder = OrderFolder::new(&[]);
+    assert!(!folder.run(&["--crash-after", "charge"]).status.success());
+    let before = folder.effects("order-1");
+    let checked = folder.run(&["--check"]);
+    let says = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.status.success(), "{says}");
+    let table = "workflow      go on  unblocked  would block  stay blocked  would end\n\
+                 fulfil_order      1          0            0             0          0\n";
+    assert!(says.contains(table), "{says}");
+    assert_eq!(folder.effects("order-1"), before, "no step runs");
+}

@@ -5,6 +5,7 @@
 //! $ cargo run -p order -- --id order-2 --crash-after charge
 //! $ cargo run -p order -- --id order-2            # goes on where the other process died
 //! $ cargo run -p order -- --serve                 # works on the orders of others, until ctrl-c
+//! $ cargo run -p order -- --check                 # could this program go on with what is open?
 //! ```
 //!
 //! The log is in `everstep.db` unless `EVERSTEP_URL` names another backend. As an AWS Lambda
@@ -44,6 +45,10 @@ struct Args {
     /// Start no order: work on whatever others have started, until ctrl-c.
     #[arg(long, conflicts_with_all = ["id", "crash_after"])]
     serve: bool,
+    /// Start and run nothing: replay every open order against this program, print what would block,
+    /// and exit with 1 if anything would.
+    #[arg(long, conflicts_with_all = ["id", "crash_after", "serve"])]
+    check: bool,
     /// The file that plays the outside world: every effect is a row in it.
     #[arg(long, value_name = "PATH", default_value = DEFAULT_WORLD, env = "ORDER_WORLD")]
     world: PathBuf,
@@ -85,6 +90,11 @@ async fn main() -> anyhow::Result<()> {
             }
         });
         return Ok(app.run().await?);
+    }
+    if args.check {
+        let report = app(Shop { world: World::open(&args.world)? }).check().await?;
+        println!("{report}");
+        std::process::exit(report.exit_code());
     }
     if args.serve {
         let app = app(Shop { world: World::open(&args.world)? });

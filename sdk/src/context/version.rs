@@ -19,8 +19,8 @@ use super::execution::expect_current;
 ///
 /// ```
 /// # use everstep::prelude::*;
-/// # #[step] async fn box_up(order: u64) -> everstep::Result<()> { drop(order); Ok(()) }
-/// # #[step] async fn bag_up(order: u64) -> everstep::Result<()> { drop(order); Ok(()) }
+/// # #[step] async fn box_up(order: u64) -> everstep::Result<()> { let _ = order; Ok(()) }
+/// # #[step] async fn bag_up(order: u64) -> everstep::Result<()> { let _ = order; Ok(()) }
 /// #[workflow]
 /// async fn fulfil(order: u64) -> everstep::Result<()> {
 ///     match version("packing", 1..=2) {
@@ -54,8 +54,8 @@ pub fn version(name: impl Into<Cow<'static, str>>, known: RangeInclusive<u32>) -
 ///
 /// ```
 /// # use everstep::prelude::*;
-/// # #[step] async fn box_up(order: u64) -> everstep::Result<()> { drop(order); Ok(()) }
-/// # #[step] async fn bag_up(order: u64) -> everstep::Result<()> { drop(order); Ok(()) }
+/// # #[step] async fn box_up(order: u64) -> everstep::Result<()> { let _ = order; Ok(()) }
+/// # #[step] async fn bag_up(order: u64) -> everstep::Result<()> { let _ = order; Ok(()) }
 /// #[derive(Versions)]
 /// enum Packing {
 ///     Boxes = 1,

@@ -30,7 +30,11 @@ pub struct App {
     code: String,
     backend: Option<Backend>,
     observers: Vec<Observer>,
+    replay_check: Option<bool>,
 }
+
+/// The variable that says whether turns check themselves, where the program does not.
+const REPLAY_CHECK: &str = "EVERSTEP_REPLAY_CHECK";
 
 /// Why an app cannot be a host.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,7 @@ impl App {
             code: "0".to_owned(),
             backend: None,
             observers: Vec::new(),
+            replay_check: None,
         }
     }
 
@@ -108,6 +113,19 @@ impl App {
     /// default `"0"`.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.code = version.into();
+        self
+    }
+
+    /// Whether each turn also runs its workflow a second time over the same events, beside itself
+    /// and without steps, and blocks the execution if that asks for anything else: for development.
+    /// What depends on the order of a hash map, a clock or a global is found in the first turn, with
+    /// both places in the source, and not when the process has died. It takes about as long as two
+    /// replays of the log.
+    ///
+    /// By default what the variable `EVERSTEP_REPLAY_CHECK` says (`1` or `0`); without it, no.
+    /// `testing::Env` always checks.
+    pub fn replay_check(mut self, check: bool) -> Self {
+        self.replay_check = Some(check);
         self
     }
 
@@ -194,7 +212,10 @@ impl App {
         if self.workflows.is_empty() {
             return Err(AppError::NoWorkflow);
         }
-        Ok(Registry::new(self.workflows, self.states, self.code, self.observers)?)
+        let by_variable = || std::env::var_os(REPLAY_CHECK).is_some_and(|value| value == "1");
+        let replay_check = self.replay_check.unwrap_or_else(by_variable);
+        let registry = Registry::new(self.workflows, self.states, self.code, self.observers)?;
+        Ok(registry.with_replay_check(replay_check))
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Registry {
     states: States,
     code: String,
     observers: Vec<Observer>,
+    replay_check: bool,
 }
 
 impl Registry {
@@ -29,7 +30,17 @@ impl Registry {
         for workflow in workflows.values() {
             workflow.check(&states)?;
         }
-        Ok(Self { workflows, states, code, observers })
+        Ok(Self { workflows, states, code, observers, replay_check: false })
+    }
+
+    /// Whether turns check that their workflow can be run again.
+    pub(super) fn with_replay_check(self, replay_check: bool) -> Self {
+        Self { replay_check, ..self }
+    }
+
+    /// See [`App::replay_check`](super::App::replay_check).
+    pub(crate) fn replay_check(&self) -> bool {
+        self.replay_check
     }
 
     pub(crate) fn workflow(&self, name: &str) -> Option<&Erased> {

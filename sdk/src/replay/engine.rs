@@ -420,8 +420,16 @@ impl Engine {
     ) -> Option<Fault> {
         let is_new = |seq: &&u32| {
             let request = self.request(**seq);
-            matches!(request, Some(Request::Step | Request::Timer { .. } | Request::Promise { .. }))
-                && self.recorded.at(**seq).is_none()
+            let leaves_something = matches!(
+                request,
+                Some(
+                    Request::Step
+                        | Request::Timer { .. }
+                        | Request::Child { .. }
+                        | Request::Promise { .. }
+                )
+            );
+            leaves_something && self.recorded.at(**seq).is_none()
         };
         let call = &self.calls[*self.asked.iter().find(is_new)? as usize];
         let asked = side(call.detail.kind(), &call.key, call.location);

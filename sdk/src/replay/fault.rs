@@ -5,6 +5,9 @@ use std::ops::RangeInclusive;
 
 use super::call::Kind;
 
+/// How the reason of a block begins that the replay check found.
+pub(crate) const REPLAY_CHECK: &str = "the replay check";
+
 /// The first thing that went wrong between code and log, or in the code itself. It blocks the
 /// execution: nothing is appended, nothing is lost, and a fixing deploy goes on from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(crate) enum Fault {
     ForeignAwait { what: String },
     /// A value cannot be recorded or read back.
     Value { what: String, problem: String },
+    /// Run again over what it was given, the code asked for something else.
+    NotRepeatable { problem: String },
     /// The run is on a version of a change that this code does not know.
     VersionGone(Box<VersionGone>),
     /// The code asks for an operation that is new, of a workflow that does not want any.
@@ -171,6 +176,12 @@ impl fmt::Display for Fault {
                  execution goes on"
             ),
             Self::Value { what, problem } => write!(f, "{what}: {problem}"),
+            Self::NotRepeatable { problem } => write!(
+                f,
+                "{REPLAY_CHECK}: {problem}. The workflow depends on something that differs between \
+                 runs (the order of a hash map, a clock, randomness, a global): take that from \
+                 everstep (now, random, uuid), from a step or from an ordered map, and start again"
+            ),
             Self::VersionGone(gone) => gone.fmt(f),
             Self::NewOperation(new) => new.fmt(f),
             Self::StepGaveUp { key, problem } => write!(

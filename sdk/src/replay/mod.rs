@@ -27,6 +27,7 @@ mod recorded;
 mod seed;
 mod signals;
 mod taken;
+mod twice;
 mod versions;
 
 pub(crate) use body::{Attempt, Body, Policy};
@@ -34,10 +35,13 @@ pub(crate) use call::Outcome;
 pub(crate) use compensate::{NextUndo, Undo};
 pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
+#[cfg(feature = "testing")]
+pub(crate) use fault::REPLAY_CHECK;
 pub(crate) use history::{History, OpenTurn};
 pub(crate) use promises::PromiseState;
 pub(crate) use seed::child_writer;
 pub(crate) use taken::TakenIds;
+pub(crate) use twice::difference;
 #[cfg(test)]
 pub(crate) use versions::Chosen;
 

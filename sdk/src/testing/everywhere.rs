@@ -10,7 +10,7 @@ use crate::event::{Event, Failure, PromiseResult, reason_with};
 const AFTERWARDS: Duration = Duration::from_secs(600);
 
 /// What [`crash_everywhere`] has seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Crashes {
     /// How many crashes there were, each in a run of its own.
@@ -25,10 +25,10 @@ pub struct Crashes {
 }
 
 /// What became of the story in one run of it.
-struct Tale {
+pub(super) struct Tale {
     calls: Vec<&'static str>,
     died: bool,
-    blocked: Option<String>,
+    pub(super) blocked: Option<String>,
     essence: Essence,
     runs: BTreeMap<AttemptOf, Runs>,
 }
@@ -75,7 +75,7 @@ pub fn crash_everywhere<T, E>(
     if let Some(reason) = &clean.blocked {
         panic!("without any crash the execution is blocked: {reason}");
     }
-    let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
+    let mut seen = Crashes::default();
     for (at, call) in clean.calls.iter().enumerate() {
         for after in [false, true] {
             let tale = tell(&env, &story, Some(Death { at, after }));
@@ -83,7 +83,7 @@ pub fn crash_everywhere<T, E>(
                 continue;
             }
             seen.crashes += 1;
-            if let Err(difference) = compare(&clean, &tale, &mut seen) {
+            if let Err(difference) = compare(&clean, &tale, 1, &mut seen) {
                 let place = if after { "after" } else { "before" };
                 let (number, of) = (at + 1, clean.calls.len());
                 let commits = clean.calls[..at].iter().filter(|call| **call == "append").count();
@@ -107,7 +107,13 @@ fn tell<T, E>(
     if let Some(death) = death {
         env.world().let_die(death);
     }
-    let execution = story(&env);
+    told(&env, story)
+}
+
+/// What becomes of the story in this environment.
+#[track_caller]
+pub(super) fn told<T, E>(env: &Env, story: &impl Fn(&Env) -> Execution<T, E>) -> Tale {
+    let execution = story(env);
     execution.settle();
     env.advance(AFTERWARDS);
     let (calls, died) = env.world().first_host_calls();
@@ -120,7 +126,13 @@ fn tell<T, E>(
     }
 }
 
-fn compare(clean: &Tale, tale: &Tale, seen: &mut Crashes) -> Result<(), String> {
+/// Compares a run with the undisturbed one. Bodies may have run to their end so many times more.
+pub(super) fn compare(
+    clean: &Tale,
+    tale: &Tale,
+    more: usize,
+    seen: &mut Crashes,
+) -> Result<(), String> {
     if let Some(reason) = &tale.blocked {
         return Err(format!("the execution is blocked: {reason}"));
     }
@@ -140,7 +152,7 @@ fn compare(clean: &Tale, tale: &Tale, seen: &mut Crashes) -> Result<(), String> 
     for of in attempts {
         let completed = |tale: &Tale| tale.runs.get(of).map_or(0, |runs| runs.completed);
         let (without, with) = (completed(clean), completed(tale));
-        if with < without || with > without + 1 {
+        if with < without || with > without + more {
             let (step, attempt) = of;
             return Err(format!(
                 "the body of {step}, attempt {attempt}, ran to its end {without} times without it, \
@@ -181,6 +193,8 @@ fn essence(events: &[Event]) -> Essence {
                 signals += 1;
                 Some(format!("{} {}", e.name, e.payload))
             }
+            Event::ChildRequested(e) => Some(format!("asked for with {}", e.input)),
+            Event::ChildCompleted(e) => Some(format!("{:?}", e.outcome)),
             Event::VersionChosen(e) => Some(format!("{}", e.version)),
             Event::PromiseCreated(_) => Some("made".to_owned()),
             Event::PromiseHeartbeat(_) => Some("kept alive".to_owned()),
@@ -237,12 +251,12 @@ mod tests {
             [(0, false, 0), (1, true, 0), (2, true, 1), (3, false, 0)]
         {
             let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
-            let compared = compare(&tale(1), &tale(completed), &mut seen);
+            let compared = compare(&tale(1), &tale(completed), 1, &mut seen);
             assert_eq!(compared.is_ok(), fine, "{completed}: {compared:?}");
             assert_eq!(seen.repeated.len(), repeated, "{completed}");
         }
         let mut seen = Crashes { crashes: 0, repeated: BTreeSet::new(), interrupted: 0 };
-        let text = compare(&tale(1), &tale(3), &mut seen).unwrap_err();
+        let text = compare(&tale(1), &tale(3), 1, &mut seen).unwrap_err();
         assert!(text.contains("pay#1, attempt 1, ran to its end 1 times without it"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! For tests: of workflows, and of stores and queues.
 //!
 //! [`Env`] runs workflows in this process and in virtual time; [`crash_everywhere`] lets the host
-//! of an execution die at every boundary; [`replay`](replay()) holds code against recorded
+//! of an execution die at every boundary, and [`explore`] tries it in weather from seeds; [`replay`](replay()) holds code against recorded
 //! histories. `docs/testing.md` is the guide.
 //!
 //! ```
@@ -43,12 +43,14 @@
 pub mod conformance;
 mod env;
 mod everywhere;
+mod explore;
 pub mod faults;
 mod replay;
 
 pub use env::{Env, Execution};
 pub use everstep_macros::histories;
 pub use everywhere::{Crashes, crash_everywhere};
+pub use explore::{Explored, explore};
 pub use replay::{Recorded, ReplayError, replay};
 #[doc(hidden)]
 pub use replay::{check_histories_but, check_history};

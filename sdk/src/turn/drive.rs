@@ -23,6 +23,7 @@ use super::bodies::{Bodies, Ended as EndedBody, Over};
 use super::children::{Family, send_turns};
 use super::end::{Ended, brief};
 use super::log::{LogEnd, Written};
+use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd};
@@ -89,7 +90,9 @@ pub(super) struct Turn<'a> {
     claimed: bool,
     /// The time of the last event: events are never older than the one before.
     time: Timestamp,
-    end: Option<WorkflowEnd>,
+    pub(super) end: Option<WorkflowEnd>,
+    /// What the replay check needs, where it is on.
+    pub(super) recheck: Option<Recheck>,
     /// The reason of a cancel request that was taken.
     cancel: Option<String>,
     /// A terminate that arrived while bodies run.
@@ -176,6 +179,7 @@ impl Kitchen {
             claimed: false,
             time: history.time,
             end: None,
+            recheck: self.registry.replay_check().then(|| Recheck::new(&events)),
             cancel: None,
             terminate: None,
             unwritten_since: None,
@@ -250,6 +254,12 @@ impl Turn<'_> {
                     Undoing::Fault(fault) => return self.blocked(fault).await,
                 }
             }
+            if self.end.is_some()
+                && self.sequence.next_undelivered().is_none()
+                && let Some(fault) = self.recheck()
+            {
+                return self.blocked(fault).await;
+            }
             if self.sequence.next_undelivered().is_none()
                 && let Some(end) = self.end.take()
             {
@@ -288,6 +298,9 @@ impl Turn<'_> {
                 continue;
             }
             if self.bodies.is_empty() && !self.backs_off_in_place() {
+                if let Some(fault) = self.recheck() {
+                    return self.blocked(fault).await;
+                }
                 return self.suspend().await;
             }
             if self.wait().await? {
@@ -497,10 +510,14 @@ impl Turn<'_> {
             self.end = None;
         }
         let progress = self.run.deliver(event);
+        let checked = self.recheck.is_some().then(|| event.clone());
         self.sequence.mark_delivered();
         if let Some(progress) = progress {
             // A fault is seen by whoever called this.
             self.progress(progress);
+        }
+        if let Some(event) = checked {
+            self.recheck_after(event);
         }
         true
     }

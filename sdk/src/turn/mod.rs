@@ -25,6 +25,7 @@ mod end;
 mod fuzz;
 mod log;
 mod new_steps;
+mod recheck;
 mod rehearse;
 mod sequence;
 mod terminate;

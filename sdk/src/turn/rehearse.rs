@@ -63,6 +63,25 @@ impl Rehearsal {
         }
     }
 
+    /// How its end differs from that of another run which was given the same.
+    pub(super) fn ends_otherwise(&self, other: Option<&WorkflowEnd>) -> Option<String> {
+        match (other, &self.end) {
+            (None, None) => return None,
+            (Some(a), Some(b)) if a == b => return None,
+            (Some(WorkflowEnd::Completed(a)), Some(WorkflowEnd::Completed(b)))
+            | (Some(WorkflowEnd::Failed(a)), Some(WorkflowEnd::Failed(b)))
+            | (Some(WorkflowEnd::Continued(a)), Some(WorkflowEnd::Continued(b)))
+                if a.same(b) =>
+            {
+                return None;
+            }
+            _ => {}
+        }
+        let said = |end: Option<&WorkflowEnd>| end.map_or("waits".to_owned(), says);
+        let (first, again) = (said(other), said(self.end.as_ref()));
+        Some(format!("run twice over the same log, the workflow first {first}, then {again}"))
+    }
+
     /// Whether it has decided a version of which the log has none.
     fn decides(&self) -> bool {
         self.run.engine().decides()

@@ -53,7 +53,7 @@ fn a_step_that_cannot_bear_to_run_twice_is_found_with_the_boundary() {
 }
 
 #[test]
-fn a_workflow_that_differs_between_runs_is_found_with_the_boundary() {
+fn a_workflow_that_differs_between_runs_is_found_before_any_crash() {
     static RUNS: AtomicU64 = AtomicU64::new(0);
     #[step]
     async fn note(run: u64) -> everstep::Result<u64> {
@@ -69,7 +69,10 @@ fn a_workflow_that_differs_between_runs_is_found_with_the_boundary() {
         Env::new(App::new().workflow(fickle))
     };
     let text = panics(|| crash_everywhere(env, |env| env.start(fickle, ())));
-    says(&text, &["a crash ", " of the host, ", "note#1", "with it"]);
+    says(
+        &text,
+        &["without any crash", "the replay check", "note#1", r#"{"run":0} and then {"run":1}"#],
+    );
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 mod crashes;
 mod env;
+mod explore;
 mod histories;
 mod mocks;
 mod replays;
+mod twice;
 mod undo;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -188,6 +188,36 @@ fn a_roll_back_below_a_decided_version_blocks_and_goes_on_with_the_newer_code() 
     });
 }
 
+/// Decides, and then has a mistake.
+mod bags_with_a_mistake {
+    use super::*;
+
+    #[workflow(name = "packing")]
+    pub(super) async fn workflow(order: u32) -> everstep::Result<Vec<String>> {
+        assert_eq!((version("packing", 1..=2), order), (1, order), "a mistake");
+        Ok(Vec::new())
+    }
+}
+
+/// D5
+#[test]
+fn a_version_decided_in_a_poll_that_panics_is_decided_anew_by_the_fix() {
+    check(
+        ALL,
+        || App::new().workflow(bags_with_a_mistake::workflow),
+        async |world| {
+            let new = world.start(bags_with_a_mistake::workflow, 7).await;
+            let record = world.until(world.settled(new.id())).await;
+            assert_eq!(record.projection.status, Status::Blocked);
+            assert!(record.projection.reason.unwrap().contains("a mistake"));
+            assert_eq!(world.number_of(new.id(), "VersionChosen").await, 0);
+            let roll_back = || App::new().workflow(only_boxes::workflow);
+            world.until_with(&roll_back, world.status_is(new.id(), Status::Completed)).await;
+            assert_eq!(new.result().await.unwrap(), ["box 7"]);
+        },
+    );
+}
+
 #[workflow]
 async fn in_branches(
     State(effects): State<Effects>,

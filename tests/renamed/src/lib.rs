@@ -78,6 +78,28 @@ impl<T: AsRef<str> + Clone + Send + Sync + 'static> Customers<T> {
     }
 }
 
+/// How a parcel is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, durable::Versions)]
+#[versions(crate = "durable")]
+pub enum Packing {
+    /// In a box.
+    Boxes = 1,
+    /// In a bag.
+    Bags = 2,
+}
+
+/// Packs a parcel.
+///
+/// # Errors
+/// None.
+#[workflow(crate = "durable", new_steps = "block")]
+pub async fn pack() -> durable::Result<u32> {
+    Ok(match durable::version_of("packing") {
+        Packing::Boxes => 1,
+        Packing::Bags => 2,
+    })
+}
+
 /// Writes to a customer.
 ///
 /// # Errors

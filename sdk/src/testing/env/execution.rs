@@ -12,6 +12,7 @@ use super::{Inner, chain, recorded};
 use crate::client::{Handle, ResultError};
 use crate::event::{Commit, Event};
 use crate::id::ExecutionId;
+use crate::replay::REPLAY_CHECK;
 use crate::store::Status;
 use crate::testing::replay::{Recorded, replay};
 
@@ -166,22 +167,26 @@ where
     T: DeserializeOwned + Send,
     E: DeserializeOwned + Send,
 {
-    /// Waits for its end, however long that takes in virtual time, and returns its result. The
-    /// whole log is then replayed against the workflow: code that would do something else the next
-    /// time is found.
+    /// Waits for its end, however long that takes in virtual time, and returns its result.
+    ///
+    /// Code that would do something else the next time is found: each turn runs the workflow a
+    /// second time beside it (see [`App::replay_check`](crate::App::replay_check)), and at last the
+    /// whole log is replayed.
     ///
     /// # Errors
     /// The workflow failed, was cancelled or is blocked.
     ///
     /// # Panics
     /// - It does not end within the [limit](super::Env::limit): nothing moves it any more.
-    /// - Its log does not replay: the workflow depends on something that differs between runs.
+    /// - The workflow depends on something that differs between runs: it asks for something else
+    ///   when it is run again.
     /// - A [mock by name](super::Env::mock_named) names no step that was called.
     #[track_caller]
     pub fn result(&self) -> Result<T, ResultError<E>> {
         self.settle();
         let result = self.inner.block_on(self.handle.result());
-        if let Err(ResultError::Blocked { .. }) = result {
+        if let Err(ResultError::Blocked { reason }) = &result {
+            assert!(!reason.starts_with(REPLAY_CHECK), "execution {}: {reason}", self.id());
             return result;
         }
         let recorded = Recorded::from_events(self.events());

@@ -4,6 +4,7 @@ mod execution;
 mod promises;
 mod queue;
 mod stands;
+mod weather;
 mod world;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use tokio::runtime::Runtime;
 
 pub use execution::Execution;
 pub(super) use stands::{AttemptOf, Runs, Stands};
+pub(super) use weather::Weather;
 pub(super) use world::{Death, World};
 
 use crate::__private::{MockArgs, StepResult};
@@ -71,7 +73,7 @@ impl Env {
     pub fn new(app: App) -> Self {
         let stands = Arc::new(Stands::default());
         let probe: Arc<dyn Probe> = Arc::clone(&stands) as _;
-        let app = app.probe(&probe);
+        let app = app.probe(&probe).replay_check(true);
         if let Err(error) = app.clone().registry() {
             panic!("this app cannot run: {error}");
         }
@@ -269,10 +271,14 @@ impl Env {
     #[track_caller]
     pub fn assert_cost(&self, writes_max: u64) {
         let writes = self.writes();
+        let counts = self.inner.world.counts.counts();
+        let [starts, commits, records, sent, removals] =
+            ["create", "append", "project", "send", "remove_items"].map(|call| counts.of(call));
         assert!(
             writes <= writes_max,
-            "{writes} items were written, and at most {writes_max} should be: {:?}",
-            self.inner.world.counts.counts().calls,
+            "{writes} items were written, and at most {writes_max} should be: {starts} starts (2 \
+             each), {commits} commits, {records} updates of records, {sent} signals or cancels (2 \
+             each), which {removals} calls removed"
         );
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::queue::PatientQueue;
 use super::stands::Stands;
+use super::weather::{Restless, Weather};
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::event::Event;
@@ -17,6 +18,7 @@ use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{Record, Status};
 use crate::testing::faults::{Call, Fate, Faults, FaultyQueue, FaultyStore};
 use crate::time::{Clock, Timestamp};
+use crate::wake::WakeQueue;
 
 /// When virtual time begins: 2024-01-01T00:00:00Z.
 const BEGINNING: Timestamp = Timestamp(1_704_067_200_000);
@@ -42,6 +44,7 @@ pub(in crate::testing) struct World {
     /// A commit or a record was written.
     pub(super) changed: Arc<Notify>,
     first_host: Mutex<FirstHost>,
+    weather: Mutex<Option<Weather>>,
 }
 
 /// What the first host does, and when it dies.
@@ -81,15 +84,38 @@ impl World {
             clock,
             changed,
             first_host: Mutex::default(),
+            weather: Mutex::default(),
         }
     }
 
     pub(super) fn client(&self) -> Client {
-        Client::new(&self.backend).clock(self.clock.clone())
+        let backend = Backend::new(Arc::clone(&self.backend.store), self.queue());
+        Client::new(&backend).clock(self.clock.clone())
     }
 
-    /// One host, and another one when it is dead.
+    /// From now on wakes come as this weather has it, and hosts that begin live in it.
+    pub(in crate::testing) fn set_weather(&self, weather: Weather) {
+        *self.weather.lock().unwrap_or_else(PoisonError::into_inner) = Some(weather);
+    }
+
+    fn weather(&self) -> Option<Weather> {
+        self.weather.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The queue in this weather.
+    fn queue(&self) -> Arc<dyn WakeQueue> {
+        let inner = Arc::clone(&self.backend.queue);
+        match self.weather() {
+            Some(weather) => Arc::new(Restless { inner, weather }),
+            None => inner,
+        }
+    }
+
+    /// One host, and another one when it is dead; in weather, two at a time.
     pub(super) async fn hosts(self: Arc<Self>) {
+        if let Some(weather) = self.weather() {
+            tokio::join!(self.hosts_in(&weather), self.hosts_in(&weather));
+        }
         let first = Arc::new(Notify::new());
         self.host(Some(&first)).await;
         self.host(None).await;
@@ -103,19 +129,34 @@ impl World {
             }
             None => Faults::none(),
         };
-        let backend = Backend::new(
-            Arc::new(FaultyStore::new(Arc::clone(&self.backend.store), &faults)),
-            Arc::new(FaultyQueue::new(Arc::clone(&self.backend.queue), &faults)),
-        );
-        let worker = self.app.clone().backend(backend).worker().await;
-        let worker = worker.expect("Env::new has checked the app").clock(self.clock.clone());
-        let worker = worker.sweep(SWEEP_EVERY, SWEEP_GRACE);
         let died = async {
             match dies {
                 Some(dies) => dies.notified().await,
                 None => std::future::pending().await,
             }
         };
+        self.work(&faults, self.clock.clone(), died).await;
+    }
+
+    /// One host after the other in this weather.
+    async fn hosts_in(&self, weather: &Weather) {
+        for number in 0.. {
+            let dies = Arc::new(Notify::new());
+            let faults = weather.host(number, &dies);
+            let clock = self.clock.skewed(weather.skew_millis());
+            self.work(&faults, clock, dies.notified()).await;
+        }
+    }
+
+    /// A host works until it has died.
+    async fn work(&self, faults: &Faults, clock: Clock, died: impl Future<Output = ()>) {
+        let backend = Backend::new(
+            Arc::new(FaultyStore::new(Arc::clone(&self.backend.store), faults)),
+            Arc::new(FaultyQueue::new(self.queue(), faults)),
+        );
+        let worker = self.app.clone().backend(backend).worker().await;
+        let worker = worker.expect("Env::new has checked the app").clock(clock);
+        let worker = worker.sweep(SWEEP_EVERY, SWEEP_GRACE);
         tokio::select! {
             biased;
             () = died => {}

@@ -17,6 +17,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 pub use queue::FaultyQueue;
 pub use store::FaultyStore;
@@ -52,6 +53,8 @@ pub enum Fate {
     FailBefore,
     /// It is made, and its answer is lost: reported as unavailable.
     FailAfter,
+    /// It is made after so long.
+    Slow(Duration),
     /// It is not made and never answers: what a host leaves behind that dies before the call.
     Hang,
     /// It is made and never answers: what a host leaves behind that dies after the call.
@@ -170,6 +173,7 @@ impl Faults {
         match fate {
             Fate::FailBefore => return None,
             Fate::Hang => return std::future::pending().await,
+            Fate::Slow(time) => tokio::time::sleep(time).await,
             Fate::Proceed | Fate::FailAfter | Fate::HangAfter => {}
         }
         {
@@ -195,7 +199,7 @@ struct Written {
 
 /// The finaliser of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
 /// generators", 2014).
-fn mix(number: u64) -> u64 {
+pub(in crate::testing) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
