@@ -5,6 +5,7 @@ mod costs;
 mod crash;
 mod deploy_check;
 mod dynamodb;
+mod examples;
 mod faults;
 mod faulty;
 mod kills;
