@@ -46,11 +46,11 @@ pub(super) fn open_promises(record: &Record, commits: &[Commit]) -> Vec<OpenProm
         }
     }
     let shown = open.into_iter().map(|promise| {
-        let heartbeats = commits.iter().flat_map(|commit| &commit.events).filter_map(|event| {
+        let mut heartbeats = commits.iter().flat_map(|commit| &commit.events).filter_map(|event| {
             let Event::PromiseHeartbeat(heartbeat) = event else { return None };
             (heartbeat.run == run && heartbeat.key == promise.key).then_some(heartbeat.at)
         });
-        let heartbeat = heartbeats.last().unwrap_or(promise.at);
+        let heartbeat = heartbeats.next_back().unwrap_or(promise.at);
         let missed =
             promise.heartbeat_ms.map(|ms| heartbeat.after(std::time::Duration::from_millis(ms)));
         let until = promise.due.into_iter().chain(missed).min();
