@@ -35,7 +35,7 @@ async fn book(town: &Town, what: String, nights: u32) -> everstep::Result<String
 }
 
 /// By reference or by value, as it likes.
-async fn free(town: &Town, what: &str, nights: u32, key: &String) -> everstep::Result<()> {
+async fn free(town: &Town, what: &str, nights: u32, key: &str) -> everstep::Result<()> {
     assert!(nights > 0 && !what.is_empty());
     town.free(key);
     Ok(())
@@ -151,10 +151,8 @@ fn an_undo_that_fails_for_good_is_named_and_the_others_run() {
 
 #[test]
 fn a_saga_survives_every_crash_and_is_undone_once() {
-    let story = |env: &Env| -> Execution<usize, everstep::Error> {
-        let trip = env.start(travel, "nobody".to_owned());
-        trip
-    };
+    let story =
+        |env: &Env| -> Execution<usize, everstep::Error> { env.start(travel, "nobody".to_owned()) };
     let crashes = crash_everywhere(|| town().1, story);
     assert!(crashes.crashes >= 40, "{crashes:?}");
     assert!(crashes.repeated.contains("undo book#1"), "{crashes:?}");
