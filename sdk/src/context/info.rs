@@ -15,7 +15,7 @@ pub struct ExecutionInfo {
     /// The name of its workflow.
     pub workflow: String,
     /// Which run of it this is, from 1: one more each time it
-    /// [continues as new](super::continue_as_new) or is started again.
+    /// [continues as new](super::continue_as_new()) or is started again.
     pub run: u32,
     /// When this run was started.
     pub started_at: DateTime<Utc>,
@@ -27,7 +27,7 @@ pub struct ExecutionInfo {
 
 impl ExecutionInfo {
     /// Whether the log of this run has grown so long that it had better
-    /// [continue as new](super::continue_as_new): every turn reads all of it. `true` from
+    /// [continue as new](super::continue_as_new()): every turn reads all of it. `true` from
     /// [`CONTINUE_EVENTS`] events or [`CONTINUE_BYTES`] bytes on. Nothing happens if a run goes on
     /// beyond that, but for the time and the reads it costs.
     #[must_use]
