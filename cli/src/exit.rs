@@ -21,8 +21,11 @@ pub const CORRUPT: u8 = 8;
 /// The execution is blocked.
 pub const BLOCKED: u8 = 9;
 
+/// The execution rejected the update.
+pub const REJECTED: u8 = 10;
+
 /// Every code and what it means, in the order of the numbers.
-pub const ALL: [(u8, &str); 10] = [
+pub const ALL: [(u8, &str); 11] = [
     (DONE, "done"),
     (UNEXPECTED, "an unexpected failure"),
     (USAGE, "the command line, the URL or an input is wrong"),
@@ -33,6 +36,7 @@ pub const ALL: [(u8, &str); 10] = [
     (UNAVAILABLE, "the backend did not answer: try again"),
     (CORRUPT, "what is stored cannot be read or was changed"),
     (BLOCKED, "the execution is blocked: it waits for a fix and a resume"),
+    (REJECTED, "the execution rejected the update"),
 ];
 
 /// The table of codes, as `--help` shows it.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 
 use everstep::backend::BackendError;
-use everstep::client::{HistoryError, PromiseSendError, SendError, StartError, SweepError};
+use everstep::client::{
+    HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
+};
 use everstep::store::StoreError;
 use everstep::wake::QueueError;
 
@@ -131,20 +133,49 @@ impl From<HistoryError> for Failure {
     }
 }
 
+fn of_send(error: &SendError) -> (u8, Option<&'static str>) {
+    match error {
+        SendError::Unknown { .. } => (exit::NOT_FOUND, Some(FIND)),
+        SendError::Closed { .. } => (exit::CLOSED, Some("`everstep show` tells how it ended")),
+        SendError::Corrupt { .. } => (exit::CORRUPT, None),
+        SendError::Invalid { .. } | SendError::Payload(_) | SendError::PayloadTooLarge { .. } => {
+            (exit::USAGE, None)
+        }
+        SendError::Store(error) => (of_store(error), None),
+        SendError::Wake(error) => (of_queue(error), None),
+        _ => (exit::UNEXPECTED, None),
+    }
+}
+
 impl From<SendError> for Failure {
     fn from(error: SendError) -> Self {
-        let (code, todo) = match &error {
-            SendError::Unknown { .. } => (exit::NOT_FOUND, Some(FIND)),
-            SendError::Closed { .. } => (exit::CLOSED, Some("`everstep show` tells how it ended")),
-            SendError::Corrupt { .. } => (exit::CORRUPT, None),
-            SendError::Invalid { .. }
-            | SendError::Payload(_)
-            | SendError::PayloadTooLarge { .. } => (exit::USAGE, None),
-            SendError::Store(error) => (of_store(error), None),
-            SendError::Wake(error) => (of_queue(error), None),
+        let (code, todo) = of_send(&error);
+        Self { code, error: error.into(), todo: todo.map(str::to_owned) }
+    }
+}
+
+impl Failure {
+    /// Of an update with this id.
+    pub(crate) fn of_update(error: UpdateError, update_id: &str) -> Self {
+        let again = || Some(format!("repeat it with --update-id {update_id}"));
+        let (code, todo) = match error {
+            UpdateError::Send(source) => return Self::from(source).again(again()),
+            UpdateError::History(source) => return Self::from(source).again(again()),
+            UpdateError::Rejected { .. } | UpdateError::Refused { .. } => (exit::REJECTED, None),
+            UpdateError::Closed { .. } => (exit::CLOSED, None),
+            UpdateError::Blocked { .. } => (exit::BLOCKED, again()),
+            UpdateError::NoAnswer { .. } => (exit::UNAVAILABLE, again()),
             _ => (exit::UNEXPECTED, None),
         };
-        Self { code, error: error.into(), todo: todo.map(str::to_owned) }
+        Self { code, error: error.into(), todo }
+    }
+
+    /// Says what to do where trying again may help.
+    fn again(mut self, todo: Option<String>) -> Self {
+        if self.code == exit::UNAVAILABLE {
+            self.todo = todo;
+        }
+        self
     }
 }
 
@@ -182,6 +213,7 @@ impl From<StartError> for Failure {
             StartError::Corrupt { .. } => (exit::CORRUPT, Some(RESTORE)),
             StartError::Store { source, .. } => (of_store(source), None),
             StartError::Wake { source, .. } => (of_queue(source), None),
+            StartError::Send { source, .. } | StartError::Message(source) => of_send(source),
             _ => (exit::UNEXPECTED, None),
         };
         Self { code, error: error.into(), todo: todo.map(str::to_owned) }

@@ -55,6 +55,11 @@
 //!   and ask for [`now`], [`uuid()`] and [`random`], and which [`version`](version()) of a change
 //!   it is on. `tokio::join!` and the combinators of `futures` work as they are; other awaits
 //!   (sockets, tokio's timers, other tasks) belong into steps.
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()) and [`signals`], [`update`](update()) and [`updates`],
+//!   [`join_all`], [`map`], [`race`],
+//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`], and
+//!   which [`version`](version()) of a change it is on. `tokio::join!` and the combinators of `futures` work as
+//!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
@@ -114,14 +119,15 @@ mod turn;
 pub use backend::Backend;
 pub use client::Client;
 pub use context::{
-    AllFailed, Callback, CallbackError, Calling, Child, ChildError, Compensation, ContinueAsNew,
-    EachItem, Either, Elapsed, ExecutionInfo, FailFast, FirstOk, InlineStep, JoinAll, Map, MapAll,
-    MapEach, Outcome, Outcomes, PollError, PollUntil, Polling, Promise, PromiseError, Race, Random,
-    Signal, SignalError, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Versions,
-    Workflow, attempt, callback, child, compensate, continue_as_new, days, execution_id,
-    execution_info, first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until,
-    promise, race, random, seconds, signal, sleep, sleep_until, step, timeout, uuid, version,
-    version_of,
+    AllFailed, Callback, CallbackError, Calling, Child, ChildError, Commands, Compensation,
+    ContinueAsNew, EachItem, Either, Elapsed, ExecutionInfo, FailFast, FirstOk, InlineStep,
+    JoinAll, Map, MapAll, MapEach, NextUpdate, Object, Outcome, Outcomes, PollError, PollUntil,
+    Polling, Promise, PromiseError, Race, Random, Served, Signal, SignalError, Signals, Sleep,
+    StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates, Versions, Workflow,
+    attempt, callback, child, compensate, continue_as_new, days, execution_id, execution_info,
+    first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, promise, publish,
+    race, random, seconds, signal, signals, sleep, sleep_until, step, timeout, update, updates,
+    uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -133,11 +139,12 @@ pub use retry::Retry;
 /// What a workflow file needs.
 pub mod prelude {
     pub use crate::{
-        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Outcome, PromiseToken,
-        Retry, State, StepFailure, Terminal, Versions, callback, child, continue_as_new, days,
-        execution_id, execution_info, first_ok, hours, idempotency_key, join_all, map, minutes,
-        now, poll_until, promise, race, random, seconds, signal, sleep, sleep_until, step, timeout,
-        uuid, version, version_of, workflow,
+        App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Object, Outcome,
+        PromiseToken, Retry, Served, State, StepFailure, Terminal, Versions, callback, child,
+        continue_as_new, days, execution_id, execution_info, first_ok, hours, idempotency_key,
+        join_all, map, minutes, now, poll_until, promise, publish, race, random, seconds, signal,
+        signals, sleep, sleep_until, step, timeout, update, updates, uuid, version, version_of,
+        workflow,
     };
 }
 
@@ -176,3 +183,7 @@ struct PromisesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/determinism.md")]
 struct DeterminismPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/messages.md")]
+struct MessagesPage;

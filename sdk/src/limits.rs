@@ -76,6 +76,21 @@ pub const SEND_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest pause between two tries of a send to another execution.
 pub const SEND_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+/// How long a client waits for the answer to an update, unless it says otherwise. An answer that
+/// needs no step takes a turn, which is a second at most where hosts are awake.
+pub const UPDATE_WAIT: Duration = Duration::from_secs(30);
+
+/// Largest view that a workflow shows, in bytes of JSON. It is part of the record, which every turn
+/// writes: on DynamoDB each kilobyte of it is a write unit.
+pub const VIEW_BYTES_MAX: usize = 16 * 1024;
+
+/// How often a turn shows in the record what others wait to see (answers, views) while it goes on:
+/// the first at once, the next after this time at the earliest. A loop of short steps that each
+/// publish something costs little more than one that does not.
+pub const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+/// How many names of signals, and how many of updates, the end of a turn lists as waited for.
+pub const WAITS_FOR_MAX: usize = 16;
 
 /// Longest delay of a queue message: SQS's DelaySeconds, 15 minutes
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).

@@ -14,7 +14,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Commit, CorruptCommit, Previous, StoredCommit};
+use crate::event::{Commit, CorruptCommit, Json, Previous, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
 use crate::time::Timestamp;
 
@@ -66,7 +66,8 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
 
     /// Replaces the record's [projection](Projection), on condition that the stored one is
-    /// [older](Projection::replaces). Returns the record as it is afterwards, in the same atomic
+    /// [older](Projection::replaces); a projection without a [view](Projection::view) keeps the
+    /// stored one. Returns the record as it is afterwards, in the same atomic
     /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
     /// arrives later.
     async fn project(
@@ -240,6 +241,10 @@ pub struct Projection {
     pub code: String,
     /// Why it is blocked, failed or was ended, for people.
     pub reason: Option<String>,
+    /// What the workflow has [published](crate::publish). As an argument of
+    /// [`EventStore::project`], `None` leaves the stored one as it is. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<Json>,
 }
 
 /// Where an execution stands.
@@ -336,6 +341,14 @@ impl Loaded {
     }
 }
 
+impl Record {
+    /// This record as it stands in a list: without the view, which is large.
+    #[must_use]
+    pub fn listed(&self) -> Self {
+        Self { projection: Projection { view: None, ..self.projection.clone() }, ..self.clone() }
+    }
+}
+
 impl Status {
     /// Every status, in the order an execution may pass through them.
     pub const ALL: [Self; 7] = [
@@ -352,6 +365,12 @@ impl Status {
     #[must_use]
     pub fn is_closed(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Terminated)
+    }
+
+    /// Whether the workflow's function has returned.
+    #[must_use]
+    pub fn has_returned(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
     }
 
     /// Whether the sweeper looks at executions that stand here: the open ones that do not wait for
@@ -389,6 +408,13 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
+    /// This in the place of `stored`: without a view of its own it keeps the stored one.
+    #[must_use]
+    pub fn in_place_of(&self, stored: &Self) -> Self {
+        let view = self.view.as_ref().or(stored.view.as_ref()).cloned();
+        Self { view, ..self.clone() }
+    }
+
     /// Whether this may take the place of `stored`. More of the log wins: without this rule an
     /// older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs

@@ -75,6 +75,7 @@ fn projection(commit: u64, status: Status) -> Projection {
         updated_at: Timestamp(2_000),
         code: "1".into(),
         reason: None,
+        view: None,
     }
 }
 

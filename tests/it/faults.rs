@@ -30,6 +30,7 @@ fn projection(commit: u64) -> Projection {
         updated_at: Timestamp(0),
         code: String::new(),
         reason: None,
+        view: None,
     }
 }
 

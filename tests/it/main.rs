@@ -12,6 +12,7 @@ mod kills;
 mod kit;
 mod macros;
 mod memory;
+mod messages;
 mod order;
 mod prose;
 mod races;

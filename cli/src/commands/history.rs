@@ -5,7 +5,7 @@ use clap::Args;
 use everstep::ExecutionId;
 use everstep::event::{
     Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, OperationKey,
-    PromiseCreated, PromiseResult, TurnEnd,
+    PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
 };
 use everstep::time::Timestamp;
 use serde::Serialize;
@@ -158,8 +158,11 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
             PromiseResult::Completed { value } => value.to_string(),
             result => result.summary(),
         }),
+        Event::UpdateReceived(e) => Details::of(format!("{}: {}", e.name, e.request)),
+        Event::UpdateReplied(e) => Details::of(&e.reply),
+        Event::ViewPublished(e) => Details::of(&e.view),
         Event::CancelRequested(e) => Details::of(&e.reason),
-        Event::TurnEnded(e) => Details::of(turn_end(e.reason, e.wake_at)),
+        Event::TurnEnded(e) => Details::of(turn_end(e)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),
         Event::CompensationStarted(e) => Details::of(undoes(e)),
         Event::WorkflowFailed(e) => Details::of(format!("{}{}", e.error, left(&e.not_undone))),
@@ -220,14 +223,31 @@ fn limits(promise: &PromiseCreated) -> String {
     due.into_iter().chain(heartbeat).collect::<Vec<_>>().join(", ")
 }
 
-fn turn_end(reason: TurnEnd, wake_at: Option<Timestamp>) -> String {
-    match (reason, wake_at) {
-        (TurnEnd::Suspended, Some(wake_at)) => format!("suspended until {}", time(wake_at)),
-        (TurnEnd::Suspended, None) => "suspended until a message comes".to_owned(),
+fn turn_end(end: &TurnEnded) -> String {
+    match (end.reason, end.wake_at) {
+        (TurnEnd::Suspended, Some(wake_at)) if end.waits_for.is_empty() => {
+            format!("suspended until {}", time(wake_at))
+        }
+        (TurnEnd::Suspended, Some(wake_at)) => {
+            format!("suspended until {} or {} comes", time(wake_at), waits_for(&end.waits_for))
+        }
+        (TurnEnd::Suspended, None) if end.waits_for.is_empty() => {
+            "suspended until a message comes".to_owned()
+        }
+        (TurnEnd::Suspended, None) => {
+            format!("suspended until {} comes", waits_for(&end.waits_for))
+        }
         (TurnEnd::Yielded, _) => "handed over to another turn".to_owned(),
         (TurnEnd::Blocked, _) => "blocked".to_owned(),
         _ => String::new(),
     }
+}
+
+/// `signal "confirmed", update "add"`.
+pub(super) fn waits_for(waits_for: &WaitsFor) -> String {
+    let signals = waits_for.signals.iter().map(|name| format!("signal {name:?}"));
+    let updates = waits_for.updates.iter().map(|name| format!("update {name:?}"));
+    signals.chain(updates).collect::<Vec<_>>().join(", ")
 }
 
 /// Three digits or so and a unit: `250us`, `31.4ms`, `2.72s`, `1h 5m`.

@@ -15,6 +15,7 @@ mod signal;
 mod start;
 mod sweep;
 mod terminate;
+mod update;
 mod verify;
 
 use clap::Subcommand;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Export(export::Export),
     Signal(signal::Signal),
     Promise(promise::Promise),
+    Update(update::Update),
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
@@ -52,6 +54,7 @@ impl Command {
             Self::Export(command) => command.run(url, out).await,
             Self::Promise(command) => command.run(url, out).await,
             Self::Signal(command) => command.run(url, out).await,
+            Self::Update(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,

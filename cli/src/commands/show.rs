@@ -3,12 +3,12 @@ use everstep::ExecutionId;
 use everstep::client::{ChildInfo, Family};
 use everstep::event::{
     ChildOutcome, ClosePolicy, Commit, CorruptCommit, Event, Json, OperationKey, Parent,
-    PromiseResult,
+    PromiseResult, WaitsFor,
 };
-use everstep::store::{InboxItem, Loaded, Message};
+use everstep::store::{InboxItem, Loaded, Message, Status};
 use serde::Serialize;
 
-use super::history::outcome;
+use super::history::{outcome, waits_for};
 use super::promises::{OpenPromise, open_promises};
 use super::record::{Execution, or_dash, time};
 use crate::backend;
@@ -49,6 +49,10 @@ struct Shown<'a> {
     not_undone: &'a [OperationKey],
     /// The promises that can be completed.
     promises: Vec<OpenPromise>,
+    /// What it has published last.
+    view: Option<&'a Json>,
+    /// Which messages it waits for, if it is suspended.
+    waits_for: Option<&'a WaitsFor>,
     inbox: Vec<Waiting<'a>>,
 }
 
@@ -108,9 +112,12 @@ impl Show {
         row("code", or_dash(&projection.code).into());
         let log = format!("{} commits, {} events", shown.commits, shown.events);
         row("log", log.into());
-        for (name, value) in
-            [("input", shown.input), ("output", shown.output), ("error", shown.error)]
-        {
+        for (name, value) in [
+            ("input", shown.input),
+            ("output", shown.output),
+            ("error", shown.error),
+            ("view", shown.view),
+        ] {
             if let Some(value) = value {
                 row(name, value.as_str().into());
             }
@@ -126,6 +133,9 @@ impl Show {
         }
         for promise in &shown.promises {
             row("promise", promise.line().into());
+        }
+        if let Some(messages) = shown.waits_for.filter(|messages| !messages.is_empty()) {
+            row("waits for", waits_for(messages).into());
         }
         for item in &loaded.inbox {
             row("inbox", describe(item).into());
@@ -149,6 +159,11 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         Some(Event::WorkflowCancelled(end)) => (None, None, &end.not_undone[..]),
         _ => (None, None, &[][..]),
     };
+    let suspended = loaded.record.projection.status == Status::Suspended;
+    let waits_for = match events().last() {
+        Some(Event::TurnEnded(end)) if suspended => Some(&end.waits_for),
+        _ => None,
+    };
     let inbox = loaded.inbox.iter().map(|item| Waiting {
         id: &item.id,
         arrived_at: item.arrived_at.to_string(),
@@ -167,6 +182,8 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         children: children.into_iter().map(Child::from).collect(),
         not_undone,
         promises: open_promises(&loaded.record, commits),
+        view: loaded.record.projection.view.as_ref(),
+        waits_for,
         inbox: inbox.collect(),
     }
 }
@@ -201,6 +218,7 @@ fn describe(item: &InboxItem) -> String {
             format!("{at} UTC  promise {key} {}", result.summary())
         }
         Message::Heartbeat { key, .. } => format!("{at} UTC  heartbeat of promise {key}"),
+        Message::Update { name, request } => format!("{at} UTC  update {name}: {request}"),
         Message::Cancel { reason } => format!("{at} UTC  cancel: {reason}"),
         Message::Resume => format!("{at} UTC  resume"),
         Message::Terminate { reason } => format!("{at} UTC  terminate: {reason}"),

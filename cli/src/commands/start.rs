@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use everstep::ExecutionId;
 use everstep::client::{Client, OnConflict};
-use everstep::event::Event;
+use everstep::event::{Event, Json};
 use everstep::store::{Record, Status};
 use serde::Serialize;
 
@@ -34,6 +34,15 @@ pub(crate) struct Start {
     /// What to find it by with `list --tag`; several times for several tags.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+
+    /// A signal that comes with the start; an execution that exists gets it too. May be repeated.
+    #[arg(long, value_name = "NAME=JSON", value_parser = signal)]
+    signal: Vec<(String, Json)>,
+
+    /// The signals' ids, in the same order: a second signal with the same id is the same signal.
+    /// Random ones if absent.
+    #[arg(long, value_name = "ID", requires = "signal")]
+    signal_id: Vec<String>,
 
     /// What to do if an execution with this id exists.
     #[arg(long, value_name = "POLICY", default_value = "attach")]
@@ -90,6 +99,13 @@ impl Start {
         for (name, value) in self.tags {
             start = start.tag(name, value);
         }
+        let mut ids = self.signal_id.into_iter();
+        for (name, payload) in self.signal {
+            start = start.signal(name, &payload);
+            if let Some(id) = ids.next() {
+                start = start.signal_id(id);
+            }
+        }
         let handle = start.await?;
         let (id, new) = (handle.id().as_str(), handle.is_new());
         let seen = match self.wait {
@@ -117,15 +133,26 @@ impl Start {
     }
 }
 
+/// `NAME=JSON`, or `NAME` for null.
+fn signal(text: &str) -> Result<(String, Json), String> {
+    let (name, payload) = text.split_once('=').unwrap_or((text, "null"));
+    let payload = Json::parse(payload.to_owned());
+    let payload =
+        payload.map_err(|error| format!("what the signal carries is not JSON: {error}"))?;
+    Ok((name.to_owned(), payload))
+}
+
 /// Waits until the execution is blocked or something was done in it.
 async fn wait(client: &Client, id: &ExecutionId, most: Duration) -> Result<Record, Failure> {
     let start = Instant::now();
     loop {
         let loaded = client.load(id).await?;
         let commits = loaded.read().0;
-        let last = commits.last().and_then(|commit| commit.events.last());
+        let last = commits.last().into_iter().flat_map(|commit| &commit.events);
         // A run that continues another one has been taken up.
-        let waits = matches!(last, Some(Event::WorkflowStarted(e)) if e.first_input.is_none());
+        let waits = last
+            .into_iter()
+            .any(|event| matches!(event, Event::WorkflowStarted(e) if e.first_input.is_none()));
         if !waits || loaded.record.projection.status == Status::Blocked {
             return Ok(loaded.record);
         }

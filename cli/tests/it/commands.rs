@@ -46,6 +46,22 @@ fn a_repeated_start_is_one_start() {
 }
 
 #[test]
+fn a_start_brings_signals_with_it() {
+    let place = Place::new();
+    let start = ["start", "greet", "--id", "a", "--signal", "x=\"=\"", "--signal-id", "1"];
+    place.ok(start);
+    place.ok(start);
+    place.ok(["start", "greet", "--id", "a", "--signal", "y"]);
+    let shown = &place.json(["show", "a"])[0];
+    let inbox: Vec<_> = shown["inbox"].as_array().unwrap().iter().map(|i| &i["message"]).collect();
+    let repeated = json!({"signal": {"name": "x", "payload": "="}});
+    assert_eq!(inbox, [&repeated, &json!({"signal": {"name": "y", "payload": null}})]);
+    assert_eq!(place.json(["history", "a"])[1]["event"]["SignalReceived"]["payload"], "=");
+    place.fails(exit::USAGE.into(), ["start", "greet", "--signal", "x={"]);
+    place.fails(exit::USAGE.into(), ["start", "greet", "--signal-id", "1"]);
+}
+
+#[test]
 fn a_conflict_is_what_the_policy_says() {
     let place = Place::new();
     place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);
@@ -119,6 +135,33 @@ fn an_execution_is_started_signalled_watched_and_verified() {
 }
 
 #[test]
+fn an_update_prints_its_answer_whoever_asks_again() {
+    let place = Place::new();
+    place.ok(["start", "tally", "--id", "a"]);
+    let ask = |request, id| ["update", "a", "add", request, "--update-id", id, "--wait", "0"];
+    let error = place.fails(exit::UNAVAILABLE, ask("5", "five"));
+    assert!(error.contains("--update-id five"), "{error}");
+    assert!(place.ok(["show", "a"]).contains("update add: 5"), "it is kept");
+    place.fails(exit::UNAVAILABLE, ask("-5", "minus"));
+    place.work_until("a", Status::Suspended);
+    assert_eq!(place.ok(ask("5", "five")), "5\n");
+    let answered =
+        json!({"v": 1, "execution": "a", "update": "add", "update_id": "five", "reply": 5});
+    assert_eq!(place.json(ask("5", "five")), [answered]);
+    assert!(place.fails(exit::REJECTED, ask("-5", "minus")).contains("it only goes up"));
+    let shown = &place.json(["show", "a"])[0];
+    assert_eq!(shown["waits_for"], json!({"updates": ["add"]}));
+    assert!(place.ok(["show", "a"]).contains("waits for  update \"add\""));
+    let history = place.ok(["history", "a"]);
+    assert!(history.contains("rejected: it only goes up"), "{history}");
+    place.fails(exit::UNAVAILABLE, ask("5", "rest"));
+    place.work_until("a", Status::Completed);
+    assert_eq!(place.ok(ask("5", "rest")), "10\n");
+    place.fails(exit::CLOSED, ask("1", "late"));
+    place.fails(exit::NOT_FOUND, ["update", "nobody", "add"]);
+}
+
+#[test]
 fn show_and_list_have_these_fields() {
     let place = Place::new();
     place.ok(["start", "greet", "--id", "a"]);
@@ -138,7 +181,7 @@ fn show_and_list_have_these_fields() {
     assert_eq!(fields(&place.json(["list"])[0]), record);
     let mut shown = record.to_vec();
     shown.extend(["children", "commits", "error", "events", "inbox", "input", "output"]);
-    shown.extend(["not_undone", "parent", "promises", "run"]);
+    shown.extend(["not_undone", "parent", "promises", "run", "view", "waits_for"]);
     shown.sort_unstable();
     assert_eq!(fields(&place.json(["show", "a"])[0]), shown);
     let started = place.json(["list"])[0]["started_at"].as_str().unwrap().to_owned();

@@ -112,7 +112,12 @@ impl Place {
             let url = format!("sqlite:{}", self.database().display());
             let backend = Backend::from_url(&url).await.expect("the backend");
             let client = Client::new(&backend);
-            let app = App::new().workflow(greet).workflow(refuse).workflow(decide).version("1.0");
+            let app = App::new()
+                .workflow(greet)
+                .workflow(refuse)
+                .workflow(decide)
+                .workflow(tally)
+                .version("1.0");
             let worker = app.backend(backend).worker().await.expect("a worker");
             let id: ExecutionId = id.try_into().expect("an id");
             let reached = async {
@@ -177,4 +182,21 @@ async fn decide(_: ()) -> everstep::Result<String> {
     let second = promise::<u32>("answer").timeout(hours(1)).heartbeat(minutes(30));
     let first = first.await.unwrap_or_else(|error| error.to_string());
     Ok(format!("{first}, {}", second.await?))
+}
+
+/// Adds what it is told to, up to ten.
+#[workflow]
+async fn tally(_: ()) -> everstep::Result<i64> {
+    let mut additions = updates::<i64, i64>("add");
+    let mut sum = 0;
+    while sum < 10 {
+        let addition = additions.next().await;
+        if *addition.request() < 0 {
+            addition.reject("it only goes up");
+            continue;
+        }
+        sum += addition.request();
+        addition.reply(&sum);
+    }
+    Ok(sum)
 }

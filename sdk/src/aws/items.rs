@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::event::StoredCommit;
+use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{InboxItem, ListCursor, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
@@ -32,6 +32,24 @@ pub(super) const SHARDS: u8 = 8;
 
 /// The sort key of the record: before every commit, so that a query reads it first.
 pub(super) const RECORD: &str = "#";
+
+/// The attribute of a record with what its workflow shows: not in any index.
+pub(super) const VIEW: &str = "view";
+
+/// The attributes of a record that lists show, beside the keys of table and index.
+pub(super) const LISTED: [&str; 11] = [
+    "workflow",
+    "started_at",
+    "arrivals",
+    "commit",
+    "status",
+    "wake_at",
+    "updated_at",
+    "code",
+    "reason",
+    "first",
+    "tags",
+];
 
 /// Largest item, in bytes, names included
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
@@ -106,8 +124,8 @@ pub(super) fn read_newest_key(key: &str) -> Option<ListCursor<'_>> {
 pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
-) -> [(&'static str, Option<AttributeValue>); 10] {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason } = projection;
+) -> [(&'static str, Option<AttributeValue>); 11] {
+    let Projection { commit, first, status, wake_at, updated_at, code, reason, view } = projection;
     let due = wake_at.filter(|_| status.is_swept());
     [
         ("commit", Some(number(commit))),
@@ -120,6 +138,7 @@ pub(super) fn projected(
         ("updated_at", Some(number(updated_at.0))),
         ("code", Some(text(code))),
         ("reason", reason.as_ref().map(text)),
+        (VIEW, view.as_ref().map(|view| text(view.as_str()))),
     ]
 }
 
@@ -233,6 +252,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
             updated_at: Timestamp(item.number("updated_at")?),
             code: item.text("code")?,
             reason: item.maybe_text("reason")?,
+            view: item.maybe_json(VIEW)?,
         },
     })
 }
@@ -293,6 +313,11 @@ impl Reader<'_> {
         }
     }
 
+    fn maybe_json(&mut self, name: &str) -> Result<Option<Json>, StoreError> {
+        let json = self.maybe_text(name)?.map(Json::parse).transpose();
+        json.map_err(|error| self.corrupt(&format!("has a {name:?} that is no JSON: {error}")))
+    }
+
     fn text(&mut self, name: &str) -> Result<String, StoreError> {
         self.maybe_text(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
     }
@@ -349,4 +374,35 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
     Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_shows_all_of_a_record_but_its_view() {
+        let projection = Projection {
+            commit: 1,
+            first: 1,
+            status: Status::Suspended,
+            wake_at: Some(Timestamp(1)),
+            updated_at: Timestamp(1),
+            code: "1".into(),
+            reason: Some("because".into()),
+            view: Some(Json::null()),
+        };
+        let (workflow, started_at) = ("order".to_owned(), Timestamp(1));
+        let id = ExecutionId::new("order-1").expect("an id");
+        let tags = [("customer".to_owned(), "ada".to_owned())].into();
+        let record = Record { id, workflow, started_at, arrivals: 1, tags, projection };
+        let item = record_item(&record).expect("it fits");
+        let keys = ["pk", "sk", "status_shard", "newest_key", "due_shard", "due_at", VIEW];
+        let mut shown: Vec<&str> = item.keys().map(String::as_str).collect();
+        shown.retain(|name| !keys.contains(name));
+        shown.sort_unstable();
+        let mut listed = LISTED;
+        listed.sort_unstable();
+        assert_eq!(shown, listed);
+    }
 }

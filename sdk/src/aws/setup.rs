@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::index::{BY_STATUS, DUE};
+use super::items;
 use super::store::DynamoStore;
 use crate::store::{BoxError, StoreError};
 
@@ -89,12 +90,18 @@ async fn create(store: &DynamoStore) -> Result<(), StoreError> {
             call = call.set_key_schema(Some(schema));
             continue;
         };
-        // The sweeper needs names only; the list shows whole records.
-        let projected = if index == DUE { ProjectionType::KeysOnly } else { ProjectionType::All };
+        // The sweeper needs names only; the list shows records, without their views.
+        let projected = Projection::builder();
+        let projected = if index == DUE {
+            projected.projection_type(ProjectionType::KeysOnly)
+        } else {
+            let listed = items::LISTED.map(ToOwned::to_owned).to_vec();
+            projected.projection_type(ProjectionType::Include).set_non_key_attributes(Some(listed))
+        };
         let index = GlobalSecondaryIndex::builder()
             .index_name(index)
             .set_key_schema(Some(schema))
-            .projection(Projection::builder().projection_type(projected).build())
+            .projection(projected.build())
             .build();
         call = call.global_secondary_indexes(index.map_err(incomplete)?);
     }

@@ -327,7 +327,10 @@ impl EventStore for DynamoStore {
     ) -> Result<Record, StoreError> {
         let mut update = Update::default();
         for (name, value) in items::projected(id, projection) {
-            update.put(name, value);
+            // Without a view of its own it keeps the stored one.
+            if name != items::VIEW || value.is_some() {
+                update.put(name, value);
+            }
         }
         // `Projection::replaces`, in DynamoDB's words.
         let mut replaces = "#commit < :commit".to_owned();

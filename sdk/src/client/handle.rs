@@ -72,6 +72,10 @@ impl<T, E> Handle<T, E> {
         Self { client, id, new, result: PhantomData }
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The execution's id.
     #[must_use]
     pub fn id(&self) -> &ExecutionId {

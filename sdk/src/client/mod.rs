@@ -1,12 +1,16 @@
-//! The client: start, signal, cancel, terminate, describe, list, history; from any process, without a host.
+//! The client: start, signal, update, cancel, terminate, describe, list, history; from any process, without a host.
 
 mod family;
+mod first;
 mod handle;
+mod object;
 mod promise;
 mod read;
 mod send;
 mod start;
 mod stop;
+mod update;
+mod view;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,11 +19,14 @@ use std::time::Duration;
 
 pub use family::{ChildInfo, Family};
 pub use handle::{Handle, ResultError};
+pub use object::{Calling, ObjectHandle};
 pub use promise::{PromiseClient, PromiseSendError, Resolution};
 pub use read::{HistoryError, List};
 pub use send::{SendError, Sending};
 pub use start::{OnConflict, Start, StartError};
 pub use stop::Cancelling;
+pub use update::{UpdateError, Updating};
+pub use view::ViewError;
 
 pub use crate::context::WrongInput;
 pub use crate::sweep::SweepError;

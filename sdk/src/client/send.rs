@@ -4,6 +4,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::first::First;
 use super::{Client, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
@@ -185,20 +186,36 @@ impl<'a> IntoFuture for Sending<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            check("a signal's name", &self.name)?;
-            check("a signal's id", &self.id)?;
-            let payload = self.payload?;
-            let bytes = payload.as_str().len();
-            if bytes > VALUE_BYTES_MAX {
-                return Err(SendError::PayloadTooLarge { bytes });
-            }
-            // Signals have a space of their own: no id of theirs can stand in for a cancel.
-            let id = format!("signal/{}", self.id);
-            let message = Message::Signal { name: self.name, payload };
+            let First { id, message } = signal_item(&self.id, self.name, self.payload?)?;
             self.client.send(self.to, id, message).await
         }
         .boxed()
     }
+}
+
+/// The inbox item of a signal, checked.
+pub(super) fn signal_item(id: &str, name: String, payload: Json) -> Result<First, SendError> {
+    check_message(["a signal's name", "a signal's id"], id, &name, &payload)?;
+    // Signals have a space of their own: no id of theirs can stand in for a cancel.
+    Ok(First { id: format!("signal/{id}"), message: Message::Signal { name, payload } })
+}
+
+/// The inbox item of an update, checked. Updates have a space of their own, too.
+pub(super) fn update_item(id: &str, name: String, request: Json) -> Result<First, SendError> {
+    check_message(["an update's name", "an update's id"], id, &name, &request)?;
+    Ok(First { id: format!("update/{id}"), message: Message::Update { name, request } })
+}
+
+fn check_message(
+    [a_name, an_id]: [&'static str; 2],
+    id: &str,
+    name: &str,
+    payload: &Json,
+) -> Result<(), SendError> {
+    check(a_name, name)?;
+    check(an_id, id)?;
+    let bytes = payload.as_str().len();
+    if bytes > VALUE_BYTES_MAX { Err(SendError::PayloadTooLarge { bytes }) } else { Ok(()) }
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), SendError> {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 
+use super::first::{self, First, Signal};
+use super::send::SendError;
 use super::{Client, Handle, Workflows, ask};
 use crate::context::{Workflow, WorkflowSpec, WrongInput};
 use crate::event::{
@@ -32,6 +34,10 @@ pub enum OnConflict {
     Reject,
     /// A closed execution starts again, as a new run in the same log; an open one is an error.
     Restart,
+    /// A closed execution starts again, as a new run in the same log; the handle is of an open
+    /// one, whatever its input. A start that brings messages, one of which the closed execution
+    /// has taken, was made before: nothing is started, and the handle is of the closed one.
+    RestartIfClosed,
 }
 
 /// Why nothing was started.
@@ -119,6 +125,18 @@ pub enum StartError {
         /// The cause.
         source: StoreError,
     },
+    /// The execution exists, but a signal that came with the start is not sent. Where the store or
+    /// the queue failed: start it again, with the same ids.
+    #[error("execution {id} exists, and what came with its start is not sent")]
+    Send {
+        /// The id.
+        id: ExecutionId,
+        /// Why.
+        source: SendError,
+    },
+    /// What is to come with the start cannot be sent; nothing is stored.
+    #[error("what is to come with the start cannot be sent")]
+    Message(#[source] SendError),
     /// The execution is stored, but nobody was told. A sweeper will; starting it again does at once.
     #[error(
         "execution {id} is started, but its wake was not sent: start it again or wait for a sweeper"
@@ -136,12 +154,13 @@ pub enum StartError {
 #[must_use = "nothing is started unless it is awaited"]
 #[derive(Debug)]
 pub struct Start<'a, T, E> {
-    client: &'a Client,
+    pub(super) client: &'a Client,
     workflow: String,
     id: Result<ExecutionId, InvalidExecutionId>,
     input: Result<Json, UnrecordableValue>,
     on_conflict: OnConflict,
     tags: BTreeMap<String, String>,
+    pub(super) signals: Vec<Signal>,
     /// Against these the name and the input are checked.
     known: Option<&'a Workflows>,
     result: PhantomData<fn() -> (T, E)>,
@@ -180,8 +199,18 @@ impl Client {
         known: Option<&'a Workflows>,
     ) -> Start<'a, T, E> {
         let (id, on_conflict) = (Ok(ExecutionId::random()), OnConflict::default());
-        let tags = BTreeMap::new();
-        Start { client: self, workflow, id, input, on_conflict, tags, known, result: PhantomData }
+        let (tags, signals) = (BTreeMap::new(), Vec::new());
+        Start {
+            client: self,
+            workflow,
+            id,
+            input,
+            on_conflict,
+            tags,
+            signals,
+            known,
+            result: PhantomData,
+        }
     }
 }
 
@@ -223,12 +252,25 @@ impl<'a, T: 'a, E: 'a> IntoFuture for Start<'a, T, E> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
+        self.bringing(None)
+    }
+}
+
+impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
+    /// Makes the start, which may bring an update.
+    pub(super) fn bringing(
+        self,
+        update: Option<First>,
+    ) -> BoxFuture<'a, Result<Handle<T, E>, StartError>> {
         async move {
-            let Self { client, workflow, id, input, on_conflict, tags, known, .. } = self;
+            let Self { client, workflow, id, input, on_conflict, tags, signals, known, .. } = self;
             let (id, input) = (id?, input?);
             check(&workflow, &input, known)?;
             check_tags(&tags)?;
-            let run = NewRun { id: &id, workflow: &workflow, input: &input, tags, after: None };
+            let mut first = first::check(signals).map_err(StartError::Message)?;
+            first.extend(update);
+            let (workflow, input) = (&*workflow, &input);
+            let run = NewRun { id: &id, workflow, input, tags, first: &first, after: None };
             let new = client.start_any(run, on_conflict).await?;
             Ok(Handle::new(client.clone(), id, new))
         }
@@ -273,7 +315,7 @@ impl Client {
         mut run: NewRun<'_>,
         on_conflict: OnConflict,
     ) -> Result<bool, StartError> {
-        let NewRun { id, workflow, input, .. } = run;
+        let NewRun { id, workflow, input, first, .. } = run;
         let failed = |source| StartError::Store { id: id.clone(), source };
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
@@ -312,7 +354,9 @@ impl Client {
                         return Err(refuse("with another input"));
                     }
                 }
-                OnConflict::Restart if existing.projection.status.is_closed() => {
+                OnConflict::Restart | OnConflict::RestartIfClosed
+                    if existing.projection.status.is_closed() =>
+                {
                     let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
                     let ended = read(id, loaded.as_ref())?;
                     let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
@@ -321,15 +365,21 @@ impl Client {
                         loaded.report_late(|item_id| ended.taken.contains(item_id));
                         self.empty_inbox(loaded).await.map_err(failed)?;
                     }
+                    let again = on_conflict == OnConflict::RestartIfClosed;
+                    if again && first.iter().any(|first| ended.taken.contains(&first.id)) {
+                        return Ok(false);
+                    }
                     run.after = Some(ended);
                     continue;
                 }
+                OnConflict::RestartIfClosed => {}
                 OnConflict::Restart => return Err(refuse("and only a closed one starts again")),
             }
             if !existing.projection.status.is_closed() {
                 // Rule 2: the first start may have died before its wake.
                 self.wake_started(id).await?;
             }
+            self.send_first(id, first).await?;
             return Ok(false);
         }
     }
@@ -363,6 +413,7 @@ struct NewRun<'a> {
     workflow: &'a str,
     input: &'a Json,
     tags: BTreeMap<String, String>,
+    first: &'a [First],
     after: Option<History>,
 }
 
@@ -390,7 +441,8 @@ impl NewRun<'_> {
         let taken = taken.unwrap_or_default();
         let carried = (!taken.is_empty())
             .then(|| Event::Carried(Carried { at, messages: Vec::new(), taken }));
-        let events: Vec<Event> = carried.into_iter().chain([event]).collect();
+        let events: Vec<Event> =
+            carried.into_iter().chain([event]).chain(first::events(self.first, at)).collect();
         let start = StoredCommit::encode(number, writer, previous, &events);
         let record = Record {
             id: self.id.clone(),
@@ -406,6 +458,7 @@ impl NewRun<'_> {
                 updated_at: at,
                 code: String::new(),
                 reason: None,
+                view: None,
             },
         };
         (record, start)

@@ -1,7 +1,9 @@
 //! The execution that is being polled, and the only way it is ever polled.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +17,7 @@ use super::compensate::undo_all;
 use super::panics;
 use super::workflow::WorkflowEnd;
 use crate::event::{CompensationCause, CompensationStarted, Event, Json};
-use crate::replay::{Delivered, Engine, Fault, Outcome};
+use crate::replay::{Delivered, Engine, Fault, Note, Outcome};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Execution>>> = const { RefCell::new(None) };
@@ -57,6 +59,20 @@ impl Execution {
         }
         let (poll, _outdated) = self.engine().poll(seq, cx.waker());
         poll
+    }
+
+    /// The workflow leaves `note` in its log.
+    pub(super) fn note(
+        &self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        note: Note,
+    ) {
+        if self.is_current() {
+            self.engine().call_note(name, location, note);
+        } else {
+            self.polled_elsewhere("a reply");
+        }
     }
 
     /// The future of operation `seq` is dropped.

@@ -15,16 +15,20 @@ mod execution;
 mod first_ok;
 mod info;
 mod map;
+mod object;
 mod outcomes;
 mod panics;
 mod poll_until;
 #[cfg(feature = "testing")]
 mod probe;
 mod promise;
+mod publish;
 mod signal;
+mod signals;
 mod step;
 mod step_fn;
 mod timer;
+mod update;
 mod values;
 mod version;
 mod workflow;
@@ -39,15 +43,19 @@ pub use continue_as_new::{ContinueAsNew, continue_as_new};
 pub use first_ok::{AllFailed, FirstOk, first_ok};
 pub use info::{ExecutionInfo, execution_info};
 pub use map::{EachItem, FailFast, Map, MapAll, MapEach, map};
+pub use object::{Commands, Object, Served};
 pub use outcomes::{Outcome, Outcomes, TooManyFailed};
 pub use poll_until::{PollError, PollUntil, Polling, poll_until};
 pub use promise::{Promise, PromiseError, promise};
+pub use publish::publish;
 pub use signal::{Signal, SignalError, signal};
+pub use signals::{Signals, signals};
 pub use step::{InlineStep, StepFuture, StepOptions, step};
 pub use step_fn::{Step, StepFn, StepName, StepSpec};
 pub use timer::{
     Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
 };
+pub use update::{NextUpdate, Update, Updates, update, updates};
 pub use values::{Random, execution_id, now, random, uuid};
 pub use version::{Versions, version, version_of};
 pub use workflow::{
@@ -56,6 +64,7 @@ pub use workflow::{
 
 pub(crate) use body::{StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
+pub(crate) use object::COMMAND;
 pub(crate) use panics::catch as catch_panic;
 #[cfg(feature = "testing")]
 pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};

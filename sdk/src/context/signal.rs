@@ -29,18 +29,7 @@ use crate::replay::{Fault, Outcome};
 /// Outside a workflow.
 #[track_caller]
 pub fn signal<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signal<T> {
-    let execution = expect_current("everstep::signal()");
-    let name = name.into();
-    let seq = {
-        let mut engine = execution.engine();
-        if !is_name(&name) {
-            // No client can send it.
-            let what = format!("the wait for signal \"{name:.64}\"");
-            engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
-        }
-        engine.call_signal(name, Location::caller())
-    };
-    Signal { execution, seq, payload: PhantomData }
+    Signal::call(expect_current("everstep::signal()"), name.into(), Location::caller())
 }
 
 /// The future of [`signal`].
@@ -50,6 +39,25 @@ pub struct Signal<T> {
     execution: Arc<Execution>,
     seq: u32,
     payload: PhantomData<fn() -> T>,
+}
+
+impl<T> Signal<T> {
+    pub(super) fn call(
+        execution: Arc<Execution>,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let seq = {
+            let mut engine = execution.engine();
+            if !is_name(&name) {
+                // No client can send it.
+                let what = format!("the wait for signal \"{name:.64}\"");
+                engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
+            }
+            engine.call_signal(name, location)
+        };
+        Self { execution, seq, payload: PhantomData }
+    }
 }
 
 /// A signal came whose payload is not what the workflow waits for.
@@ -73,7 +81,7 @@ impl<T: DeserializeOwned> Future for Signal<T> {
             let Outcome::Signal(kept) = outcome else {
                 unreachable!("the engine matches outcomes with kinds")
             };
-            kept.signal.payload.read().map_err(|error| SignalError {
+            kept.message.payload.read().map_err(|error| SignalError {
                 name: self.execution.engine().key(self.seq).name.to_string(),
                 expected: std::any::type_name::<T>(),
                 problem: error.to_string(),

@@ -133,6 +133,9 @@ impl Event {
             }
             Self::StepFailed(e) => e.site.len() + e.input.as_str().len() + weight_of(&e.failure),
             Self::SignalReceived(e) => e.id.len() + e.name.len() + e.payload.as_str().len(),
+            Self::UpdateReceived(e) => e.id.len() + e.name.len() + e.request.as_str().len(),
+            Self::UpdateReplied(e) => e.site.len() + e.update.len() + e.reply.bytes(),
+            Self::ViewPublished(e) => e.site.len() + e.view.as_str().len(),
             Self::WorkflowCompleted(e) => e.output.as_str().len(),
             Self::WorkflowFailed(e) => e.error.as_str().len(),
             Self::TurnEnded(e) => 16 * e.armed.len(),

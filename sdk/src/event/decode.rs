@@ -87,7 +87,7 @@ fn threads_max() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{TurnEnd, TurnEnded};
+    use crate::event::{TurnEnd, TurnEnded, WaitsFor};
     use crate::id::WriterId;
     use crate::time::Timestamp;
 
@@ -96,7 +96,13 @@ mod tests {
         for number in 0..commits {
             let wake_at = i64::try_from(number).ok().map(Timestamp);
             let (at, reason) = (Timestamp(0), TurnEnd::Suspended);
-            let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed: vec![] });
+            let event = Event::TurnEnded(TurnEnded {
+                at,
+                reason,
+                wake_at,
+                armed: vec![],
+                waits_for: WaitsFor::default(),
+            });
             let events = vec![event; 1 + number as usize % 3];
             let previous = log.last().map(|before| before.hash);
             log.push(StoredCommit::encode(number, WriterId::random(), previous, &events));

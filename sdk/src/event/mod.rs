@@ -13,7 +13,9 @@ mod json;
 mod key;
 mod promise;
 mod text;
+mod update;
 mod value;
+mod view;
 
 pub(crate) use child::child_item_id;
 pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
@@ -27,7 +29,9 @@ pub use json::Json;
 pub use key::OperationKey;
 pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
 pub use text::Text;
+pub use update::{Reply, UpdateReceived, UpdateReplied};
 pub use value::UnrecordableValue;
+pub use view::ViewPublished;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,6 +79,12 @@ pub enum Event {
     PromiseHeartbeat(PromiseHeartbeat),
     /// A promise has its result, or will have none.
     PromiseResolved(PromiseResolved),
+    /// An update was taken from the inbox: a request that is to be answered.
+    UpdateReceived(UpdateReceived),
+    /// An update was answered.
+    UpdateReplied(UpdateReplied),
+    /// The workflow shows something of itself.
+    ViewPublished(ViewPublished),
     /// Somebody asked for the execution to be cancelled.
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
@@ -352,6 +362,30 @@ pub struct TurnEnded {
     pub wake_at: Option<Timestamp>,
     /// The times for which a timer wake is under way, so that later turns do not send it again.
     pub armed: Vec<Timestamp>,
+    /// Which messages a suspended execution waits for. For people; absent in older logs.
+    #[serde(default, skip_serializing_if = "WaitsFor::is_empty")]
+    pub waits_for: WaitsFor,
+}
+
+/// The messages that a suspended execution waits for, by name: of each kind the first
+/// [`WAITS_FOR_MAX`](crate::limits::WAITS_FOR_MAX) in alphabetical order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WaitsFor {
+    /// Signals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<String>,
+    /// Updates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub updates: Vec<String>,
+}
+
+impl WaitsFor {
+    /// Whether it waits for no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signals.is_empty() && self.updates.is_empty()
+    }
 }
 
 /// Why a turn ended before its execution did.
@@ -451,6 +485,9 @@ impl Event {
             Self::PromiseCreated(e) => e.at,
             Self::PromiseHeartbeat(e) => e.at,
             Self::PromiseResolved(e) => e.at,
+            Self::UpdateReceived(e) => e.at,
+            Self::UpdateReplied(e) => e.at,
+            Self::ViewPublished(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
             Self::CompensationStarted(e) => e.at,
@@ -485,6 +522,9 @@ impl Event {
             Self::PromiseCreated(_) => "PromiseCreated",
             Self::PromiseHeartbeat(_) => "PromiseHeartbeat",
             Self::PromiseResolved(_) => "PromiseResolved",
+            Self::UpdateReceived(_) => "UpdateReceived",
+            Self::UpdateReplied(_) => "UpdateReplied",
+            Self::ViewPublished(_) => "ViewPublished",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
             Self::CompensationStarted(_) => "CompensationStarted",
@@ -514,6 +554,23 @@ impl Event {
             Self::PromiseCreated(e) => Some(&e.key),
             Self::PromiseHeartbeat(e) => Some(&e.key),
             Self::PromiseResolved(e) => Some(&e.key),
+            Self::UpdateReplied(e) => Some(&e.key),
+            Self::ViewPublished(e) => Some(&e.key),
+            _ => None,
+        }
+    }
+
+    /// The id of the inbox item that was taken with it, if one was.
+    #[must_use]
+    pub fn item(&self) -> Option<&str> {
+        match self {
+            Self::SignalReceived(e) => Some(&e.id),
+            Self::UpdateReceived(e) => Some(&e.id),
+            Self::CancelRequested(e) => Some(&e.id),
+            Self::Resumed(e) => Some(&e.id),
+            Self::PromiseHeartbeat(e) => Some(&e.id),
+            Self::PromiseResolved(e) => e.id.as_deref(),
+            Self::WorkflowTerminated(e) => Some(&e.id),
             _ => None,
         }
     }
@@ -531,8 +588,8 @@ impl Event {
     }
 
     /// Whether it shows that the turn it was written in got somewhere. What comes *with* a claim
-    /// (the claim itself, taken messages, timers found due) does not, nor does a turn that hands
-    /// over: a host that dies each time writes all of these.
+    /// (the claim itself, taken messages, answers and views, timers found due) does not, nor does a
+    /// turn that hands over: a host that dies each time writes all of these.
     #[must_use]
     pub fn is_progress(&self) -> bool {
         match self {
@@ -541,6 +598,9 @@ impl Event {
             | Self::SignalReceived(_)
             | Self::PromiseHeartbeat(_)
             | Self::PromiseResolved(_)
+            | Self::UpdateReceived(_)
+            | Self::UpdateReplied(_)
+            | Self::ViewPublished(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
             | Self::TimerFired(_)

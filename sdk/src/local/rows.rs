@@ -9,14 +9,18 @@ use uuid::Uuid;
 
 use super::count::Count;
 use super::error::Fault;
-use crate::event::{StoredCommit, Text};
+use crate::event::{Json, StoredCommit, Text};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{InboxItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
 pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, view";
+
+/// The columns of a record in a list: [`RECORD`] without the view.
+pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, \
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL";
 
 /// Reads the columns of [`RECORD`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -43,6 +47,11 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             updated_at: Timestamp(row.get(8)?),
             code: row.get(9)?,
             reason: row.get(10)?,
+            view: row
+                .get::<_, Option<String>>(12)?
+                .map(Json::parse)
+                .transpose()
+                .map_err(|error| unread(12, error.to_string()))?,
         },
     })
 }
@@ -71,7 +80,7 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<(
     let values = identity.into_iter().chain(projected(&record.projection)?);
     db.prepare_cached(&format!(
         "INSERT OR REPLACE INTO executions ({RECORD}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -86,15 +95,15 @@ pub(super) fn put_projection(
     let values = std::iter::once(id.as_str().into()).chain(projected(projection)?);
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
-         code = ?6, reason = ?7, first_commit = ?8 WHERE id = ?1",
+         code = ?6, reason = ?7, first_commit = ?8, view = ?9 WHERE id = ?1",
     )?
     .execute(params_from_iter(values))
     .map(drop)
 }
 
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last.
-fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 7]> {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason } = projection;
+fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 8]> {
+    let Projection { commit, first, status, wake_at, updated_at, code, reason, view } = projection;
     let number = |number: CommitNumber| {
         i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
     };
@@ -106,6 +115,7 @@ fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 7]> 
         code.to_sql()?,
         reason.to_sql()?,
         number(*first)?.into(),
+        view.as_ref().map_or(ToSqlOutput::Owned(Value::Null), |view| view.as_str().into()),
     ])
 }
 

@@ -33,7 +33,8 @@ CREATE TABLE executions (
     code TEXT NOT NULL,
     reason TEXT,
     first_commit INTEGER NOT NULL DEFAULT 0,
-    tags TEXT
+    tags TEXT,
+    view TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)

@@ -10,7 +10,7 @@ use super::count::Count;
 use super::database::Database;
 use super::error::{Fault, stopped};
 use super::readers::Readers;
-use super::rows::{self, RECORD};
+use super::rows::{self, LISTED};
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId};
 use crate::store::{
@@ -136,8 +136,9 @@ impl EventStore for SqliteStore {
             if !projection.replaces(&record.projection) {
                 return Ok(record);
             }
+            let projection = projection.in_place_of(&record.projection);
             rows::put_projection(db, &id, &projection)?;
-            Ok(Record { projection: projection.clone(), ..record })
+            Ok(Record { projection, ..record })
         })
         .await
     }
@@ -277,7 +278,7 @@ fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result
 fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
     let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
     let mut statement = db.prepare_cached(&format!(
-        "SELECT {RECORD} FROM executions \
+        "SELECT {LISTED} FROM executions \
          WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR status = ?2) \
          AND (?3 IS NULL OR started_at < ?3 OR (started_at = ?3 AND id > ?4)) \
          AND NOT EXISTS (SELECT 1 FROM json_each(?6) AS wanted WHERE NOT EXISTS \

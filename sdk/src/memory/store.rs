@@ -139,7 +139,7 @@ impl EventStore for MemoryStore {
         let mut executions = self.executions();
         let record = &mut executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?.record;
         if projection.replaces(&record.projection) {
-            record.projection = projection.clone();
+            record.projection = projection.in_place_of(&record.projection);
         }
         Ok(record.clone())
     }
@@ -196,7 +196,7 @@ impl EventStore for MemoryStore {
         found.sort_by_key(|record| (Reverse(record.started_at), &record.id));
         let more = found.len() > query.page_size();
         found.truncate(query.page_size());
-        let records: Vec<_> = found.into_iter().cloned().collect();
+        let records: Vec<_> = found.into_iter().map(Record::listed).collect();
         Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
     }
 }

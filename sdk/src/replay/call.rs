@@ -5,11 +5,14 @@ use std::panic::Location;
 use std::task::Waker;
 
 use super::body::Body;
+use super::channels::Kept;
 use super::child::ChildState;
 use super::compensate::Undoable;
+use super::note::Note;
 use super::promises::PromiseState;
-use super::signals::Kept;
-use crate::event::{ChildOutcome, Failure, Json, OperationKey, PromiseResult};
+use crate::event::{
+    ChildOutcome, Failure, Json, OperationKey, PromiseResult, SignalReceived, UpdateReceived,
+};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -21,6 +24,9 @@ pub(crate) enum Kind {
     Signal,
     Child,
     Promise,
+    Reply,
+    Update,
+    View,
 }
 
 impl fmt::Display for Kind {
@@ -31,6 +37,9 @@ impl fmt::Display for Kind {
             Self::Signal => "signal wait",
             Self::Child => "child",
             Self::Promise => "promise",
+            Self::Update => "update wait",
+            Self::Reply => "reply",
+            Self::View => "publish",
         })
     }
 }
@@ -57,6 +66,12 @@ pub(super) enum Detail {
     Signal,
     Child(Box<ChildState>),
     Promise(PromiseState),
+    Update,
+    Note {
+        kind: Kind,
+        /// What is to be recorded; `None` once it is on its way into the log.
+        note: Option<Note>,
+    },
 }
 
 /// What a turn needs to run a step.
@@ -94,7 +109,7 @@ pub(crate) enum Outcome {
     /// A step's result.
     Value(Json),
     /// A signal.
-    Signal(Box<Kept>),
+    Signal(Box<Kept<SignalReceived>>),
     /// A step failed for good.
     Failed(Failure),
     /// A timer fired.
@@ -105,6 +120,8 @@ pub(crate) enum Outcome {
     Child(ExecutionId, ChildOutcome),
     /// A promise ended.
     Promise(PromiseResult),
+    /// An update has come.
+    Update(Box<Kept<UpdateReceived>>),
 }
 
 impl Detail {
@@ -115,6 +132,8 @@ impl Detail {
             Self::Signal => Kind::Signal,
             Self::Child(_) => Kind::Child,
             Self::Promise(_) => Kind::Promise,
+            Self::Update => Kind::Update,
+            Self::Note { kind, .. } => *kind,
         }
     }
 }

@@ -11,16 +11,21 @@ use uuid::Uuid;
 
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
+use super::channels::Channels;
 use super::child::ChildState;
 use super::compensate::Compensation;
 use super::fault::{Fault, Mismatch, NewOperation, Side};
+use super::note::Note;
 use super::promises::Promises;
 use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
-use super::signals::Signals;
 use super::versions::{Chosen, Versions};
-use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
+use crate::event::{
+    ChildRequested, Event, Json, OperationKey, SignalReceived, UpdateReceived, WaitsFor,
+    WorkflowStarted,
+};
 use crate::id::ExecutionId;
+use crate::limits::WAITS_FOR_MAX;
 use crate::time::Timestamp;
 
 /// One run of a workflow, as far as it has got.
@@ -31,7 +36,12 @@ pub(crate) struct Engine {
     pub(super) calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
-    signals: Signals,
+    signals: Channels<SignalReceived>,
+    updates: Channels<UpdateReceived>,
+    /// How many messages were received.
+    received: u64,
+    /// What was published last.
+    pub(super) view: Option<Json>,
     versions: Versions,
     pub(super) promises: Promises,
     seed: Seed,
@@ -93,7 +103,7 @@ pub(crate) enum Request {
     Step,
     /// A timer is to fire at `due`; `started` if the log knows it already.
     Timer { due: Timestamp, started: bool },
-    /// Nothing but a signal moves it.
+    /// Nothing but a message moves it.
     Signal,
     /// A child is to be started, unless the log says that it is, and then its end moves it;
     /// `requested` if the log knows that it was asked for.
@@ -103,6 +113,8 @@ pub(crate) enum Request {
     Promise { due: Option<Timestamp>, announced: bool },
     /// A promise was dropped, and those who would complete it may know.
     GiveUp,
+    /// Nothing moves it: it is to be recorded, and that is all.
+    Note,
 }
 
 impl Request {
@@ -111,7 +123,7 @@ impl Request {
         match self {
             Self::Timer { due: at, .. } => at == due,
             Self::Promise { due: at, .. } => at == Some(due),
-            Self::Step | Self::Signal | Self::Child { .. } | Self::GiveUp => false,
+            Self::Step | Self::Signal | Self::Child { .. } | Self::GiveUp | Self::Note => false,
         }
     }
 }
@@ -130,7 +142,10 @@ impl Engine {
             size: LogSize { events: 1, bytes: weight(events.first()) },
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
-            signals: Signals::default(),
+            signals: Channels::default(),
+            updates: Channels::default(),
+            received: 0,
+            view: None,
             promises: Promises::default(),
             asked: Vec::new(),
             compensation: Compensation::default(),
@@ -202,6 +217,41 @@ impl Engine {
         version
     }
 
+    /// A wait for an update is called.
+    pub(crate) fn call_update(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+    ) -> u32 {
+        self.call(name, location, Detail::Update).0
+    }
+
+    /// Something is called that only leaves an event.
+    pub(crate) fn call_note(
+        &mut self,
+        name: Cow<'static, str>,
+        location: &'static Location<'static>,
+        note: Note,
+    ) {
+        if let Note::View(view) = &note {
+            self.view = Some(view.clone());
+        }
+        let detail = Detail::Note { kind: note.kind(), note: Some(note) };
+        let (seq, recorded) = self.call(name, location, detail);
+        self.asked.push(seq);
+        let call = self.call_mut(seq);
+        call.state = State::Wanted;
+        if let Detail::Note { note, .. } = &mut call.detail
+            && recorded
+        {
+            (call.state, *note) = (State::Taken, None);
+        }
+    }
+
+    pub(super) fn call_mut(&mut self, seq: u32) -> &mut Call {
+        &mut self.calls[seq as usize]
+    }
+
     pub(super) fn call(
         &mut self,
         name: Cow<'static, str>,
@@ -240,11 +290,12 @@ impl Engine {
         if let State::Called = call.state {
             call.state = State::Wanted;
             let kept = match call.detail {
-                Detail::Signal => self.signals.wait(&call.key.name, seq),
+                Detail::Signal => self.signals.wait(&call.key.name, seq).map(Outcome::Signal),
+                Detail::Update => self.updates.wait(&call.key.name, seq).map(Outcome::Update),
                 _ => None,
             };
             match kept {
-                Some(signal) => call.state = State::Ready(Outcome::Signal(signal)),
+                Some(outcome) => call.state = State::Ready(outcome),
                 // The turn has known of a promise since it was called.
                 None if matches!(call.detail, Detail::Promise(_)) => {}
                 None => self.asked.push(seq),
@@ -280,6 +331,12 @@ impl Engine {
             (Detail::Signal, State::Ready(Outcome::Signal(kept))) => {
                 if let Some((next, kept)) = self.signals.give_back(kept) {
                     dropped.wake = self.settle(next, Outcome::Signal(kept));
+                }
+            }
+            (Detail::Update, State::Wanted) => self.updates.leave(&call.key.name, seq),
+            (Detail::Update, State::Ready(Outcome::Update(kept))) => {
+                if let Some((next, kept)) = self.updates.give_back(kept) {
+                    dropped.wake = self.settle(next, Outcome::Update(kept));
                 }
             }
             _ => {}
@@ -389,11 +446,14 @@ impl Engine {
     /// What was received and not consumed, in order: the events that brought it. Complete once
     /// the workflow is dropped.
     pub(crate) fn unconsumed(&self) -> Vec<Event> {
-        self.signals.unconsumed().collect()
+        let mut messages: Vec<(u64, Event)> =
+            self.signals.unconsumed().chain(self.updates.unconsumed()).collect();
+        messages.sort_unstable_by_key(|(place, _)| *place);
+        messages.into_iter().map(|(_, event)| event).collect()
     }
 
-    /// The calls polled for the first time since this was last asked, in the order of those
-    /// polls, in the place of what `asked` holds.
+    /// The calls polled for the first time (and the notes called) since this was last asked, in
+    /// the order of those polls, in the place of what `asked` holds.
     pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
         self.asked_taken();
         asked.clear();
@@ -449,7 +509,8 @@ impl Engine {
         Some(match &call.detail {
             Detail::Step(_) => Request::Step,
             Detail::Timer { due, started } => Request::Timer { due: *due, started: *started },
-            Detail::Signal => Request::Signal,
+            Detail::Signal | Detail::Update => Request::Signal,
+            Detail::Note { .. } => Request::Note,
             Detail::Child(child) => {
                 Request::Child { requested: child.requested, started: child.started }
             }
@@ -464,15 +525,17 @@ impl Engine {
         }
     }
 
-    /// Whether the workflow waits for anything that others send.
-    pub(crate) fn waits_for_messages(&self) -> bool {
-        self.signals.has_waiters() || self.waits_for_promises() || self.waits_for_children()
+    /// Which messages the workflow waits for.
+    pub(crate) fn waits_for(&self) -> WaitsFor {
+        let mut waits_for = WaitsFor::default();
+        waits_for.signals.extend(self.signals.waited_for().take(WAITS_FOR_MAX).cloned());
+        waits_for.updates.extend(self.updates.waited_for().take(WAITS_FOR_MAX).cloned());
+        waits_for
     }
 
-    /// Whether the workflow waits for any signal.
-    #[cfg(test)]
-    pub(crate) fn waits_for_signals(&self) -> bool {
-        self.signals.has_waiters()
+    /// Whether the workflow waits for anything that others send.
+    pub(crate) fn waits_for_messages(&self) -> bool {
+        !self.waits_for().is_empty() || self.waits_for_promises() || self.waits_for_children()
     }
 
     /// The state of step `seq`.
@@ -520,7 +583,8 @@ impl Engine {
                 self.settle(e.seq, Outcome::Child(e.child.clone(), e.outcome.clone()))
             }
             Event::SignalReceived(e) => {
-                let taker = self.signals.arrive(e);
+                let taker = self.signals.arrive(self.received, e);
+                self.received += 1;
                 taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Signal(kept)))
             }
             Event::CompensationStarted(e) => {
@@ -539,6 +603,11 @@ impl Engine {
                 None
             }
             Event::PromiseResolved(e) => return Ok(self.promise_resolved(e)),
+            Event::UpdateReceived(e) => {
+                let taker = self.updates.arrive(self.received, e);
+                self.received += 1;
+                taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Update(kept)))
+            }
             other => return self.note(other).map(|()| Delivered::Quiet),
         };
         self.now = event.at();
@@ -560,6 +629,8 @@ impl Engine {
             }
             Event::PromiseCreated(e) => self.promise_created(e)?,
             Event::PromiseHeartbeat(e) => self.promise_heartbeat(e),
+            Event::UpdateReplied(e) => self.check(Kind::Reply, e.seq, &e.key, &e.site)?,
+            Event::ViewPublished(e) => self.check(Kind::View, e.seq, &e.key, &e.site)?,
             Event::CancelRequested(e) => {
                 self.cancel.get_or_insert_with(|| e.reason.clone());
             }
@@ -673,6 +744,7 @@ fn differs(
             Some(format!("its input was {recorded} and is now {}", child.input()))
         }
         // A promise's limits are not known when it is called.
-        Detail::Signal | Detail::Promise(_) => None,
+        Detail::Signal | Detail::Update | Detail::Promise(_) => None,
+        Detail::Note { note, .. } => note.as_ref()?.differs(expected.event),
     }
 }

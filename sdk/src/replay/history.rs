@@ -2,7 +2,7 @@
 
 use super::taken::TakenIds;
 use crate::event::{
-    CorruptCommit, Event, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
+    CorruptCommit, Event, Json, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
     decode,
 };
 use crate::id::{CommitNumber, WriterId};
@@ -30,6 +30,8 @@ pub(crate) struct History {
     pub(crate) wake_at: Option<Timestamp>,
     /// The times the last ended turn had wakes under way for.
     pub(crate) armed: Vec<Timestamp>,
+    /// What the current run published last.
+    pub(crate) view: Option<Json>,
     /// Claims since the last progress.
     pub(crate) strikes: u32,
     /// Whether the current run has ended.
@@ -66,6 +68,7 @@ impl History {
             turn_end: None,
             wake_at: None,
             armed: Vec::new(),
+            view: None,
             strikes: 0,
             ended: false,
             time: Timestamp::default(),
@@ -166,6 +169,9 @@ impl History {
             Event::WorkflowStarted(_) => {
                 self.first = self.carried_from.take().unwrap_or(commit.number);
                 self.events.clear();
+                if !self.continues {
+                    self.view = None;
+                }
                 self.continues = false;
                 self.ended = false;
                 self.open_turn = None;
@@ -189,26 +195,9 @@ impl History {
                 self.wake_at = end.wake_at;
                 self.armed.clone_from(&end.armed);
             }
-            Event::SignalReceived(signal) => {
-                self.taken.insert(signal.id.clone(), signal.at);
-            }
             Event::ChildCompleted(child) => {
                 let run = self.start().run;
                 self.taken.insert(child_item_id(run, child.seq), child.at);
-            }
-            Event::PromiseHeartbeat(heartbeat) => {
-                self.taken.insert(heartbeat.id.clone(), heartbeat.at);
-            }
-            Event::PromiseResolved(resolved) => {
-                if let Some(id) = &resolved.id {
-                    self.taken.insert(id.clone(), resolved.at);
-                }
-            }
-            Event::CancelRequested(cancel) => {
-                self.taken.insert(cancel.id.clone(), cancel.at);
-            }
-            Event::Resumed(resumed) => {
-                self.taken.insert(resumed.id.clone(), resumed.at);
             }
             Event::Carried(carried) => {
                 self.carried_from.get_or_insert(commit.number);
@@ -224,10 +213,11 @@ impl History {
                 self.ended = true;
                 return;
             }
-            Event::WorkflowTerminated(end) => {
-                self.taken.insert(end.id.clone(), end.at);
-            }
+            Event::ViewPublished(published) => self.view = Some(published.view.clone()),
             _ => {}
+        }
+        if let Some(item) = event.item() {
+            self.taken.insert(item.to_owned(), event.at());
         }
         if event.is_end() {
             self.ended = true;

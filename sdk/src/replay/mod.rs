@@ -17,15 +17,16 @@
 
 mod body;
 mod call;
+mod channels;
 mod child;
 mod compensate;
 mod engine;
 mod fault;
 mod history;
+mod note;
 mod promises;
 mod recorded;
 mod seed;
-mod signals;
 mod taken;
 mod twice;
 mod versions;
@@ -38,6 +39,7 @@ pub(crate) use fault::Fault;
 #[cfg(feature = "testing")]
 pub(crate) use fault::REPLAY_CHECK;
 pub(crate) use history::{History, OpenTurn};
+pub(crate) use note::Note;
 pub(crate) use promises::PromiseState;
 pub(crate) use seed::child_writer;
 pub(crate) use taken::TakenIds;

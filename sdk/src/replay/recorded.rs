@@ -30,6 +30,8 @@ pub(super) struct Expected<'a> {
     pub(super) input: Option<&'a Json>,
     pub(super) due: Option<Timestamp>,
     pub(super) settled: bool,
+    /// The first event about the call.
+    pub(super) event: &'a Event,
 }
 
 impl Recorded {
@@ -65,19 +67,21 @@ impl Recorded {
 
     pub(super) fn at(&self, seq: u32) -> Option<Expected<'_>> {
         let slot = self.slots.get(seq as usize).filter(|slot| slot.event != 0)?;
+        let event = &self.events[slot.event as usize];
         let step = |key, site, input| (Kind::Step, key, site, Some(input), None);
-        let (kind, key, site, input, due): (_, _, &String, _, _) =
-            match &self.events[slot.event as usize] {
-                Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
-                Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
-                Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
-                Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
-                Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
-                Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
-                Event::PromiseCreated(e) => (Kind::Promise, &e.key, &e.site, None, None),
-                _ => return None,
-            };
-        Some(Expected { kind, key, site, input, due, settled: slot.settled })
+        let (kind, key, site, input, due): (_, _, &String, _, _) = match event {
+            Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
+            Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
+            Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
+            Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
+            Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
+            Event::UpdateReplied(e) => (Kind::Reply, &e.key, &e.site, None, None),
+            Event::ViewPublished(e) => (Kind::View, &e.key, &e.site, None, None),
+            Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
+            Event::PromiseCreated(e) => (Kind::Promise, &e.key, &e.site, None, None),
+            _ => return None,
+        };
+        Some(Expected { kind, key, site, input, due, settled: slot.settled, event })
     }
 
     /// The child that call `seq` asked for.
@@ -107,6 +111,8 @@ fn place(event: &Event) -> Option<(u32, bool)> {
         Event::ChildStarted(e) => Some((e.seq, false)),
         Event::ChildCompleted(e) => Some((e.seq, true)),
         Event::PromiseCreated(e) => Some((e.seq, false)),
+        Event::UpdateReplied(e) => Some((e.seq, true)),
+        Event::ViewPublished(e) => Some((e.seq, true)),
         _ => None,
     }
 }

@@ -14,15 +14,17 @@ mod mismatch;
 mod promises;
 mod signals;
 mod undo;
+mod updates;
 mod values;
 mod versions;
+mod views;
 
 use crate::event::{
     CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, PromiseCreated,
-    PromiseHeartbeat, PromiseResolved, PromiseResult, Resumed, SignalReceived, StepAttemptFailed,
-    StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded,
-    TurnStarted, VersionChosen, WorkflowCancelled, WorkflowCompleted, WorkflowFailed,
-    WorkflowStarted,
+    PromiseHeartbeat, PromiseResolved, PromiseResult, Reply, Resumed, SignalReceived,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
+    TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen, ViewPublished, WaitsFor,
+    WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
@@ -114,6 +116,24 @@ fn kept(at: i64, key: &str, value: &str) -> Event {
     resolved(at, key, PromiseResult::Completed { value: json(value) })
 }
 
+/// Update `id` with the name `name` came.
+fn asks(at: i64, name: &str, id: &str, request: &str) -> Event {
+    let (at, id, name) = (Timestamp(at), id.to_owned(), name.to_owned());
+    Event::UpdateReceived(UpdateReceived { at, id, name, request: json(request) })
+}
+
+/// Update `id` was answered.
+fn replied(at: i64, seq: u32, key: &str, id: &str, reply: Reply) -> Event {
+    let (at, key, site) = (Timestamp(at), name_count(key), THEN.to_owned());
+    Event::UpdateReplied(UpdateReplied { at, seq, key, site, update: id.to_owned(), reply })
+}
+
+/// The workflow showed `view`.
+fn showed(at: i64, seq: u32, key: &str, view: &str) -> Event {
+    let (at, key, site, view) = (Timestamp(at), name_count(key), THEN.to_owned(), json(view));
+    Event::ViewPublished(ViewPublished { at, seq, key, site, view })
+}
+
 fn cancel(at: i64, reason: &str) -> Event {
     let (at, id, reason) = (Timestamp(at), format!("cancel/{at}"), reason.to_owned());
     Event::CancelRequested(CancelRequested { at, id, reason })
@@ -135,7 +155,8 @@ fn renewed(at: i64, lease_end: i64) -> Event {
 fn over(at: i64, reason: TurnEnd, wake_at: Option<i64>, armed: &[i64]) -> Event {
     let armed = armed.iter().copied().map(Timestamp).collect();
     let (at, wake_at) = (Timestamp(at), wake_at.map(Timestamp));
-    Event::TurnEnded(TurnEnded { at, reason, wake_at, armed })
+    let waits_for = WaitsFor::default();
+    Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for })
 }
 
 fn completed(at: i64) -> Event {

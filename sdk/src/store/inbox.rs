@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Status;
-use crate::event::{ChildOutcome, Json, OperationKey, PromiseResult};
+use crate::event::{
+    CancelRequested, ChildOutcome, Event, Json, OperationKey, PromiseResult, Resumed,
+    SignalReceived, UpdateReceived, WorkflowTerminated,
+};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -61,6 +64,13 @@ pub enum Message {
         /// The promise's `name#count`.
         key: OperationKey,
     },
+    /// A request that is to be answered.
+    Update {
+        /// Its name.
+        name: String,
+        /// What is asked.
+        request: Json,
+    },
     /// A request to cancel the execution.
     Cancel {
         /// Why.
@@ -100,6 +110,27 @@ pub enum Sent {
         /// How.
         status: Status,
     },
+}
+
+impl Message {
+    /// The event of taking this message, sent with this id, at this time. `None` where the event
+    /// says more than the message: of a child's end, and of promises.
+    pub(crate) fn taken(self, at: Timestamp, id: String) -> Option<Event> {
+        Some(match self {
+            Self::Signal { name, payload } => {
+                Event::SignalReceived(SignalReceived { at, id, name, payload })
+            }
+            Self::Update { name, request } => {
+                Event::UpdateReceived(UpdateReceived { at, id, name, request })
+            }
+            Self::Cancel { reason } => Event::CancelRequested(CancelRequested { at, id, reason }),
+            Self::Resume => Event::Resumed(Resumed { at, id }),
+            Self::Terminate { reason } => {
+                Event::WorkflowTerminated(WorkflowTerminated { at, id, reason })
+            }
+            Self::ChildEnded { .. } | Self::Promise { .. } | Self::Heartbeat { .. } => return None,
+        })
+    }
 }
 
 impl NewItem {

@@ -175,7 +175,7 @@ const INTERRUPTED: &str = "interrupted";
 
 fn essence(events: &[Event]) -> Essence {
     let mut essence = Essence::new();
-    let mut signals = 0;
+    let mut messages = 0;
     for event in events {
         let failed = |attempt: u32, failure: &Failure, input: &_| match failure {
             Failure::Interrupted { .. } => None,
@@ -190,7 +190,7 @@ fn essence(events: &[Event]) -> Essence {
             Event::TimerStarted(_) => Some("started".to_owned()),
             Event::TimerFired(_) => Some("fired".to_owned()),
             Event::SignalReceived(e) => {
-                signals += 1;
+                messages += 1;
                 Some(format!("{} {}", e.name, e.payload))
             }
             Event::ChildRequested(e) => Some(format!("asked for with {}", e.input)),
@@ -202,6 +202,12 @@ fn essence(events: &[Event]) -> Essence {
                 PromiseResult::Completed { value } => format!("completed with {value}"),
                 result => result.summary(),
             }),
+            Event::UpdateReceived(e) => {
+                messages += 1;
+                Some(format!("{} {}", e.name, e.request))
+            }
+            Event::ViewPublished(e) => Some(format!("showed {}", e.view)),
+            Event::UpdateReplied(e) => Some(format!("{} was answered {}", e.update, e.reply)),
             Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => {
@@ -221,7 +227,9 @@ fn essence(events: &[Event]) -> Essence {
                 Some(key),
             ) => format!("promise {key}"),
             (_, Some(key)) => key.to_string(),
-            (Event::SignalReceived(_), _) => format!("signal {signals}"),
+            (Event::SignalReceived(_) | Event::UpdateReceived(_), _) => {
+                format!("message {messages}")
+            }
             (Event::VersionChosen(e), _) => format!("the version of {:?}", e.name),
             (Event::WorkflowStarted(_), _) => "the start".to_owned(),
             _ => "the result".to_owned(),

@@ -117,6 +117,7 @@ impl Family {
             updated_at: *at,
             code: String::new(),
             reason: None,
+            view: None,
         };
         let record = Record {
             id: child.clone(),

@@ -13,6 +13,7 @@ mod compensate;
 mod promises;
 mod runs;
 mod terminate;
+mod visible;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -28,9 +29,9 @@ use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd};
 use crate::event::{
-    CancelRequested, CompensationCause, Event, Failure, LeaseRenewed, Resumed, SignalReceived,
-    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
-    TurnEnded, TurnStarted, WorkflowTerminated,
+    CompensationCause, Event, Failure, Json, LeaseRenewed, StepAttemptFailed, StepCompleted,
+    StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded, TurnStarted, WaitsFor,
+    WorkflowTerminated,
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
@@ -41,6 +42,7 @@ use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
 use tokio::sync::Semaphore;
+use visible::Visible;
 
 /// How a turn ended.
 pub(super) enum Driven {
@@ -48,8 +50,9 @@ pub(super) enum Driven {
     Ended(Ended),
     /// Its last commit begins the next run.
     Continued(Ended),
-    /// The execution cannot go on with this code. `last` is the log's last commit.
-    Blocked { last: CommitNumber, fault: Fault },
+    /// The execution cannot go on with this code. `last` is the log's last commit, `view` what it
+    /// shows and the record does not.
+    Blocked { last: CommitNumber, view: Option<Json>, fault: Fault },
     /// The fence was lost or the lease is too short to start a body: look again.
     Stale,
     /// No time is left to start anything, and nothing was written.
@@ -112,6 +115,7 @@ pub(super) struct Turn<'a> {
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
+    visible: Visible,
     active: Active<'a>,
 }
 
@@ -126,15 +130,17 @@ impl Kitchen {
         term: &Term,
     ) -> Result<Driven, TurnError> {
         let last = history.last;
+        let shown = loaded.record.projection.view.as_ref();
+        let view = history.view.take().filter(|view| shown != Some(view));
         let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
             let name = history.start().workflow.clone();
-            return Ok(Driven::Blocked { last, fault: Fault::UnknownWorkflow { name } });
+            return Ok(Driven::Blocked { last, view, fault: Fault::UnknownWorkflow { name } });
         };
         let future = match (workflow.make)(self.registry.states(), &history.start().input) {
             Ok(future) => future,
             Err(problem) => {
                 let what = format!("the input of workflow {}", workflow.name);
-                return Ok(Driven::Blocked { last, fault: Fault::Value { what, problem } });
+                return Ok(Driven::Blocked { last, view, fault: Fault::Value { what, problem } });
             }
         };
         let now = self.clock.now();
@@ -191,6 +197,7 @@ impl Kitchen {
             broken: None,
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
+            visible: Visible::new(view),
             active: self.enter(writer),
         };
         let gone = turn.go(&events, items, eager).await;
@@ -349,27 +356,30 @@ impl Turn<'_> {
         if !self.taken.insert(id.clone(), at) {
             return;
         }
-        let event = match item.message {
-            Message::Signal { name, payload } => {
-                Event::SignalReceived(SignalReceived { at, id, name, payload })
+        match item.message {
+            Message::Promise { run, key, result } => {
+                let event = self.promise_result(id, run, key, result);
+                self.happened(event);
             }
-            Message::Promise { run, key, result } => self.promise_result(id, run, key, result),
-            Message::Heartbeat { run, key } => self.promise_heartbeat(id, run, key),
-            Message::Cancel { reason } => {
-                self.cancel.get_or_insert_with(|| reason.clone());
-                Event::CancelRequested(CancelRequested { at, id, reason })
+            Message::Heartbeat { run, key } => {
+                let event = self.promise_heartbeat(id, run, key);
+                self.happened(event);
             }
-            Message::Resume => Event::Resumed(Resumed { at, id }),
             // It is in the log as the execution's end.
             Message::Terminate { reason } => {
                 self.terminate = Some(WorkflowTerminated { at, id, reason });
-                return;
             }
             Message::ChildEnded { run, seq, child, outcome } => {
-                return self.child_ended(run, seq, child, outcome);
+                self.child_ended(run, seq, child, outcome);
             }
-        };
-        self.happened(event);
+            message => {
+                if let Message::Cancel { reason } = &message {
+                    self.cancel.get_or_insert_with(|| reason.clone());
+                }
+                let event = message.taken(at, id);
+                event.into_iter().for_each(|event| self.happened(event));
+            }
+        }
     }
 
     /// What the workflow has asked for since the last time.
@@ -404,6 +414,11 @@ impl Turn<'_> {
                     self.promise_is_open(seq, due, announced);
                 }
                 Some(Request::GiveUp) => self.promise_is_dropped(seq),
+                Some(Request::Note) => {
+                    let at = self.now();
+                    let note = self.run.engine().take_note(seq, at);
+                    note.into_iter().for_each(|note| self.happened(note));
+                }
                 Some(Request::Signal) | None => {}
             }
         }
@@ -500,6 +515,7 @@ impl Turn<'_> {
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);
         }
+        self.show().await?;
         Ok(true)
     }
 
@@ -700,6 +716,9 @@ impl Turn<'_> {
         if let Some(renew_at) = self.renew_at() {
             until = until.min(renew_at);
         }
+        if let Some(due) = self.visible.due() {
+            until = until.min(due);
+        }
         tokio::select! {
             biased;
             () = self.bodies.wait() => return Ok(false),
@@ -724,6 +743,7 @@ impl Turn<'_> {
         if now >= self.next_inbox_look {
             self.look_at_inbox().await?;
         }
+        self.show().await?;
         Ok(false)
     }
 
@@ -784,6 +804,7 @@ impl Turn<'_> {
                 self.lease_end = renewed.lease_end;
             }
             self.family.note(event);
+            self.visible.written(event);
             self.kitchen.registry.observe(&self.wake.execution, event);
         }
         self.sequence.mark_written();
@@ -807,6 +828,7 @@ impl Turn<'_> {
     /// Nothing moves before a timer, a message or a later attempt.
     async fn suspend(&mut self) -> Result<Driven, Halt> {
         let due = self.next_due();
+        let waits_for = self.run.engine().waits_for();
         if due.is_none() && !self.run.engine().waits_for_messages() {
             let what = "it waits, but for none of its own operations (a channel, a lock or a \
                         future that nothing completes)"
@@ -826,7 +848,7 @@ impl Turn<'_> {
         }
         let at = self.now();
         let reason = TurnEnd::Suspended;
-        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed });
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed, waits_for });
         self.last_commit(event, Status::Suspended, due, None).await
     }
 
@@ -847,7 +869,8 @@ impl Turn<'_> {
         let at = self.now();
         let armed = self.still_armed();
         let reason = TurnEnd::Yielded;
-        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: Some(at), armed });
+        let (wake_at, waits_for) = (Some(at), WaitsFor::default());
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
         let driven = self.last_commit(event, Status::Running, Some(at), None).await?;
         let wake = Wake::news(self.wake.execution.clone());
         self.kitchen.queue.send(&wake, Duration::ZERO).await?;
@@ -862,10 +885,12 @@ impl Turn<'_> {
         if self.claimed {
             let at = self.now();
             let (reason, armed) = (TurnEnd::Blocked, self.still_armed());
-            self.sequence.push(Event::TurnEnded(TurnEnded { at, reason, wake_at: None, armed }));
+            let (wake_at, waits_for) = (None, WaitsFor::default());
+            let ended = TurnEnded { at, reason, wake_at, armed, waits_for };
+            self.sequence.push(Event::TurnEnded(ended));
             self.write().await?;
         }
-        Ok(Driven::Blocked { last: self.log.last, fault })
+        Ok(Driven::Blocked { last: self.log.last, view: self.visible.take(), fault })
     }
 
     async fn last_commit(
@@ -884,6 +909,7 @@ impl Turn<'_> {
             status,
             wake_at,
             reason,
+            view: self.visible.take(),
             arrivals: self.arrivals,
             seen: std::mem::take(&mut self.seen),
         }))

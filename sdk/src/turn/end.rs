@@ -2,7 +2,7 @@
 
 use super::children::Family;
 use super::{Kitchen, TurnError};
-use crate::event::{Event, TurnEnd, error_text, reason_with};
+use crate::event::{Event, Json, TurnEnd, error_text, reason_with};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
 use crate::replay::{Fault, History, TakenIds};
@@ -17,6 +17,8 @@ pub(super) struct Ended {
     pub(super) status: Status,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
+    /// What the record does not show yet.
+    pub(super) view: Option<Json>,
     /// How many arrivals the inbox that was read had.
     pub(super) arrivals: u64,
     /// Whom to tell of the end, if the execution has ended.
@@ -32,8 +34,8 @@ impl Kitchen {
         if let Some(family) = &ended.family {
             self.say_end(family).await?;
         }
-        let Ended { last, first, status, wake_at, reason, .. } = ended;
-        let projection = self.projection_of([last, first], status, wake_at, reason);
+        let Ended { last, first, status, wake_at, reason, view, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason, view);
         let record = self.store.project(id, &projection).await?;
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         if record.arrivals > ended.arrivals || due {
@@ -73,15 +75,17 @@ impl Kitchen {
         self.remove_taken(loaded, &history.taken).await
     }
 
-    /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`.
+    /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`,
+    /// and `view` is what the record may not show yet.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
         [last, first]: [CommitNumber; 2],
+        view: Option<Json>,
         fault: &Fault,
     ) -> Result<(), StoreError> {
-        let projection =
-            self.projection_of([last, first], Status::Blocked, None, Some(fault.to_string()));
+        let (status, reason) = (Status::Blocked, Some(fault.to_string()));
+        let projection = self.projection_of([last, first], status, None, reason, view);
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -126,7 +130,8 @@ impl Kitchen {
             }
             _ => {}
         }
-        self.projection_of([history.last, history.first], status, wake_at, reason)
+        let view = history.view.clone();
+        self.projection_of([history.last, history.first], status, wake_at, reason, view)
     }
 
     pub(super) fn projection_of(
@@ -135,6 +140,7 @@ impl Kitchen {
         status: Status,
         wake_at: Option<Timestamp>,
         reason: Option<String>,
+        view: Option<Json>,
     ) -> Projection {
         Projection {
             commit,
@@ -144,6 +150,7 @@ impl Kitchen {
             updated_at: self.clock.now(),
             code: self.registry.code().to_owned(),
             reason: reason.map(brief),
+            view,
         }
     }
 }

@@ -147,7 +147,8 @@ impl Kitchen {
                     let last = loaded.commits.last().map_or(0, |commit| commit.number);
                     let stored = &loaded.record.projection;
                     let at = [last.max(stored.commit), stored.first];
-                    self.block(id, at, &Fault::Corrupt { problem: corrupt.to_string() }).await?;
+                    let fault = Fault::Corrupt { problem: corrupt.to_string() };
+                    self.block(id, at, None, &fault).await?;
                     return Ok(Verdict::Delete);
                 }
             };
@@ -164,7 +165,8 @@ impl Kitchen {
                 Decision::Blocked => return Ok(Verdict::Delete),
                 Decision::Poison => {
                     let at = [history.last, history.first];
-                    self.block(id, at, &Fault::Poison { turns: STRIKES_MAX }).await?;
+                    let fault = Fault::Poison { turns: STRIKES_MAX };
+                    self.block(id, at, history.view, &fault).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -195,14 +197,14 @@ impl Kitchen {
                             wake.kind = WakeKind::News;
                             continued = true;
                         }
-                        Driven::Blocked { last, fault } => {
+                        Driven::Blocked { last, view, fault } => {
                             if let Fault::UnknownWorkflow { .. } = fault
                                 && receive_count < STRIKES_MAX
                             {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            self.block(id, [last, first], &fault).await?;
+                            self.block(id, [last, first], view, &fault).await?;
                             return Ok(Verdict::Delete);
                         }
                         Driven::Stale => {}

@@ -19,6 +19,9 @@
 //! | T4: zero and the past | all | |
 //! | G1 to G4, G9 | all | |
 //! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
+//! | G1 to G4, G8, G9 | all | |
+//! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
+//! | views | all | in calm where it counts bodies |
 //! | M1, M4, M6 | all | |
 //! | M2: items; M3: counts | all | |
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
@@ -52,4 +55,6 @@ mod steps;
 mod timers;
 mod undo;
 mod unusable;
+mod updates;
 mod versions;
+mod views;

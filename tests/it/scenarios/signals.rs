@@ -1,9 +1,9 @@
 //! Signals: none lost, none twice, in the order of arrival.
 
-use everstep::client::{ResultError, SendError};
+use everstep::client::{OnConflict, ResultError, SendError, StartError};
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, Effects, check};
+use everstep_tests::scenario::{ALL, Effects, WARM, check};
 
 #[workflow]
 async fn two_signals(State(effects): State<Effects>, nap_ms: u64) -> everstep::Result<String> {
@@ -117,6 +117,102 @@ fn a_payload_of_the_wrong_type_is_an_error_of_its_wait_and_the_execution_goes_on
             handle.signal("number", &7).await.unwrap();
             let result = world.result(&handle).await.unwrap();
             assert!(result.contains("\"number\"") && result.ends_with("then 7"), "{result}");
+        },
+    );
+}
+
+#[workflow]
+async fn collects(State(effects): State<Effects>, many: usize) -> everstep::Result<Vec<u32>> {
+    let mut numbers = signals::<u32>("number");
+    let mut seen = Vec::new();
+    while seen.len() < many {
+        // Dropped by each tick, perhaps with a signal in hand.
+        match race(numbers.next(), sleep(std::time::Duration::from_millis(700))).await {
+            Either::Left(number) => seen.push(number.unwrap_or(0)),
+            Either::Right(()) => effects.note("tick"),
+        }
+    }
+    // A stream that is dropped has taken nothing that it did not return.
+    drop(numbers);
+    seen.push(signal::<u32>("number").await?);
+    Ok(seen)
+}
+
+/// G1, G4: as a stream.
+#[test]
+fn a_stream_of_signals_loses_nothing_however_often_it_is_dropped() {
+    check(
+        ALL,
+        || App::new().workflow(collects),
+        async |world| {
+            let handle = world.start(collects, 5).await;
+            handle.signal("number", &1).await.unwrap();
+            handle.signal("number", "two").await.unwrap();
+            world
+                .until(async {
+                    for number in 3..=6 {
+                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        handle.signal("number", &number).await.unwrap();
+                    }
+                    world.settled(handle.id()).await;
+                })
+                .await;
+            assert_eq!(handle.result().await.unwrap(), [1, 0, 3, 4, 5, 6]);
+        },
+    );
+}
+
+/// G8
+#[test]
+fn a_signal_with_a_start_comes_once_whether_or_not_the_execution_is_there() {
+    check(
+        ALL,
+        || App::new().workflow(two_signals),
+        async |world| {
+            let client = world.client();
+            let start = |word: &'static str| {
+                client.start(two_signals, 0).id("e").signal("word", word).signal_id(word)
+            };
+            // Absent, repeated, and there with another signal.
+            let handle = start("one").await.unwrap();
+            assert!(handle.is_new());
+            assert!(!start("one").await.unwrap().is_new());
+            world
+                .until(async {
+                    world.record_is(handle.id(), |record| record.projection.commit > 0).await;
+                    assert!(!start("one").await.unwrap().is_new());
+                    assert!(!start("two").await.unwrap().is_new());
+                    world.settled(handle.id()).await;
+                })
+                .await;
+            assert_eq!(handle.result().await.unwrap(), "one two");
+            assert_eq!(world.number_of(handle.id(), "SignalReceived").await, 2);
+            // Closed: what it has is known, what it has not is refused.
+            assert!(!start("two").await.unwrap().is_new());
+            let error = start("three").await.unwrap_err();
+            let StartError::Send { source, .. } = error else { panic!("{error:?}") };
+            assert!(matches!(source, SendError::Closed { .. }), "{source:?}");
+            // Started again: its new run has the signal.
+            let again = start("four").signal("word", "five").on_conflict(OnConflict::Restart);
+            assert!(again.await.unwrap().is_new());
+            assert_eq!(world.result(&handle).await.unwrap(), "four five");
+        },
+    );
+}
+
+#[test]
+fn a_start_whose_signal_cannot_be_sent_stores_nothing() {
+    check(
+        WARM,
+        || App::new().workflow(two_signals),
+        async |world| {
+            let client = world.client();
+            let start = || client.start(two_signals, 0).id("e");
+            for start in [start().signal("", "x"), start().signal("word", &"x".repeat(200_000))] {
+                let error = start.await.unwrap_err();
+                assert!(matches!(error, StartError::Message(_)), "{error:?}");
+            }
+            assert!(client.describe(&ExecutionId::new("e").unwrap()).await.is_err());
         },
     );
 }

@@ -22,6 +22,7 @@ pub(super) async fn start(backend: &SqliteBackend, number: usize) {
         updated_at: Timestamp(0),
         code: String::new(),
         reason: None,
+        view: None,
     };
     let record = Record {
         id: execution(number),

@@ -30,6 +30,7 @@ async fn stored(path: &std::path::Path) -> (SqliteBackend, ExecutionId, Vec<Stor
         updated_at: Timestamp(0),
         code: "v1".into(),
         reason: None,
+        view: None,
     };
     let record = Record {
         id: id.clone(),

@@ -20,6 +20,7 @@ pub(super) fn verify(commits: &[Commit]) {
     let mut items = HashSet::new();
     let (mut children, mut started) = (HashSet::new(), HashSet::new());
     let mut promises = HashMap::new();
+    let mut answered = HashSet::new();
     let mut ended = false;
     for event in commits.iter().flat_map(|commit| &commit.events) {
         assert!(event.at() >= last, "time runs backwards at {event:?}");
@@ -99,10 +100,14 @@ pub(super) fn verify(commits: &[Commit]) {
                 }
                 _ => {}
             },
-            Event::SignalReceived(e) => {
-                assert!(items.insert(e.id.clone()), "received twice: {event:?}");
+            Event::UpdateReplied(e) => {
+                assert!(items.contains(&e.update), "answered before it came: {event:?}");
+                assert!(answered.insert(e.update.clone()), "answered twice: {event:?}");
             }
-            _ => {}
+            event => {
+                let new = event.item().is_none_or(|item| items.insert(item.to_owned()));
+                assert!(new, "received twice: {event:?}");
+            }
         }
     }
 }
@@ -128,7 +133,7 @@ fn name_items(value: &mut Value, names: &mut HashMap<String, usize>) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if let (true, Value::String(id)) = (name == "id", &mut *field) {
+                if let (true, Value::String(id)) = (name == "id" || name == "update", &mut *field) {
                     let next = names.len();
                     *id = format!("item {}", names.entry(id.clone()).or_insert(next));
                 } else {

@@ -60,8 +60,9 @@ pub fn check_log(log: &[Commit]) {
                     assert!(settled.insert(e.key.to_string()), "twice: {}", say());
                     assert!(e.at >= due[&e.key.to_string()], "too early: {}", say());
                 }
-                Event::SignalReceived(e) => {
-                    assert!(taken.insert(e.id.clone()), "twice: {}", say());
+                Event::SignalReceived(_) | Event::UpdateReceived(_) => {
+                    let new = event.item().is_some_and(|item| taken.insert(item.to_owned()));
+                    assert!(new, "twice: {}", say());
                 }
                 Event::TurnEnded(e) if e.reason == TurnEnd::Suspended => {
                     if let Some(wake_at) = e.wake_at {
@@ -94,6 +95,9 @@ pub fn essence(log: &[Commit]) -> BTreeMap<String, Vec<String>> {
             Event::TimerStarted(e) => (e.key.to_string(), format!("{} started", e.seq)),
             Event::TimerFired(e) => (e.key.to_string(), format!("{} fired", e.seq)),
             Event::SignalReceived(e) => (e.id.clone(), format!("{} {}", e.name, e.payload)),
+            Event::UpdateReceived(e) => (e.id.clone(), format!("{} {}", e.name, e.request)),
+            Event::UpdateReplied(e) => (e.key.to_string(), format!("{} {}", e.update, e.reply)),
+            Event::ViewPublished(e) => (e.key.to_string(), e.view.to_string()),
             Event::WorkflowStarted(e) => ("start".into(), format!("{} {}", e.workflow, e.input)),
             Event::WorkflowFailed(e) => ("end".into(), format!("failed {}", e.error)),
             Event::WorkflowCancelled(e) => {

@@ -10,9 +10,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::{json, started};
-use crate::event::{ChildOutcome, Event, PromiseResult};
+use crate::event::{ChildOutcome, Event, PromiseResult, Reply};
 use crate::replay::child::Asked as AskedChild;
-use crate::replay::{Attempt, Body, Delivered, Engine, Outcome, Policy, Request};
+use crate::replay::{Attempt, Body, Delivered, Engine, Note, Outcome, Policy, Request};
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
@@ -149,6 +149,34 @@ impl Code {
     }
 
     #[track_caller]
+    pub(super) fn update(&mut self, name: &'static str) -> &mut Self {
+        let seq = self.engine.call_update(name.into(), Location::caller());
+        self.called(seq, false)
+    }
+
+    /// Replies to the update with this id and name.
+    #[track_caller]
+    pub(super) fn reply(&mut self, name: &'static str, update: &str, reply: Reply) -> &mut Self {
+        let note = Note::Reply { update: update.to_owned(), reply };
+        self.engine.call_note(name.into(), Location::caller(), note);
+        let seq = u32::try_from(self.sites.len()).expect("few");
+        self.called(seq, self.engine.request(seq).is_none())
+    }
+
+    #[track_caller]
+    pub(super) fn publish(&mut self, view: &str) -> &mut Self {
+        self.engine.call_note("view".into(), Location::caller(), Note::View(json(view)));
+        let seq = u32::try_from(self.sites.len()).expect("few");
+        self.called(seq, self.engine.request(seq).is_none())
+    }
+
+    /// The turn records call `seq`, which only leaves an event.
+    pub(super) fn record(&mut self, seq: u32) -> &mut Self {
+        let event = self.engine.take_note(seq, Timestamp(200));
+        self.saw(event.map_or("nothing", |event| event.kind()))
+    }
+
+    #[track_caller]
     fn called(&mut self, seq: u32, settled: bool) -> &mut Self {
         let here = Location::caller();
         self.sites.push(format!("{}:{}", here.file(), here.line()));
@@ -171,7 +199,7 @@ impl Code {
         let word = match self.engine.poll(seq, &waker).0 {
             Poll::Pending => "-".to_owned(),
             Poll::Ready(Outcome::Value(value)) => value.to_string(),
-            Poll::Ready(Outcome::Signal(kept)) => kept.signal.payload.to_string(),
+            Poll::Ready(Outcome::Signal(kept)) => kept.message.payload.to_string(),
             Poll::Ready(Outcome::Failed(failure)) => format!("Err({})", failure.message()),
             Poll::Ready(Outcome::Fired) => "fired".to_owned(),
             Poll::Ready(Outcome::Started(child)) => format!("started({child})"),
@@ -181,6 +209,9 @@ impl Code {
             Poll::Ready(Outcome::Child(_, other)) => format!("{other:?}"),
             Poll::Ready(Outcome::Promise(PromiseResult::Completed { value })) => value.to_string(),
             Poll::Ready(Outcome::Promise(result)) => format!("({})", result.summary()),
+            Poll::Ready(Outcome::Update(kept)) => {
+                format!("{}?{}", kept.message.id, kept.message.request)
+            }
         };
         self.saw(word)
     }
@@ -238,6 +269,7 @@ impl Code {
             None => "nothing".to_owned(),
             Some(Request::Step) => "body".to_owned(),
             Some(Request::Signal) => "signal".to_owned(),
+            Some(Request::Note) => "to-be-recorded".to_owned(),
             Some(Request::Timer { due, started: false }) => format!("new-timer@{}", due.0),
             Some(Request::Timer { due, started: true }) => format!("timer@{}", due.0),
             Some(Request::Child { requested: false, .. }) => "new-child".to_owned(),

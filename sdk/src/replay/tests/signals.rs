@@ -108,15 +108,14 @@ fn a_kept_signal_asks_nothing_of_the_turn() {
 }
 
 #[test]
-fn whether_anybody_waits_for_a_signal_is_known() {
+fn which_signals_are_waited_for_is_known() {
     let mut c = Code::new(&[came(101, "s", "1")]);
-    assert!(!c.engine.waits_for_signals());
     c.signal("s");
-    assert!(!c.engine.waits_for_signals(), "called and not polled");
-    c.signal("t").poll([0, 1]);
-    assert!(c.engine.waits_for_signals());
+    assert!(c.engine.waits_for().signals.is_empty(), "called and not polled");
+    c.signal("t").poll([1, 0]);
+    assert_eq!(c.engine.waits_for().signals, ["s", "t"]);
     c.drop(1);
-    assert!(c.engine.waits_for_signals());
+    assert_eq!(c.engine.waits_for().signals, ["s"]);
     c.deliver();
-    assert!(!c.engine.waits_for_signals(), "it has its signal");
+    assert!(c.engine.waits_for().signals.is_empty(), "it has its signal");
 }

@@ -50,6 +50,7 @@ macro_rules! event_store_suite {
                 }
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record
+                    a_view_stays_until_another_takes_its_place
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
                     a_projection_comes_back_with_the_arrivals

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Inner, chain, recorded};
-use crate::client::{Handle, ResultError};
+use crate::client::{Handle, ResultError, UpdateError};
 use crate::event::{Commit, Event};
 use crate::id::ExecutionId;
 use crate::replay::REPLAY_CHECK;
@@ -64,7 +64,23 @@ impl<T, E> Execution<T, E> {
         });
     }
 
-    /// Signals have the same ids whenever the test is run.
+    /// Sends an update now and waits for its answer.
+    ///
+    /// # Errors
+    /// It was rejected, or is not answered: see [`UpdateError`].
+    #[track_caller]
+    pub fn update<Resp: DeserializeOwned + Send>(
+        &self,
+        name: &str,
+        request: &(impl Serialize + ?Sized),
+    ) -> Result<Resp, UpdateError> {
+        let (request, id) = (recorded(request), self.next_signal());
+        let client = self.inner.world.client();
+        let updating = client.update::<Resp>(self.id(), name, &request).id(id);
+        self.inner.block_on(async { updating.await })
+    }
+
+    /// Signals and updates have the same ids whenever the test is run.
     fn next_signal(&self) -> String {
         format!("test-{}", self.inner.sent.fetch_add(1, Ordering::Relaxed) + 1)
     }
@@ -111,6 +127,20 @@ impl<T, E> Execution<T, E> {
             self.handle.describe().await
         });
         record.expect("it is in memory").projection.status
+    }
+
+    /// What it shows, when all that can be done now is done; `None` if it has published nothing.
+    ///
+    /// # Panics
+    /// The view is not a `V`.
+    #[must_use]
+    #[track_caller]
+    pub fn view<V: DeserializeOwned + Send>(&self) -> Option<V> {
+        let view = self.inner.block_on(async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.handle.view().await
+        });
+        view.unwrap_or_else(|error| panic!("{}", chain(&error)))
     }
 
     /// Its log.

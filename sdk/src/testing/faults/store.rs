@@ -55,6 +55,7 @@ fn bytes(item: &NewItem) -> usize {
         }
         Message::Promise { key, .. } | Message::Heartbeat { key, .. } => key.name.len(),
         Message::Cancel { reason } => reason.len(),
+        Message::Update { name, request } => name.len() + request.as_str().len(),
         Message::Resume => 0,
         Message::Terminate { reason } => reason.len(),
         Message::ChildEnded { outcome, .. } => match outcome {

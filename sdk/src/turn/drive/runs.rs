@@ -48,6 +48,7 @@ impl Turn<'_> {
             status: Status::Running,
             wake_at: Some(at),
             reason: None,
+            view: self.visible.take(),
             arrivals: self.arrivals,
             family: None,
             seen: std::mem::take(&mut self.seen),
@@ -77,8 +78,8 @@ impl Kitchen {
         id: &ExecutionId,
         ended: Ended,
     ) -> Result<(), StoreError> {
-        let Ended { last, first, status, wake_at, reason, seen, .. } = ended;
-        let projection = self.projection_of([last, first], status, wake_at, reason);
+        let Ended { last, first, status, wake_at, reason, view, seen, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason, view);
         self.store.project(id, &projection).await?;
         if seen.is_empty() {
             return Ok(());

@@ -30,7 +30,8 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use crate::event::Event;
+use crate::event::{Event, Json};
+use crate::store::Message;
 use programs::Program;
 use rng::Rng;
 use trace::encoded;
@@ -86,6 +87,17 @@ fn crash_is_nothing(program: &Program, seed: u64, log: &[Event]) {
     let trace = says_all(program, &crashed);
     assert_eq!(kept.take_trace(), trace, "the trace differs; log: {:#?}", kept.log);
     assert_eq!(kept.end, crashed.end, "the result differs; log: {:#?}", kept.log);
+}
+
+/// The message with this number: one of three signals or, more rarely, of three updates.
+fn message(number: u64, rng: &mut Rng) -> Message {
+    let is_update = rng.below(3) == 0;
+    let (name, number) = (rng.below(3), Json::record(&number).expect("a number"));
+    if is_update {
+        Message::Update { name: format!("u{name}"), request: number }
+    } else {
+        Message::Signal { name: format!("s{name}"), payload: number }
+    }
 }
 
 fn same_bytes(one: &[Event], other: &[Event]) {

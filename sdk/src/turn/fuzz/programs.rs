@@ -10,8 +10,8 @@ use tokio::sync::{Barrier, Mutex, Notify, RwLock, Semaphore, mpsc, oneshot, watc
 use super::trace::Trace;
 use super::{bodies, fuzz};
 use crate::context::{
-    Either, Signal, StepFuture, WorkflowEnd, continue_as_new, execution_info, join_all, now, race,
-    random, signal, sleep, step, timeout, uuid, version,
+    Either, Signal, StepFuture, WorkflowEnd, continue_as_new, execution_info, join_all, now,
+    publish, race, random, signal, signals, sleep, step, timeout, update, updates, uuid, version,
 };
 use crate::error::{Error, Result};
 use crate::event::Json;
@@ -176,3 +176,4 @@ mod undo;
 mod versions;
 
 pub(super) use versions::CHANGES;
+mod updates;

@@ -67,6 +67,14 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
             // All that the code says of it, its limits too.
             *e = engine.announce(e.seq, e.at).expect("a promise");
         }
+        Event::UpdateReplied(e) => {
+            e.key = engine.key(e.seq).clone();
+            e.site = site(engine.location(e.seq));
+        }
+        Event::ViewPublished(e) => {
+            e.key = engine.key(e.seq).clone();
+            e.site = site(engine.location(e.seq));
+        }
         Event::TimerFired(e) => e.key = engine.key(e.seq).clone(),
         Event::VersionChosen(e) => e.version = engine.version(e.name.clone().into(), &(1..=9)),
         _ => {}

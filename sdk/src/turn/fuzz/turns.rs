@@ -63,7 +63,7 @@ async fn one(program: Program, seed: u64) {
     let stage = Arc::new(Stage::new(program, seed).await);
     let watched = Arc::clone(&stage);
     bodies::set(Arc::new(move || Arc::clone(&watched).body_begins().boxed()));
-    let signals = tokio::spawn(Arc::clone(&stage).send_signals());
+    let messages = tokio::spawn(Arc::clone(&stage).send_messages());
     let mut rng = Rng::new(seed ^ 1);
     let begun = Instant::now();
     for host in 0.. {
@@ -78,7 +78,7 @@ async fn one(program: Program, seed: u64) {
             _ => {}
         }
     }
-    signals.abort();
+    messages.abort();
     stage.log_says_all().await;
 }
 
@@ -125,6 +125,7 @@ impl Stage {
             updated_at: at,
             code: String::new(),
             reason: None,
+            view: None,
         };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
         let record = Record {
@@ -194,8 +195,8 @@ impl Stage {
         app.replay_check(self.replay_check).registry().expect("a registry")
     }
 
-    /// One of the three signals is sent now and then while the execution waits, and rarely else.
-    async fn send_signals(self: Arc<Self>) {
+    /// One of the three signals or updates is sent now and then while the execution waits, and rarely else.
+    async fn send_messages(self: Arc<Self>) {
         for number in 1_u64.. {
             loop {
                 sleep(Duration::from_millis(1 + self.chance(|rng| rng.below(40)))).await;
@@ -204,8 +205,7 @@ impl Stage {
                     break;
                 }
             }
-            let name = format!("s{}", self.chance(|rng| rng.below(3)));
-            let payload = Json::record(&number).expect("a number");
+            let other = self.chance(|rng| super::message(number, rng));
             let cancels =
                 self.program.name.starts_with("undo") && self.chance(|rng| rng.below(6)) == 0;
             let message = if cancels {
@@ -213,10 +213,10 @@ impl Stage {
             } else {
                 match self.word_of_a_promise(number).await {
                     Some(message) if self.chance(|rng| rng.below(2)) == 0 => message,
-                    _ => Message::Signal { name, payload },
+                    _ => other,
                 }
             };
-            let (id, arrived_at) = (format!("signal/{number}"), self.clock.now());
+            let (id, arrived_at) = (format!("message/{number}"), self.clock.now());
             let item = NewItem { id, arrived_at, message };
             if let Sent::Closed { .. } = self.store.send(&self.id, &item).await.expect("an answer")
             {

@@ -13,8 +13,8 @@ use super::trace::{self, Trace};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
     Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
-    SignalReceived, StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired,
-    TimerStarted, VersionChosen, WorkflowStarted,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted,
+    VersionChosen, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::replay::{Attempt, Chosen, Engine, Request, site};
@@ -38,7 +38,7 @@ pub(super) struct World {
     pub(super) running: BTreeMap<u32, Running>,
     pub(super) timers: BTreeSet<(Timestamp, u32)>,
     timers_started: BTreeSet<u32>,
-    signals: u64,
+    messages: u64,
     /// Those that were made known.
     promises: Vec<(u32, OperationKey)>,
     pub(super) time: Timestamp,
@@ -82,7 +82,7 @@ impl World {
             running: BTreeMap::new(),
             timers: BTreeSet::new(),
             timers_started: BTreeSet::new(),
-            signals: log.iter().filter(|event| is_message(event)).count() as u64,
+            messages: log.iter().filter(|event| is_message(event)).count() as u64,
             promises: log.iter().filter_map(made_known).collect(),
             time: log.iter().map(Event::at).max().unwrap_or_default(),
             end: None,
@@ -237,6 +237,10 @@ impl World {
                         }));
                     }
                 }
+                Some(Request::Note) => {
+                    let note = self.run.engine().take_note(seq, self.time);
+                    note.into_iter().for_each(|note| self.happened(note));
+                }
                 Some(Request::Promise { due, announced }) => {
                     if !announced {
                         let created = self.run.engine().announce(seq, self.time);
@@ -293,7 +297,7 @@ impl World {
             5..8 if !self.running.is_empty() => self.end_body(),
             8 if !self.timers.is_empty() => self.fire(),
             9 if self.rng.below(2) == 0 && !self.promises.is_empty() => self.word_of_a_promise(),
-            9 => self.signal(),
+            9 => self.message(),
             _ if undelivered => self.deliver(),
             _ => {}
         }
@@ -412,17 +416,16 @@ impl World {
         self.happened(Event::TimerFired(TimerFired { at, seq, key }));
     }
 
-    /// One of the three signals comes. Rarely, unless the workflow waits for one.
-    fn signal(&mut self) {
-        if !self.run.engine().waits_for_signals() && self.rng.below(8) != 0 {
+    /// One of the three signals or updates comes. Rarely, unless the workflow waits for one.
+    fn message(&mut self) {
+        if self.run.engine().waits_for().is_empty() && self.rng.below(8) != 0 {
             return;
         }
         self.pass_time();
-        self.signals += 1;
-        let (at, id) = (self.time, format!("signal/{}", self.signals));
-        let name = format!("s{}", self.rng.below(3));
-        let payload = Json::record(&self.signals).expect("a number");
-        self.happened(Event::SignalReceived(SignalReceived { at, id, name, payload }));
+        self.messages += 1;
+        let (at, message) = (self.time, super::message(self.messages, &mut self.rng));
+        let taken = message.taken(at, format!("message/{}", self.messages));
+        self.happened(taken.expect("a message from outside"));
     }
 
     /// Somebody completes or fails a promise, or says that it is being worked on; whether or not
@@ -431,8 +434,8 @@ impl World {
         let index = self.rng.index(self.promises.len());
         let (seq, key) = self.promises[index].clone();
         self.pass_time();
-        self.signals += 1;
-        let (at, run, id) = (self.time, 1, format!("promise/{}", self.signals));
+        self.messages += 1;
+        let (at, run, id) = (self.time, 1, format!("promise/{}", self.messages));
         let event = match self.rng.below(4) {
             0 => {
                 let result = PromiseResult::Failed { reason: format!("{seq}") };
@@ -440,7 +443,7 @@ impl World {
             }
             1 => Event::PromiseHeartbeat(PromiseHeartbeat { at, id, run, key }),
             _ => {
-                let value = Json::record(&self.signals).expect("a number");
+                let value = Json::record(&self.messages).expect("a number");
                 let result = PromiseResult::Completed { value };
                 Event::PromiseResolved(PromiseResolved { at, id: Some(id), run, key, result })
             }
@@ -462,7 +465,7 @@ impl World {
 /// Whether somebody has sent it.
 fn is_message(event: &Event) -> bool {
     match event {
-        Event::SignalReceived(_) | Event::PromiseHeartbeat(_) => true,
+        Event::SignalReceived(_) | Event::UpdateReceived(_) | Event::PromiseHeartbeat(_) => true,
         Event::PromiseResolved(e) => e.id.is_some(),
         _ => false,
     }

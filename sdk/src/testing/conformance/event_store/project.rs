@@ -1,7 +1,8 @@
 //! The record follows the log and never goes back.
 
-use super::sample::{Store, at, commit, item, projection, sixteen_at_once, started};
-use crate::store::{Projection, Status};
+use super::sample::{Store, at, commit, item, projection, record, sixteen_at_once, started};
+use crate::event::Json;
+use crate::store::{Created, ListQuery, Projection, Record, Status};
 
 /// What a turn found out replaces what was known before, whole.
 pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
@@ -22,6 +23,45 @@ pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
     let last = projection(4, Status::Completed);
     assert_eq!(store.project(&id, &last).await.unwrap().projection, last);
     assert_eq!(store.record(&id).await.unwrap().unwrap().projection, last);
+}
+
+/// A view stays until another takes its place, whatever else is written, and is not in lists. A
+/// run that begins anew has none.
+pub async fn a_view_stays_until_another_takes_its_place(store: Store) {
+    let id = started(&store, "order-1").await;
+    let with = |number, status, view: Option<&str>| {
+        let view = view.map(|view| Json::parse(view.into()).expect("JSON"));
+        Projection { view, ..projection(number, status) }
+    };
+    let large = format!("[{}1.50]", "\"Bär\\n\", ".repeat(1_000));
+    let shown = async || {
+        let view = store.record(&id).await.unwrap().unwrap().projection.view;
+        assert_eq!(store.load(&id).await.unwrap().unwrap().record.projection.view, view);
+        view.map(|view| view.to_string())
+    };
+    assert_eq!(shown().await, None);
+    store.append(&id, &commit(1)).await.unwrap();
+    let after = store.project(&id, &with(1, Status::Running, Some(&large))).await.unwrap();
+    assert_eq!(after.projection.view.map(|view| view.to_string()), Some(large.clone()));
+    for (number, status) in [(1, Status::Blocked), (2, Status::Suspended)] {
+        let after = store.project(&id, &with(number, status, None)).await.unwrap();
+        assert_eq!((after.projection.commit, after.projection.status), (number, status));
+        assert_eq!(after.projection.view.map(|view| view.to_string()), Some(large.clone()));
+    }
+    assert_eq!(shown().await, Some(large.clone()));
+    // Older than what is there.
+    store.project(&id, &with(1, Status::Running, Some("1"))).await.unwrap();
+    assert_eq!(shown().await, Some(large));
+    store.append(&id, &commit(2)).await.unwrap();
+    store.append(&id, &commit(3)).await.unwrap();
+    store.project(&id, &with(3, Status::Completed, Some("null"))).await.unwrap();
+    assert_eq!(shown().await.as_deref(), Some("null"));
+    for record in store.list(&ListQuery::default()).await.unwrap().records {
+        assert_eq!(record.projection.view, None);
+    }
+    let again = Record { projection: projection(4, Status::Running), ..record("order-1") };
+    assert_eq!(store.create(&again, &commit(4)).await.unwrap(), Created::New);
+    assert_eq!(shown().await, None);
 }
 
 /// An older update that lands last must not show a closed execution as open.

@@ -41,6 +41,7 @@ pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
         updated_at: at(1),
         code: "v1".into(),
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
+        view: None,
     }
 }
 

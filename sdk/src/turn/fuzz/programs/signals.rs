@@ -72,4 +72,24 @@ programs! {
         }
         Ok(seen)
     }
+
+    streams_of_signals(trace) * 3 {
+        let (mut first, mut second) = (signals::<u64>("s0"), signals::<u64>("s1"));
+        let mut seen = Vec::new();
+        for round in 0..8_u64 {
+            tokio::select! {
+                biased;
+                n = first.next() => seen.push(n.unwrap_or(0)),
+                Some(n) = StreamExt::next(&mut second) => seen.push(1_000 + n.unwrap_or(0)),
+                n = s(round) => seen.push(n?),
+            }
+            if round == 4 { second = signals("s1"); }
+            trace.note(format!("{seen:?}"));
+        }
+        drop((first, second));
+        let (a, b) = tokio::join!(next("s0"), next("s1"));
+        seen.extend([a.unwrap_or(0), b.unwrap_or(0)]);
+        assert!(seen.iter().filter(|n| **n > 1_000).is_sorted(), "out of order: {seen:?}");
+        Ok(seen)
+    }
 }

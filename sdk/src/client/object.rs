@@ -1,0 +1,157 @@
+//! Talking to virtual objects.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use super::{Client, OnConflict, StartError, UpdateError, ViewError};
+use crate::context::{COMMAND, Object, Workflow, WorkflowSpec};
+use crate::event::{Json, UnrecordableValue};
+use crate::id::{ExecutionId, InvalidExecutionId};
+use crate::limits::UPDATE_WAIT;
+
+/// How often a call begins anew that met an object at its end.
+const LIVES_MAX: u32 = 5;
+
+/// A virtual object, from outside: see [`Object`]. It may not be there yet.
+pub struct ObjectHandle {
+    client: Client,
+    workflow: &'static str,
+    key: String,
+    /// What it begins with.
+    input: Result<Json, UnrecordableValue>,
+}
+
+impl Client {
+    /// The object of this workflow with this key. Nothing is looked up and nothing started: the
+    /// first [call](ObjectHandle::call) does, with the state's default.
+    pub fn object<A, W, S>(&self, workflow: W, key: impl Into<String>) -> ObjectHandle
+    where
+        W: Workflow<A>,
+        W::Spec: WorkflowSpec<Input = Object<S>>,
+        S: Default + Serialize,
+    {
+        let _ = workflow;
+        let object = Object::new(key, S::default());
+        ObjectHandle {
+            client: self.clone(),
+            workflow: <W::Spec as WorkflowSpec>::NAME,
+            input: Json::record(&object),
+            key: object.key,
+        }
+    }
+}
+
+impl ObjectHandle {
+    /// The object's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The id of the object's execution: the workflow's name, `/` and the key.
+    ///
+    /// # Errors
+    /// The key is too long for an id or has control characters.
+    pub fn id(&self) -> Result<ExecutionId, InvalidExecutionId> {
+        ExecutionId::new(format!("{}/{}", self.workflow, self.key))
+    }
+
+    /// Sends the object a command and waits for the answer. An object that is not there, or whose
+    /// life is over, begins anew with it.
+    pub fn call<R: DeserializeOwned>(&self, command: &(impl Serialize + ?Sized)) -> Calling<'_, R> {
+        let (id, wait) = (Uuid::new_v4().to_string(), UPDATE_WAIT);
+        let command = Json::record(command);
+        Calling { object: self, command, id, wait, reply: PhantomData }
+    }
+
+    /// What the object has published last; see [`Client::view`].
+    ///
+    /// # Errors
+    /// See [`Client::view`]; an object that was never there has none.
+    pub async fn view<V: DeserializeOwned>(&self) -> Result<Option<V>, ViewError> {
+        let Ok(id) = self.id() else { return Ok(None) };
+        self.client.view(&id).await
+    }
+}
+
+impl fmt::Debug for ObjectHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectHandle")
+            .field("workflow", &self.workflow)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A command that has not been sent; `.await` sends it and waits for the answer.
+///
+/// Dropping the future does not take the command back: it may be handled, and whoever calls again
+/// with the same id gets its answer.
+#[must_use = "nothing is sent unless it is awaited"]
+#[derive(Debug)]
+pub struct Calling<'a, R> {
+    object: &'a ObjectHandle,
+    command: Result<Json, UnrecordableValue>,
+    id: String,
+    wait: Duration,
+    reply: PhantomData<fn() -> R>,
+}
+
+impl<R> Calling<'_, R> {
+    /// The command's id: a second command with the same id is the same command and gets the same
+    /// answer. A random one by default.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// How long to wait for the answer; [`UPDATE_WAIT`] by default.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+impl<'a, R: DeserializeOwned + 'a> IntoFuture for Calling<'a, R> {
+    type Output = Result<R, UpdateError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let Self { object: ObjectHandle { client, workflow, input, .. }, .. } = self;
+            let id = self.object.id().map_err(StartError::from)?;
+            let input = input.clone().map_err(StartError::from)?;
+            let command = self.command.map_err(|error| UpdateError::Send(error.into()))?;
+            let mut lives = 1;
+            let mut command_id = self.id.clone();
+            loop {
+                // A command that an object at its end has taken and not handled is another one.
+                let start = client
+                    .start_named(*workflow, input.clone())
+                    .unchecked()
+                    .id(id.clone())
+                    .on_conflict(OnConflict::RestartIfClosed);
+                let update = start.update::<R>(COMMAND, &command).id(&command_id).wait(self.wait);
+                match update.await {
+                    // It returned between two commands, so nothing of this one was done.
+                    Err(UpdateError::Closed { status, taken, .. })
+                        if status.has_returned() && lives < LIVES_MAX =>
+                    {
+                        lives += 1;
+                        if taken {
+                            command_id = format!("{}#{lives}", self.id);
+                        }
+                    }
+                    answered => return answered,
+                }
+            }
+        }
+        .boxed()
+    }
+}

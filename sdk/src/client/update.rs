@@ -1,0 +1,363 @@
+//! Asking an execution, and waiting for its answer.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::first::First;
+use super::send::{SendError, update_item};
+use super::{Client, Handle, HistoryError, StartError, ask};
+use crate::event::{Commit, Event, Json, Reply, UnrecordableValue, error_text};
+use crate::id::{CommitNumber, ExecutionId};
+use crate::limits::{CLOCK_SKEW, UPDATE_WAIT};
+use crate::store::{Status, StoreError};
+use crate::time::Timestamp;
+
+/// Why an update has no answer, or not the one that was hoped for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// The workflow rejected it. [`rejection`](Self::rejection) reads the workflow's own error.
+    #[error("update {name:?} is rejected: {}", error_text(.error))]
+    Rejected {
+        /// The update's name.
+        name: String,
+        /// What the workflow rejected it with.
+        error: Json,
+    },
+    /// The library answered for the workflow: the request is not of the type that the workflow
+    /// reads, or the workflow dropped it without a reply.
+    #[error("update {name:?} is refused: {reason}")]
+    Refused {
+        /// The update's name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The execution ended and has not answered.
+    #[error("execution {id} has ended ({status}) without an answer to update {name:?}")]
+    Closed {
+        /// Whose.
+        id: ExecutionId,
+        /// How it ended.
+        status: Status,
+        /// The update's name.
+        name: String,
+        /// Whether its log has the update: then the same id is never answered, and another one is
+        /// another update.
+        taken: bool,
+    },
+    /// The execution is blocked. The update is kept: ask again with the same id after the fix.
+    #[error("execution {id} is blocked and answers after a fix: {reason}")]
+    Blocked {
+        /// Whose.
+        id: ExecutionId,
+        /// Why.
+        reason: String,
+    },
+    /// No answer came in time. The update is kept and may still be answered: ask again with the
+    /// same id.
+    #[error(
+        "no answer to update {name:?} within {}: ask again with the id {update_id:?}",
+        humantime::format_duration(*.waited)
+    )]
+    NoAnswer {
+        /// The update's name.
+        name: String,
+        /// The update's id.
+        update_id: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The answer is not of the expected type.
+    #[error("the answer to update {name:?} is not a {expected}")]
+    Unreadable {
+        /// The update's name.
+        name: String,
+        /// The expected type.
+        expected: &'static str,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// It was not sent; [`SendError::Unknown`] among the reasons.
+    #[error("the update is not sent")]
+    Send(#[source] SendError),
+    /// The execution was not started.
+    #[error("the execution is not started")]
+    Start(#[from] StartError),
+    /// The log cannot be had.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl UpdateError {
+    /// The error that the workflow [rejected](crate::Update::reject) it with, if that is an `E`.
+    #[must_use]
+    pub fn rejection<E: DeserializeOwned>(&self) -> Option<E> {
+        match self {
+            Self::Rejected { error, .. } => error.read().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// An update that has not been sent; `.await` sends it, waits for the answer, and reads it as a
+/// `Resp`.
+///
+/// Dropping the future does not take the update back: it may be answered, and whoever sends it
+/// again with the same id gets that answer.
+#[must_use = "nothing is sent unless it is awaited"]
+pub struct Updating<'a, Resp> {
+    client: &'a Client,
+    sent: Sent<'a>,
+    id: Option<String>,
+    name: String,
+    request: Result<Json, UnrecordableValue>,
+    wait: Duration,
+    response: PhantomData<fn() -> Resp>,
+}
+
+/// How an update comes to its execution.
+enum Sent<'a> {
+    To(&'a ExecutionId),
+    /// With a start.
+    With(Box<dyn FnOnce(First) -> Started<'a> + Send + 'a>),
+}
+
+type Started<'a> = BoxFuture<'a, Result<ExecutionId, StartError>>;
+
+impl Client {
+    /// Sends an update and waits for the execution's answer. The answer is looked for again and
+    /// again, at first every 10 ms, later every second.
+    ///
+    /// ```no_run
+    /// # async fn f(client: &everstep::Client, id: &everstep::ExecutionId) -> Result<(), everstep::client::UpdateError> {
+    /// let total: u64 = client.update(id, "add_item", "teapot").id("click-17").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn update<'a, Resp: DeserializeOwned>(
+        &'a self,
+        to: &'a ExecutionId,
+        name: impl Into<String>,
+        request: &(impl Serialize + ?Sized),
+    ) -> Updating<'a, Resp> {
+        Updating::new(self, Sent::To(to), name.into(), Json::record(request))
+    }
+}
+
+impl<T, E> Handle<T, E> {
+    /// Sends an update and waits for the execution's answer; see [`Client::update`].
+    pub fn update<Resp: DeserializeOwned>(
+        &self,
+        name: impl Into<String>,
+        request: &(impl Serialize + ?Sized),
+    ) -> Updating<'_, Resp> {
+        self.client().update(self.id(), name, request)
+    }
+}
+
+impl<'a, Resp> Updating<'a, Resp> {
+    fn new(
+        client: &'a Client,
+        sent: Sent<'a>,
+        name: String,
+        request: Result<Json, UnrecordableValue>,
+    ) -> Self {
+        let (id, wait) = (None, UPDATE_WAIT);
+        Self { client, sent, id, name, request, wait, response: PhantomData }
+    }
+
+    /// An update that comes with a start, which `start` makes.
+    pub(super) fn with_start(
+        client: &'a Client,
+        start: impl FnOnce(First) -> Started<'a> + Send + 'a,
+        name: String,
+        request: Result<Json, UnrecordableValue>,
+    ) -> Self {
+        Self::new(client, Sent::With(Box::new(start)), name, request)
+    }
+
+    /// The update's id: a second update with the same id is the same update and gets the same
+    /// answer, also after the execution's end. A random one by default.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// How long to wait for the answer; [`UPDATE_WAIT`] by default.
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+impl<Resp> std::fmt::Debug for Updating<'_, Resp> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Updating").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<'a, Resp: DeserializeOwned + 'a> IntoFuture for Updating<'a, Resp> {
+    type Output = Result<Resp, UpdateError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let Self { client, sent, id, name, request, wait, .. } = self;
+            // An id of the caller's may have been sent before, and its answer be there.
+            let known = id.is_some();
+            let update_id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
+            let request = request.map_err(|error| UpdateError::Send(error.into()))?;
+            let first = update_item(&update_id, name.clone(), request);
+            let first = first.map_err(UpdateError::Send)?;
+            let item = first.id.clone();
+            let begun = Instant::now();
+            let sent_at = client.clock.now();
+            let to = match sent {
+                Sent::To(to) => {
+                    match client.send(to, first.id, first.message).await {
+                        // A closed one may have answered before.
+                        Ok(()) | Err(SendError::Closed { .. }) => {}
+                        Err(error) => return Err(UpdateError::Send(error)),
+                    }
+                    to.clone()
+                }
+                Sent::With(start) => start(first).await?,
+            };
+            let since = sent_at.before(CLOCK_SKEW);
+            let mut answers =
+                Answers { client, to, item, known, since, first: None, seen: None, taken: false };
+            let mut pause = Duration::from_millis(10);
+            if !known {
+                tokio::time::sleep(pause).await;
+            }
+            loop {
+                match answers.look().await? {
+                    Answer::None => {}
+                    Answer::Reply(reply) => return read(name, reply),
+                    Answer::Blocked(reason) => {
+                        return Err(UpdateError::Blocked { id: answers.to, reason });
+                    }
+                    Answer::Closed(status) => {
+                        let taken = answers.taken;
+                        return Err(UpdateError::Closed { id: answers.to, status, name, taken });
+                    }
+                }
+                let left = wait.saturating_sub(begun.elapsed());
+                if left.is_zero() {
+                    return Err(UpdateError::NoAnswer { name, update_id, waited: wait });
+                }
+                tokio::time::sleep(pause.min(left)).await;
+                pause = (pause * 5 / 4).min(Duration::from_secs(1));
+            }
+        }
+        .boxed()
+    }
+}
+
+fn read<Resp: DeserializeOwned>(name: String, reply: Reply) -> Result<Resp, UpdateError> {
+    match reply {
+        Reply::Value(value) => value.read().map_err(|source| {
+            let expected = std::any::type_name::<Resp>();
+            UpdateError::Unreadable { name, expected, source }
+        }),
+        Reply::Rejected(error) => Err(UpdateError::Rejected { name, error }),
+        Reply::Refused(reason) => Err(UpdateError::Refused { name, reason }),
+    }
+}
+
+/// The answers to one update, as the log grows.
+struct Answers<'a> {
+    client: &'a Client,
+    to: ExecutionId,
+    item: String,
+    /// Whether it may have been sent before, and answered in an earlier run.
+    known: bool,
+    /// It was sent after this time, if it is not known.
+    since: Timestamp,
+    /// Where the run began that the log was last read of.
+    first: Option<CommitNumber>,
+    /// Up to which commit the log was read.
+    seen: Option<CommitNumber>,
+    /// Whether the log has the update.
+    taken: bool,
+}
+
+enum Answer {
+    None,
+    Reply(Reply),
+    Closed(Status),
+    Blocked(String),
+}
+
+impl Answers<'_> {
+    /// Asks the record, and reads the log only if it has grown since.
+    async fn look(&mut self) -> Result<Answer, HistoryError> {
+        let projection = match ask(|| self.client.store.record(&self.to)).await {
+            Ok(Some(record)) => record.projection,
+            Ok(None) => return Err(HistoryError::Unknown { id: self.to.clone() }),
+            // No answer now: the caller has said how long to wait.
+            Err(StoreError::Unavailable { .. }) => return Ok(Answer::None),
+            Err(error) => return Err(error.into()),
+        };
+        if self.seen.is_none_or(|seen| projection.commit > seen) {
+            let commits = self.commits(projection.first).await?;
+            self.seen = commits.last().map(|commit| commit.number);
+            self.taken = false;
+            for event in commits.into_iter().flat_map(|commit| commit.events) {
+                match event {
+                    Event::UpdateReceived(update) if update.id == self.item => self.taken = true,
+                    Event::UpdateReplied(replied) if replied.update == self.item => {
+                        return Ok(Answer::Reply(replied.reply));
+                    }
+                    // A later run does not answer it.
+                    end if end.is_end() && self.taken => {
+                        return Ok(Answer::Closed(status_of(&end)));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(match projection.status {
+            status if status.is_closed() => Answer::Closed(status),
+            Status::Blocked => Answer::Blocked(projection.reason.unwrap_or_default()),
+            _ => Answer::None,
+        })
+    }
+}
+
+impl Answers<'_> {
+    /// The commits that may hold the answer. Those of earlier runs are read only if it may be
+    /// there: an execution that continues as new for years has many.
+    async fn commits(&mut self, first: CommitNumber) -> Result<Vec<Commit>, HistoryError> {
+        let before = self.first.replace(first);
+        let anywhere = before.map_or(self.known, |before| before != first);
+        if !anywhere {
+            let commits = self.client.current_run(&self.to).await?;
+            let begun = commits.iter().flat_map(|commit| &commit.events).find_map(|e| match e {
+                Event::WorkflowStarted(start) => Some(start.at),
+                _ => None,
+            });
+            if first == 0 || begun.is_some_and(|at| at < self.since) {
+                return Ok(commits);
+            }
+        }
+        self.client.history(&self.to).await
+    }
+}
+
+/// How a run ended that ended with this.
+fn status_of(end: &Event) -> Status {
+    match end {
+        Event::WorkflowFailed(_) => Status::Failed,
+        Event::WorkflowCancelled(_) => Status::Cancelled,
+        Event::WorkflowTerminated(_) => Status::Terminated,
+        _ => Status::Completed,
+    }
+}

@@ -1,0 +1,53 @@
+//! What an execution shows of itself.
+
+use serde::de::DeserializeOwned;
+
+use super::{Client, Handle, HistoryError};
+use crate::id::ExecutionId;
+
+/// Why a view cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ViewError {
+    /// The view is not of the expected type.
+    #[error("what execution {id} shows is not a {expected}")]
+    Unreadable {
+        /// Whose.
+        id: ExecutionId,
+        /// The expected type.
+        expected: &'static str,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+    /// There is no such execution, or the store did not answer.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl Client {
+    /// What the execution has [published](crate::publish) last; `None` if it has published
+    /// nothing. One read of its record, open or closed; nobody is woken for it.
+    ///
+    /// # Errors
+    /// There is no such execution, its view is not a `T`, or the store did not answer.
+    pub async fn view<T: DeserializeOwned>(
+        &self,
+        id: &ExecutionId,
+    ) -> Result<Option<T>, ViewError> {
+        let view = self.describe(id).await?.projection.view;
+        view.map(|view| view.read()).transpose().map_err(|source| {
+            let expected = std::any::type_name::<T>();
+            ViewError::Unreadable { id: id.clone(), expected, source }
+        })
+    }
+}
+
+impl<T, E> Handle<T, E> {
+    /// What the execution has published last; see [`Client::view`].
+    ///
+    /// # Errors
+    /// See [`Client::view`].
+    pub async fn view<V: DeserializeOwned>(&self) -> Result<Option<V>, ViewError> {
+        self.client().view(self.id()).await
+    }
+}
