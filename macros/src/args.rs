@@ -25,6 +25,9 @@ pub(crate) struct StepArgs {
     pub(crate) retry_if: Option<Expr>,
     /// How long an attempt may take, and where that is written.
     pub(crate) timeout: Option<(Duration, Span)>,
+    /// The same for all attempts, and for the silence between two heartbeats.
+    pub(crate) total_timeout: Option<(Duration, Span)>,
+    pub(crate) heartbeat_timeout: Option<(Duration, Span)>,
     /// Where `at_most_once` is written, if it is.
     pub(crate) at_most_once: Option<Span>,
     pub(crate) undo: Option<UndoArg>,
@@ -39,6 +42,8 @@ impl StepArgs {
         "retry",
         "retry_if",
         "timeout",
+        "total_timeout",
+        "heartbeat_timeout",
         "at_most_once",
         "undo",
         "undo_retry",
@@ -56,7 +61,11 @@ impl StepArgs {
                 "skip" => args.skip = skip(raw, errors),
                 "retry" => args.retry = RetryArgs::parse(raw, errors),
                 "retry_if" => args.retry_if = retry_if(raw, errors),
-                "timeout" => args.timeout = timeout(raw, errors),
+                "timeout" => args.timeout = timeout(raw, "timeout", errors),
+                "total_timeout" => args.total_timeout = timeout(raw, "total_timeout", errors),
+                "heartbeat_timeout" => {
+                    args.heartbeat_timeout = timeout(raw, "heartbeat_timeout", errors);
+                }
                 "at_most_once" => args.at_most_once = at_most_once(raw, errors),
                 "undo" => args.undo = undo(raw, errors),
                 "undo_retry" => {
@@ -215,11 +224,14 @@ fn retry_if(raw: Raw, errors: &mut Errors) -> Option<Expr> {
     }
 }
 
-fn timeout(raw: Raw, errors: &mut Errors) -> Option<(Duration, Span)> {
+fn timeout(raw: Raw, name: &str, errors: &mut Errors) -> Option<(Duration, Span)> {
     let span = raw.name.span();
-    let (duration, text) = raw.duration("timeout", errors)?;
+    let (duration, text) = raw.duration(name, errors)?;
     if duration.is_zero() {
-        errors.on(text, "no attempt ends within a time-out of zero: leave `timeout` out for none");
+        errors.on(
+            text,
+            format_args!("no attempt ends within a time-out of zero: leave `{name}` out for none"),
+        );
         return None;
     }
     Some((duration, span))

@@ -129,6 +129,7 @@ pub use context::{
     race, random, seconds, signal, signals, sleep, sleep_until, step, timeout, update, updates,
     uuid, version, version_of,
 };
+pub use context::{cancelled, heartbeat, last_heartbeat};
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
 pub use everstep_macros::{Versions, step, workflow};
@@ -146,6 +147,7 @@ pub mod prelude {
         signals, sleep, sleep_until, step, timeout, update, updates, uuid, version, version_of,
         workflow,
     };
+    pub use crate::{cancelled, heartbeat, last_heartbeat};
 }
 
 #[cfg(doctest)]
@@ -187,3 +189,11 @@ struct DeterminismPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/messages.md")]
 struct MessagesPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/children.md")]
+struct ChildrenPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/steps.md")]
+struct StepsPage;

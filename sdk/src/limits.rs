@@ -63,6 +63,13 @@ pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
 /// How often a turn whose bodies run asks whether anything arrived for it.
 pub const INBOX_LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How often what running bodies say with `heartbeat` is written, at most.
+pub const HEARTBEAT_WRITE_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a body that listens for `cancelled` has to clean up. Less than half of
+/// [`WORKER_LEASE_MIN`]: its claim holds that long.
+pub const CLEAN_UP_GRACE: Duration = Duration::from_secs(5);
+
 /// How often an unanswered write is tried again before the turn gives up and its wake comes back.
 pub const WRITE_TRIES_MAX: u32 = 8;
 
@@ -179,6 +186,9 @@ const _: () =
 const _: () =
     assert!(LAMBDA_VISIBILITY.as_millis() >= LAMBDA_TIMEOUT.as_millis() + CLOCK_SKEW.as_millis());
 const _: () = assert!(LAMBDA_VISIBILITY.as_millis() >= 6 * LAMBDA_TIMEOUT.as_millis());
+
+/// A claim is renewed when half of it is over, so this is left of it when a cancel is seen.
+const _: () = assert!(2 * CLEAN_UP_GRACE.as_millis() < WORKER_LEASE_MIN.as_millis());
 
 /// Rule 22: the last look, which blocks, must come before the wake is in the dead letters; as many
 /// receives again are left for throttling.

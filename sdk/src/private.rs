@@ -81,7 +81,7 @@ impl<T, E> StepResult for Result<T, E> {
 
 /// An error type that takes failures which are not its own errors.
 #[diagnostic::on_unimplemented(
-    message = "a step with `timeout` or `at_most_once` can fail without an error of its own, and `{Self}` has no room for that",
+    message = "a step with a time-out or `at_most_once` can fail without an error of its own, and `{Self}` has no room for that",
     label = "implement `From<everstep::StepFailure>` for this type, or return `everstep::Result`"
 )]
 pub trait TakesFailures: From<StepFailure> {}

@@ -199,3 +199,31 @@ async fn the_last_result_and_the_end_are_one_write() {
     let kinds: Vec<_> = last.iter().map(Event::kind).collect();
     assert_eq!(kinds, ["StepCompleted", "WorkflowCompleted"]);
 }
+
+#[workflow]
+async fn small(n: u64) -> everstep::Result<u64> {
+    Ok(n)
+}
+
+#[workflow]
+async fn hundreds((children, _): (u64, u64)) -> everstep::Result<u64> {
+    let results = join_all((0..children).map(|n| child(small, n))).await;
+    Ok(results.into_iter().sum::<Result<u64, _>>()?)
+}
+
+/// A child costs what any execution does, and its place in its parent's inbox: 2 items to start it,
+/// 1 commit, 1 record, 2 to tell its parent, 1 to take that away. The parent's own commits hold many.
+#[tokio::test(start_paused = true)]
+async fn children_cost_what_each_does_alone_and_their_parent_little_however_many() {
+    let app = || App::new().workflow(small).workflow(hundreds);
+    // A thousand cost the same each, and a minute of an unoptimised program's time.
+    for children in [100, 400] {
+        let bill = bill(hundreds, (children, 0), app(), 0).await;
+        let parents = bill.log.len() as u64;
+        let of_children = bill.counts.items_written - parents;
+        assert!(parents < 10 + children / 4, "{parents} commits of the parent: {:?}", bill.counts);
+        assert!(of_children <= 7 * children + 2 * parents, "{of_children}: {:?}", bill.counts);
+        let loads = bill.counts.of("load");
+        assert!(loads <= 5 * children, "{loads} loads for {children} children");
+    }
+}

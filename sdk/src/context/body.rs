@@ -3,12 +3,16 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::panics;
+use super::watch::Watch;
+use crate::event::Json;
 use crate::replay::IdempotencyKey;
 
 thread_local! {
@@ -19,7 +23,19 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct StepScope {
     pub(crate) key: IdempotencyKey,
+    pub(crate) seq: u32,
     pub(crate) attempt: u32,
+    /// What the attempts before this one said last.
+    pub(crate) before: Option<Json>,
+    /// How much is left of the step's total time, if it has one.
+    pub(crate) left: Option<Duration>,
+    /// What it shares with its turn.
+    pub(crate) watch: Arc<Watch>,
+}
+
+/// What `ask` says of the step whose body is being polled on this thread.
+pub(super) fn with_scope<T>(ask: impl FnOnce(&StepScope) -> T) -> Option<T> {
+    STEP.with_borrow(|scope| scope.as_ref().map(ask))
 }
 
 /// A key for the outside world to recognise this step by: the same for every attempt, turn and

@@ -31,6 +31,8 @@ mod timer;
 mod update;
 mod values;
 mod version;
+mod watch;
+mod within;
 mod workflow;
 
 pub use args::Args;
@@ -58,6 +60,7 @@ pub use timer::{
 pub use update::{NextUpdate, Update, Updates, update, updates};
 pub use values::{Random, execution_id, now, random, uuid};
 pub use version::{Versions, version, version_of};
+pub use watch::{cancelled, heartbeat, last_heartbeat};
 pub use workflow::{
     Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
 };
@@ -69,6 +72,7 @@ pub(crate) use panics::catch as catch_panic;
 #[cfg(feature = "testing")]
 pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};
 pub(crate) use step::call as call_step;
+pub(crate) use watch::Watch;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
 
 #[cfg(test)]

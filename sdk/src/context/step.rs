@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use super::args::{Args, NoArgs};
 use super::compensate::{NothingToUndo, Undoing, declare};
 use super::execution::{Execution, current};
+use super::within::{Cut, Times};
 use crate::error::{Error, StepFailure};
 use crate::event::{Failure, Json, UnrecordableValue};
 use crate::limits::{NAME_RULE, VALUE_BYTES_MAX, is_name};
@@ -38,6 +39,10 @@ pub struct StepOptions<E> {
     pub retry_if: Option<fn(&E) -> bool>,
     /// How long an attempt may take.
     pub timeout: Option<Duration>,
+    /// How long all attempts and the waits between them may take, from the call.
+    pub total_timeout: Option<Duration>,
+    /// How long an attempt may be silent.
+    pub heartbeat_timeout: Option<Duration>,
     /// Whether an attempt that may have run is never repeated unless the retry policy allows it.
     pub at_most_once: bool,
     /// How the error type takes failures that are not its own.
@@ -46,7 +51,15 @@ pub struct StepOptions<E> {
 
 impl<E> Default for StepOptions<E> {
     fn default() -> Self {
-        Self { retry: None, retry_if: None, timeout: None, at_most_once: false, from_failure: None }
+        Self {
+            retry: None,
+            retry_if: None,
+            timeout: None,
+            total_timeout: None,
+            heartbeat_timeout: None,
+            at_most_once: false,
+            from_failure: None,
+        }
     }
 }
 
@@ -224,19 +237,16 @@ where
     fn attempt(&self) -> BoxFuture<'static, Attempt> {
         let make = self.make.clone();
         let retry_if = self.options.retry_if;
-        let timeout = self.options.timeout;
+        let times = Times {
+            attempt: self.options.timeout,
+            total: self.options.total_timeout,
+            silence: self.options.heartbeat_timeout,
+        };
         async move {
             let body = async move { make().await };
-            let result = match timeout {
-                None => body.await,
-                Some(after) => match tokio::time::timeout(after, body).await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        let after_ms = after.as_millis().try_into().unwrap_or(u64::MAX);
-                        let failure = Failure::TimedOut { after_ms };
-                        return Attempt::Failed { failure, retryable: true };
-                    }
-                },
+            let result = match times.within(body).await {
+                Ok(result) => result,
+                Err(Cut { failure, retryable }) => return Attempt::Failed { failure, retryable },
             };
             match result {
                 Ok(output) => completed(&output),
@@ -254,6 +264,7 @@ where
                 Retry::new()
             }),
             at_most_once: self.options.at_most_once,
+            total_timeout: self.options.total_timeout,
             takes_failures: self.options.from_failure.is_some(),
         }
     }
@@ -281,7 +292,7 @@ fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
 }
 
 /// What a body or a workflow returned, as it is recorded.
-pub(super) fn record<T: Serialize>(value: &T) -> Result<Json, String> {
+pub(super) fn record<T: Serialize + ?Sized>(value: &T) -> Result<Json, String> {
     let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
     let bytes = json.as_str().len();
     if bytes > VALUE_BYTES_MAX {
@@ -366,6 +377,30 @@ impl<E, F> InlineStep<E, F> {
         E: From<StepFailure>,
     {
         self.options.timeout = Some(timeout);
+        self.options.from_failure = Some(E::from);
+        self
+    }
+
+    /// How long the step may take, all attempts and the waits between them included; by default for
+    /// ever. The time counts from the call, and goes on while no host runs. When it is up, a running
+    /// attempt ends and the step has failed as timed out; a failure after which no attempt could
+    /// begin in time is the last.
+    pub fn total_timeout(mut self, timeout: Duration) -> Self
+    where
+        E: From<StepFailure>,
+    {
+        self.options.total_timeout = Some(timeout);
+        self.options.from_failure = Some(E::from);
+        self
+    }
+
+    /// How long an attempt may go on without a [`heartbeat`](super::heartbeat()); then it has failed
+    /// as timed out.
+    pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self
+    where
+        E: From<StepFailure>,
+    {
+        self.options.heartbeat_timeout = Some(timeout);
         self.options.from_failure = Some(E::from);
         self
     }

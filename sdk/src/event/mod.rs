@@ -9,6 +9,7 @@ mod compensation;
 mod continued;
 mod decode;
 mod fast;
+mod heartbeat;
 mod json;
 mod key;
 mod promise;
@@ -25,6 +26,7 @@ pub(crate) use compensation::reason_with;
 pub use compensation::{CompensationCause, CompensationStarted};
 pub use continued::{Carried, ContinuedAsNew, InputHash, Taken};
 pub(crate) use decode::decode;
+pub use heartbeat::StepHeartbeat;
 pub use json::Json;
 pub use key::OperationKey;
 pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
@@ -55,6 +57,8 @@ pub enum Event {
     StepStarted(StepStarted),
     /// An attempt failed and another may follow.
     StepAttemptFailed(StepAttemptFailed),
+    /// How far an attempt had got while it ran.
+    StepHeartbeat(StepHeartbeat),
     /// A step has its result.
     StepCompleted(StepCompleted),
     /// A step has failed for good.
@@ -473,6 +477,7 @@ impl Event {
             Self::LeaseRenewed(e) => e.at,
             Self::StepStarted(e) => e.at,
             Self::StepAttemptFailed(e) => e.at,
+            Self::StepHeartbeat(e) => e.at,
             Self::StepCompleted(e) => e.at,
             Self::StepFailed(e) => e.at,
             Self::TimerStarted(e) => e.at,
@@ -510,6 +515,7 @@ impl Event {
             Self::LeaseRenewed(_) => "LeaseRenewed",
             Self::StepStarted(_) => "StepStarted",
             Self::StepAttemptFailed(_) => "StepAttemptFailed",
+            Self::StepHeartbeat(_) => "StepHeartbeat",
             Self::StepCompleted(_) => "StepCompleted",
             Self::StepFailed(_) => "StepFailed",
             Self::TimerStarted(_) => "TimerStarted",
@@ -544,6 +550,7 @@ impl Event {
         match self {
             Self::StepStarted(e) => Some(&e.key),
             Self::StepAttemptFailed(e) => Some(&e.key),
+            Self::StepHeartbeat(e) => Some(&e.key),
             Self::StepCompleted(e) => Some(&e.key),
             Self::StepFailed(e) => Some(&e.key),
             Self::TimerStarted(e) => Some(&e.key),
@@ -603,6 +610,8 @@ impl Event {
             | Self::ViewPublished(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
+            // A body that kills its host may well say how far it has got before.
+            | Self::StepHeartbeat(_)
             | Self::TimerFired(_)
             | Self::Carried(_) => false,
             Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,

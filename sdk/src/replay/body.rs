@@ -1,5 +1,7 @@
 //! What the engine carries from a step's call to the turn that runs it, and never looks into.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 
 use crate::event::{Failure, Json};
@@ -29,6 +31,8 @@ pub(crate) struct Policy {
     pub(crate) retry: Retry,
     /// Whether an attempt whose end is unknown is never run again on its own.
     pub(crate) at_most_once: bool,
+    /// How long all attempts may take, from the call.
+    pub(crate) total_timeout: Option<Duration>,
     /// Whether the step's error type has room for failures that are not its own errors.
     pub(crate) takes_failures: bool,
 }

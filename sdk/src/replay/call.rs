@@ -83,6 +83,11 @@ pub(crate) struct StepState {
     pub(crate) attempts: u32,
     /// When the next attempt may start; `None` before the first.
     pub(crate) retry_at: Option<Timestamp>,
+    /// When the step was called, by the time of the last event before: its total time counts from
+    /// here.
+    pub(crate) asked_at: Timestamp,
+    /// What its attempts said last.
+    pub(crate) heartbeat: Option<Json>,
     /// An at-most-once attempt whose start is recorded and whose end is not.
     pub(crate) begun: Option<u32>,
     /// Only of a step with an undo.

@@ -177,6 +177,8 @@ impl Engine {
             body: None,
             attempts: 0,
             retry_at: None,
+            asked_at: self.now,
+            heartbeat: None,
             begun: None,
             undoable: None,
         };
@@ -621,6 +623,10 @@ impl Engine {
             Event::StepStarted(e) => {
                 self.check(Kind::Step, e.seq, &e.key, &e.site)?;
                 self.step(e.seq).begun = Some(e.attempt);
+            }
+            Event::StepHeartbeat(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                self.step(e.seq).heartbeat = Some(e.details.clone());
             }
             Event::TimerStarted(e) => self.check(Kind::Timer, e.seq, &e.key, &e.site)?,
             Event::ChildRequested(e) => {

@@ -43,7 +43,9 @@ impl Recorded {
             if slots.len() <= seq {
                 slots.resize(seq + 1, Slot::default());
             }
-            if slots[seq].event == 0 {
+            // A heartbeat says least of its call: what follows takes its place.
+            let known = &events[slots[seq].event as usize];
+            if slots[seq].event == 0 || matches!(known, Event::StepHeartbeat(_)) {
                 slots[seq].event = index;
             }
             slots[seq].settled |= settled;
@@ -74,6 +76,7 @@ impl Recorded {
             Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
             Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
             Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
+            Event::StepHeartbeat(e) => (Kind::Step, &e.key, &e.site, None, None),
             Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
             Event::UpdateReplied(e) => (Kind::Reply, &e.key, &e.site, None, None),
             Event::ViewPublished(e) => (Kind::View, &e.key, &e.site, None, None),
@@ -103,6 +106,7 @@ fn place(event: &Event) -> Option<(u32, bool)> {
     match event {
         Event::StepStarted(e) => Some((e.seq, false)),
         Event::StepAttemptFailed(e) => Some((e.seq, false)),
+        Event::StepHeartbeat(e) => Some((e.seq, false)),
         Event::StepCompleted(e) => Some((e.seq, true)),
         Event::StepFailed(e) => Some((e.seq, true)),
         Event::TimerStarted(e) => Some((e.seq, false)),

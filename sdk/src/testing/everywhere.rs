@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::env::{AttemptOf, Death, Env, Execution, Runs};
+use crate::client::Family;
 use crate::event::{Event, Failure, PromiseResult, reason_with};
 
 /// Long enough for whatever a crash leaves behind: a lease to end and a wake to come back.
@@ -60,7 +61,7 @@ type Essence = BTreeMap<String, Vec<String>>;
 /// # Panics
 /// After one of the crashes, which is named, something is different from the run without:
 /// - the result, or what the log says of any operation (attempts, arguments, results; not claims and
-///   times);
+///   times), also in the logs of its children;
 /// - the number of times a body ran to its end: fewer, or more than once more;
 /// - the execution is blocked, or does not end.
 ///
@@ -121,9 +122,34 @@ pub(super) fn told<T, E>(env: &Env, story: &impl Fn(&Env) -> Execution<T, E>) ->
         calls,
         died,
         blocked: execution.blocked(),
-        essence: essence(&execution.events()),
+        essence: essence_of_all(env, &execution),
         runs: env.world().stands.runs(),
     }
+}
+
+/// What the logs of an execution and of its children, and theirs, say.
+fn essence_of_all<T, E>(env: &Env, execution: &Execution<T, E>) -> Essence {
+    let mut all = essence(&execution.events());
+    let mut parents = vec![execution.history()];
+    while let Some(log) = parents.pop() {
+        for child in Family::of(&log).children {
+            let client = env.client();
+            let log = env.block_on(async move { client.history(&child.id).await });
+            // It was asked for when its parent ended, and need not exist.
+            let Ok(log) = log else { continue };
+            let events: Vec<Event> = log.iter().flat_map(|it| it.events.iter().cloned()).collect();
+            let cut_short = matches!(events.last(), Some(Event::WorkflowCancelled(_)));
+            for (of, said) in essence(&events) {
+                // How far it came before it was cancelled depends on when it was.
+                if !cut_short || of == RESULT || of == INTERRUPTED {
+                    let of = if of == INTERRUPTED { of } else { format!("{of} of {}", child.key) };
+                    all.entry(of).or_default().extend(said);
+                }
+            }
+            parents.push(log);
+        }
+    }
+    all
 }
 
 /// Compares a run with the undisturbed one. Bodies may have run to their end so many times more.
@@ -170,6 +196,8 @@ fn said(lines: Option<&Vec<String>>) -> String {
     lines.map_or_else(|| "not there".to_owned(), |lines| lines.join(", then "))
 }
 
+const RESULT: &str = "the result";
+
 /// Not a key: keys have a `#`.
 const INTERRUPTED: &str = "interrupted";
 
@@ -189,12 +217,12 @@ fn essence(events: &[Event]) -> Essence {
             Event::StepFailed(e) => failed(e.attempt, &e.failure, &e.input),
             Event::TimerStarted(_) => Some("started".to_owned()),
             Event::TimerFired(_) => Some("fired".to_owned()),
+            Event::ChildRequested(e) => Some(format!("asked for {} with {}", e.child, e.input)),
+            Event::ChildCompleted(e) => Some(format!("ended: {:?}", e.outcome)),
             Event::SignalReceived(e) => {
                 messages += 1;
                 Some(format!("{} {}", e.name, e.payload))
             }
-            Event::ChildRequested(e) => Some(format!("asked for with {}", e.input)),
-            Event::ChildCompleted(e) => Some(format!("{:?}", e.outcome)),
             Event::VersionChosen(e) => Some(format!("{}", e.version)),
             Event::PromiseCreated(_) => Some("made".to_owned()),
             Event::PromiseHeartbeat(_) => Some("kept alive".to_owned()),
@@ -232,7 +260,7 @@ fn essence(events: &[Event]) -> Essence {
             }
             (Event::VersionChosen(e), _) => format!("the version of {:?}", e.name),
             (Event::WorkflowStarted(_), _) => "the start".to_owned(),
-            _ => "the result".to_owned(),
+            _ => RESULT.to_owned(),
         };
         essence.entry(of).or_default().push(said.unwrap_or_default());
     }

@@ -4,13 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use super::TurnError;
 use super::children::ChildStarted;
-use crate::context::{StepScope, catch_panic, in_body};
+use crate::context::{StepScope, Watch, catch_panic, in_body};
 use crate::replay::{Attempt, Body};
 
 /// An attempt that has ended.
@@ -138,6 +138,22 @@ impl Bodies {
                 None => return,
             }
         }
+    }
+
+    /// Waits until no body runs that listens to `watch`, or the time is up.
+    pub(super) async fn let_clean_up(&mut self, watch: &Watch, grace: Duration) {
+        let cleaned_up = async {
+            while self.running.keys().any(|seq| watch.has_listener(*seq)) {
+                let Some(joined) = self.tasks.join_next().await else { return };
+                let Ok(over) = joined else { continue };
+                if let Over::Body(body) = &over {
+                    self.running.remove(&body.seq);
+                }
+                self.ended.push_back(over);
+            }
+        };
+        // Whoever takes longer is aborted.
+        let _ = tokio::time::timeout(grace, cleaned_up).await;
     }
 
     /// Aborts what still runs and returns which attempts that was, once none of it runs any more.

@@ -10,6 +10,7 @@
 
 mod children;
 mod compensate;
+mod long;
 mod promises;
 mod runs;
 mod terminate;
@@ -27,7 +28,7 @@ use super::log::{LogEnd, Written};
 use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::{Active, Items, Kitchen, Lease, Term, TurnError};
-use crate::context::{Progress, Run, StepScope, WorkflowEnd};
+use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{
     CompensationCause, Event, Failure, Json, LeaseRenewed, StepAttemptFailed, StepCompleted,
     StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd, TurnEnded, TurnStarted, WaitsFor,
@@ -35,7 +36,8 @@ use crate::event::{
 };
 use crate::id::{CommitNumber, WriterId};
 use crate::limits::{
-    BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY, QUEUE_DELAY_MAX,
+    BACKOFF_IN_PLACE_MAX, CLOCK_SKEW, GROUP_COMMIT_LINGER, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY,
+    QUEUE_DELAY_MAX,
 };
 use crate::replay::{Attempt, Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
@@ -116,6 +118,10 @@ pub(super) struct Turn<'a> {
     seen: Vec<String>,
     next_inbox_look: Timestamp,
     visible: Visible,
+    /// What it shares with its bodies.
+    watch: Arc<Watch>,
+    /// When what bodies say is written next, at the earliest.
+    next_heartbeats: Timestamp,
     active: Active<'a>,
 }
 
@@ -198,6 +204,8 @@ impl Kitchen {
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             visible: Visible::new(view),
+            watch: Arc::default(),
+            next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active: self.enter(writer),
         };
         let gone = turn.go(&events, items, eager).await;
@@ -448,6 +456,9 @@ impl Turn<'_> {
             let problem = format!("all {attempts} attempts failed");
             return Some(Fault::StepGaveUp { key: key.to_string(), problem });
         }
+        if let Some(ended) = self.total_time_is_up(seq, attempts, &policy) {
+            return ended;
+        }
         match retry_at {
             Some(retry_at) => {
                 self.backoffs.insert((retry_at, seq));
@@ -508,9 +519,13 @@ impl Turn<'_> {
             }
             let key = engine.idempotency_key(seq);
             let step = engine.step(seq);
-            let scope = StepScope { key, attempt: step.attempts + 1 };
+            let (attempt, before, asked_at) =
+                (step.attempts + 1, step.heartbeat.clone(), step.asked_at);
             let Some(body) = step.body.take() else { continue };
             drop(engine);
+            let left = self.time_left(asked_at, &body.policy());
+            let watch = Arc::clone(&self.watch);
+            let scope = StepScope { key, seq, attempt, before, left, watch };
             // Cloning its arguments is user code: outside the lock.
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);
@@ -562,6 +577,7 @@ impl Turn<'_> {
                     let input = engine.step(seq).input.clone();
                     StepCompleted { at, seq, key, site, attempt, took_us, input, output }
                 };
+                self.watch.ended(seq);
                 self.happened(Event::StepCompleted(completed));
             }
             Ok(Attempt::Failed { failure, retryable }) => {
@@ -575,6 +591,7 @@ impl Turn<'_> {
     }
 
     fn note_failed(&mut self, seq: u32, attempt: u32, took: u64, failure: Failure, retry: bool) {
+        self.note_last_heartbeat(seq, attempt);
         if let Some(fault) = self.attempt_failed(seq, attempt, took, failure, retry) {
             self.run.engine().fail(fault);
         }
@@ -591,19 +608,23 @@ impl Turn<'_> {
         retryable: bool,
     ) -> Option<Fault> {
         let at = self.now();
-        let (key, site, input, policy, open, finishing) = {
+        let (key, site, input, asked_at, policy, open, finishing) = {
             let mut engine = self.run.engine();
             let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
             let step = engine.step(seq);
-            let (input, policy) =
-                (step.input.clone(), step.body.as_ref().map(|body| body.policy()));
+            let (input, asked_at) = (step.input.clone(), step.asked_at);
+            let policy = step.body.as_ref().map(|body| body.policy());
             // Given up by the workflow, with an effect that may be there and would have to be undone.
             let open = failure.leaves_doubt() && engine.matters_though_dropped(seq);
-            (key, site, input, policy, open, engine.is_finishing(seq))
+            (key, site, input, asked_at, policy, open, engine.is_finishing(seq))
         };
         // Nobody waits for the step any more: its failure is its end.
         let retry = policy.map(|policy| policy.retry).filter(|_| retryable);
         let next = retry.filter(|retry| retry.allows_after(attempt));
+        let next = next.map(|retry| at.after(retry.delay_after(attempt, jitter())));
+        // No attempt begins after the step's total time.
+        let end = policy.and_then(|policy| Some(asked_at.after(policy.total_timeout?)));
+        let next = next.filter(|next| end.is_none_or(|end| *next < end));
         let takes = policy.is_none_or(|policy| policy.takes_failures)
             || matches!(failure, Failure::Error { .. })
             || finishing;
@@ -612,8 +633,7 @@ impl Turn<'_> {
             self.happened(Event::StepFailed(failed));
             return None;
         }
-        let delay = next.map(|retry| retry.delay_after(attempt, jitter())).unwrap_or_default();
-        let retry_at = at.after(delay);
+        let retry_at = next.unwrap_or(at);
         let problem = failure.message();
         let gave_up = key.to_string();
         let event =
@@ -706,7 +726,13 @@ impl Turn<'_> {
         if clock.now() >= hand_over || (stop_at.is_some() && self.bodies.is_empty()) {
             return Ok(true);
         }
+        self.note_heartbeats();
+        let tell_at = self.tell_at();
+        self.tell_bodies(stop_at.is_some() || tell_at.is_some_and(|at| clock.now() >= at));
         let mut until = hand_over.min(self.next_inbox_look);
+        if let Some(tell_at) = tell_at.filter(|at| clock.now() < *at) {
+            until = until.min(tell_at);
+        }
         if let Some(due) = self.next_due() {
             until = until.min(due);
         }
@@ -813,6 +839,7 @@ impl Turn<'_> {
     }
 
     async fn ended(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
+        self.let_clean_up().await;
         self.bodies.abort().await;
         let (event, status, reason) = end_of(end, self.now());
         self.last_commit(event, status, None, reason).await
@@ -820,6 +847,7 @@ impl Turn<'_> {
 
     async fn cancelled(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         // What was done to the world by now stands in the log.
+        self.let_clean_up().await;
         self.collect_bodies();
         self.run.drop_future();
         self.ended(end).await

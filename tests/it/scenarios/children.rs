@@ -4,7 +4,7 @@ use everstep::client::ResultError;
 use everstep::event::{ChildOutcome, Event};
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, CALM, Effects, IN_MEMORY, Profile, World, check};
+use everstep_tests::scenario::{ALL, CALM, Effects, IN_MEMORY, MOST, World, check};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,16 +45,6 @@ async fn careful(_effects: State<Effects>, what: String) -> everstep::Result<Str
         Err(other) => return Err(other.into()),
     })
 }
-
-/// Every weather that changes what happens to children; stores do not know of them.
-const MOST: &[Profile] = &[
-    Profile::Warm,
-    Profile::NewTurns,
-    Profile::Twice,
-    Profile::Killed,
-    Profile::Faults,
-    Profile::TwoHosts,
-];
 
 fn app() -> App {
     App::new().workflow(pack).workflow(order).workflow(careful)

@@ -22,6 +22,9 @@
 //! | G1 to G4, G8, G9 | all | |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
 //! | views | all | in calm where it counts bodies |
+//! | C1, C3 in sequence, C4 | all | |
+//! | C2 | calm | the scenario is a host's death itself |
+//! | C3: ten in parallel | all but P5 and P7 | they end in another order on each store |
 //! | M1, M4, M6 | all | |
 //! | M2: items; M3: counts | all | |
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
@@ -43,8 +46,10 @@ mod bad_input;
 mod children;
 mod determinism;
 mod ends;
+mod failures;
 mod kills;
 mod long;
+mod long_steps;
 mod maps;
 mod promises;
 mod races;

@@ -16,12 +16,14 @@
 //! | `turn`, `run`, `append` | what a host does |
 //! | `check` | the search, and the three things that can be wrong |
 //! | `configurations` | what is searched, and what must come of it |
+//! | `family` | a model of its own, of a parent and its child |
 //!
 //! One action is one atomic call of the store or the queue, or one decision between two of them.
 
 mod append;
 mod check;
 mod configurations;
+mod family;
 mod host;
 mod normal;
 mod people;
@@ -69,6 +71,16 @@ fn main() -> ExitCode {
         }
         if is_right { passed += 1 } else { failed += 1 }
     });
+    let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
+    for case in family::cases().iter().filter(|case| chosen_case(case.name)) {
+        let found = case.check();
+        let is_right = found.verdict == case.expected;
+        report::family_line(case, &found);
+        if !is_right || wants_traces {
+            report::family_trace(&found);
+        }
+        if is_right { passed += 1 } else { failed += 1 }
+    }
     report::closing(passed, failed);
     // A run that checked nothing must not look like one that found nothing.
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

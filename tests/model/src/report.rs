@@ -3,6 +3,7 @@
 
 use crate::check::{Finding, Verdict};
 use crate::configurations::Configuration;
+use crate::family;
 use crate::state::Violation;
 use crate::world::{Action, Who};
 
@@ -21,6 +22,21 @@ pub(crate) fn line(configuration: &Configuration, found: &Finding) {
 pub(crate) fn trace(found: &Finding) {
     for action in &found.trace {
         println!("        {}", describe(action));
+    }
+}
+
+/// A case of parent and child, one line.
+pub(crate) fn family_line(case: &family::Case, found: &family::Finding) {
+    let is_right = found.verdict == case.expected;
+    let mark = if is_right { "ok  " } else { "FAIL" };
+    let but = if is_right { String::new() } else { format!("  (expected: {:?})", case.expected) };
+    println!("{mark}  {:<38} {:>8} states  {:?}{but}", case.name, found.states, found.verdict);
+}
+
+/// How it comes to that.
+pub(crate) fn family_trace(found: &family::Finding) {
+    for what in &found.trace {
+        println!("        {what}");
     }
 }
 

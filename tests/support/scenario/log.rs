@@ -52,6 +52,10 @@ pub(super) fn verify(commits: &[Commit]) {
                 assert!(settled.insert(e.seq), "settled twice: {event:?}");
                 attempt(e.seq, e.attempt);
             }
+            Event::StepHeartbeat(e) => {
+                let before = attempts.get(&e.seq).unwrap_or(&0);
+                assert_eq!(e.attempt, before + 1, "it has ended: {event:?}");
+            }
             Event::StepAttemptFailed(e) => {
                 attempt(e.seq, e.attempt);
                 not_before.insert(e.seq, e.retry_at);

@@ -70,6 +70,16 @@ pub const CALM: &[Profile] = &[
     Profile::Stores,
 ];
 
+/// Every kind of weather, in memory: for what no store can make a difference to.
+pub const MOST: &[Profile] = &[
+    Profile::Warm,
+    Profile::NewTurns,
+    Profile::Twice,
+    Profile::Killed,
+    Profile::Faults,
+    Profile::TwoHosts,
+];
+
 /// The calm profiles in memory: for what takes a thousand calls, which are slow on other stores.
 pub const IN_MEMORY: &[Profile] =
     &[Profile::Warm, Profile::NewTurns, Profile::Twice, Profile::TwoHosts];

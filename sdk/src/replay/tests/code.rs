@@ -333,6 +333,11 @@ impl Body for Never {
     }
 
     fn policy(&self) -> Policy {
-        Policy { retry: Retry::new(), at_most_once: false, takes_failures: true }
+        Policy {
+            retry: Retry::new(),
+            at_most_once: false,
+            total_timeout: None,
+            takes_failures: true,
+        }
     }
 }

@@ -164,6 +164,7 @@ async fn alternately(
 }
 
 mod between;
+pub(super) mod children;
 mod continued;
 mod failures;
 mod given_up;

@@ -77,6 +77,15 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
         }
         Event::TimerFired(e) => e.key = engine.key(e.seq).clone(),
         Event::VersionChosen(e) => e.version = engine.version(e.name.clone().into(), &(1..=9)),
+        Event::ChildRequested(e) => {
+            e.key = engine.key(e.seq).clone();
+            e.site = site(engine.location(e.seq));
+            let asked = engine.asked_child(e.seq);
+            e.on_close = asked.on_close();
+            (e.child, e.input, e.waits) = (asked.child.clone(), asked.input.clone(), asked.waits);
+        }
+        Event::ChildStarted(e) => e.key = engine.key(e.seq).clone(),
+        Event::ChildCompleted(e) => e.key = engine.key(e.seq).clone(),
         _ => {}
     }
     event

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::programs::Program;
+use super::programs::children::little;
 use super::rng::Rng;
 use super::store::Slow;
 use super::trace::Trace;
@@ -191,7 +192,7 @@ impl Stage {
     }
 
     fn registry(&self) -> Registry {
-        let app = App::new().workflow(fuzzed).state(self.runs.clone());
+        let app = App::new().workflow(fuzzed).workflow(little).state(self.runs.clone());
         app.replay_check(self.replay_check).registry().expect("a registry")
     }
 
@@ -199,7 +200,10 @@ impl Stage {
     async fn send_messages(self: Arc<Self>) {
         for number in 1_u64.. {
             loop {
-                sleep(Duration::from_millis(1 + self.chance(|rng| rng.below(40)))).await;
+                // The more there were the rarer they get, or a program that waits for children of
+                // a dead host is drowned in them.
+                let pause = 40 * (1 + number / 30);
+                sleep(Duration::from_millis(1 + self.chance(|rng| rng.below(pause)))).await;
                 let waits = self.record().await.projection.status == Status::Suspended;
                 if waits || self.chance(|rng| rng.below(30)) == 0 {
                     break;

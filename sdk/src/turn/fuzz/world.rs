@@ -1,6 +1,8 @@
 //! A turn without a store: what `drive` does, with chance in the place of time. Whatever is
 //! written is durable at once, so only the order of things is at stake.
 
+mod children;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,6 +41,8 @@ pub(super) struct World {
     pub(super) timers: BTreeSet<(Timestamp, u32)>,
     timers_started: BTreeSet<u32>,
     messages: u64,
+    /// The children that have not ended, and which of them are started.
+    children: BTreeMap<u32, bool>,
     /// Those that were made known.
     promises: Vec<(u32, OperationKey)>,
     pub(super) time: Timestamp,
@@ -84,6 +88,7 @@ impl World {
             timers_started: BTreeSet::new(),
             messages: log.iter().filter(|event| is_message(event)).count() as u64,
             promises: log.iter().filter_map(made_known).collect(),
+            children: BTreeMap::new(),
             time: log.iter().map(Event::at).max().unwrap_or_default(),
             end: None,
             rng: Rng::new(0),
@@ -115,6 +120,7 @@ impl World {
         self.ready.clear();
         self.running.clear();
         self.timers.clear();
+        self.children.clear();
         self.looked_at = 0;
         self.look();
     }
@@ -254,7 +260,10 @@ impl World {
                     let given_up = self.run.engine().give_up(seq, self.time);
                     self.happened(Event::PromiseResolved(given_up.expect("a promise")));
                 }
-                Some(Request::GiveUp | Request::Signal | Request::Child { .. }) | None => {}
+                Some(Request::Child { requested, started }) => {
+                    self.ask_for_child(seq, requested, started);
+                }
+                Some(Request::GiveUp | Request::Signal) | None => {}
             }
         }
     }
@@ -291,13 +300,14 @@ impl World {
         if self.may_be_cancelled() && self.rng.below(60) == 0 {
             return self.undo_after_cancel();
         }
-        match self.rng.below(10) {
+        match self.rng.below(11) {
             0..3 if undelivered => self.deliver(),
             3..5 if !self.ready.is_empty() => self.start_body(),
             5..8 if !self.running.is_empty() => self.end_body(),
             8 if !self.timers.is_empty() => self.fire(),
             9 if self.rng.below(2) == 0 && !self.promises.is_empty() => self.word_of_a_promise(),
             9 => self.message(),
+            10 if !self.children.is_empty() => self.move_child(),
             _ if undelivered => self.deliver(),
             _ => {}
         }
@@ -328,7 +338,9 @@ impl World {
         let attempt = step.attempts + 1;
         let Some(body) = step.body.take() else { return };
         drop(engine);
-        let running = in_body(StepScope { key, attempt }, body.attempt()).boxed();
+        let watch = Arc::default();
+        let scope = StepScope { key, seq, attempt, before: None, left: None, watch };
+        let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });
     }
