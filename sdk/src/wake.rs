@@ -128,10 +128,23 @@ struct Envelope<W> {
     wake: W,
 }
 
-/// A message that is no wake of ours.
+/// A message that is no wake of ours, or one that this program cannot read.
 #[derive(Debug, thiserror::Error)]
-#[error("not a wake of everstep: {0}")]
-pub struct NotAWake(String);
+#[non_exhaustive]
+pub enum NotAWake {
+    /// A newer program has sent it, and such a program must get it: it is to be given back.
+    #[error("a wake of version {version}, and this program reads version 1: use a newer one")]
+    Newer {
+        /// The wake's version.
+        version: u32,
+    },
+    /// Nobody will ever read it.
+    #[error("not a wake of everstep: {problem}")]
+    Malformed {
+        /// What is wrong.
+        problem: String,
+    },
+}
 
 impl Wake {
     /// A wake that says something is new.
@@ -163,10 +176,18 @@ impl Wake {
     /// # Errors
     /// The text is not a wake, or one of a version this program does not know.
     pub fn from_body(body: &str) -> Result<Self, NotAWake> {
-        match serde_json::from_str::<Envelope<Self>>(body) {
-            Ok(Envelope { everstep: 1, wake }) => Ok(wake),
-            Ok(Envelope { everstep, .. }) => Err(NotAWake(format!("its version is {everstep}"))),
-            Err(error) => Err(NotAWake(error.to_string())),
+        #[derive(Deserialize)]
+        struct Version {
+            everstep: u32,
+        }
+        let malformed = |problem: String| NotAWake::Malformed { problem };
+        match serde_json::from_str(body) {
+            Ok(Version { everstep: 1 }) => serde_json::from_str::<Envelope<Self>>(body)
+                .map(|envelope| envelope.wake)
+                .map_err(|error| malformed(error.to_string())),
+            Ok(Version { everstep: 0 }) => Err(malformed("its version is 0".to_owned())),
+            Ok(Version { everstep }) => Err(NotAWake::Newer { version: everstep }),
+            Err(error) => Err(malformed(error.to_string())),
         }
     }
 }

@@ -395,6 +395,27 @@ async fn a_load_that_sees_half_a_transaction_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_later_run_is_loaded_without_the_commits_before_it() {
+    let Faulty { _db, proxy, store, writer, .. } = Faulty::start().await;
+    for number in 1..=20 {
+        store.append(&id("a"), &commit(number, writer)).await.unwrap();
+    }
+    let calls = || (proxy.calls("Query"), proxy.calls("GetItem"));
+    store.load(&id("a")).await.unwrap();
+    assert_eq!(calls(), (1, 0), "a first run is one query");
+    let projection = Projection { first: 19, ..projection(20, Status::Running) };
+    store.project(&id("a"), &projection).await.unwrap();
+    // Another process, whose pages end with the first commit.
+    let store = store_at(proxy.url(), store.table_name()).await.with_page_items(2);
+    for (queries, gets) in [(4, 0), (6, 1), (8, 2)] {
+        let loaded = store.load(&id("a")).await.unwrap().unwrap();
+        assert_eq!((loaded.from, loaded.commits.len()), (19, 2));
+        assert_eq!(calls(), (queries, gets), "the old commits are passed over");
+    }
+    assert_eq!(store.load_all(&id("a")).await.unwrap().unwrap().commits.len(), 21);
+}
+
+#[tokio::test]
 async fn a_hole_in_a_log_is_shown_once_it_is_certain() {
     let Faulty { _db, proxy, store, writer, .. } = Faulty::start().await;
     store.append(&id("a"), &commit(2, writer)).await.unwrap();

@@ -21,7 +21,7 @@ use crate::store::BoxError;
 use crate::sweep::SweepError;
 use crate::time::{Clock, Timestamp};
 use crate::turn::{Kitchen, Lease, Term, Verdict, come_back_after};
-use crate::wake::Wake;
+use crate::wake::{NotAWake, Wake};
 
 /// How long before the deadline the answer is given, whatever still goes on.
 const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
@@ -177,6 +177,12 @@ impl Host {
 async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<String> {
     let wake = match Wake::from_body(&record.body) {
         Ok(wake) => wake,
+        Err(error @ NotAWake::Newer { .. }) => {
+            // A rolling deploy: the next to receive it may be new.
+            tracing::warn!(%error, body = record.body, "a wake is given back");
+            let later = come_back_after(record.receive_count());
+            return come_back(kitchen, &record, later).await;
+        }
         Err(error) => {
             let body = record.body;
             tracing::error!(%error, body, "a message on the wake queue is dropped");
@@ -184,7 +190,7 @@ async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<Stri
         }
     };
     let receipts = record.receive_count();
-    let come_back = match kitchen.take_turn(&wake, receipts, term).await {
+    let later = match kitchen.take_turn(&wake, receipts, term).await {
         Ok(Verdict::Delete) => return Some(record.message_id),
         Ok(Verdict::Return(after)) => after,
         Err(error) => {
@@ -193,8 +199,13 @@ async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<Stri
             come_back_after(receipts)
         }
     };
+    come_back(kitchen, &record, later).await
+}
+
+/// The message is not done with and is to be seen again so soon.
+async fn come_back(kitchen: &Kitchen, record: &SqsRecord, later: Duration) -> Option<String> {
     // Without it the message comes back after the queue's visibility time-out.
-    if let Err(error) = kitchen.queue.keep(&record.receipt_handle, come_back).await {
+    if let Err(error) = kitchen.queue.keep(&record.receipt_handle, later).await {
         tracing::debug!(%error, "a wake comes back later");
     }
     None

@@ -17,7 +17,7 @@ use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
 use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict, come_back_after};
-use crate::wake::{Delivery, QueueError, Wake};
+use crate::wake::{Delivery, NotAWake, QueueError, Wake};
 
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
@@ -74,11 +74,11 @@ impl Worker {
         self
     }
 
-    /// How often it looks for overdue executions, and how overdue they must be; every 30 seconds
-    /// and 60 seconds by default.
+    /// How often it looks for overdue executions, every second at most, and how overdue they must
+    /// be; every 30 seconds and 60 seconds by default.
     #[must_use]
     pub fn sweep(mut self, every: Duration, grace: Duration) -> Self {
-        self.sweep_every = every;
+        self.sweep_every = every.max(Duration::from_secs(1));
         self.sweep_grace = grace;
         self
     }
@@ -241,6 +241,12 @@ fn settled(done: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result
 async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<(), RunError> {
     let wake = match Wake::from_body(&delivery.body) {
         Ok(wake) => wake,
+        Err(error @ NotAWake::Newer { .. }) => {
+            // A rolling deploy: the next to receive it may be new.
+            tracing::warn!(%error, body = delivery.body, "a wake is given back");
+            let later = come_back_after(delivery.receive_count);
+            return usable(kitchen.queue.keep(&delivery.receipt, later).await);
+        }
         Err(error) => {
             tracing::error!(%error, body = delivery.body, "a message on the wake queue is dropped");
             return usable(kitchen.queue.delete(&delivery.receipt).await);

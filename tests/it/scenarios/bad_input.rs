@@ -257,11 +257,12 @@ impl WakeQueue for Littered {
 /// B4
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_no_wake_is_dropped_and_the_rest_of_the_batch_goes_on() {
+    // A newer program has sent the first; all others are nobody's.
     let litter = vec![
+        r#"{"everstep":2,"run":"x","of":["a newer","form"]}"#,
         "",
         "hello",
         "{}",
-        r#"{"everstep":2,"execution":"x","kind":"news"}"#,
         r#"{"everstep":1,"execution":"","kind":"news"}"#,
         r#"{"everstep":1,"execution":"nobody","kind":"news"}"#,
         r#"{"everstep":1,"execution":"nobody","kind":"teleport"}"#,
@@ -280,5 +281,6 @@ async fn a_message_that_is_no_wake_is_dropped_and_the_rest_of_the_batch_goes_on(
     let result = worker.run_until(handle.result()).await.unwrap();
     assert_eq!(result.unwrap(), "2 shoe");
     let deleted = queue.deleted.lock().unwrap();
-    assert_eq!(deleted.iter().filter(|receipt| receipt.starts_with("litter")).count(), count);
+    let dropped = deleted.iter().filter(|receipt| receipt.starts_with("litter")).count();
+    assert_eq!(dropped, count - 1, "one is given back: another host may read it");
 }
