@@ -208,6 +208,55 @@ fn list_filters_and_stops_at_its_limit() {
 }
 
 #[test]
+fn executions_are_found_by_their_tags() {
+    let place = Place::new();
+    let tags = ["--tag", "customer=42", "--tag", "tier=gold"];
+    place.ok([&["start", "greet", "--id", "a"][..], &tags].concat());
+    place.ok(["start", "greet", "--id", "b", "--tag", "customer=43"]);
+    let ids = |args: &[&str]| -> Vec<String> {
+        let found = place.json([&["list"], args].concat());
+        found.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&["--tag", "customer=42"]), ["a"]);
+    assert_eq!(ids(&tags), ["a"]);
+    assert!(ids(&["--tag", "customer=43", "--tag", "tier=gold"]).is_empty());
+    assert_eq!(ids(&[]).len(), 2);
+    let shown = &place.json(["show", "a"])[0]["tags"];
+    assert_eq!(*shown, json!({"customer": "42", "tier": "gold"}));
+    assert!(place.ok(["show", "a"]).contains("customer=42"));
+    assert!(place.fails(exit::USAGE, ["start", "greet", "--tag", "x"]).contains("NAME=VALUE"));
+    let long = format!("x={}", "y".repeat(256));
+    let refused = place.fails(exit::USAGE, ["start", "greet", "--tag", &long]);
+    assert!(refused.contains("256 bytes together at most"), "{refused}");
+}
+
+#[test]
+fn a_history_is_of_all_runs_or_of_one() {
+    let place = Place::new();
+    let policy = ["--on-conflict", "restart"];
+    let start = [&["start", "greet", "--id", "a", "--input", "\"Ada\""][..], &policy].concat();
+    for _ in 0..2 {
+        place.ok(&start);
+        place.work_until("a", Status::Suspended);
+        place.ok(["terminate", "a", "--reason", "enough"]);
+        place.work_until("a", Status::Terminated);
+    }
+    let runs = |args: &[&str]| -> Vec<u64> {
+        let lines = place.json([&["history", "a"], args].concat());
+        let starts = lines.iter().filter_map(|it| it["event"]["WorkflowStarted"]["run"].as_u64());
+        starts.collect()
+    };
+    assert_eq!(runs(&[]), [1, 2]);
+    assert_eq!(runs(&["--run", "1"]), [1]);
+    assert_eq!(runs(&["--run", "2"]), [2]);
+    assert!(place.json(["history", "a", "--run", "3"]).is_empty());
+    let shown = place.json(["show", "a"]).remove(0);
+    let verified = place.json(["verify", "a"]).remove(0);
+    assert_eq!((&shown["run"], &verified["ok"]), (&json!(2), &json!(true)));
+    assert!(shown["commits"].as_u64() < verified["commits"].as_u64(), "{shown} {verified}");
+}
+
+#[test]
 fn a_cancel_ends_the_execution_with_its_reason() {
     let place = Place::new();
     place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);

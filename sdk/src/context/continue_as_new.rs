@@ -19,7 +19,8 @@ use crate::replay::Fault;
 /// The future never returns: write `return continue_as_new(&next).await;`, or let it be the last
 /// expression. `T` is whatever the function returns. The execution keeps its id, its tags, and
 /// what was sent to it and not taken yet: signals are neither lost nor doubled. A cancel that was
-/// asked for comes first. Steps that still run are stopped, and timers end with the run.
+/// asked for comes first. Steps that still run are stopped, and timers end with the run; children go
+/// on by themselves, and what they return does not reach the next run.
 ///
 /// [`execution_info`](super::execution_info) says when it is time for it.
 ///
