@@ -33,7 +33,7 @@
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E1, E2 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
-//! | E6 | all; a thousand runs under P0 | a thousand runs |
+//! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
 //! | E5 | calm | the scenario is ten deaths |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
