@@ -57,8 +57,8 @@ fn a_start_brings_signals_with_it() {
     let repeated = json!({"signal": {"name": "x", "payload": "="}});
     assert_eq!(inbox, [&repeated, &json!({"signal": {"name": "y", "payload": null}})]);
     assert_eq!(place.json(["history", "a"])[1]["event"]["SignalReceived"]["payload"], "=");
-    place.fails(exit::USAGE.into(), ["start", "greet", "--signal", "x={"]);
-    place.fails(exit::USAGE.into(), ["start", "greet", "--signal-id", "1"]);
+    place.fails(exit::USAGE, ["start", "greet", "--signal", "x={"]);
+    place.fails(exit::USAGE, ["start", "greet", "--signal-id", "1"]);
 }
 
 #[test]

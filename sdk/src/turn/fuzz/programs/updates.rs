@@ -47,7 +47,7 @@ programs! {
         let branch = |n: u64| {
             let trace = &trace;
             async move {
-                let update = update::<u64, u64>(if n % 2 == 0 { "u0" } else { "u1" }).await;
+                let update = update::<u64, u64>(if n.is_multiple_of(2) { "u0" } else { "u1" }).await;
                 let got = timeout(ms(20 * n), s(*update.request())).await;
                 trace.note(format!("{n} {}", update.request()));
                 if got.is_ok() { update.reply(&n); }
