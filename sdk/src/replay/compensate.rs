@@ -296,7 +296,10 @@ impl Engine {
                 *step = Some(kept);
             }
             self.compensation.finishing += 1;
-            self.asked.push(seq);
+            // On replay the workflow has asked for it already, and one attempt is enough.
+            if !self.asked.contains(&seq) {
+                self.asked.push(seq);
+            }
             if !self.compensation.open.contains(&seq) {
                 self.compensation.open.push(seq);
             }

@@ -49,6 +49,7 @@ impl Bodies {
     /// Starts an attempt. One that is `alone` is first polled right here: most sequential steps
     /// are over sooner than a task is made, and there is nothing it could hold up.
     pub(super) fn start(&mut self, seq: u32, scope: StepScope, body: &dyn Body, alone: bool) {
+        debug_assert!(!self.running.contains_key(&seq), "two attempts of one step at a time");
         let attempt = scope.attempt;
         let started = Instant::now();
         let end = move |result| {

@@ -264,6 +264,16 @@ fn a_replay_takes_the_recorded_steps_and_undoes_in_the_recorded_order() {
     );
 }
 
+/// Asked for twice, it would run twice at once.
+#[test]
+fn a_step_that_is_to_end_is_asked_for_once_though_the_replay_has_asked_for_it() {
+    check(
+        &[undoing(101, &[0])],
+        |c| c.undoable("a").poll([0]).deliver().drop(0).asked(),
+        "a#1 - + x [0]",
+    );
+}
+
 #[test]
 fn code_without_the_undo_of_a_step_that_was_let_end_is_a_fault() {
     let text = "code and log disagree at call 1: the log says that it may have to be undone, and it \
