@@ -72,10 +72,12 @@ CREATE INDEX wakes_by_receiver ON wakes (receiver) WHERE receiver IS NOT NULL;
 /// How much of the file readers map into memory, in bytes: reading a page takes half as long, and
 /// what is not used takes no memory.
 const MAPPED_MAX: i64 = 1 << 30;
+
 /// What makes the tables of version 1 those of version 2.
 const FROM_1_TO_2: &str = "
 ALTER TABLE executions ADD COLUMN first_commit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN tags TEXT;
+ALTER TABLE executions ADD COLUMN view TEXT;
 PRAGMA user_version = 2;
 ";
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use everstep::id::ExecutionId;
 use everstep::local::{SqliteBackend, SqliteOptions};
+use everstep::prelude::{App, Backend, Client, workflow};
 use everstep::store::{EventStore, StoreError};
 use everstep::wake::{QueueError, Wake, WakeQueue};
 use rusqlite::Connection;
@@ -176,4 +177,35 @@ fn the_hosts_of_a_file_are_the_same_by_whatever_link_it_is_opened() {
     let by_link = SqliteBackend::open(&link, &SqliteOptions::new()).unwrap();
     let host = by_link.host().unwrap();
     assert!(folder.path().join("everstep.db-hosts").join(&*host.0).exists());
+}
+
+#[workflow]
+async fn greets(name: String) -> everstep::Result<String> {
+    everstep::publish(&"greeting");
+    Ok(format!("hello, {name}"))
+}
+
+/// Version 1 had no runs, no tags and no views.
+#[tokio::test]
+async fn a_file_of_version_1_goes_on_where_it_stood() {
+    let (_folder, path) = new_path();
+    let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
+    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    drop(backend);
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch(
+            "ALTER TABLE executions DROP COLUMN first_commit;
+             ALTER TABLE executions DROP COLUMN tags;
+             ALTER TABLE executions DROP COLUMN view;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
+    let old = Client::new(&backend).handle(greets, ExecutionId::new("old").unwrap());
+    let app = App::new().workflow(greets).backend(backend);
+    let greeting = app.worker().await.unwrap().run_until(old.result()).await.unwrap();
+    assert_eq!(greeting.unwrap(), "hello, Ada");
+    assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
 }
