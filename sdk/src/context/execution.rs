@@ -251,10 +251,7 @@ impl Run {
             }
             Ok(Poll::Ready(end)) if self.fault().is_none() => {
                 self.drop_future();
-                let continued = {
-                    let engine = self.engine();
-                    engine.continues().filter(|_| !engine.compensates()).cloned()
-                };
+                let continued = self.engine().continues().cloned();
                 let end = continued.map_or(end, WorkflowEnd::Continued);
                 if let WorkflowEnd::Failed(error) = &end {
                     self.failed = Some(error.clone());

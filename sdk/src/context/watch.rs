@@ -177,7 +177,10 @@ impl Watch {
     /// The attempt of this step has ended. Returns what it said and nobody has written.
     pub(crate) fn ended(&self, seq: u32) -> Option<Json> {
         if self.listens.load(Ordering::Acquire) {
-            self.ends().listeners.remove(&seq);
+            let mut ends = self.ends();
+            ends.listeners.remove(&seq);
+            // The next attempt is told afresh: one that is driven to its end, to be undone, is wanted.
+            ends.unwanted.remove(&seq);
         }
         if !self.beats_ever.load(Ordering::Acquire) {
             return None;

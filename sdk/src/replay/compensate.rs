@@ -203,11 +203,9 @@ impl Engine {
         self.compensation.asked_seen = 0;
     }
 
-    /// What claims, their ends and failed attempts say of steps with an undo.
+    /// What claims and their ends say of steps with an undo: of those too that are called later, by
+    /// the turn whose claim it is.
     pub(super) fn note_undoables(&mut self, event: &Event) {
-        if !self.compensation.in_use {
-            return;
-        }
         match event {
             Event::TurnStarted(claim) => {
                 let died = self.compensation.lease_end.replace(claim.lease_end);
@@ -280,6 +278,8 @@ impl Engine {
     pub(super) fn start_compensation(&mut self, event: &CompensationStarted) -> Result<(), Fault> {
         self.see_asked();
         self.compensation.started = true;
+        // A next run that it has asked for does not begin: this one is undone.
+        self.continues = None;
         for &seq in &event.finishing {
             let call = self.calls.get_mut(seq as usize);
             let step = call.and_then(|call| match &mut call.detail {

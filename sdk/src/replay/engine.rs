@@ -53,7 +53,7 @@ pub(crate) struct Engine {
     cancel: Option<String>,
     fault: Option<Fault>,
     /// The input of the next run, once the workflow has asked for one.
-    continues: Option<Json>,
+    pub(super) continues: Option<Json>,
     size: LogSize,
 }
 

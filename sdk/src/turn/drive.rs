@@ -422,16 +422,19 @@ impl Turn<'_> {
                     self.promise_is_open(seq, due, announced);
                 }
                 Some(Request::GiveUp) => self.promise_is_dropped(seq),
-                Some(Request::Note) => {
-                    let at = self.now();
-                    let note = self.run.engine().take_note(seq, at);
-                    note.into_iter().for_each(|note| self.happened(note));
-                }
+                Some(Request::Note) => self.take_note(seq),
                 Some(Request::Signal) | None => {}
             }
         }
         self.asked = asked;
         self.run.fault()
+    }
+
+    /// Takes what call `seq` leaves in the log, if it is one that only leaves an event.
+    fn take_note(&mut self, seq: u32) {
+        let at = self.now();
+        let note = self.run.engine().take_note(seq, at);
+        note.into_iter().for_each(|note| self.happened(note));
     }
 
     /// Puts a step's next attempt where it belongs: to the barrier, or to wait for its time.
@@ -491,9 +494,9 @@ impl Turn<'_> {
             self.collect_bodies();
         }
         if self.kitchen.clock.now() >= self.next_inbox_look {
-            // Steps that are over at once never let the turn wait; a cancel must not wait for it.
+            // Steps that are over at once never let the turn wait; its end must not wait for that.
             self.look_at_inbox().await?;
-            if self.cancel.is_some() {
+            if self.cancel.is_some() || self.terminate.is_some() {
                 return Ok(true);
             }
         }
@@ -788,6 +791,9 @@ impl Turn<'_> {
                 self.seen.push(item.id.clone());
                 self.take(item);
             }
+            // Items stay in the inbox until the turn's end: each look finds those of all before it.
+            self.seen.sort_unstable();
+            self.seen.dedup();
         }
         Ok(())
     }

@@ -162,6 +162,16 @@ fn what_a_dead_turn_may_have_run_is_in_doubt() {
         |c| c.undoable("a").poll([0]).deliver().deliver().drop(0).deliver().finishing([]),
         "a#1 - . + x . [0]",
     );
+    // Called in the dead turn, as the first that has an undo.
+    let later = [claim(100, 200), done(110, 0, "a#1", "1"), claim(210, 310)];
+    check(
+        &later,
+        |c| {
+            c.step("a").poll([0]).deliver().deliver().undoable("b").poll([1]).deliver();
+            c.finishing([])
+        },
+        "a#1! - . +0 b#1 - . [1]",
+    );
     // A plain step is not.
     check(&dead, |c| c.step("a").poll([0]).deliver_all().finishing([]), "a#1 - . . [nothing]");
 }
@@ -261,6 +271,22 @@ fn a_replay_takes_the_recorded_steps_and_undoes_in_the_recorded_order() {
         },
         "a#1! a#2! - - . +0 x + waits + undo a#1{\"undoes\":\"a#2\"} - +2 null \
          undo a#2{\"undoes\":\"a#1\"}",
+    );
+}
+
+/// A cancel comes first, also if it is taken with what made the workflow ask for its next run.
+#[test]
+fn what_undoes_a_workflow_takes_the_place_of_the_next_run_too() {
+    check(
+        &[done(101, 0, "a#1", "1")],
+        |c| {
+            c.undoable("a").poll([0]).deliver().poll([0]);
+            c.engine.continue_with(json("2"));
+            c.happens(&undoing(102, &[])).undo().poll([1]).needs(1);
+            let continues = c.engine.continues().is_some();
+            c.saw(continues.to_string())
+        },
+        "a#1! - +0 1 + undo a#1{\"undoes\":\"a#1\"} - body false",
     );
 }
 

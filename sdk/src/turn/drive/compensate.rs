@@ -35,6 +35,13 @@ impl Turn<'_> {
         if let Some(fault) = self.deliver_all() {
             return Undoing::Fault(fault);
         }
+        // What the workflow asked for last nobody waits for any more; what it decided, answered and
+        // showed stands.
+        self.take_chosen();
+        let mut asked = std::mem::take(&mut self.asked);
+        self.run.engine().take_asked(&mut asked);
+        asked.drain(..).for_each(|seq| self.take_note(seq));
+        self.asked = asked;
         let running = self.bodies.running();
         let Some(finishing) = self.run.engine().finishing(&running) else {
             return nothing(cause);
@@ -43,11 +50,6 @@ impl Turn<'_> {
         self.ready.clear();
         self.timers.clear();
         self.backoffs.clear();
-        // What the workflow asked for last nobody waits for any more; what it decided stands.
-        self.take_chosen();
-        let mut asked = std::mem::take(&mut self.asked);
-        self.run.engine().take_asked(&mut asked);
-        self.asked = asked;
         let at = self.now();
         self.happened(Event::CompensationStarted(CompensationStarted { at, cause, finishing }));
         match self.deliver_all() {
