@@ -166,8 +166,8 @@ impl<T, E> Child<T, E> {
     /// default a child that is awaited is cancelled and one that is [started](Self::start) and
     /// forgotten goes on.
     ///
-    /// A run that [continues as new](super::continue_as_new()) is no end: the children of that run go
-    /// on whatever their policy, and the execution's later end does not reach them.
+    /// A run that [continues as new](super::continue_as_new()) is no end: the children of that run
+    /// go on whatever their policy, and the execution's later end does not reach them.
     pub fn close_policy(self, policy: ClosePolicy) -> Self {
         self.call.execution.engine().asked_child(self.call.seq).on_close = Some(policy);
         self

@@ -179,7 +179,7 @@ impl Watch {
         if self.listens.load(Ordering::Acquire) {
             let mut ends = self.ends();
             ends.listeners.remove(&seq);
-            // The next attempt is told afresh: one that is driven to its end, to be undone, is wanted.
+            // The next attempt is told afresh: one that is let end, to be undone, is wanted.
             ends.unwanted.remove(&seq);
         }
         if !self.beats_ever.load(Ordering::Acquire) {

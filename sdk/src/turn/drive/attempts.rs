@@ -1,0 +1,154 @@
+//! A step's attempts: when the next one comes, and what one that has ended leads to.
+
+use super::Turn;
+use crate::event::{Event, Failure, StepAttemptFailed, StepCompleted, StepFailed, StepStarted};
+use crate::replay::{Attempt, Fault, site};
+use crate::turn::bodies::Ended as EndedBody;
+use crate::turn::end::brief;
+
+impl Turn<'_> {
+    /// Puts a step's next attempt where it belongs: to the barrier, or to wait for its time.
+    pub(super) fn schedule(&mut self, seq: u32) -> Option<Fault> {
+        let (attempts, retry_at, begun, policy, key) = {
+            let mut engine = self.run.engine();
+            let key = engine.key(seq).clone();
+            let step = engine.step(seq);
+            let Some(body) = &step.body else { return None };
+            if self.bodies.is_running(seq) {
+                return None; // Let end, and already at it.
+            }
+            (step.attempts, step.retry_at, step.begun, body.policy(), key)
+        };
+        if let Some(attempt) = begun {
+            // An at-most-once attempt began and nobody knows how it ended.
+            let message = "the host died or was stopped during this attempt".to_owned();
+            let failure = Failure::Interrupted { message };
+            return self.attempt_failed(seq, attempt, 0, failure, true);
+        }
+        if attempts > 0 && !policy.retry.allows_after(attempts) {
+            let problem = format!("all {attempts} attempts failed");
+            return Some(Fault::StepGaveUp { key: key.to_string(), problem });
+        }
+        if let Some(ended) = self.total_time_is_up(seq, attempts, &policy) {
+            return ended;
+        }
+        match retry_at {
+            Some(retry_at) => {
+                self.backoffs.insert((retry_at, seq));
+            }
+            None => self.make_ready(seq),
+        }
+        None
+    }
+
+    pub(super) fn make_ready(&mut self, seq: u32) {
+        let started = {
+            let mut engine = self.run.engine();
+            let (key, site) = (engine.key(seq).clone(), engine.location(seq));
+            let step = engine.step(seq);
+            let at_most_once = step.body.as_ref().is_some_and(|body| body.policy().at_most_once);
+            at_most_once.then(|| (key, self::site(site), step.attempts + 1, step.input.clone()))
+        };
+        if let Some((key, site, attempt, input)) = started {
+            let at = self.now();
+            self.happened(Event::StepStarted(StepStarted { at, seq, key, site, attempt, input }));
+        }
+        self.ready.push_back(seq);
+    }
+
+    pub(super) fn body_ended(&mut self, body: EndedBody) {
+        let EndedBody { seq, attempt, took_us, result } = body;
+        match result {
+            Ok(Attempt::Completed(output)) => {
+                let at = self.now();
+                let completed = {
+                    let mut engine = self.run.engine();
+                    let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                    let input = engine.step(seq).input.clone();
+                    StepCompleted { at, seq, key, site, attempt, took_us, input, output }
+                };
+                self.watch.ended(seq);
+                self.happened(Event::StepCompleted(completed));
+            }
+            Ok(Attempt::Failed { failure, retryable }) => {
+                self.note_failed(seq, attempt, took_us, failure, retryable);
+            }
+            Err(message) => {
+                let failure = Failure::Panicked { message: brief(message) };
+                self.note_failed(seq, attempt, took_us, failure, true);
+            }
+        }
+    }
+
+    pub(super) fn note_failed(
+        &mut self,
+        seq: u32,
+        attempt: u32,
+        took: u64,
+        failure: Failure,
+        retry: bool,
+    ) {
+        self.note_last_heartbeat(seq, attempt);
+        if let Some(fault) = self.attempt_failed(seq, attempt, took, failure, retry) {
+            self.run.engine().fail(fault);
+        }
+    }
+
+    /// An attempt has failed: another follows, or the step has failed, or the execution cannot go
+    /// on because the step's error type has no room for this failure.
+    pub(super) fn attempt_failed(
+        &mut self,
+        seq: u32,
+        attempt: u32,
+        took_us: u64,
+        failure: Failure,
+        retryable: bool,
+    ) -> Option<Fault> {
+        let at = self.now();
+        let (key, site, input, asked_at, policy, open, finishing) = {
+            let mut engine = self.run.engine();
+            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+            let step = engine.step(seq);
+            let (input, asked_at) = (step.input.clone(), step.asked_at);
+            let policy = step.body.as_ref().map(|body| body.policy());
+            // Given up by the workflow, with an effect that may be there and would have to be undone.
+            let open = failure.leaves_doubt() && engine.matters_though_dropped(seq);
+            (key, site, input, asked_at, policy, open, engine.is_finishing(seq))
+        };
+        // Nobody waits for the step any more: its failure is its end.
+        let retry = policy.map(|policy| policy.retry).filter(|_| retryable);
+        let next = retry.filter(|retry| retry.allows_after(attempt));
+        let next = next.map(|retry| at.after(retry.delay_after(attempt, jitter())));
+        // No attempt begins after the step's total time.
+        let end = policy.and_then(|policy| Some(asked_at.after(policy.total_timeout?)));
+        let next = next.filter(|next| end.is_none_or(|end| *next < end));
+        let takes = policy.is_none_or(|policy| policy.takes_failures)
+            || matches!(failure, Failure::Error { .. })
+            || finishing;
+        if next.is_none() && takes && !open {
+            let failed = StepFailed { at, seq, key, site, attempt, took_us, input, failure };
+            self.happened(Event::StepFailed(failed));
+            return None;
+        }
+        let retry_at = next.unwrap_or(at);
+        let problem = failure.message();
+        let gave_up = key.to_string();
+        let event =
+            StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
+        self.happened(Event::StepAttemptFailed(event));
+        if open {
+            return None;
+        }
+        if next.is_none() {
+            return Some(Fault::StepGaveUp { key: gave_up, problem });
+        }
+        self.backoffs.insert((retry_at, seq));
+        None
+    }
+}
+
+/// A random number in `[0, 1)`: of no consequence for any history, so it need not replay.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit an f64 exactly")]
+fn jitter() -> f64 {
+    (uuid::Uuid::new_v4().as_u64_pair().1 << 11 >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,121 @@
+//! The ends of a turn, each with its last commit: the execution has ended, waits, is handed over,
+//! or is blocked. The one that begins the next run is in `runs`, a terminate's in `terminate`.
+
+use std::time::Duration;
+
+use super::compensate::end_of;
+use super::{Driven, Ended, Halt, Turn};
+use crate::context::WorkflowEnd;
+use crate::event::{Event, Failure, TurnEnd, TurnEnded, WaitsFor};
+use crate::limits::QUEUE_DELAY_MAX;
+use crate::replay::Fault;
+use crate::store::Status;
+use crate::time::Timestamp;
+use crate::wake::Wake;
+
+impl Turn<'_> {
+    pub(super) async fn ended(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
+        self.let_clean_up().await;
+        self.bodies.abort().await;
+        let (event, status, reason) = end_of(end, self.now());
+        self.last_commit(event, status, None, reason).await
+    }
+
+    pub(super) async fn cancelled(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
+        // What was done to the world by now stands in the log.
+        self.let_clean_up().await;
+        self.collect_bodies();
+        self.run.drop_future();
+        self.ended(end).await
+    }
+
+    /// Nothing moves before a timer, a message or a later attempt.
+    pub(super) async fn suspend(&mut self) -> Result<Driven, Halt> {
+        let due = self.next_due();
+        let waits_for = self.run.engine().waits_for();
+        if due.is_none() && !self.run.engine().waits_for_messages() {
+            let what = "it waits, but for none of its own operations (a channel, a lock or a \
+                        future that nothing completes)"
+                .to_owned();
+            return self.blocked(Fault::ForeignAwait { what }).await;
+        }
+        let now = self.kitchen.clock.now();
+        let mut armed = self.still_armed();
+        if let Some(due) = due
+            && !armed.contains(&due)
+        {
+            // Before the commit: a crash between the two must not lose the timer.
+            let wake = Wake::timer(self.wake.execution.clone(), due);
+            let delay = due.since(now).min(QUEUE_DELAY_MAX);
+            self.kitchen.queue.send(&wake, delay).await?;
+            armed.push(due);
+        }
+        let at = self.now();
+        let reason = TurnEnd::Suspended;
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed, waits_for });
+        self.last_commit(event, Status::Suspended, due, None).await
+    }
+
+    /// No time is left: what is finished is written, what runs is stopped, another turn goes on.
+    pub(super) async fn hand_over(&mut self) -> Result<Driven, Halt> {
+        self.collect_bodies();
+        for (seq, attempt) in self.bodies.abort().await {
+            // It counts as an attempt, or a step longer than its host lives is tried for ever.
+            let message = "the host's time was up".to_owned();
+            self.note_failed(seq, attempt, 0, Failure::Interrupted { message }, true);
+        }
+        if let Some(fault) = self.run.fault() {
+            return self.blocked(fault).await;
+        }
+        if !self.claimed {
+            return Ok(Driven::NoTime);
+        }
+        let at = self.now();
+        let armed = self.still_armed();
+        let reason = TurnEnd::Yielded;
+        let (wake_at, waits_for) = (Some(at), WaitsFor::default());
+        let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
+        let driven = self.last_commit(event, Status::Running, Some(at), None).await?;
+        let wake = Wake::news(self.wake.execution.clone());
+        self.kitchen.queue.send(&wake, Duration::ZERO).await?;
+        Ok(driven)
+    }
+
+    /// The code cannot go on. What happened before that is kept: results are not lost to a bug
+    /// behind them. A disagreement between code and log is found in replay, before any of this.
+    pub(super) async fn blocked(&mut self, fault: Fault) -> Result<Driven, Halt> {
+        self.collect_bodies();
+        self.bodies.abort().await;
+        if self.claimed {
+            let at = self.now();
+            let (reason, armed) = (TurnEnd::Blocked, self.still_armed());
+            let (wake_at, waits_for) = (None, WaitsFor::default());
+            let ended = TurnEnded { at, reason, wake_at, armed, waits_for };
+            self.sequence.push(Event::TurnEnded(ended));
+            self.write().await?;
+        }
+        Ok(Driven::Blocked { last: self.log.last, view: self.visible.take(), fault })
+    }
+
+    pub(super) async fn last_commit(
+        &mut self,
+        event: Event,
+        status: Status,
+        wake_at: Option<Timestamp>,
+        reason: Option<String>,
+    ) -> Result<Driven, Halt> {
+        self.happened(event);
+        self.write().await?;
+        Ok(Driven::Ended(Ended {
+            last: self.log.last,
+            family: status.is_closed().then(|| self.family.clone()),
+            first: self.first,
+            status,
+            wake_at,
+            reason,
+            view: self.visible.take(),
+            arrivals: self.arrivals,
+            seen: std::mem::take(&mut self.seen),
+        }))
+    }
+}

@@ -1,0 +1,117 @@
+//! Waiting while bodies run: for their ends, for what arrives, and for the lease's renewal.
+
+use super::{Halt, Lease, Turn};
+use crate::event::{Event, LeaseRenewed};
+use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY};
+use crate::store::StoreError;
+use crate::time::Timestamp;
+
+impl Turn<'_> {
+    /// Waits for whatever comes next. `true` if the turn is to be handed over.
+    pub(super) async fn wait(&mut self) -> Result<bool, Halt> {
+        let clock = self.kitchen.clock.clone();
+        let stop_at = *self.term.stop.borrow_and_update();
+        let hand_over = match self.term.lease {
+            Lease::Invocation { hand_over, .. } => {
+                stop_at.map_or(hand_over, |at| at.min(hand_over))
+            }
+            Lease::Renewed(_) => stop_at.unwrap_or(Timestamp::MAX),
+        };
+        if clock.now() >= hand_over || (stop_at.is_some() && self.bodies.is_empty()) {
+            return Ok(true);
+        }
+        self.note_heartbeats();
+        let tell_at = self.tell_at();
+        self.tell_bodies(stop_at.is_some() || tell_at.is_some_and(|at| clock.now() >= at));
+        let mut until = hand_over.min(self.next_inbox_look);
+        if let Some(tell_at) = tell_at.filter(|at| clock.now() < *at) {
+            until = until.min(tell_at);
+        }
+        if let Some(due) = self.next_due() {
+            until = until.min(due);
+        }
+        if let Some(since) = self.unwritten_since {
+            until = until.min(since.after(GROUP_COMMIT_LINGER));
+        }
+        if let Some(renew_at) = self.renew_at() {
+            until = until.min(renew_at);
+        }
+        if let Some(due) = self.visible.due() {
+            until = until.min(due);
+        }
+        tokio::select! {
+            biased;
+            () = self.bodies.wait() => return Ok(false),
+            changed = self.term.stop.changed() => {
+                if changed.is_err() {
+                    // The host is gone; so is this turn, soon.
+                    return Ok(true);
+                }
+            }
+            () = self.run.execution().foreign_wake() => return Ok(false),
+            () = self.active.told.notified() => self.next_inbox_look = Timestamp::default(),
+            () = clock.sleep_until(until) => {}
+        }
+        let now = clock.now();
+        if self.unwritten_since.is_some_and(|since| now >= since.after(GROUP_COMMIT_LINGER)) {
+            self.write().await?;
+        }
+        if self.renew_at().is_some_and(|at| now >= at) {
+            self.renew_if_old();
+            self.write().await?;
+        }
+        if now >= self.next_inbox_look {
+            self.look_at_inbox().await?;
+        }
+        self.show().await?;
+        Ok(false)
+    }
+
+    /// Asks whether anything arrived while bodies run, so that a cancel need not wait for them.
+    pub(super) async fn look_at_inbox(&mut self) -> Result<(), Halt> {
+        self.next_inbox_look = self.kitchen.clock.now().after(INBOX_LOOK_EVERY);
+        let id = &self.wake.execution;
+        let store = &self.kitchen.store;
+        let Some(record) = if_answered(store.record(id).await)? else { return Ok(()) };
+        if record.arrivals == self.arrivals {
+            return Ok(());
+        }
+        if let Some(loaded) = if_answered(store.load(id).await)? {
+            self.arrivals = loaded.record.arrivals;
+            for item in loaded.inbox {
+                self.seen.push(item.id.clone());
+                self.take(item);
+            }
+            // Items stay in the inbox until the turn's end: each look finds those of all before it.
+            self.seen.sort_unstable();
+            self.seen.dedup();
+        }
+        Ok(())
+    }
+
+    fn renew_at(&self) -> Option<Timestamp> {
+        match self.term.lease {
+            Lease::Renewed(lease) if self.claimed => Some(self.lease_end.before(lease / 2)),
+            _ => None,
+        }
+    }
+
+    /// A lease that is half over is renewed with the next commit. It counts once that is durable.
+    pub(super) fn renew_if_old(&mut self) {
+        let Lease::Renewed(lease) = self.term.lease else { return };
+        let now = self.kitchen.clock.now();
+        if self.renew_at().is_some_and(|at| now >= at) {
+            let at = self.now();
+            let lease_end = now.after(lease);
+            self.happened(Event::LeaseRenewed(LeaseRenewed { at, lease_end }));
+        }
+    }
+}
+
+/// A store that does not answer now is asked again at the next look: no body is stopped for it.
+fn if_answered<T>(answer: Result<Option<T>, StoreError>) -> Result<Option<T>, StoreError> {
+    match answer {
+        Err(error) if error.is_retryable() => Ok(None),
+        answer => answer,
+    }
+}
