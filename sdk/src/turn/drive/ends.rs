@@ -16,6 +16,10 @@ use crate::wake::Wake;
 impl Turn<'_> {
     pub(super) async fn ended(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         self.let_clean_up().await;
+        self.end_with(end).await
+    }
+
+    async fn end_with(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         self.bodies.abort().await;
         let (event, status, reason) = end_of(end, self.now());
         self.last_commit(event, status, None, reason).await
@@ -26,7 +30,7 @@ impl Turn<'_> {
         self.let_clean_up().await;
         self.collect_bodies();
         self.run.drop_future();
-        self.ended(end).await
+        self.end_with(end).await
     }
 
     /// Nothing moves before a timer, a message or a later attempt.
