@@ -63,6 +63,10 @@ pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
 /// How often a turn whose bodies run asks whether anything arrived for it.
 pub const INBOX_LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// How soon a turn whose own process hears of something new for it asks again. Each look that finds
+/// something loads the log, so that a flood of messages must not make as many.
+pub const INBOX_LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// How often what running bodies say with `heartbeat` is written, at most.
 pub const HEARTBEAT_WRITE_EVERY: Duration = Duration::from_secs(5);
 
@@ -78,7 +82,8 @@ pub const WRITE_TRIES_MAX: u32 = 8;
 pub const SENDS_AT_ONCE: usize = 32;
 
 /// How soon a send to another execution that got no answer is made again. The pause doubles each time,
-/// up to [`SEND_AGAIN_AFTER_MAX`], and only the end of the turn ends it.
+/// up to [`SEND_AGAIN_AFTER_MAX`]. A start of a child is tried until its turn ends; what an
+/// execution says at its end, [`WRITE_TRIES_MAX`] times, and then its wake comes back.
 pub const SEND_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest pause between two tries of a send to another execution.

@@ -297,7 +297,7 @@ impl Run {
     /// What went wrong, if anything did.
     pub(crate) fn fault(&self) -> Option<Fault> {
         let mut engine = self.engine();
-        if self.execution.foreign.load(Ordering::Acquire) {
+        if self.is_woken_by_others() {
             engine.fail(Fault::ForeignAwait {
                 what: "something other than its own operations woke it (a channel, a timer, a \
                        socket or a task outside the workflow)"
@@ -305,6 +305,24 @@ impl Run {
             });
         }
         engine.fault().cloned()
+    }
+
+    /// Puts what the workflow has asked for since this was last called in the place of what `asked`
+    /// holds, and says whether it has decided a version; or what went wrong, and then nothing of it.
+    pub(crate) fn take_asked(&self, asked: &mut Vec<u32>) -> Result<bool, Fault> {
+        if self.is_woken_by_others() {
+            self.fault().map_or(Ok(()), Err)?;
+        }
+        let mut engine = self.engine();
+        if let Some(fault) = engine.fault() {
+            return Err(fault.clone());
+        }
+        engine.take_asked(asked);
+        Ok(engine.decides())
+    }
+
+    fn is_woken_by_others(&self) -> bool {
+        self.execution.foreign.load(Ordering::Acquire)
     }
 
     /// Drops the workflow where it stands, as a cancel does.

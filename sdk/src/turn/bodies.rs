@@ -1,6 +1,6 @@
 //! The bodies that run: tasks of their own, never polled through the workflow's future.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -34,7 +34,7 @@ pub(super) enum Over {
 pub(super) struct Bodies {
     tasks: JoinSet<Over>,
     /// Which attempt runs of which step.
-    running: HashMap<u32, (u32, AbortHandle)>,
+    running: BTreeMap<u32, (u32, AbortHandle)>,
     /// How many children are being started.
     sends: usize,
     ended: VecDeque<Over>,
@@ -118,9 +118,7 @@ impl Bodies {
 
     /// The steps whose bodies run, in order.
     pub(super) fn running(&self) -> Vec<u32> {
-        let mut running: Vec<u32> = self.running.keys().copied().collect();
-        running.sort_unstable();
-        running
+        self.running.keys().copied().collect()
     }
 
     /// Whether a body of this step runs.
@@ -131,7 +129,8 @@ impl Bodies {
     /// Aborts all that runs but the bodies of these steps, and returns once none of it runs.
     pub(super) async fn abort_others(&mut self, kept: &[u32]) {
         let others = |seq: &u32, _: &mut (u32, AbortHandle)| !kept.contains(seq);
-        let aborted: Vec<_> = self.running.extract_if(others).map(|(_, (_, task))| task).collect();
+        let aborted: Vec<_> =
+            self.running.extract_if(.., others).map(|(_, (_, task))| task).collect();
         aborted.iter().for_each(AbortHandle::abort);
         while !aborted.iter().all(AbortHandle::is_finished) {
             match self.tasks.join_next().await {
@@ -141,20 +140,25 @@ impl Bodies {
         }
     }
 
-    /// Waits until no body runs that listens to `watch`, or the time is up.
-    pub(super) async fn let_clean_up(&mut self, watch: &Watch, grace: Duration) {
+    /// Waits until no body runs that listens to `watch`, but for those of the `kept` steps, or the
+    /// time is up. What has ended is still to be [taken](Self::next_ended).
+    pub(super) async fn let_clean_up(&mut self, watch: &Watch, kept: &[u32], grace: Duration) {
         let cleaned_up = async {
-            while self.running.keys().any(|seq| watch.has_listener(*seq)) {
+            while self.still_runs(|seq| watch.has_listener(seq) && !kept.contains(&seq)) {
                 let Some(joined) = self.tasks.join_next().await else { return };
-                let Ok(over) = joined else { continue };
-                if let Over::Body(body) = &over {
-                    self.running.remove(&body.seq);
-                }
-                self.ended.push_back(over);
+                self.joined(joined);
             }
         };
         // Whoever takes longer is aborted.
         let _ = tokio::time::timeout(grace, cleaned_up).await;
+    }
+
+    /// Whether a body of such a step runs and has not ended unnoticed.
+    fn still_runs(&self, such: impl Fn(u32) -> bool) -> bool {
+        let ended = |seq: u32| {
+            self.ended.iter().any(|over| matches!(over, Over::Body(body) if body.seq == seq))
+        };
+        self.running.keys().any(|seq| such(*seq) && !ended(*seq))
     }
 
     /// Aborts what still runs and returns which attempts that was, once none of it runs any more.
@@ -162,9 +166,7 @@ impl Bodies {
         self.tasks.shutdown().await;
         self.ended.clear();
         self.sends = 0;
-        let running = self.running.drain();
-        let mut aborted: Vec<_> = running.map(|(seq, (attempt, _))| (seq, attempt)).collect();
-        aborted.sort_unstable();
-        aborted
+        let running = std::mem::take(&mut self.running);
+        running.into_iter().map(|(seq, (attempt, _))| (seq, attempt)).collect()
     }
 }

@@ -16,7 +16,7 @@ use crate::event::{
     child_item_id,
 };
 use crate::id::ExecutionId;
-use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE};
+use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE_TRIES_MAX};
 use crate::replay::child_writer;
 use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Sent, Status};
 use crate::time::Timestamp;
@@ -147,8 +147,8 @@ pub(super) enum ChildStarted {
 
 impl ChildStart {
     /// Makes the child, unless it is there.
-    async fn create(&self, store: &dyn EventStore) -> Result<ChildStarted, TurnError> {
-        let created = again(|| store.create(&self.record, &self.commit)).await?;
+    async fn create(&self, tries: u32, store: &dyn EventStore) -> Result<ChildStarted, TurnError> {
+        let created = again(tries, || store.create(&self.record, &self.commit)).await?;
         Ok(match created {
             Created::New => ChildStarted::Yes,
             Created::Exists { by, .. } if by == Some(self.commit.writer) => ChildStarted::Yes,
@@ -170,9 +170,9 @@ impl ChildStart {
         turns: Arc<Semaphore>,
     ) -> Result<ChildStarted, TurnError> {
         let _turn = turns.acquire().await;
-        let started = self.create(&*store).await?;
+        let started = self.create(UNTIL_THE_TURN_ENDS, &*store).await?;
         if let ChildStarted::Yes = started {
-            wake(&*queue, &self.record.id).await?;
+            wake(UNTIL_THE_TURN_ENDS, &*queue, &self.record.id).await?;
         }
         Ok(started)
     }
@@ -210,8 +210,8 @@ impl Kitchen {
                 outcome,
             },
         };
-        match again(|| self.store.send(&parent.execution, &item)).await? {
-            Sent::New | Sent::Known => wake(&*self.queue, &parent.execution).await,
+        match again(WRITE_TRIES_MAX, || self.store.send(&parent.execution, &item)).await? {
+            Sent::New | Sent::Known => wake(WRITE_TRIES_MAX, &*self.queue, &parent.execution).await,
             Sent::Closed { .. } | Sent::NoExecution => {
                 tracing::info!(
                     everstep.execution.id = %family.execution,
@@ -229,11 +229,13 @@ impl Kitchen {
             // A start that is still on its way must find the child there, or it would land after
             // this cancel and nobody would ever look after that child.
             let start = family.start_of(&open.request);
-            if let ChildStarted::Refused { .. } = start.create(&*self.store).await? {
+            if let ChildStarted::Refused { .. } =
+                start.create(WRITE_TRIES_MAX, &*self.store).await?
+            {
                 return Ok(());
             }
         }
-        let record = again(|| self.store.record(child)).await?;
+        let record = again(WRITE_TRIES_MAX, || self.store.record(child)).await?;
         // A later run of that id is another one's.
         if record.is_none_or(|record| record.started_at != open.request.at) {
             return Ok(());
@@ -245,8 +247,8 @@ impl Kitchen {
                 reason: format!("the execution that started it, {}, has ended", family.execution),
             },
         };
-        match again(|| self.store.send(child, &item)).await? {
-            Sent::New | Sent::Known => wake(&*self.queue, child).await,
+        match again(WRITE_TRIES_MAX, || self.store.send(child, &item)).await? {
+            Sent::New | Sent::Known => wake(WRITE_TRIES_MAX, &*self.queue, child).await,
             Sent::Closed { .. } | Sent::NoExecution => Ok(()),
         }
     }
@@ -257,20 +259,23 @@ fn cancel_id(started_at: Timestamp) -> String {
     format!("everstep/cancel/{}", started_at.0)
 }
 
-async fn wake(queue: &dyn WakeQueue, id: &ExecutionId) -> Result<(), TurnError> {
+async fn wake(tries: u32, queue: &dyn WakeQueue, id: &ExecutionId) -> Result<(), TurnError> {
     let wake = Wake::news(id.clone());
-    again(|| queue.send(&wake, Duration::ZERO)).await
+    again(tries, || queue.send(&wake, Duration::ZERO)).await
 }
 
-/// Makes a call until it is answered: infrastructure is no outcome of a child. The turn ends first,
-/// when it cannot write; and then somebody else makes the call.
-async fn again<T, E, Fut>(mut call: impl FnMut() -> Fut) -> Result<T, TurnError>
+/// So often a turn tries what it can try again as long as it lives.
+const UNTIL_THE_TURN_ENDS: u32 = u32::MAX;
+
+/// Makes a call until it is answered, so many times: infrastructure is no outcome of a child. A
+/// turn that gives up ends, its wake comes back, and the call is made again.
+async fn again<T, E, Fut>(tries: u32, mut call: impl FnMut() -> Fut) -> Result<T, TurnError>
 where
     E: Into<TurnError>,
     Fut: Future<Output = Result<T, E>>,
 {
     let mut pause = SEND_AGAIN_AFTER;
-    loop {
+    for _ in 1..tries {
         match call().await.map_err(Into::into) {
             Err(error) if error.is_retryable() => {
                 tracing::debug!(%error, "send again");
@@ -280,6 +285,7 @@ where
             result => return result,
         }
     }
+    call().await.map_err(Into::into)
 }
 
 impl TurnError {

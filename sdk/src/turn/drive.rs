@@ -110,6 +110,8 @@ pub(super) struct Turn<'a> {
     /// Where the current run begins in the log.
     first: CommitNumber,
     taken: TakenIds,
+    /// When the inbox was read last.
+    looked_at: Timestamp,
     /// The ids of all items that were seen in the inbox.
     seen: Vec<String>,
     next_inbox_look: Timestamp,
@@ -198,6 +200,7 @@ impl Kitchen {
             send_turns: send_turns(),
             broken: None,
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
+            looked_at: now,
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             visible: Visible::new(view),
             watch: Arc::default(),
@@ -300,9 +303,6 @@ impl Turn<'_> {
                 continue;
             }
             if self.deliver_next() {
-                if let Some(fault) = self.run.fault() {
-                    return self.blocked(fault).await;
-                }
                 continue;
             }
             if self.end.is_none() && (self.collect_bodies() || self.fire_due()) {
@@ -388,9 +388,16 @@ impl Turn<'_> {
 
     /// What the workflow has asked for since the last time.
     fn take_requests(&mut self) -> Option<Fault> {
-        self.take_chosen();
         let mut asked = std::mem::take(&mut self.asked);
-        self.run.engine().take_asked(&mut asked);
+        match self.run.take_asked(&mut asked) {
+            Err(fault) => return Some(fault),
+            Ok(decided) if decided => self.take_chosen(),
+            Ok(_) => {}
+        }
+        if asked.is_empty() {
+            self.asked = asked;
+            return None;
+        }
         for seq in asked.drain(..) {
             let request = self.run.engine().request(seq);
             match request {
@@ -440,14 +447,15 @@ impl Turn<'_> {
             tokio::task::yield_now().await;
             self.collect_bodies();
         }
-        if self.kitchen.clock.now() >= self.next_inbox_look {
+        let now = self.kitchen.clock.now();
+        if now >= self.next_inbox_look {
             // Steps that are over at once never let the turn wait; its end must not wait for that.
             self.look_at_inbox().await?;
             if self.cancel.is_some() || self.terminate.is_some() {
                 return Ok(true);
             }
         }
-        self.renew_if_old();
+        self.renew_if_old(now);
         self.write().await?;
         let alone = self.ready.len() == 1 && self.bodies.is_empty();
         while let Some(seq) = self.ready.pop_front() {

@@ -25,7 +25,15 @@ impl Turn<'_> {
             let failure = Failure::Interrupted { message };
             return self.attempt_failed(seq, attempt, 0, failure, true);
         }
-        if attempts > 0 && !policy.retry.allows_after(attempts) {
+        let used_up = attempts > 0 && !policy.retry.allows_after(attempts);
+        if used_up && self.run.engine().is_finishing(seq) {
+            // Nobody knows what its last attempt did. Another one tells, if there may be one.
+            if policy.at_most_once {
+                let message = "nobody knows how its last attempt ended".to_owned();
+                let failure = Failure::Interrupted { message };
+                return self.attempt_failed(seq, attempts, 0, failure, false);
+            }
+        } else if used_up {
             let problem = format!("all {attempts} attempts failed");
             return Some(Fault::StepGaveUp { key: key.to_string(), problem });
         }

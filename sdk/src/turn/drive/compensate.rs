@@ -31,6 +31,12 @@ impl Turn<'_> {
         if !self.run.engine().uses_undo() {
             return nothing(cause);
         }
+        let kept: Vec<u32> = {
+            let mut engine = self.run.engine();
+            let running = self.bodies.running().into_iter();
+            running.filter(|seq| engine.has_open_undo(*seq)).collect()
+        };
+        self.let_clean_up(&kept).await;
         self.collect_bodies();
         if let Some(fault) = self.deliver_all() {
             return Undoing::Fault(fault);

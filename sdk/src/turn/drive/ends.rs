@@ -15,7 +15,7 @@ use crate::wake::Wake;
 
 impl Turn<'_> {
     pub(super) async fn ended(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
-        self.let_clean_up().await;
+        self.let_clean_up(&[]).await;
         self.end_with(end).await
     }
 
@@ -27,7 +27,7 @@ impl Turn<'_> {
 
     pub(super) async fn cancelled(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         // What was done to the world by now stands in the log.
-        self.let_clean_up().await;
+        self.let_clean_up(&[]).await;
         self.collect_bodies();
         self.run.drop_future();
         self.end_with(end).await

@@ -78,18 +78,19 @@ impl Turn<'_> {
         }
     }
 
-    /// The execution ends: bodies that listen are told, and get some time.
-    pub(super) async fn let_clean_up(&mut self) {
+    /// The workflow ends, or its run: bodies that listen are told, and get some time, but for those
+    /// of the `kept` steps.
+    pub(super) async fn let_clean_up(&mut self, kept: &[u32]) {
         if !self.watch.has_listeners() {
             return;
         }
-        self.watch.tell_unwanted(|_| false);
+        self.watch.tell_unwanted(|seq| kept.contains(&seq));
         let grace = match self.term.lease {
             Lease::Invocation { hand_over, .. } => {
                 hand_over.since(self.kitchen.clock.now()).min(CLEAN_UP_GRACE)
             }
             Lease::Renewed(_) => CLEAN_UP_GRACE,
         };
-        self.bodies.let_clean_up(&self.watch, grace).await;
+        self.bodies.let_clean_up(&self.watch, kept, grace).await;
     }
 }

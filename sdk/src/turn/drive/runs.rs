@@ -20,6 +20,7 @@ impl Turn<'_> {
             let what = "the input of the next run".to_owned();
             return self.blocked(Fault::Value { what, problem }).await;
         }
+        self.let_clean_up(&[]).await;
         self.collect_bodies();
         self.bodies.abort().await;
         let at = self.now();

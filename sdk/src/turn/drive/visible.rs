@@ -48,8 +48,9 @@ impl Turn<'_> {
     /// for it need not wait for the end of a turn with long steps. The turn's own end writes the
     /// record once more, so nothing depends on this.
     pub(super) async fn show(&mut self) -> Result<(), Halt> {
+        let Some(due) = self.visible.due() else { return Ok(()) };
         let now = self.kitchen.clock.now();
-        if self.visible.due().is_none_or(|due| now < due) {
+        if now < due {
             return Ok(());
         }
         // As whoever repairs the record of a turn under way would write it.

@@ -2,7 +2,7 @@
 
 use super::{Halt, Lease, Turn};
 use crate::event::{Event, LeaseRenewed};
-use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_EVERY};
+use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_AGAIN_AFTER, INBOX_LOOK_EVERY};
 use crate::store::StoreError;
 use crate::time::Timestamp;
 
@@ -49,7 +49,10 @@ impl Turn<'_> {
                 }
             }
             () = self.run.execution().foreign_wake() => return Ok(false),
-            () = self.active.told.notified() => self.next_inbox_look = Timestamp::default(),
+            () = self.active.told.notified() => {
+                let soon = self.looked_at.after(INBOX_LOOK_AGAIN_AFTER);
+                self.next_inbox_look = self.next_inbox_look.min(soon);
+            }
             () = clock.sleep_until(until) => {}
         }
         let now = clock.now();
@@ -57,7 +60,7 @@ impl Turn<'_> {
             self.write().await?;
         }
         if self.renew_at().is_some_and(|at| now >= at) {
-            self.renew_if_old();
+            self.renew_if_old(now);
             self.write().await?;
         }
         if now >= self.next_inbox_look {
@@ -69,7 +72,8 @@ impl Turn<'_> {
 
     /// Asks whether anything arrived while bodies run, so that a cancel need not wait for them.
     pub(super) async fn look_at_inbox(&mut self) -> Result<(), Halt> {
-        self.next_inbox_look = self.kitchen.clock.now().after(INBOX_LOOK_EVERY);
+        self.looked_at = self.kitchen.clock.now();
+        self.next_inbox_look = self.looked_at.after(INBOX_LOOK_EVERY);
         let id = &self.wake.execution;
         let store = &self.kitchen.store;
         let Some(record) = if_answered(store.record(id).await)? else { return Ok(()) };
@@ -97,9 +101,8 @@ impl Turn<'_> {
     }
 
     /// A lease that is half over is renewed with the next commit. It counts once that is durable.
-    pub(super) fn renew_if_old(&mut self) {
+    pub(super) fn renew_if_old(&mut self, now: Timestamp) {
         let Lease::Renewed(lease) = self.term.lease else { return };
-        let now = self.kitchen.clock.now();
         if self.renew_at().is_some_and(|at| now >= at) {
             let at = self.now();
             let lease_end = now.after(lease);
