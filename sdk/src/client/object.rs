@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{Client, OnConflict, StartError, UpdateError, ViewError};
+use super::{Client, HistoryError, OnConflict, StartError, UpdateError, ViewError};
 use crate::context::{COMMAND, Object, Workflow, WorkflowSpec};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::{ExecutionId, InvalidExecutionId};
@@ -70,13 +70,16 @@ impl ObjectHandle {
         Calling { object: self, command, id, wait, reply: PhantomData }
     }
 
-    /// What the object has published last; see [`Client::view`].
+    /// What the object has published last; see [`Client::view`]. `None` also if it was never there.
     ///
     /// # Errors
-    /// See [`Client::view`]; an object that was never there has none.
+    /// What it shows is not a `V`, or the store did not answer.
     pub async fn view<V: DeserializeOwned>(&self) -> Result<Option<V>, ViewError> {
         let Ok(id) = self.id() else { return Ok(None) };
-        self.client.view(&id).await
+        match self.client.view(&id).await {
+            Err(ViewError::History(HistoryError::Unknown { .. })) => Ok(None),
+            view => view,
+        }
     }
 }
 
