@@ -207,6 +207,7 @@ impl From<StartError> for Failure {
             | StartError::WrongInput { .. }
             | StartError::Input(_)
             | StartError::InputTooLarge { .. }
+            | StartError::TooLarge { .. }
             | StartError::InvalidTag { .. }
             | StartError::TooManyTags { .. } => (exit::USAGE, None),
             StartError::Exists { .. } => (exit::CONFLICT, Some(CONFLICT)),

@@ -144,23 +144,19 @@ fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream
             #some(worth_it)
         },)
     });
-    let timeout = args.timeout.map(|(duration, _)| {
-        let duration = duration_tokens(duration);
-        quote!(timeout: #some(#duration),)
-    });
-    let total_timeout = args.total_timeout.map(|(duration, _)| {
-        let duration = duration_tokens(duration);
-        quote!(total_timeout: #some(#duration),)
-    });
-    let heartbeat_timeout = args.heartbeat_timeout.map(|(duration, _)| {
-        let duration = duration_tokens(duration);
-        quote!(heartbeat_timeout: #some(#duration),)
+    let times = [
+        (quote!(timeout), args.timeout),
+        (quote!(total_timeout), args.total_timeout),
+        (quote!(heartbeat_timeout), args.heartbeat_timeout),
+    ];
+    let limits = times.iter().filter_map(|(option, time)| {
+        let duration = duration_tokens((*time)?.0);
+        Some(quote!(#option: #some(#duration),))
     });
     let at_most_once = args.at_most_once.map(|_| quote!(at_most_once: true,));
     // The body's error must be able to say that it was interrupted: the compiler checks it at
     // the argument that asks for it.
-    let times = [args.timeout, args.total_timeout, args.heartbeat_timeout];
-    let asked = times.into_iter().flatten().map(|(_, span)| span).next().or(args.at_most_once);
+    let asked = times.iter().find_map(|(_, time)| Some((*time)?.1)).or(args.at_most_once);
     let from_failure = match asked {
         Some(span) => {
             let require = quote_spanned!(span.resolved_at(Span::mixed_site())=> require_from_failure::<#error>());
@@ -173,7 +169,7 @@ fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream
     };
     quote! {
         #private::StepOptions::<#error> {
-            #retry #retry_if #timeout #total_timeout #heartbeat_timeout #at_most_once
+            #retry #retry_if #(#limits)* #at_most_once
             from_failure: #from_failure,
             ..::core::default::Default::default()
         }

@@ -1,5 +1,5 @@
-//! The `#[workflow]` and `#[step]` macros of everstep, and `#[derive(Versions)]`. Use them through `everstep`, which
-//! re-exports them.
+//! The macros of everstep: `#[workflow]`, `#[step]`, `#[derive(Versions)]` and `histories!`. Use
+//! them through `everstep`, which re-exports them.
 
 mod args;
 mod check;

@@ -50,16 +50,16 @@
 //!
 //! - **Workflows and steps**: the attributes [`macro@workflow`] and [`macro@step`] explain what
 //!   they take and what they refuse. Beside steps a workflow may await [`sleep`],
-//!   [`sleep_until`], [`timeout`], [`signal`](signal()), [`promise`](promise()),
-//!   [`callback`](callback()), [`join_all`], [`map`], [`race`], [`first_ok`] and [`poll_until`],
-//!   and ask for [`now`], [`uuid()`] and [`random`], and which [`version`](version()) of a change
-//!   it is on. `tokio::join!` and the combinators of `futures` work as they are; other awaits
-//!   (sockets, tokio's timers, other tasks) belong into steps.
-//!   [`sleep_until`], [`timeout`], [`signal`](signal()) and [`signals`], [`update`](update()) and [`updates`],
-//!   [`join_all`], [`map`], [`race`],
-//!   [`first_ok`] and [`poll_until`], and ask for [`now`], [`uuid()`] and [`random`], and
-//!   which [`version`](version()) of a change it is on. `tokio::join!` and the combinators of `futures` work as
-//!   they are; other awaits (sockets, tokio's timers, other tasks) belong into steps.
+//!   [`sleep_until`], [`timeout`], [`signal`](signal()) and [`signals`], [`update`](update()) and
+//!   [`updates`], [`promise`](promise()), [`callback`](callback()), [`child`](child()),
+//!   [`join_all`], [`map`], [`race`], [`first_ok`] and [`poll_until`], and ask for [`now`],
+//!   [`uuid()`] and [`random`], and which [`version`](version()) of a change it is on.
+//!   `tokio::join!` and the combinators of `futures` work as they are; other awaits (sockets,
+//!   tokio's timers, other tasks) belong into steps.
+//! - **What a workflow did is undone** if it fails or is cancelled: by `undo` of
+//!   [`macro@step`], and by hand with [`compensate`].
+//! - **Long lives**: [`publish`] shows how far it is, [`continue_as_new`] begins a new log, an
+//!   [`Object`] lives as long as somebody talks to it.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
@@ -124,12 +124,11 @@ pub use context::{
     JoinAll, Map, MapAll, MapEach, NextUpdate, Object, Outcome, Outcomes, PollError, PollUntil,
     Polling, Promise, PromiseError, Race, Random, Served, Signal, SignalError, Signals, Sleep,
     StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates, Versions, Workflow,
-    attempt, callback, child, compensate, continue_as_new, days, execution_id, execution_info,
-    first_ok, hours, idempotency_key, join_all, map, minutes, now, poll_until, promise, publish,
-    race, random, seconds, signal, signals, sleep, sleep_until, step, timeout, update, updates,
-    uuid, version, version_of,
+    attempt, callback, cancelled, child, compensate, continue_as_new, days, execution_id,
+    execution_info, first_ok, heartbeat, hours, idempotency_key, join_all, last_heartbeat, map,
+    minutes, now, poll_until, promise, publish, race, random, seconds, signal, signals, sleep,
+    sleep_until, step, timeout, update, updates, uuid, version, version_of,
 };
-pub use context::{cancelled, heartbeat, last_heartbeat};
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
 pub use everstep_macros::{Versions, step, workflow};
@@ -141,13 +140,12 @@ pub use retry::Retry;
 pub mod prelude {
     pub use crate::{
         App, Backend, ChildError, Client, ClosePolicy, Either, ExecutionId, Object, Outcome,
-        PromiseToken, Retry, Served, State, StepFailure, Terminal, Versions, callback, child,
-        continue_as_new, days, execution_id, execution_info, first_ok, hours, idempotency_key,
-        join_all, map, minutes, now, poll_until, promise, publish, race, random, seconds, signal,
-        signals, sleep, sleep_until, step, timeout, update, updates, uuid, version, version_of,
-        workflow,
+        PromiseToken, Retry, Served, State, StepFailure, Terminal, Versions, callback, cancelled,
+        child, compensate, continue_as_new, days, execution_id, execution_info, first_ok,
+        heartbeat, hours, idempotency_key, join_all, last_heartbeat, map, minutes, now, poll_until,
+        promise, publish, race, random, seconds, signal, signals, sleep, sleep_until, step,
+        timeout, update, updates, uuid, version, version_of, workflow,
     };
-    pub use crate::{cancelled, heartbeat, last_heartbeat};
 }
 
 #[cfg(doctest)]

@@ -88,6 +88,7 @@ pub const SEND_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// The longest pause between two tries of a send to another execution.
 pub const SEND_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// How long a client waits for the answer to an update, unless it says otherwise. An answer that
 /// needs no step takes a turn, which is a second at most where hosts are awake.
 pub const UPDATE_WAIT: Duration = Duration::from_secs(30);

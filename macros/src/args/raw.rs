@@ -133,9 +133,11 @@ fn unknown(name: &str, of: &str, known: &[&str]) -> String {
         ("step" | "retry", "retries" | "max_retries" | "attempts") => {
             " (the number of attempts, the first one included, is `retry(max_attempts = 6)`)"
         }
-        ("workflow", "skip" | "retry" | "retry_if" | "timeout" | "at_most_once") => {
-            " (it is one of `#[step]`)"
-        }
+        (
+            "workflow",
+            "skip" | "retry" | "retry_if" | "timeout" | "total_timeout" | "heartbeat_timeout"
+            | "at_most_once" | "undo" | "undo_retry",
+        ) => " (it is one of `#[step]`)",
         _ => "",
     };
     format!("`{of}` has no argument `{name}`{elsewhere}: it takes {list}")

@@ -76,11 +76,11 @@ impl Family {
 }
 
 impl Client {
-    /// An execution's parent and children, from its log.
+    /// An execution's parent and children, from the log of its current run.
     ///
     /// # Errors
     /// There is no such execution, its log cannot be read, or the store did not answer.
     pub async fn family(&self, id: &ExecutionId) -> Result<Family, HistoryError> {
-        Ok(Family::of(&self.history(id).await?))
+        Ok(Family::of(&self.current_run(id).await?))
     }
 }

@@ -1,4 +1,5 @@
-//! The client: start, signal, update, cancel, terminate, describe, list, history; from any process, without a host.
+//! The client: start, signal, update, cancel, terminate, describe, list, history; from any
+//! process, without a host.
 
 mod family;
 mod first;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{Client, OnConflict, StartError, UpdateError, ViewError};
+use super::{Client, HistoryError, OnConflict, StartError, UpdateError, ViewError};
 use crate::context::{COMMAND, Object, Workflow, WorkflowSpec};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::{ExecutionId, InvalidExecutionId};
@@ -65,18 +65,21 @@ impl ObjectHandle {
     /// Sends the object a command and waits for the answer. An object that is not there, or whose
     /// life is over, begins anew with it.
     pub fn call<R: DeserializeOwned>(&self, command: &(impl Serialize + ?Sized)) -> Calling<'_, R> {
-        let (id, wait) = (Uuid::new_v4().to_string(), UPDATE_WAIT);
+        let (id, known, wait) = (Uuid::new_v4().to_string(), false, UPDATE_WAIT);
         let command = Json::record(command);
-        Calling { object: self, command, id, wait, reply: PhantomData }
+        Calling { object: self, command, id, known, wait, reply: PhantomData }
     }
 
-    /// What the object has published last; see [`Client::view`].
+    /// What the object has published last; see [`Client::view`]. `None` also if it was never there.
     ///
     /// # Errors
-    /// See [`Client::view`]; an object that was never there has none.
+    /// What it shows is not a `V`, or the store did not answer.
     pub async fn view<V: DeserializeOwned>(&self) -> Result<Option<V>, ViewError> {
         let Ok(id) = self.id() else { return Ok(None) };
-        self.client.view(&id).await
+        match self.client.view(&id).await {
+            Err(ViewError::History(HistoryError::Unknown { .. })) => Ok(None),
+            view => view,
+        }
     }
 }
 
@@ -99,6 +102,9 @@ pub struct Calling<'a, R> {
     object: &'a ObjectHandle,
     command: Result<Json, UnrecordableValue>,
     id: String,
+    /// Whether the id is the caller's. The answer to another one is in no earlier run: an object
+    /// that has lived for years is not read from its first day on for each command.
+    known: bool,
     wait: Duration,
     reply: PhantomData<fn() -> R>,
 }
@@ -108,6 +114,7 @@ impl<R> Calling<'_, R> {
     /// answer. A random one by default.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
+        self.known = true;
         self
     }
 
@@ -137,8 +144,9 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for Calling<'a, R> {
                     .unchecked()
                     .id(id.clone())
                     .on_conflict(OnConflict::RestartIfClosed);
-                let update = start.update::<R>(COMMAND, &command).id(&command_id).wait(self.wait);
-                match update.await {
+                let update = start.update::<R>(COMMAND, &command).wait(self.wait);
+                let known = self.known || lives > 1;
+                match update.with_id(command_id.clone(), known).await {
                     // It returned between two commands, so nothing of this one was done.
                     Err(UpdateError::Closed { status, taken, .. })
                         if status.has_returned() && lives < LIVES_MAX =>

@@ -41,8 +41,8 @@ pub enum PromiseSendError {
         /// The token.
         token: PromiseToken,
     },
-    /// The run that the promise belongs to has ended, or is being undone, and the promise with it;
-    /// nothing is stored.
+    /// The run that the promise belongs to has ended, or is being undone, and the promise with it,
+    /// without a result; nothing is stored.
     #[error("the run of promise {token} has ended")]
     RunEnded {
         /// The token.
@@ -130,7 +130,7 @@ impl PromiseClient<'_> {
     async fn resolve(&self, result: PromiseResult) -> Result<Resolution, PromiseSendError> {
         let bytes = match &result {
             PromiseResult::Completed { value } => value.as_str().len(),
-            PromiseResult::Failed { reason } => reason.len(),
+            PromiseResult::Failed { reason } => Json::record(reason)?.as_str().len(),
             _ => 0,
         };
         if bytes > VALUE_BYTES_MAX {
@@ -204,7 +204,12 @@ impl PromiseClient<'_> {
             }
         }
         match run.cmp(&self.token.run()) {
-            Ordering::Greater => return Err(PromiseSendError::RunEnded { token: token() }),
+            Ordering::Greater => {
+                let resolved = self.resolved_before().await?;
+                let resolved =
+                    resolved.ok_or_else(|| PromiseSendError::RunEnded { token: token() })?;
+                return Ok(Seen { created: true, resolved: Some(resolved), sent: None });
+            }
             Ordering::Less => return Err(PromiseSendError::NoPromise { token: token() }),
             Ordering::Equal if !seen.created => {
                 return Err(PromiseSendError::NoPromise { token: token() });
@@ -222,14 +227,35 @@ impl PromiseClient<'_> {
         }
         Ok(seen)
     }
+
+    /// How the promise ended within its own run, which is over: a workflow may well continue as new
+    /// because of the very result that somebody has just sent.
+    async fn resolved_before(&self) -> Result<Option<Ending>, PromiseSendError> {
+        let log = self.client.history(self.token.execution()).await?;
+        let (of, key) = (self.token.run(), self.token.key());
+        let mut run = 0;
+        for event in log.into_iter().flat_map(|commit| commit.events) {
+            match event {
+                Event::WorkflowStarted(start) => run = start.run,
+                Event::PromiseResolved(e) if run == of && e.run == of && e.key == *key => {
+                    return Ok(Some((e.at, e.result)));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
 }
+
+/// When and how a promise ended.
+type Ending = (Timestamp, PromiseResult);
 
 /// What log and inbox say of a promise, each with its time.
 #[derive(Default)]
 struct Seen {
     created: bool,
     /// In the log.
-    resolved: Option<(Timestamp, PromiseResult)>,
+    resolved: Option<Ending>,
     /// In the inbox.
-    sent: Option<(Timestamp, PromiseResult)>,
+    sent: Option<Ending>,
 }

@@ -15,7 +15,9 @@ use crate::event::{
     WorkflowStarted,
 };
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
-use crate::limits::{NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, is_name, is_tag};
+use crate::limits::{
+    COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, is_name, is_tag,
+};
 use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
@@ -97,6 +99,16 @@ pub enum StartError {
     )]
     InputTooLarge {
         /// Its size.
+        bytes: usize,
+    },
+    /// The input and what else comes with the start are too large together; nothing is stored.
+    #[error(
+        "what is to be stored with the start of execution {id} has {bytes} bytes and {COMMIT_BYTES_MAX} at most fit into one write: send the signals after the start, or store their payloads elsewhere"
+    )]
+    TooLarge {
+        /// The id.
+        id: ExecutionId,
+        /// The size of all together.
         bytes: usize,
     },
     /// An execution with this id exists, and the policy or another input refuses the start.
@@ -321,6 +333,10 @@ impl Client {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
             let (record, start) = run.encode(self.clock.now(), writer);
+            let bytes = start.body.len();
+            if bytes > COMMIT_BYTES_MAX {
+                return Err(StartError::TooLarge { id: id.clone(), bytes });
+            }
             let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
             let existing = match created {
                 Created::New => None,

@@ -1,7 +1,9 @@
 //! Ending an execution from outside: with its code, or without.
 
 use super::{Client, SendError, ask};
+use crate::event::Json;
 use crate::id::ExecutionId;
+use crate::limits::VALUE_BYTES_MAX;
 use crate::store::{Message, Status};
 
 /// What becomes of a [cancel](Client::cancel).
@@ -24,16 +26,18 @@ impl Client {
     /// a blocked execution is cancelled when it can go on.
     ///
     /// # Errors
-    /// There is no such execution, it has ended, or store or queue failed.
+    /// There is no such execution, it has ended, the reason is longer than [`VALUE_BYTES_MAX`], or
+    /// store or queue failed.
     pub async fn cancel(
         &self,
         id: &ExecutionId,
         reason: impl Into<String>,
     ) -> Result<Cancelling, SendError> {
+        let reason = checked(reason.into())?;
         let record = self.open(id).await?;
         // One cancel for one run: the next run of this execution is another one's to cancel.
         let item_id = format!("everstep/cancel/{}", record.started_at.0);
-        self.send(id, item_id, Message::Cancel { reason: reason.into() }).await?;
+        self.send(id, item_id, Message::Cancel { reason }).await?;
         Ok(match record.projection.status {
             Status::Blocked => Cancelling::WaitsForResume,
             _ => Cancelling::Asked,
@@ -48,12 +52,13 @@ impl Client {
     ///
     /// # Errors
     /// There is no such execution, it has ended, its log cannot be read (nothing is appended to
-    /// such a one), or store or queue failed.
+    /// such a one), the reason is longer than [`VALUE_BYTES_MAX`], or store or queue failed.
     pub async fn terminate(
         &self,
         id: &ExecutionId,
         reason: impl Into<String>,
     ) -> Result<(), SendError> {
+        let reason = checked(reason.into())?;
         let record = self.open(id).await?;
         if record.projection.status == Status::Blocked
             && let Some(loaded) = ask(|| self.store.load(id)).await?
@@ -63,6 +68,12 @@ impl Client {
             return Err(SendError::Corrupt { id: id.clone(), problem });
         }
         let item_id = format!("everstep/terminate/{}", record.started_at.0);
-        self.send(id, item_id, Message::Terminate { reason: reason.into() }).await
+        self.send(id, item_id, Message::Terminate { reason }).await
     }
+}
+
+/// A reason is recorded, as a signal's payload is, and no larger.
+fn checked(reason: String) -> Result<String, SendError> {
+    let bytes = Json::record(&reason)?.as_str().len();
+    if bytes > VALUE_BYTES_MAX { Err(SendError::PayloadTooLarge { bytes }) } else { Ok(reason) }
 }

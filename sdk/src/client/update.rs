@@ -115,7 +115,9 @@ impl UpdateError {
 pub struct Updating<'a, Resp> {
     client: &'a Client,
     sent: Sent<'a>,
-    id: Option<String>,
+    id: String,
+    /// Whether the id is the caller's: it may have been sent before, and its answer be there.
+    known: bool,
     name: String,
     request: Result<Json, UnrecordableValue>,
     wait: Duration,
@@ -169,8 +171,8 @@ impl<'a, Resp> Updating<'a, Resp> {
         name: String,
         request: Result<Json, UnrecordableValue>,
     ) -> Self {
-        let (id, wait) = (None, UPDATE_WAIT);
-        Self { client, sent, id, name, request, wait, response: PhantomData }
+        let (id, known, wait) = (Uuid::new_v4().to_string(), false, UPDATE_WAIT);
+        Self { client, sent, id, known, name, request, wait, response: PhantomData }
     }
 
     /// An update that comes with a start, which `start` makes.
@@ -186,8 +188,14 @@ impl<'a, Resp> Updating<'a, Resp> {
     /// The update's id: a second update with the same id is the same update and gets the same
     /// answer, also after the execution's end. A random one by default.
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        self.id = id.into();
+        self.known = true;
         self
+    }
+
+    /// Sends it with this id, which nobody has used before unless it is `known`.
+    pub(super) fn with_id(self, id: String, known: bool) -> Self {
+        Self { id, known, ..self }
     }
 
     /// How long to wait for the answer; [`UPDATE_WAIT`] by default.
@@ -209,10 +217,7 @@ impl<'a, Resp: DeserializeOwned + 'a> IntoFuture for Updating<'a, Resp> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let Self { client, sent, id, name, request, wait, .. } = self;
-            // An id of the caller's may have been sent before, and its answer be there.
-            let known = id.is_some();
-            let update_id = id.unwrap_or_else(|| Uuid::new_v4().to_string());
+            let Self { client, sent, id: update_id, known, name, request, wait, .. } = self;
             let request = request.map_err(|error| UpdateError::Send(error.into()))?;
             let first = update_item(&update_id, name.clone(), request);
             let first = first.map_err(UpdateError::Send)?;

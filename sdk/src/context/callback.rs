@@ -38,7 +38,14 @@ use crate::retry::Retry;
 /// `submit` is a step: it owns what it uses, is cloned for each attempt, retried, and recorded
 /// under the promise's name with the token as its input. The time of a
 /// [`timeout`](Callback::timeout) counts from its making, so the step's attempts are in it; it ends
-/// the wait, not the step.
+/// the wait, not the step. A name has 1 to 256 bytes and no control characters; another one blocks
+/// the execution.
+///
+/// # Errors
+/// The step failed, or the promise was failed or its time was up; see [`CallbackError`].
+///
+/// # Panics
+/// It is awaited outside a workflow.
 pub fn callback<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, submit: F) -> Callback<T, E, F>
 where
     F: FnOnce(PromiseToken) -> Fut + Clone + Send + 'static,

@@ -150,12 +150,14 @@ impl<T, E> Child<T, E> {
         self,
         id: I,
     ) -> Self {
+        // The conversion may be the caller's own code: outside the engine's lock.
+        let id = id.try_into().map_err(|problem| problem.into().to_string());
         let mut engine = self.call.execution.engine();
-        match id.try_into() {
+        match id {
             Ok(id) => engine.asked_child(self.call.seq).child = id,
             Err(problem) => {
                 let what = format!("child {} cannot be started", engine.key(self.call.seq));
-                engine.fail(Fault::Value { what, problem: problem.into().to_string() });
+                engine.fail(Fault::Value { what, problem });
             }
         }
         drop(engine);

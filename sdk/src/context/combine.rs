@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 /// Waits for the first of two. If both are ready at once, the left one wins. The loser is dropped
 /// at its current await: a body that has not started never does; one that runs is let end (if the
-/// workflow does not end before), and its result changes nothing. Who won follows from the log, so it is the same on replay.
+/// workflow does not end before), and its result changes nothing. Who won follows from the log, so
+/// it is the same on replay.
 pub fn race<A: Future, B: Future>(left: A, right: B) -> Race<A, B> {
     Race { left: Box::pin(left), right: Box::pin(right) }
 }

@@ -85,7 +85,7 @@ where
         true
     }
     fn undo(self) -> Option<Declared> {
-        Some(Declared(UndoOf::boxed((self.own)(), self.retry)))
+        Some(Declared(Box::new(UndoOf::<T, F>::new((self.own)(), self.retry))))
     }
 }
 
@@ -125,22 +125,15 @@ struct UndoOf<T, F> {
     of: PhantomData<fn(T)>,
 }
 
-impl<T, F, Fut, U, X> UndoOf<T, F>
-where
-    F: FnOnce(T) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<U, X>> + Send + 'static,
-    T: Recorded,
-    U: Recorded,
-    X: Recorded,
-{
-    fn boxed(f: F, retry: Option<Retry>) -> Box<dyn Undo> {
-        Box::new(Self {
+impl<T, F> UndoOf<T, F> {
+    fn new(f: F, retry: Option<Retry>) -> Self {
+        Self {
             f,
             retry,
             #[cfg(feature = "testing")]
             probe: probe::current(),
             of: PhantomData,
-        })
+        }
     }
 }
 
@@ -247,7 +240,7 @@ where
 {
     let execution = expect_current("everstep::compensate()");
     let (name, location) = (name.into(), Location::caller());
-    let undo = UndoOf::<(), _>::boxed(move |()| undo(), None);
+    let undo = Box::new(UndoOf::<(), _>::new(move |()| undo(), None));
     let place = {
         let mut engine = execution.engine();
         if !is_name(&name) {

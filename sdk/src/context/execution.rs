@@ -17,6 +17,7 @@ use super::compensate::undo_all;
 use super::panics;
 use super::workflow::WorkflowEnd;
 use crate::event::{CompensationCause, CompensationStarted, Event, Json};
+use crate::limits::{NAME_RULE, is_name};
 use crate::replay::{Delivered, Engine, Fault, Note, Outcome};
 
 thread_local! {
@@ -80,6 +81,14 @@ impl Execution {
         let dropped = self.engine().drop_call(seq);
         if let Some(waker) = dropped.wake {
             waker.wake();
+        }
+    }
+
+    /// `what` is called `name`, which must be a name: one of another kind nobody could send to.
+    pub(super) fn check_name(&self, what: &str, name: &str) {
+        if !is_name(name) {
+            let what = format!("{what} \"{name:.64}\"");
+            self.engine().fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
         }
     }
 

@@ -15,8 +15,7 @@ use serde::de::DeserializeOwned;
 use super::execution::{Execution, expect_current};
 use crate::event::PromiseResult;
 use crate::id::PromiseToken;
-use crate::limits::{NAME_RULE, is_name};
-use crate::replay::{Fault, Outcome};
+use crate::replay::Outcome;
 
 /// Makes a promise: a result that somebody outside gives, by the promise's
 /// [token](Promise::token). Hand that out in a step and await the promise:
@@ -47,14 +46,8 @@ use crate::replay::{Fault, Outcome};
 pub fn promise<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Promise<T> {
     let execution = expect_current("everstep::promise()");
     let name = name.into();
-    let seq = {
-        let mut engine = execution.engine();
-        if !is_name(&name) {
-            let what = format!("promise \"{name:.64}\"");
-            engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
-        }
-        engine.call_promise(name, Location::caller())
-    };
+    execution.check_name("promise", &name);
+    let seq = execution.engine().call_promise(name, Location::caller());
     Promise { execution, seq, result: PhantomData }
 }
 

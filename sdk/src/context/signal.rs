@@ -11,8 +11,7 @@ use std::task::{Context, Poll};
 use serde::de::DeserializeOwned;
 
 use super::execution::{Execution, expect_current};
-use crate::limits::{NAME_RULE, is_name};
-use crate::replay::{Fault, Outcome};
+use crate::replay::Outcome;
 
 /// Waits for the next signal called `name` and takes it. A name has 1 to 256 bytes and no control
 /// characters; another one blocks the execution.
@@ -47,15 +46,8 @@ impl<T> Signal<T> {
         name: Cow<'static, str>,
         location: &'static Location<'static>,
     ) -> Self {
-        let seq = {
-            let mut engine = execution.engine();
-            if !is_name(&name) {
-                // No client can send it.
-                let what = format!("the wait for signal \"{name:.64}\"");
-                engine.fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
-            }
-            engine.call_signal(name, location)
-        };
+        execution.check_name("the wait for signal", &name);
+        let seq = execution.engine().call_signal(name, location);
         Self { execution, seq, payload: PhantomData }
     }
 }

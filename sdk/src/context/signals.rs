@@ -38,8 +38,9 @@ use super::signal::{Signal, SignalError};
 /// Outside a workflow.
 #[track_caller]
 pub fn signals<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signals<T> {
-    let execution = expect_current("everstep::signals()");
-    Signals { execution, name: name.into(), location: Location::caller(), wait: None }
+    let (execution, name) = (expect_current("everstep::signals()"), name.into());
+    execution.check_name("the wait for signal", &name);
+    Signals { execution, name, location: Location::caller(), wait: None }
 }
 
 /// The stream of [`signals`].

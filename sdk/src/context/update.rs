@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use super::execution::{Execution, expect_current};
 use super::step::record;
 use crate::event::{Json, Reply, UpdateReceived};
-use crate::limits::{NAME_RULE, is_name};
 use crate::replay::{Fault, Note, Outcome};
 
 /// Waits for the next update called `name`: a request that a client sent and waits for the answer
@@ -91,11 +90,7 @@ where
     Resp: Serialize,
 {
     let (execution, name) = (expect_current("everstep::updates()"), name.into());
-    if !is_name(&name) {
-        // No client can send it.
-        let what = format!("the wait for update \"{name:.64}\"");
-        execution.engine().fail(Fault::Value { what, problem: NAME_RULE.to_owned() });
-    }
+    execution.check_name("the wait for update", &name);
     Updates { execution, name, location: Location::caller(), wait: None, types: PhantomData }
 }
 

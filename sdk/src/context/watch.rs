@@ -98,7 +98,13 @@ pub fn last_heartbeat<T: DeserializeOwned>() -> Option<T> {
 /// # let env = everstep::testing::Env::new(App::new().workflow(draw));
 /// # assert!(env.run(draw, ()).is_ok());
 /// ```
+///
+/// # Panics
+/// In a workflow's own code, which would wait for ever: a cancel drops its future, and what it did
+/// is undone.
+#[track_caller]
 pub fn cancelled() -> impl Future<Output = ()> + Send + 'static {
+    assert!(super::execution::current().is_none(), "everstep::cancelled() belongs in a step");
     let here = with_scope(|scope| (Arc::clone(&scope.watch), scope.seq));
     if let Some((watch, seq)) = &here {
         watch.listen(*seq);

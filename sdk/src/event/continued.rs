@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::commit::Hex;
-use super::{Event, Failure, Json};
+use super::{ChildOutcome, Event, Failure, Json, PromiseResult};
 use crate::time::Timestamp;
 
 /// See [`Event::Carried`]. Counts only if [`WorkflowStarted`](super::WorkflowStarted) follows,
@@ -119,7 +119,8 @@ const FRAME: usize = 128;
 
 impl Event {
     /// About how many bytes of a log the event is: its values as they are, the rest by a rule of
-    /// thumb. The same live and on replay, and quick.
+    /// thumb. The same live and on replay, and quick. Workflows see the sum and may decide by it:
+    /// an event's weight is never changed once it was released.
     #[must_use]
     pub fn weight(&self) -> usize {
         let held = match self {
@@ -139,9 +140,27 @@ impl Event {
             Self::WorkflowCompleted(e) => e.output.as_str().len(),
             Self::WorkflowFailed(e) => e.error.as_str().len(),
             Self::TurnEnded(e) => 16 * e.armed.len(),
+            Self::StepHeartbeat(e) => e.site.len() + e.details.as_str().len(),
+            Self::ChildRequested(e) => e.site.len() + e.input.as_str().len(),
+            Self::ChildCompleted(e) => weight_of_outcome(&e.outcome),
+            Self::PromiseResolved(e) => match &e.result {
+                PromiseResult::Completed { value } => value.as_str().len(),
+                PromiseResult::Failed { reason } => reason.len(),
+                _ => 0,
+            },
             _ => 0,
         };
         FRAME + held
+    }
+}
+
+fn weight_of_outcome(outcome: &ChildOutcome) -> usize {
+    match outcome {
+        ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value } => {
+            value.as_str().len()
+        }
+        ChildOutcome::Cancelled { reason } | ChildOutcome::Terminated { reason } => reason.len(),
+        ChildOutcome::NotStarted { problem } => problem.len(),
     }
 }
 

@@ -206,8 +206,8 @@ impl Running {
         self.looks.spawn(async move {
             let found = match client.load(&record.id).await {
                 Ok(loaded) => rehearse(&registry, &loaded),
-                // It is gone.
                 Err(crate::client::HistoryError::Store(error)) => return Err(error),
+                // It is gone.
                 Err(_) => Found::Ended,
             };
             Ok(Seen { record, found })

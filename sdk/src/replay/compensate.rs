@@ -50,6 +50,8 @@ pub(super) struct Compensation {
     in_use: bool,
     /// What is to be undone, the next one last.
     registered: Vec<Registered>,
+    /// What the log has the undoing of. It holds the user's values, and is dropped with the run.
+    spent: Vec<Registered>,
     /// Steps with an undo that were waited for and have no outcome.
     open: Vec<u32>,
     /// How many of the calls that were asked for are in `open`, if they belong there.
@@ -129,7 +131,11 @@ impl Engine {
         };
         let (name, location) = (registered.name.clone(), registered.location);
         let (seq, settled) = self.call_step(name, location, registered.input.clone());
-        (NextUndo::Called(seq), (!settled).then_some(registered))
+        if settled {
+            self.compensation.spent.push(registered);
+            return (NextUndo::Called(seq), None);
+        }
+        (NextUndo::Called(seq), Some(registered))
     }
 
     // --- What the turn asks ---
@@ -151,7 +157,10 @@ impl Engine {
 
     /// Whether nobody waits for step `seq` any more, and what it may have done matters all the same.
     pub(crate) fn matters_though_dropped(&mut self, seq: u32) -> bool {
-        self.step(seq).undoable.as_ref().is_some_and(|undoable| undoable.kept.is_some())
+        self.step(seq)
+            .undoable
+            .as_ref()
+            .is_some_and(|undoable| !undoable.settled && undoable.kept.is_some())
     }
 
     /// Whether step `seq` is being driven to its end for compensation.
@@ -264,8 +273,9 @@ impl Engine {
         let Some(undoable) = undoable_of(call) else { return };
         let was_finishing = std::mem::take(&mut undoable.finishing);
         (undoable.settled, undoable.in_doubt) = (true, false);
-        undoable.kept = None;
-        let undo = undoable.undo.take();
+        // What is not taken stays until the run is dropped: it holds the user's values, whose
+        // destructors are not for this lock.
+        let undo = output.and_then(|_| undoable.undo.take());
         self.compensation.finishing -= usize::from(was_finishing);
         if let (Some(undo), Some(output)) = (undo, output) {
             let key = self.calls[seq as usize].key.clone();
