@@ -7,7 +7,7 @@ use crate::store::Status;
 impl Turn<'_> {
     /// Ends the execution where it stands. What was done to the world by now stands in the log.
     pub(super) async fn terminated(&mut self, mut end: WorkflowTerminated) -> Result<Driven, Halt> {
-        self.let_clean_up().await;
+        self.let_clean_up(&[]).await;
         self.collect_bodies();
         self.run.drop_future();
         self.bodies.abort().await;
