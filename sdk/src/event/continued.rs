@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::commit::Hex;
-use super::{Event, Failure, Json};
+use super::{ChildOutcome, Event, Failure, Json, PromiseResult};
 use crate::time::Timestamp;
 
 /// See [`Event::Carried`]. Counts only if [`WorkflowStarted`](super::WorkflowStarted) follows,
@@ -119,7 +119,8 @@ const FRAME: usize = 128;
 
 impl Event {
     /// About how many bytes of a log the event is: its values as they are, the rest by a rule of
-    /// thumb. The same live and on replay, and quick.
+    /// thumb. The same live and on replay, and quick. Workflows see the sum and may decide by it:
+    /// an event's weight is never changed once it was released.
     #[must_use]
     pub fn weight(&self) -> usize {
         let held = match self {
@@ -139,9 +140,27 @@ impl Event {
             Self::WorkflowCompleted(e) => e.output.as_str().len(),
             Self::WorkflowFailed(e) => e.error.as_str().len(),
             Self::TurnEnded(e) => 16 * e.armed.len(),
+            Self::StepHeartbeat(e) => e.site.len() + e.details.as_str().len(),
+            Self::ChildRequested(e) => e.site.len() + e.input.as_str().len(),
+            Self::ChildCompleted(e) => weight_of_outcome(&e.outcome),
+            Self::PromiseResolved(e) => match &e.result {
+                PromiseResult::Completed { value } => value.as_str().len(),
+                PromiseResult::Failed { reason } => reason.len(),
+                _ => 0,
+            },
             _ => 0,
         };
         FRAME + held
+    }
+}
+
+fn weight_of_outcome(outcome: &ChildOutcome) -> usize {
+    match outcome {
+        ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value } => {
+            value.as_str().len()
+        }
+        ChildOutcome::Cancelled { reason } | ChildOutcome::Terminated { reason } => reason.len(),
+        ChildOutcome::NotStarted { problem } => problem.len(),
     }
 }
 
@@ -172,6 +191,29 @@ mod tests {
         assert_ne!(hash("[1,2]"), hash("[2,1]"));
         assert_ne!(hash(r#"{"a":1}"#), hash(r#"{"a":2}"#));
         assert_ne!(hash("null"), hash("{}"));
+    }
+
+    #[test]
+    fn a_value_weighs_what_it_takes_whatever_event_holds_it() {
+        let value = format!("\"{}\"", "x".repeat(1_000));
+        for (kind, fields) in [
+            ("StepHeartbeat", r#""key":"a#1","site":"","attempt":1,"details":VALUE"#),
+            (
+                "ChildRequested",
+                r#""key":"a#1","site":"","child":"c","input":VALUE,"waits":true,"on_close":"leave""#,
+            ),
+            (
+                "ChildCompleted",
+                r#""key":"a#1","child":"c","outcome":{"completed":{"output":VALUE}}"#,
+            ),
+            ("ChildCompleted", r#""key":"a#1","child":"c","outcome":{"failed":{"error":VALUE}}"#),
+            ("PromiseResolved", r#""run":1,"key":"a#1","result":{"completed":{"value":VALUE}}"#),
+        ] {
+            let fields = fields.replace("VALUE", &value);
+            let text = format!("{{\"{kind}\":{{\"at\":0,\"seq\":0,{fields}}}}}");
+            let event: Event = serde_json::from_str(&text).expect("an event");
+            assert!(event.weight() > 1_000, "{kind}");
+        }
     }
 
     #[test]
