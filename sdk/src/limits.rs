@@ -7,7 +7,8 @@ use std::time::Duration;
 /// has a prefix, and ids go into index keys, log lines and URLs as well.
 pub const EXECUTION_ID_BYTES_MAX: usize = 512;
 
-/// Longest name of a workflow, step or signal, in bytes: it is part of keys and index keys.
+/// Longest name of a workflow, step, signal, update, promise or change, in bytes: it is part of keys
+/// and index keys.
 pub const NAME_BYTES_MAX: usize = 256;
 
 /// Largest commit body, in bytes, on every store alike, so that what runs on a laptop runs in
@@ -16,7 +17,8 @@ pub const NAME_BYTES_MAX: usize = 256;
 pub const COMMIT_BYTES_MAX: usize = 400_000;
 
 /// Largest recorded value, in bytes: a step's arguments, its result or error, a workflow's input
-/// or output, a signal's payload. An event holds at most two of them, and its names.
+/// or output, a signal's payload, an update's request or answer, a promise's result. An event holds
+/// at most two of them, and its names.
 pub const VALUE_BYTES_MAX: usize = 190_000;
 
 /// Largest inbox message, in bytes: it becomes one event of one commit.
@@ -162,8 +164,8 @@ pub const STOP_GRACE: Duration = Duration::from_secs(20);
 /// What [`is_name`] asks for, in words.
 pub(crate) const NAME_RULE: &str = "a name has 1 to 256 bytes and no control characters";
 
-/// Whether `text` can be the name of a workflow, step or signal, or the id of a signal: 1 to
-/// [`NAME_BYTES_MAX`] bytes without control characters.
+/// Whether `text` can be the name of a workflow, step, signal, update, promise or change, or the id
+/// of a signal or update: 1 to [`NAME_BYTES_MAX`] bytes without control characters.
 pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }

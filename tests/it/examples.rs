@@ -56,6 +56,15 @@ fn a_cancelled_agent_does_not_answer() {
 }
 
 #[test]
+fn a_cancel_that_comes_after_the_end_waits_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["--id", "a"][..], &["--id", "a", "--cancel"]] {
+        let said = says("agent", args, folder.path());
+        assert!(said.contains("Lisbon is 17 degrees warmer than Oslo."), "{said}");
+    }
+}
+
+#[test]
 fn the_readme_names_them_all() {
     let listed: BTreeSet<_> = EXAMPLES.map(|(example, ..)| example.to_owned()).into();
     let folders = std::fs::read_dir(Path::new(ROOT).join("examples")).unwrap();

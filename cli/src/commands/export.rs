@@ -26,7 +26,7 @@ pub(crate) struct Export {
     ids: Vec<ExecutionId>,
 
     /// Executions with this status, newest first: open (running, suspended or blocked) or one of
-    /// running, suspended, blocked, completed, failed or cancelled.
+    /// running, suspended, blocked, completed, failed, cancelled or terminated.
     #[arg(long, value_parser = statuses, conflicts_with = "ids")]
     status: Option<Statuses>,
 

@@ -18,8 +18,8 @@ pub(crate) struct List {
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
 
-    /// Only executions with this status: running, suspended, blocked, completed, failed or
-    /// cancelled.
+    /// Only executions with this status: running, suspended, blocked, completed, failed,
+    /// cancelled or terminated.
     #[arg(long, value_parser = status)]
     status: Option<Status>,
 

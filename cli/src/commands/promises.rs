@@ -41,6 +41,8 @@ pub(super) fn open_promises(record: &Record, commits: &[Commit]) -> Vec<OpenProm
             Event::PromiseResolved(resolved) if resolved.run == run => {
                 open.retain(|promise| promise.key != resolved.key);
             }
+            // What is undone waits for no answer any more.
+            Event::CompensationStarted(_) => open.clear(),
             event if event.is_end() => open.clear(),
             _ => {}
         }

@@ -87,6 +87,9 @@ struct Started<'a> {
 impl Start {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
         let input = input::read("the input", &self.input)?;
+        if self.signal_id.len() > self.signal.len() {
+            return Err(Failure::usage("there are more signal ids than signals"));
+        }
         let id = self.id.unwrap_or_else(ExecutionId::random);
         let client = Client::new(&backend::new(url).await?);
         let policy = match self.on_conflict {

@@ -30,8 +30,9 @@ use workflow::{Desk, Model, Task, work_on};
 #[command(version)]
 struct Args {
     /// The task's name. Running the same name again goes on with it, and starts no second one.
-    #[arg(long, default_value = "agent-1")]
-    id: ExecutionId,
+    /// Another one each time if absent.
+    #[arg(long)]
+    id: Option<ExecutionId>,
     /// How many tokens it may cost.
     #[arg(long, default_value_t = 1_000)]
     budget: u32,
@@ -56,14 +57,23 @@ async fn main() -> anyhow::Result<()> {
     });
 
     let question = "How much warmer is Lisbon than Oslo?".to_owned();
-    println!("{question}");
+    let id = args.id.unwrap_or_else(ExecutionId::random);
+    println!("{id}: {question}");
     let task = Task { question, budget: args.budget };
-    let work = client.start(work_on, task).id(args.id).await?;
+    let work = client.start(work_on, task).id(id).await?;
     let result = async {
-        if args.cancel && told.recv().await.is_some() {
+        let result = work.result();
+        tokio::pin!(result);
+        if args.cancel {
+            tokio::select! {
+                biased;
+                // One that has ended uses no more tools.
+                ended = &mut result => return Ok::<_, anyhow::Error>(ended),
+                _ = told.recv() => {}
+            }
             work.cancel("the user has closed the window").await?;
         }
-        Ok::<_, anyhow::Error>(work.result().await)
+        Ok(result.await)
     };
     match app.worker().await?.run_until(result).await?? {
         Ok(answer) => println!("{} ({} tokens)", answer.text, answer.tokens),

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The log is in `everstep.db` unless `EVERSTEP_URL` names another backend. A trip that is killed
-//! on its way, booking or undoing, goes on when it is run again with the same `--id`.
+//! on its way, booking or undoing, goes on when it is run again with its `--id` and the same arguments.
 
 #![allow(clippy::print_stdout, reason = "talking on the terminal is what it is for")]
 #![allow(unreachable_pub, reason = "in a program of three files `pub` reads better")]

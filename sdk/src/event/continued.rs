@@ -194,6 +194,29 @@ mod tests {
     }
 
     #[test]
+    fn a_value_weighs_what_it_takes_whatever_event_holds_it() {
+        let value = format!("\"{}\"", "x".repeat(1_000));
+        for (kind, fields) in [
+            ("StepHeartbeat", r#""key":"a#1","site":"","attempt":1,"details":VALUE"#),
+            (
+                "ChildRequested",
+                r#""key":"a#1","site":"","child":"c","input":VALUE,"waits":true,"on_close":"leave""#,
+            ),
+            (
+                "ChildCompleted",
+                r#""key":"a#1","child":"c","outcome":{"completed":{"output":VALUE}}"#,
+            ),
+            ("ChildCompleted", r#""key":"a#1","child":"c","outcome":{"failed":{"error":VALUE}}"#),
+            ("PromiseResolved", r#""run":1,"key":"a#1","result":{"completed":{"value":VALUE}}"#),
+        ] {
+            let fields = fields.replace("VALUE", &value);
+            let text = format!("{{\"{kind}\":{{\"at\":0,\"seq\":0,{fields}}}}}");
+            let event: Event = serde_json::from_str(&text).expect("an event");
+            assert!(event.weight() > 1_000, "{kind}");
+        }
+    }
+
+    #[test]
     fn an_inputs_hash_is_stored_as_hexadecimal_digits() {
         let hash = hash("7");
         let text = serde_json::to_string(&hash).expect("JSON");

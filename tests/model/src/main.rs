@@ -72,7 +72,7 @@ fn main() -> ExitCode {
         if is_right { passed += 1 } else { failed += 1 }
     });
     let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
-    for case in family::cases().iter().filter(|case| chosen_case(case.name)) {
+    for case in family::cases().iter().filter(|case| chosen_case(&case.name)) {
         let found = case.check();
         let is_right = found.verdict == case.expected;
         report::family_line(case, &found);

@@ -167,6 +167,7 @@ mod tests {
             include_str!("event_store/indexes.rs"),
             include_str!("event_store/load.rs"),
             include_str!("event_store/project.rs"),
+            include_str!("event_store/runs.rs"),
             include_str!("wake_queue/deliver.rs"),
             include_str!("wake_queue/redeliver.rs"),
         ] {

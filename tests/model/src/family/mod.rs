@@ -24,7 +24,7 @@ pub(crate) enum Verdict {
 
 /// A world and what must come of it.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     setup: Setup,
     pub(crate) expected: Verdict,
 }
@@ -52,46 +52,27 @@ pub(crate) fn cases() -> Vec<Case> {
     // The child never ends by itself, and the parent is cancelled.
     let cancelled = Setup { child_returns: false, cancel: true, ..Setup::ours(one_crash) };
     let mut cases = Vec::new();
-    let mut pair = |name, without_name, setup: Setup, expected, remove: fn(&mut Setup)| {
-        cases.push(Case { name, setup, expected: Verdict::Holds });
+    let mut pair = |name: &str, setup: Setup, expected, remove: fn(&mut Setup)| {
+        cases.push(Case { name: name.to_owned(), setup, expected: Verdict::Holds });
         let mut without = setup;
         remove(&mut without);
-        cases.push(Case { name: without_name, setup: without, expected });
+        cases.push(Case { name: format!("{name}, removed"), setup: without, expected });
     };
-    pair("29-asked-first", "29-asked-first, removed", cancelled, Verdict::Stuck, |s| {
-        s.rules.asked_first = false;
-    });
-    pair(
-        "30-own-start-known",
-        "30-own-start-known, removed",
-        returns,
-        Verdict::Breaks(Violation::Disowned),
-        |s| s.rules.own_start_known = false,
-    );
-    pair("31-told-before-record", "31-told-before-record, removed", returns, Verdict::Stuck, |s| {
+    let (disowned, heard_twice) =
+        (Verdict::Breaks(Violation::Disowned), Verdict::Breaks(Violation::HeardTwice));
+    pair("29-asked-first", cancelled, Verdict::Stuck, |s| s.rules.asked_first = false);
+    pair("30-own-start-known", returns, disowned, |s| s.rules.own_start_known = false);
+    pair("31-told-before-record", returns, Verdict::Stuck, |s| {
         s.rules.told_before_record = false;
     });
-    pair(
-        "31-told-once",
-        "31-told-once, removed",
-        returns,
-        Verdict::Breaks(Violation::HeardTwice),
-        |s| s.rules.item_known = false,
-    );
-    pair(
-        "32-cancelled-before-record",
-        "32-cancelled-before-record, removed",
-        cancelled,
-        Verdict::Stuck,
-        |s| s.rules.cancelled_before_record = false,
-    );
-    pair(
-        "32-made-before-cancelled",
-        "32-made-before-cancelled, removed",
-        Setup { faults: late, ..cancelled },
-        Verdict::Stuck,
-        |s| s.rules.made_before_cancelled = false,
-    );
+    pair("31-told-once", returns, heard_twice, |s| s.rules.item_known = false);
+    pair("32-cancelled-before-record", cancelled, Verdict::Stuck, |s| {
+        s.rules.cancelled_before_record = false;
+    });
+    let cancelled_late = Setup { faults: late, ..cancelled };
+    pair("32-made-before-cancelled", cancelled_late, Verdict::Stuck, |s| {
+        s.rules.made_before_cancelled = false;
+    });
     let all = Faults { crashes: 1, lost_wakes: 1, duplicates: 1, late_creates: 1 };
     let left = Setup { leave: true, cancel: true, ..Setup::ours(all) };
     for (name, setup) in [
@@ -100,7 +81,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("hostile-child-cancelled", Setup { faults: all, ..cancelled }),
         ("hostile-child-left", left),
     ] {
-        cases.push(Case { name, setup, expected: Verdict::Holds });
+        cases.push(Case { name: name.to_owned(), setup, expected: Verdict::Holds });
     }
     cases
 }
