@@ -17,9 +17,8 @@
 //! | T3: in virtual time | calm | the scenario is a host's death itself |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
-//! | G1 to G4, G9 | all | |
-//! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | G1 to G4, G8, G9 | all | |
+//! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
 //! | views | all | in calm where it counts bodies |
 //! | C1, C3 in sequence, C4 | all | |
