@@ -46,16 +46,19 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError>;
 
     /// The record, the log of the current run and the whole inbox, read consistently and **in this
-    /// order**, so that an inbox item deleted meanwhile is in the log that was read. The log is
-    /// that from the record's [`first`](Projection::first) commit on: a load takes no longer for
-    /// the runs before. `None` if the execution does not exist. Commits come in ascending order, with their stored numbers. Where one is missing the others
-    /// are returned all the same: whoever [reads](Loaded::read) them sees the hole and names it. A
-    /// log without a record is an error. Inbox items in the order of their
-    /// [arrival](InboxItem::arrival), and none of them before every earlier one is in the inbox or
-    /// in the log.
+    /// order**, so that an inbox item deleted meanwhile is in the log that was read. `None` if the
+    /// execution does not exist; a log without a record is an error.
+    ///
+    /// The log is that from the record's [`first`](Projection::first) commit on: a load takes no
+    /// longer for the runs before. Commits come in ascending order, with their stored numbers.
+    /// Where one is missing the others are returned all the same: whoever [reads](Loaded::read)
+    /// them sees the hole and names it.
+    ///
+    /// Inbox items come in the order of their [arrival](InboxItem::arrival), and none of them
+    /// before every earlier one is in the inbox or in the log.
     async fn load(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
-    /// The same with the log of all runs, from commit 0 on: to show and to verify it.
+    /// [`load`](Self::load) with the log of all runs, from commit 0 on: to show and to verify it.
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
     /// Writes `commit` if its number is free. The only write that decides a race.
@@ -232,8 +235,8 @@ pub struct Projection {
     pub first: CommitNumber,
     /// Where the execution stands.
     pub status: Status,
-    /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits for messages
-    /// only, has ended or is blocked. The sweeper's index.
+    /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits
+    /// for messages only, has ended or is blocked. The sweeper's index.
     pub wake_at: Option<Timestamp>,
     /// When this was written.
     pub updated_at: Timestamp,
@@ -294,8 +297,8 @@ pub struct ListPage {
 
 impl Loaded {
     /// Reads the log and verifies it: every hash, every link to the commit before (but that of the
-    /// first to one that was not loaded), and that it reaches as far as the record. Returns the commits before the first that cannot be
-    /// trusted, and what is wrong with that one.
+    /// first to one that was not loaded), and that it reaches as far as the record. Returns the
+    /// commits before the first that cannot be trusted, and what is wrong with that one.
     #[must_use]
     pub fn read(&self) -> (Vec<Commit>, Option<CorruptCommit>) {
         let mut commits: Vec<Commit> = Vec::with_capacity(self.commits.len());

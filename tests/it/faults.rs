@@ -6,12 +6,11 @@ use std::time::Duration;
 use everstep::event::{Json, StoredCommit};
 use everstep::id::{ExecutionId, WriterId};
 use everstep::memory::{MemoryQueue, MemoryStore};
-use everstep::store::{
-    Appended, EventStore, Message, NewItem, Projection, Record, Status, StoreError,
-};
+use everstep::store::{Appended, EventStore, Message, NewItem, Projection, StoreError};
 use everstep::testing::faults::{Fate, Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::time::Timestamp;
 use everstep::wake::{QueueError, Wake, WakeQueue};
+use everstep_tests::record::just_started;
 
 fn id() -> ExecutionId {
     ExecutionId::new("order-1").unwrap()
@@ -22,28 +21,12 @@ fn commit(number: u64) -> StoredCommit {
 }
 
 fn projection(commit: u64) -> Projection {
-    Projection {
-        commit,
-        first: 0,
-        status: Status::Running,
-        wake_at: None,
-        updated_at: Timestamp(0),
-        code: String::new(),
-        reason: None,
-        view: None,
-    }
+    Projection { commit, ..just_started(id()).projection }
 }
 
 async fn started(faults: &Faults) -> FaultyStore {
     let store = FaultyStore::new(Arc::new(MemoryStore::new()), faults);
-    let record = Record {
-        id: id(),
-        workflow: "w".into(),
-        started_at: Timestamp(0),
-        arrivals: 0,
-        tags: std::collections::BTreeMap::new(),
-        projection: projection(0),
-    };
+    let record = just_started(id());
     store.create(&record, &commit(0)).await.unwrap();
     store
 }

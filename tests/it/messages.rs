@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use everstep::client::StartError;
+use everstep::client::{PromiseSendError, StartError};
+use everstep::event::OperationKey;
 use everstep::prelude::*;
 use everstep_tests::sim::{Death, Fates, Host, HostOptions, World};
 
@@ -68,6 +69,54 @@ fn a_client_that_dies_in_a_start_with_signals_loses_and_doubles_none() {
             let calls = calls.await;
             let handle = world.client().start(letters, ()).id("e").await.unwrap();
             assert_eq!(handle.result().await.unwrap(), ["one", "two"], "{death:?}");
+            calls
+        })
+    };
+    let calls = story(None);
+    assert!(calls >= 4, "{calls} calls are too few");
+    for at in 0..calls {
+        story(Some(Death { at, after: false }));
+        story(Some(Death { at, after: true }));
+    }
+}
+
+/// Answers with the double, and then waits for what is promised.
+#[workflow]
+async fn asked(_input: ()) -> everstep::Result<(u64, u64)> {
+    let promised = promise::<u64>("promised");
+    let asked = update::<u64, u64>("ask").await;
+    let double = *asked.request() * 2;
+    asked.reply(&double);
+    Ok((double, promised.await?))
+}
+
+async fn asks_and_keeps_a_promise(client: &Client) {
+    let handle = client.start(asked, ()).id("e").await.unwrap();
+    let ask = handle.update::<u64>("ask", &4).id("ask").wait(Duration::from_secs(3_600));
+    assert_eq!(ask.await.unwrap(), 8);
+    let key = OperationKey { name: "promised".into(), count: 1 };
+    let token = PromiseToken::new(handle.id().clone(), 1, key);
+    match client.promise(&token).complete(&7).await {
+        // What the dead client sent may end the run while this one looks.
+        Ok(_) | Err(PromiseSendError::RunEnded { .. }) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn a_client_that_dies_in_an_update_or_with_a_result_in_its_hands_loses_and_doubles_none() {
+    let story = |death: Option<Death>| {
+        in_virtual_time(async {
+            let world = World::new();
+            let app = App::new().workflow(asked);
+            let calls = clients(&world, app, death, asks_and_keeps_a_promise).await;
+            let handle = world.client().start(asked, ()).id("e").await.unwrap();
+            assert_eq!(handle.result().await.unwrap(), (8, 7), "{death:?}");
+            let log = world.log("e").await;
+            for kind in ["UpdateReceived", "UpdateReplied", "PromiseCreated", "PromiseResolved"] {
+                let events = log.iter().flat_map(|commit| &commit.events);
+                assert_eq!(events.filter(|it| it.kind() == kind).count(), 1, "{kind}: {death:?}");
+            }
             calls
         })
     };

@@ -6,6 +6,7 @@ pub mod ministack;
 pub mod order;
 pub mod proxy;
 pub mod readme;
+pub mod record;
 pub mod said;
 pub mod scenario;
 pub mod seed;

@@ -114,7 +114,7 @@ impl DynamoStore {
     /// is read by itself.
     async fn load_once(&self, id: &ExecutionId, all: bool) -> Result<Read, StoreError> {
         let mut read = Read::default();
-        let mut from = None;
+        let (mut from, mut skips) = (None, true);
         if !all && self.later_runs.has(id) {
             let Some(item) = self.get(items::key(id, text(items::RECORD))).await? else {
                 // The log of a lost record is found by the query.
@@ -122,7 +122,7 @@ impl DynamoStore {
                 return Box::pin(self.load_once(id, all)).await;
             };
             read.take_record(items::read_record(id, item)?, all);
-            from = read.skip(id);
+            (from, skips) = (read.skip(id), false);
         }
         loop {
             let call = self
@@ -158,8 +158,9 @@ impl DynamoStore {
                 InboxItem::sort(&mut read.inbox);
                 return Ok(read);
             }
-            if read.commits.is_empty() && read.inbox.is_empty() {
-                from = read.skip(id).or(from);
+            if let (true, Some(before)) = (skips && read.has_nothing(), read.skip(id)) {
+                // Once: the page after it may be empty too, and going back to it would never end.
+                (from, skips) = (Some(before), false);
             }
         }
     }
@@ -239,6 +240,11 @@ impl Read {
     fn take_record(&mut self, record: Record, all: bool) {
         self.from = if all { 0 } else { record.projection.first };
         self.record = Some(record);
+    }
+
+    /// Whether nothing that is wanted was read, but the record.
+    fn has_nothing(&self) -> bool {
+        self.commits.is_empty() && self.inbox.is_empty()
     }
 
     /// After which item a query goes on to read what is wanted and nothing before it; the item

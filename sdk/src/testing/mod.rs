@@ -1,8 +1,8 @@
 //! For tests: of workflows, and of stores and queues.
 //!
 //! [`Env`] runs workflows in this process and in virtual time; [`crash_everywhere`] lets the host
-//! of an execution die at every boundary, and [`explore`] tries it in weather from seeds; [`replay`](replay()) holds code against recorded
-//! histories. `docs/testing.md` is the guide.
+//! of an execution die at every boundary, and [`explore`] tries it in weather from seeds;
+//! [`replay`](replay()) holds code against recorded histories. `docs/testing.md` is the guide.
 //!
 //! ```
 //! use everstep::prelude::*;

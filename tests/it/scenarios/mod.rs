@@ -2,7 +2,8 @@
 //! each test's docs is its number on the list they were drawn from.
 //!
 //! The weather each runs in, by the names of `everstep_tests::scenario`: **all** is P0 to P7; calm
-//! leaves out P3 and P4, in which bodies may run again; in memory is calm without P5 and P7.
+//! leaves out P3 and P4, in which bodies may run again; in memory is calm without P5 and P7. P0 to
+//! P4 and P6 are in memory, unless `EVERSTEP_TEST_STORE` is `sqlite` or `dynamodb`.
 //!
 //! | scenarios | weather | and why not the rest |
 //! |---|---|---|
@@ -17,10 +18,10 @@
 //! | T3: in virtual time | calm | the scenario is a host's death itself |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
-//! | G1 to G4, G9 | all | |
-//! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | G1 to G4, G8, G9 | all | |
+//! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
+//! | objects | all | |
 //! | views | all | in calm where it counts bodies |
 //! | C1, C3 in sequence, C4 | all | |
 //! | C2 | calm | the scenario is a host's death itself |
@@ -51,6 +52,7 @@ mod kills;
 mod long;
 mod long_steps;
 mod maps;
+mod objects;
 mod promises;
 mod races;
 mod runs;

@@ -133,6 +133,7 @@ async fn waits(State(effects): State<Effects>, on: String) -> everstep::Result<u
         "back-off" => drop(never(&effects).await),
         "sleep" => sleep(days(3)).await,
         "signal" => drop(signal::<u32>("never").await),
+        "promise" => drop(promise::<u32>("never").await),
         "join" => drop(tokio::join!(never(&effects), signal::<u32>("never"), sleep(days(3)))),
         "race" => drop(race(signal::<u32>("never"), sleep(days(3))).await),
         "child" => drop(everstep::child(waits, "sleep".to_owned()).await),
@@ -148,7 +149,7 @@ fn a_cancel_ends_whatever_it_waits_for_and_undoes_what_was_done() {
         ALL,
         || App::new().workflow(waits),
         async |world| {
-            for on in ["back-off", "sleep", "signal", "join", "race", "child"] {
+            for on in ["back-off", "sleep", "signal", "promise", "join", "race", "child"] {
                 let before = world.effects().count("undo 1");
                 let handle = world.start(waits, on.to_owned()).await;
                 world.until(world.status_is(handle.id(), Status::Suspended)).await;

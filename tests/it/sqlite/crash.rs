@@ -6,32 +6,15 @@ use std::time::{Duration, Instant};
 
 use everstep::id::HostId;
 use everstep::local::{SqliteBackend, SqliteOptions};
-use everstep::store::{Created, EventStore, Projection, Record, Status};
-use everstep::time::Timestamp;
+use everstep::store::{Created, EventStore};
 use everstep::wake::{Wake, WakeQueue};
+use everstep_tests::record::just_started;
 use tempfile::TempDir;
 
 use super::child::{Process, commit, execution};
 
 pub(super) async fn start(backend: &SqliteBackend, number: usize) {
-    let projection = Projection {
-        commit: 0,
-        first: 0,
-        status: Status::Running,
-        wake_at: None,
-        updated_at: Timestamp(0),
-        code: String::new(),
-        reason: None,
-        view: None,
-    };
-    let record = Record {
-        id: execution(number),
-        workflow: "w".into(),
-        started_at: Timestamp(0),
-        arrivals: 0,
-        tags: std::collections::BTreeMap::new(),
-        projection,
-    };
+    let record = just_started(execution(number));
     assert_eq!(backend.store().create(&record, &commit(0)).await.unwrap(), Created::New);
 }
 

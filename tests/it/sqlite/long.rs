@@ -3,8 +3,8 @@
 use everstep::event::StoredCommit;
 use everstep::id::{ExecutionId, WriterId};
 use everstep::local::{SqliteBackend, SqliteOptions};
-use everstep::store::{EventStore, Projection, Record, Status};
-use everstep::time::Timestamp;
+use everstep::store::{EventStore, Projection};
+use everstep_tests::record::just_started;
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -22,30 +22,13 @@ async fn stored(path: &std::path::Path) -> (SqliteBackend, ExecutionId, Vec<Stor
     let backend = SqliteBackend::open(path, &SqliteOptions::new()).unwrap();
     let (store, id) = (backend.store(), ExecutionId::new("long").unwrap());
     let log: Vec<_> = (0..COMMITS).map(commit).collect();
-    let mut projection = Projection {
-        commit: 0,
-        first: 0,
-        status: Status::Running,
-        wake_at: None,
-        updated_at: Timestamp(0),
-        code: "v1".into(),
-        reason: None,
-        view: None,
-    };
-    let record = Record {
-        id: id.clone(),
-        workflow: "long".into(),
-        started_at: Timestamp(0),
-        arrivals: 0,
-        tags: std::collections::BTreeMap::new(),
-        projection: projection.clone(),
-    };
+    let record = just_started(id.clone());
     store.create(&record, &log[0]).await.unwrap();
     for commit in &log[1..] {
         store.append(&id, commit).await.unwrap();
     }
     // The record is a little behind, as it may be.
-    projection.commit = COMMITS - 5;
+    let projection = Projection { commit: COMMITS - 5, ..record.projection };
     store.project(&id, &projection).await.unwrap();
     (backend, id, log)
 }

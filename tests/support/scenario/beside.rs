@@ -32,6 +32,16 @@ pub(super) enum Backing {
 }
 
 impl Backing {
+    /// Where worlds live whose profile names no store: in memory, or as `EVERSTEP_TEST_STORE` says.
+    pub(super) fn of_env() -> Self {
+        match std::env::var("EVERSTEP_TEST_STORE").as_deref() {
+            Err(_) | Ok("memory") => Self::Memory,
+            Ok("sqlite") => Self::Sqlite,
+            Ok("dynamodb") => Self::DynamoDb,
+            Ok(other) => panic!("EVERSTEP_TEST_STORE names no store: {other:?}"),
+        }
+    }
+
     /// A new, empty store.
     pub(super) fn store(self) -> Arc<dyn EventStore> {
         match self {

@@ -124,24 +124,31 @@ pub(super) fn comparable(commits: &[Commit]) -> Vec<Value> {
     let timeless = commits.iter().flat_map(|commit| &commit.events).any(retried);
     let mut names: HashMap<String, usize> = HashMap::new();
     let mut comparable = |event: &Event| {
+        if let Some(item) = event.item() {
+            let next = names.len();
+            names.entry(item.to_owned()).or_insert(next);
+        }
         let value = serde_json::to_value(event).expect("events are JSON");
         let mut value = without(value, if timeless { &ALL_DIFFER } else { &ALL_DIFFER[..2] });
-        name_items(&mut value, &mut names);
+        name_items(&mut value, &names);
         value
     };
     commits.iter().map(|commit| commit.events.iter().map(&mut comparable).collect()).collect()
 }
 
-/// Names items by the order in which they come, in the place of the ids that senders were given.
-fn name_items(value: &mut Value, names: &mut HashMap<String, usize>) {
+/// Names items by the order in which they came, in the place of the ids that senders were given.
+/// What else is called an id, a child's or one in a payload, stays and is compared.
+fn name_items(value: &mut Value, names: &HashMap<String, usize>) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
-                if let (true, Value::String(id)) = (name == "id" || name == "update", &mut *field) {
-                    let next = names.len();
-                    *id = format!("item {}", names.entry(id.clone()).or_insert(next));
-                } else {
-                    name_items(field, names);
+                match field {
+                    Value::String(id) if name == "id" || name == "update" => {
+                        if let Some(number) = names.get(&*id) {
+                            *id = format!("item {number}");
+                        }
+                    }
+                    field => name_items(field, names),
                 }
             }
         }

@@ -129,28 +129,28 @@ pub fn check(
     let app: Rc<dyn Fn() -> App> = Rc::new(app);
     for &profile in profiles {
         let run = |profile, backing, fate| run(Plan { profile, backing, fate }, &app, &scenario);
-        let (memory, nothing) = (Backing::Memory, Fate::Nothing);
+        let (home, nothing) = (Backing::of_env(), Fate::Nothing);
         match profile {
             Profile::Warm | Profile::NewTurns | Profile::Twice | Profile::TwoHosts => {
-                run(profile, memory, nothing);
+                run(profile, home, nothing);
             }
             Profile::Pages => {
                 run(profile, Backing::OneItemPages, nothing);
             }
             Profile::Faults => {
                 for seed in 1..=FAULT_SEEDS {
-                    run(profile, memory, Fate::Seed(seed));
+                    run(profile, home, Fate::Seed(seed));
                 }
             }
             Profile::Killed => {
-                let moments = run(profile, memory, nothing).kills.moments();
-                let died = |moment: &_| run(profile, memory, Fate::Kill(*moment)).kills.died();
+                let moments = run(profile, home, nothing).kills.moments();
+                let died = |moment: &_| run(profile, home, Fate::Kill(*moment)).kills.died();
                 let deaths = moments.iter().filter(|moment| died(moment)).count();
                 assert!(deaths > moments.len() / 2, "{deaths} hosts of {} died", moments.len());
             }
             Profile::Stores => {
                 for weather in [Profile::Warm, Profile::NewTurns] {
-                    let expected = run(weather, memory, nothing).logs;
+                    let expected = run(weather, Backing::Memory, nothing).logs;
                     for backing in [Backing::Sqlite, Backing::DynamoDb] {
                         let logs = run(weather, backing, nothing).logs;
                         log::same(&expected, &logs, &format!("{backing:?}, {weather:?}"));

@@ -3,34 +3,49 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::runs::run_begins;
 use super::sample::{Store, commit, item, projection, started, with_body};
-use crate::id::WriterId;
+use crate::id::{CommitNumber, WriterId};
 use crate::store::{Appended, Loaded, Status};
 
 /// An item is deleted only when a commit has taken it; a load that misses it in the inbox must
 /// have it in the log. (The log is read first: the other way round it can be missing in both.)
 pub async fn an_item_on_its_way_into_the_log_is_never_missed(store: Store) {
-    const ITEMS: u64 = 100;
-    let id = started(&store, "order-1").await;
+    no_item_is_missed(&store, 100, |_| 0).await;
+}
+
+/// Sends so many items, each of which a commit takes before it is deleted, and loads meanwhile. By
+/// a commit's number, `first` tells where the run begins that is the current one then.
+pub(super) async fn no_item_is_missed(
+    store: &Store,
+    items: u64,
+    first: fn(CommitNumber) -> CommitNumber,
+) {
+    let id = started(store, "order-1").await;
     let sent = Arc::new(AtomicU64::new(0));
     let mover = tokio::spawn({
         let (store, id, sent) = (store.clone(), id.clone(), Arc::clone(&sent));
         async move {
-            for number in 1..=ITEMS {
+            for number in 1..=items {
                 let item = item(&format!("item-{number}"), 1);
                 store.send(&id, &item).await.unwrap();
                 sent.store(number, Ordering::SeqCst);
                 let takes = with_body(number, format!("{:?}", item.id), WriterId::random());
                 assert_eq!(store.append(&id, &takes).await.unwrap(), Appended::Done);
+                if first(number) > 0 {
+                    run_begins(&store, &id, first(number), number).await;
+                }
                 store.remove_items(&id, &[item.id]).await.unwrap();
             }
         }
     });
     while !mover.is_finished() {
         let sent = sent.load(Ordering::SeqCst);
-        let Loaded { commits, inbox, .. } = store.load(&id).await.unwrap().unwrap();
-        let taken = commits.len() as u64 - 1;
-        for number in taken + 1..=sent {
+        let Loaded { from, commits, inbox, record } = store.load(&id).await.unwrap().unwrap();
+        let next = from + commits.len() as u64;
+        assert!(commits.iter().map(|commit| commit.number).eq(from..next));
+        assert_eq!(from, record.projection.first);
+        for number in next..=sent {
             let id = format!("item-{number}");
             assert!(inbox.iter().any(|item| item.id == id), "{id} is in neither");
         }

@@ -1,20 +1,25 @@
 //! Loads of executions that have had several runs, and tags.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::super::eventually;
-use super::sample::{Store, commit, item, projection, record, show, start, started, with_body};
+use super::load::no_item_is_missed;
+use super::sample::{Store, commit, item, projection, record, show, start, started};
 use crate::event::StoredCommit;
-use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{Created, ListQuery, Loaded, Projection, Record, Status};
 
 fn numbers(commits: &[StoredCommit]) -> Vec<CommitNumber> {
     commits.iter().map(|commit| commit.number).collect()
 }
 
-async fn run_begins(store: &Store, id: &ExecutionId, first: CommitNumber, last: CommitNumber) {
+/// The record learns that the run that reaches to commit `last` begins at `first`.
+pub(super) async fn run_begins(
+    store: &Store,
+    id: &ExecutionId,
+    first: CommitNumber,
+    last: CommitNumber,
+) {
     let projection = Projection { first, ..projection(last, Status::Running) };
     let record = store.project(id, &projection).await.unwrap();
     assert_eq!(record.projection, projection);
@@ -98,35 +103,7 @@ pub async fn a_hole_in_a_later_run_is_refused_or_shown(store: Store) {
 
 /// An item that is taken by one run after the other is in the inbox or in the log that is read.
 pub async fn an_item_on_its_way_is_never_missed_whatever_run_takes_it(store: Store) {
-    const ITEMS: u64 = 60;
-    let id = started(&store, "order-1").await;
-    let sent = Arc::new(AtomicU64::new(0));
-    let mover = tokio::spawn({
-        let (store, id, sent) = (store.clone(), id.clone(), Arc::clone(&sent));
-        async move {
-            for number in 1..=ITEMS {
-                let item = item(&format!("item-{number}"), 1);
-                store.send(&id, &item).await.unwrap();
-                sent.store(number, Ordering::SeqCst);
-                let takes = with_body(number, format!("{:?}", item.id), WriterId::random());
-                store.append(&id, &takes).await.unwrap();
-                run_begins(&store, &id, number, number).await;
-                store.remove_items(&id, &[item.id]).await.unwrap();
-            }
-        }
-    });
-    while !mover.is_finished() {
-        let sent = sent.load(Ordering::SeqCst);
-        let Loaded { from, commits, inbox, record } = load(&store, &id).await;
-        assert!(numbers(&commits).into_iter().eq(from..from + commits.len() as u64));
-        assert_eq!(from, record.projection.first);
-        for number in from + commits.len() as u64..=sent {
-            let id = format!("item-{number}");
-            assert!(inbox.iter().any(|item| item.id == id), "{id} is in neither");
-        }
-        tokio::task::yield_now().await;
-    }
-    mover.await.unwrap();
+    no_item_is_missed(&store, 60, |number| number).await;
 }
 
 /// Tags stay with the record, and a list can be narrowed by them.
