@@ -4,7 +4,7 @@ use everstep::client::{ResultError, SendError};
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, Effects, World, check};
+use everstep_tests::scenario::{ALL, CALM, Effects, World, check};
 use serde::{Deserialize, Serialize};
 
 /// What a saga is to meet on its way.
@@ -173,6 +173,60 @@ fn a_cancel_ends_whatever_it_waits_for_and_undoes_what_was_done() {
                 assert_eq!(requests, 1, "{on}: asking twice is asking once");
                 assert_eq!(world.keys(handle.id(), "TimerFired").await, Vec::<String>::new());
             }
+        },
+    );
+}
+
+/// Hangs at first: its only attempt times out.
+#[step(skip(effects), undo = unbook, timeout = "5s", retry = none)]
+async fn book(effects: &Effects, room: u32) -> everstep::Result<u32> {
+    if everstep::attempt() == 1 {
+        std::future::pending::<()>().await;
+    }
+    effects.note("book");
+    Ok(room)
+}
+
+async fn unbook(effects: &Effects, room: u32, booked: &u32) -> everstep::Result<()> {
+    assert_eq!(*booked, room);
+    effects.note("unbook");
+    Ok(())
+}
+
+#[workflow]
+async fn loses_patience(State(effects): State<Effects>, _input: ()) -> everstep::Result<()> {
+    // The sleep wins; the booking, which nobody waits for any more, times out later.
+    let _ = race(book(&effects, 7), sleep(seconds(1))).await;
+    sleep(minutes(1)).await;
+    Err(everstep::Error::msg("no trip"))
+}
+
+/// What its last attempt did nobody knows, and nobody would ever: it gets one more, whose result
+/// says what there is to undo.
+#[test]
+fn a_step_that_was_dropped_and_timed_out_for_the_last_time_is_driven_to_its_end_and_undone() {
+    check(
+        ALL,
+        || App::new().workflow(loses_patience),
+        async |world| {
+            let handle = world.start(loses_patience, ()).await;
+            let ended = world.result(&handle).await;
+            let Err(ResultError::Failed(error)) = ended else { panic!("{ended:?}") };
+            assert_eq!(error.to_string(), "no trip");
+            let undone = world.keys(handle.id(), "StepCompleted").await;
+            // A host that died before it booked anything finds the sleep over.
+            let never = undone.is_empty() && world.effects().count("book") == 0;
+            assert!(never || undone == ["book#1", "undo book#1"], "{undone:?}");
+            assert_eq!(world.effects().count("unbook") >= 1, !never);
+        },
+    );
+    check(
+        CALM,
+        || App::new().workflow(loses_patience),
+        async |world| {
+            let handle = world.start(loses_patience, ()).await;
+            world.result(&handle).await.unwrap_err();
+            assert_eq!(world.effects().count("unbook"), 1);
         },
     );
 }

@@ -158,6 +158,44 @@ fn an_update_that_is_dropped_is_refused_and_one_that_was_never_taken_has_no_answ
     );
 }
 
+#[workflow]
+async fn goes_on_with_one_in_hand(run: u64) -> everstep::Result<u64> {
+    let asked = update::<u64, u64>("ask").await;
+    if run == 0 {
+        let _in_hand = asked;
+        return continue_as_new(&(run + 1)).await;
+    }
+    asked.reply(&run);
+    Ok(run)
+}
+
+/// The next run does not know what the one before had taken: its sender must not wait in vain.
+#[test]
+fn an_update_in_hand_when_a_run_continues_is_refused_and_one_not_taken_is_for_the_next() {
+    check(
+        ALL,
+        || App::new().workflow(goes_on_with_one_in_hand),
+        async |world| {
+            let handle = world.start(goes_on_with_one_in_hand, 0).await;
+            let answers = world.until(async {
+                let first = patient(handle.update::<u64>("ask", &1));
+                let second = patient(handle.update::<u64>("ask", &2));
+                tokio::join!(first, second)
+            });
+            let answers: [_; 2] = answers.await.into();
+            let (answered, refused): (Vec<_>, Vec<_>) =
+                answers.into_iter().partition(Result::is_ok);
+            assert_eq!(answered.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [1]);
+            let [Err(refused)] = &refused[..] else { panic!("{refused:?}") };
+            assert_eq!(
+                refused.to_string(),
+                "update \"ask\" is refused: it was dropped without a reply",
+            );
+            assert_eq!(world.until(handle.result()).await.unwrap(), 1);
+        },
+    );
+}
+
 #[test]
 fn an_update_that_cannot_be_answered_says_why() {
     check(

@@ -148,6 +148,11 @@ fn name_items(value: &mut Value, names: &HashMap<String, usize>) {
                             *id = format!("item {number}");
                         }
                     }
+                    // Those of one millisecond stand in the order of their ids.
+                    Value::Array(items) if name == "taken" => {
+                        items.iter_mut().for_each(|item| name_items(item, names));
+                        items.sort_by_key(Value::to_string);
+                    }
                     field => name_items(field, names),
                 }
             }
