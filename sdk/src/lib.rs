@@ -87,6 +87,7 @@
 //! |---|---|---|
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
+//! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
 #[cfg(feature = "aws")]
@@ -95,6 +96,8 @@ pub mod backend;
 pub mod client;
 pub mod event;
 pub mod host;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod id;
 pub mod limits;
 #[cfg(feature = "sqlite")]
@@ -195,3 +198,7 @@ struct ChildrenPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/steps.md")]
 struct StepsPage;
+
+#[cfg(all(doctest, feature = "testing", feature = "http"))]
+#[doc = include_str!("../../docs/guide/http.md")]
+struct HttpPage;

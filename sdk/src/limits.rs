@@ -161,6 +161,34 @@ pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a stopping worker lets running bodies go on before it hands the execution over.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
 
+/// Largest body of an HTTP request that is read, in bytes: a start with all that it brings, which
+/// fits a commit, and as much again as white space and escapes may take. A load balancer hands a
+/// function up to 1 MB
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
+pub const HTTP_BODY_BYTES_MAX: usize = 500_000;
+
+/// About how much of a history one HTTP answer has, in bytes: a commit fits. A load balancer takes
+/// 1 MB from a function, escapes included (the same page).
+pub const HTTP_PAGE_BYTES_MAX: usize = COMMIT_BYTES_MAX;
+
+/// How many executions, or commits of a history, one HTTP answer has at most.
+pub const HTTP_LIST_MAX: usize = 100;
+
+/// How long the body of an HTTP request may take to come.
+pub const HTTP_BODY_WAIT: Duration = Duration::from_secs(20);
+
+/// How long an HTTP request waits for a result or an answer, at most. An HTTP API waits 30 seconds
+/// for a function
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>), and a store
+/// may take some of them.
+pub const HTTP_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How many HTTP requests wait at once in one process: each asks the store every second.
+pub const HTTP_WAITING_MAX: usize = 1_000;
+
+/// How long a server that stops lets requests end.
+pub const HTTP_STOP_GRACE: Duration = Duration::from_secs(10);
+
 /// What [`is_name`] asks for, in words.
 pub(crate) const NAME_RULE: &str = "a name has 1 to 256 bytes and no control characters";
 

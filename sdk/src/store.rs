@@ -138,6 +138,12 @@ pub enum StoreError {
         /// The largest size.
         bytes_max: usize,
     },
+    /// A list is to go on where no page of it ended. Nothing was read.
+    #[error("{cursor:?} is not where a page of this store ended: pass `next` of the page before")]
+    Cursor {
+        /// What was passed.
+        cursor: String,
+    },
     /// What is stored cannot be read.
     #[error("what is stored for execution {id} cannot be read: {problem}")]
     Corrupt {

@@ -28,9 +28,16 @@ const TABLE: &[(&str, &[&str])] = &[
     ("turn", &["context", "replay", "store", "wake", "host"]),
     ("client", &["context", "replay", "store", "wake", "sweep", "backend"]),
     ("backend", &["store", "wake", "memory", "local", "aws"]),
-    ("host", &["backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "aws"]),
+    (
+        "host",
+        &[
+            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "aws",
+            "http",
+        ],
+    ),
+    ("http", &["client", "store", "wake"]),
     // Its host is the reason for all but `store` and `wake`.
-    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn"]),
+    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn", "http"]),
     (
         "testing",
         &[

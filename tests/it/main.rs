@@ -8,6 +8,7 @@ mod dynamodb;
 mod examples;
 mod faults;
 mod faulty;
+mod http;
 mod kills;
 mod kit;
 mod macros;

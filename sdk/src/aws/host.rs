@@ -28,11 +28,33 @@ const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Runs until Lambda ends the process.
 pub(crate) async fn run(backend: Backend, registry: Registry) -> Result<(), RunError> {
+    serve_events(backend, registry, Front::default()).await
+}
+
+/// The same, and answers HTTP requests with `router`.
+#[cfg(feature = "http")]
+pub(crate) async fn run_with(
+    backend: Backend,
+    registry: Registry,
+    router: axum::Router,
+) -> Result<(), RunError> {
+    serve_events(backend, registry, Front { router: Some(router) }).await
+}
+
+/// What answers HTTP requests, if anything does.
+#[derive(Default)]
+struct Front {
+    #[cfg(feature = "http")]
+    router: Option<axum::Router>,
+}
+
+async fn serve_events(backend: Backend, registry: Registry, front: Front) -> Result<(), RunError> {
     let clock = Clock::system();
     let client = Client::of(&backend.store, &backend.queue, &clock);
     let host = backend.host()?;
     let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry);
-    let host = Arc::new(Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new() });
+    let host =
+        Arc::new(Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new(), front });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let host = Arc::clone(&host);
         async move {
@@ -50,6 +72,7 @@ struct Host {
     client: Client,
     /// Whether blocked executions have been asked to go on.
     resumed: OnceCell<()>,
+    front: Front,
 }
 
 /// Why an invocation failed. Lambda tells the caller the name and the text.
@@ -65,6 +88,9 @@ enum InvocationError {
     Start(#[from] StartError),
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    NotHttp(#[from] crate::http::NotHttp),
     #[error("the answer is no JSON")]
     Answer(#[from] serde_json::Error),
 }
@@ -78,6 +104,8 @@ impl From<InvocationError> for Diagnostic {
             InvocationError::Start(StartError::Exists { .. }) => "Everstep.Exists",
             InvocationError::Start(_) => "Everstep.NotStarted",
             InvocationError::Sweep(_) => "Everstep.NotSwept",
+            #[cfg(feature = "http")]
+            InvocationError::NotHttp(_) => "Everstep.UnknownEvent",
             InvocationError::Answer(_) => "Everstep.Answer",
         };
         let error: BoxError = error.into();
@@ -93,12 +121,33 @@ impl Host {
         event: &str,
         deadline: Timestamp,
     ) -> Result<Box<RawValue>, InvocationError> {
+        #[cfg(feature = "http")]
+        if let Some(answer) = self.http(event, deadline).await? {
+            return Ok(answer);
+        }
         let answer = match Invocation::parse(event)? {
             Invocation::Batch(records) => to_raw_value(&self.batch(records, deadline).await),
             Invocation::Start(request) => to_raw_value(&self.start(request).await?),
             Invocation::Sweep => to_raw_value(&self.sweep().await?),
         };
         Ok(answer?)
+    }
+
+    /// The answer to an HTTP request, if the event is one and there is a front.
+    #[cfg(feature = "http")]
+    async fn http(
+        &self,
+        event: &str,
+        deadline: Timestamp,
+    ) -> Result<Option<Box<RawValue>>, InvocationError> {
+        let Some(router) = &self.front.router else { return Ok(None) };
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(event) else { return Ok(None) };
+        if !crate::http::is_http(&event) {
+            return Ok(None);
+        }
+        let left = deadline.since(self.kitchen.clock.now());
+        let answer = crate::http::answer(router, event, left).await?;
+        Ok(Some(to_raw_value(&answer)?))
     }
 
     /// Takes a turn for each message, all at once.

@@ -45,6 +45,8 @@ mod update;
 mod wake;
 
 pub(crate) use host::run;
+#[cfg(feature = "http")]
+pub(crate) use host::run_with;
 
 pub use config::load_config;
 pub use store::DynamoStore;

@@ -47,6 +47,12 @@ impl Client {
         Handle::new(self.clone(), id, false)
     }
 
+    /// A handle that reads results as `T` and errors as `E`.
+    #[cfg(feature = "http")]
+    pub(crate) fn handle_as<T, E>(&self, id: ExecutionId) -> Handle<T, E> {
+        Handle::new(self.clone(), id, false)
+    }
+
     /// The record of an execution: its status and what else is known without reading its log.
     ///
     /// # Errors

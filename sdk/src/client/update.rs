@@ -194,7 +194,7 @@ impl<'a, Resp> Updating<'a, Resp> {
     }
 
     /// Sends it with this id, which nobody has used before unless it is `known`.
-    pub(super) fn with_id(self, id: String, known: bool) -> Self {
+    pub(crate) fn with_id(self, id: String, known: bool) -> Self {
         Self { id, known, ..self }
     }
 

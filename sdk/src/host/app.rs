@@ -31,6 +31,8 @@ pub struct App {
     backend: Option<Backend>,
     observers: Vec<Observer>,
     replay_check: Option<bool>,
+    #[cfg(feature = "http")]
+    pub(super) front: Option<crate::http::Front>,
 }
 
 /// The variable that says whether turns check themselves, where the program does not.
@@ -72,6 +74,24 @@ pub enum RunError {
     /// Its store cannot be used.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The app's front cannot be served.
+    #[cfg(feature = "http")]
+    #[error("nothing can be served at {address}")]
+    Http {
+        /// Where.
+        address: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The app's front asks nobody who they are, and others than this machine would reach it.
+    #[cfg(feature = "http")]
+    #[error(
+        "everybody who reaches {address} could do everything: give the front a bearer token or a condition, or say that it is open"
+    )]
+    Unguarded {
+        /// Where.
+        address: String,
+    },
     /// The Lambda runtime gave up.
     #[cfg(feature = "aws")]
     #[error("the Lambda runtime failed")]
@@ -89,6 +109,8 @@ impl App {
             backend: None,
             observers: Vec::new(),
             replay_check: None,
+            #[cfg(feature = "http")]
+            front: None,
         }
     }
 
@@ -169,7 +191,7 @@ impl App {
 
     /// Runs until the process is told to stop: the Lambda runtime when in Lambda (the variable
     /// `AWS_LAMBDA_RUNTIME_API` is set there), else a [`Worker`] that stops on SIGTERM and
-    /// ctrl-c.
+    /// ctrl-c. With `http`, the app's [front](Self::http) is served beside it.
     ///
     /// # Errors
     /// See [`worker`](Self::worker); or store or queue turn out to be unusable.
@@ -178,7 +200,15 @@ impl App {
         if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
             let mut app = self;
             let backend = app.connect().await.map_err(AppError::from)?;
+            #[cfg(feature = "http")]
+            if let Some(router) = app.front_router().await? {
+                return crate::aws::run_with(backend, app.registry()?, router).await;
+            }
             return crate::aws::run(backend, app.registry()?).await;
+        }
+        #[cfg(feature = "http")]
+        if self.front.is_some() {
+            return self.run_with_front().await;
         }
         self.worker().await?.run_until(super::worker::stop_signal()).await
     }

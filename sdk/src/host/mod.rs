@@ -2,6 +2,8 @@
 
 mod app;
 mod check;
+#[cfg(feature = "http")]
+mod front;
 mod registry;
 mod worker;
 

@@ -18,12 +18,7 @@ impl<'a> ListCursor<'a> {
     pub(crate) fn parse(text: &'a str) -> Result<Self, StoreError> {
         text.split_once(':')
             .and_then(|(time, id)| Some(Self { started_at: Timestamp(time.parse().ok()?), id }))
-            .ok_or_else(|| StoreError::Unusable {
-                remedy: format!(
-                    "{text:?} is not where a page of this store ended: pass `next` of the page before"
-                ),
-                source: None,
-            })
+            .ok_or_else(|| StoreError::Cursor { cursor: text.to_owned() })
     }
 
     pub(crate) fn to_text(&self) -> String {

@@ -61,7 +61,12 @@ impl Function {
         let client = Client::of(&backend.store, &backend.queue, &clock);
         let host = backend.host().expect("a host");
         let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
-        let host = Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new() };
+        let host = Host {
+            kitchen: Arc::new(kitchen),
+            client,
+            resumed: OnceCell::new(),
+            front: Front::default(),
+        };
         Self { host, store, queue, clock }
     }
 

@@ -1,0 +1,82 @@
+//! What the interface is to be like.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::http::request::Parts;
+
+use super::guard::{Bearer, Guard};
+
+/// Where a server listens unless it is told otherwise: only programs of this machine reach it.
+const ADDRESS: &str = "127.0.0.1:8080";
+
+/// An HTTP interface that has no client yet: who may use it, and where it listens.
+///
+/// By default everybody who reaches it may do everything, and it listens on `127.0.0.1:8080`.
+#[derive(Clone, Default)]
+#[must_use = "it does nothing until it is given to an app, or made a router"]
+pub struct Front {
+    pub(super) guard: Guard,
+    address: Option<String>,
+    open: bool,
+}
+
+impl Front {
+    /// An interface that everybody may use who reaches it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only requests with `Authorization: Bearer TOKEN` are answered; any other gets a 401. Called
+    /// several times, it takes any of the tokens, so that one can be exchanged for another. Tokens
+    /// are compared in constant time, and only their hashes are kept.
+    pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
+        self.guard.bearers.push(Bearer::new(token.as_ref()));
+        self
+    }
+
+    /// Only requests for which `allows` says `true` are answered; any other gets a 403. It sees
+    /// method, path and headers, after the bearer token was checked and before anything of the body
+    /// is read. Called several times, all must say so.
+    ///
+    /// What has to ask others first (a session store, an identity provider) is a layer of the
+    /// [router](Self::router) instead.
+    pub fn allow_if(mut self, allows: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.guard.hooks.push(Arc::new(allows));
+        self
+    }
+
+    /// Where [`App::run`](crate::App::run) listens; `127.0.0.1:8080` by default. Of no consequence
+    /// in a Lambda function.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.address = Some(address.into());
+        self
+    }
+
+    /// Lets [`App::run`](crate::App::run) listen on an address that others reach though the front
+    /// asks for no token: a proxy before it, or a layer, decides who may.
+    pub fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        self.address.as_deref().unwrap_or(ADDRESS)
+    }
+
+    /// Whether it may be reached from other machines.
+    pub(crate) fn may_be_reached(&self) -> bool {
+        self.open || self.guard.asks()
+    }
+}
+
+impl fmt::Debug for Front {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Front")
+            .field("address", &self.address())
+            .field("bearers", &self.guard.bearers.len())
+            .field("hooks", &self.guard.hooks.len())
+            .finish_non_exhaustive()
+    }
+}
