@@ -1,13 +1,12 @@
 //! What is refused, and how.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use everstep::http::Front;
 use everstep::limits::{HTTP_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
-use everstep::testing::{Fate, FaultyStore};
+use everstep::testing::{Fate, Faults, FaultyStore};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -222,22 +221,19 @@ async fn a_condition_of_the_programs_own_decides_before_the_body_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_does_not_answer_is_503_and_one_that_cannot_be_used_says_nothing_of_itself() {
-    let down = Arc::new(AtomicBool::new(false));
-    let is_down = Arc::clone(&down);
-    let store = FaultyStore::new(Arc::new(MemoryStore::new()), move |_call| {
-        if is_down.load(Ordering::SeqCst) { Fate::FailBefore } else { Fate::Work }
-    });
+    let faults = Faults::none();
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()), &faults);
     let backend = Backend::new(Arc::new(store), Arc::new(MemoryQueue::new()));
     let server = Server::without_worker(backend).await;
     server.started("greet", "g", json!("G")).await;
-    down.store(true, Ordering::SeqCst);
+    faults.set(|_| Fate::FailBefore);
     let answer = server.get("/executions/g").await;
     assert_eq!(answer.header("retry-after"), "1");
     answer.refuses(503, "unavailable");
 
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("secret-place.db").display());
-    let server = Server::without_worker(Backend::connect(&url).await.unwrap()).await;
+    let server = Server::without_worker(Backend::from_url(&url).await.unwrap()).await;
     let connection = rusqlite::Connection::open(folder.path().join("secret-place.db")).unwrap();
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut names = connection.prepare(tables).unwrap();

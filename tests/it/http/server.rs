@@ -205,8 +205,8 @@ impl Server {
 pub(super) async fn every_backend() -> Vec<(&'static str, Backend, Box<dyn std::any::Any>)> {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite:{}", folder.path().join("it.db").display());
-    let sqlite = Backend::connect(&url).await.expect("SQLite");
-    sqlite.store.setup().await.expect("tables");
+    let sqlite = Backend::from_url(&url).await.expect("SQLite");
+    sqlite.setup().await.expect("tables");
     let dynamodb = DynamoDb::start();
     let store = dynamodb.store().await;
     let away = Backend::new(Arc::new(store), Arc::new(MemoryQueue::new()));
