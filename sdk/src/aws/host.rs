@@ -72,6 +72,7 @@ struct Host {
     client: Client,
     /// Whether blocked executions have been asked to go on.
     resumed: OnceCell<()>,
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is in it then"))]
     front: Front,
 }
 

@@ -6,7 +6,7 @@ use everstep::http::Front;
 use everstep::limits::{HTTP_BODY_BYTES_MAX, VALUE_BYTES_MAX};
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
-use everstep::testing::{Fate, Faults, FaultyStore};
+use everstep::testing::faults::{Fate, Faults, FaultyStore};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -61,7 +61,6 @@ pub(super) fn app() -> App {
 pub(super) struct Server {
     pub(super) base: String,
     pub(super) http: reqwest::Client,
-    pub(super) client: Client,
     token: Option<String>,
     document: Value,
     stop: Option<oneshot::Sender<()>>,
@@ -137,7 +136,7 @@ impl Server {
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let token = token.map(str::to_owned);
         let mut server =
-            Self { base, http, client, token, document: Value::Null, stop: Some(stop), running };
+            Self { base, http, token, document: Value::Null, stop: Some(stop), running };
         let document = server.request(Method::GET, "/openapi.json").send().await.expect("answer");
         server.document = document.json().await.expect("a document");
         server
