@@ -150,6 +150,28 @@ async fn slow(
     Ok(1)
 }
 
+/// Somebody who waits for a result has not asked whether the store is well.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_a_result_outlasts_an_outage() {
+    let world = World::new();
+    let app = App::new().workflow(slow).state(world.ledger.clone());
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let inside = world.clone();
+    let faults = Faults::none();
+    faults.set(move |_| {
+        let out = (10..600).contains(&inside.elapsed().as_secs());
+        if out { Fate::FailBefore } else { Fate::Proceed }
+    });
+    let store = FaultyStore::new(Arc::clone(&world.store), &faults);
+    let client = Client::new(&Backend::new(Arc::new(store), Arc::clone(&world.queue)));
+    let client = client.clock(world.clock.clone());
+    let handle = client.start(slow, "x".to_owned()).id("x").await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), 1);
+    assert!(world.elapsed() >= Duration::from_secs(600), "it ended in the outage");
+}
+
 /// After so many receipts SQS gives a message to the dead-letter queue.
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_an_hour_does_not_use_up_the_receipts_of_a_wake() {

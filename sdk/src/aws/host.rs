@@ -20,7 +20,7 @@ use crate::limits::{LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
 use crate::store::BoxError;
 use crate::sweep::SweepError;
 use crate::time::{Clock, Timestamp};
-use crate::turn::{Kitchen, Lease, Term, Verdict, come_back_after};
+use crate::turn::{Kitchen, Lease, Term, Verdict, Visit, come_back_after};
 use crate::wake::{NotAWake, Wake};
 
 /// How long before the deadline the answer is given, whatever still goes on.
@@ -163,9 +163,14 @@ impl Host {
         let term = Term { lease: Lease::Invocation { deadline, hand_over }, stop };
         let mut open: Vec<String> = records.iter().map(|it| it.message_id.clone()).collect();
         let mut turns = JoinSet::new();
-        for record in records {
+        let visit = |record: SqsRecord| {
+            let wake = Wake::from_body(&record.body);
+            (wake.map(|wake| self.kitchen.visit(wake)), record)
+        };
+        let together: Vec<_> = records.into_iter().map(visit).collect();
+        for (wake, record) in together {
             let (kitchen, term) = (Arc::clone(&self.kitchen), term.clone());
-            turns.spawn(async move { serve(&kitchen, record, &term).await });
+            turns.spawn(async move { serve(&kitchen, wake, record, &term).await });
         }
         let all = async {
             while let Some(turn) = turns.join_next().await {
@@ -224,9 +229,14 @@ impl Host {
 }
 
 /// One message. The id of the message if it is done with.
-async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<String> {
-    let wake = match Wake::from_body(&record.body) {
-        Ok(wake) => wake,
+async fn serve(
+    kitchen: &Kitchen,
+    wake: Result<Visit, NotAWake>,
+    record: SqsRecord,
+    term: &Term,
+) -> Option<String> {
+    let visit = match wake {
+        Ok(visit) => visit,
         Err(error @ NotAWake::Newer { .. }) => {
             // A rolling deploy: the next to receive it may be new.
             tracing::warn!(%error, body = record.body, "a wake is given back");
@@ -240,11 +250,11 @@ async fn serve(kitchen: &Kitchen, record: SqsRecord, term: &Term) -> Option<Stri
         }
     };
     let receipts = record.receive_count();
-    let later = match kitchen.take_turn(&wake, receipts, term).await {
+    let id = visit.execution().clone();
+    let later = match kitchen.take_turn(visit, receipts, term).await {
         Ok(Verdict::Delete) => return Some(record.message_id),
         Ok(Verdict::Return(after)) => after,
         Err(error) => {
-            let id = &wake.execution;
             tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
             come_back_after(receipts)
         }

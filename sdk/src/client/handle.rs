@@ -132,36 +132,45 @@ impl<T, E> Handle<T, E> {
 
 impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     /// Waits for the execution to end and returns its result. Asks the store again and again, at
-    /// first every 20 ms, later every second. Dropping the future changes nothing.
+    /// first every 20 ms, later every second; an outage of the store is waited out, however long.
+    /// Dropping the future changes nothing.
     ///
     /// # Errors
     /// The workflow failed, was cancelled or is blocked; or its result cannot be had.
     pub async fn result(&self) -> Result<T, ResultError<E>> {
         let mut pause = Duration::from_millis(20);
         loop {
-            let record = self.describe().await?;
-            match record.projection.status {
-                Status::Running | Status::Suspended => {}
-                Status::Blocked => {
-                    let reason = record.projection.reason.unwrap_or_default();
-                    return Err(ResultError::Blocked { reason });
+            match self.outcome().await {
+                Ok(Some(output)) => return Ok(output),
+                Ok(None) => {}
+                Err(ResultError::History(HistoryError::Store(error))) if error.is_retryable() => {
+                    tracing::warn!(everstep.execution.id = %self.id, %error, "the result is asked for again");
                 }
-                Status::Completed | Status::Failed | Status::Cancelled | Status::Terminated => {
-                    return self.read().await;
-                }
+                Err(error) => return Err(error),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 5 / 4).min(Duration::from_secs(1));
         }
     }
 
-    async fn read(&self) -> Result<T, ResultError<E>> {
+    /// What it has come to by now, if it has.
+    async fn outcome(&self) -> Result<Option<T>, ResultError<E>> {
+        let record = self.describe().await?;
+        match record.projection.status {
+            Status::Running | Status::Suspended => return Ok(None),
+            Status::Blocked => {
+                let reason = record.projection.reason.unwrap_or_default();
+                return Err(ResultError::Blocked { reason });
+            }
+            Status::Completed | Status::Failed | Status::Cancelled | Status::Terminated => {}
+        }
         let run = self.client.current_run(&self.id).await?;
         let last = run.into_iter().flat_map(|commit| commit.events).next_back();
         let unreadable = |expected| move |source| ResultError::Unreadable { expected, source };
         match last {
             Some(Event::WorkflowCompleted(end)) => {
-                end.output.read().map_err(unreadable(std::any::type_name::<T>()))
+                let output = end.output.read();
+                output.map(Some).map_err(unreadable(std::any::type_name::<T>()))
             }
             Some(Event::WorkflowFailed(end)) => {
                 let error = end.error.read().map_err(unreadable(std::any::type_name::<E>()))?;
@@ -175,7 +184,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
                 Err(ResultError::Terminated { reason: end.reason })
             }
             // It was started again between the two reads.
-            _ => Box::pin(self.result()).await,
+            _ => Ok(None),
         }
     }
 }

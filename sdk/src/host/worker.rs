@@ -16,7 +16,7 @@ use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_L
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
-use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict, come_back_after};
+use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict, Visit, come_back_after};
 use crate::wake::{Delivery, NotAWake, QueueError, Wake};
 
 /// How long one call waits for messages.
@@ -197,9 +197,15 @@ impl Turns<'_> {
             }
             match self.kitchen.queue.receive(free.min(10), RECEIVE_WAIT).await {
                 Ok(deliveries) => {
-                    for delivery in deliveries {
+                    let visit = |delivery: Delivery| {
+                        let wake = Wake::from_body(&delivery.body);
+                        (wake.map(|wake| self.kitchen.visit(wake)), delivery)
+                    };
+                    let together: Vec<_> = deliveries.into_iter().map(visit).collect();
+                    for (wake, delivery) in together {
                         let (kitchen, term) = (Arc::clone(self.kitchen), self.terms.next());
-                        self.tasks.spawn(async move { serve(&kitchen, &delivery, &term).await });
+                        let serve = async move { serve(&kitchen, wake, &delivery, &term).await };
+                        self.tasks.spawn(serve);
                     }
                 }
                 Err(error) if error.is_retryable() => {
@@ -238,9 +244,14 @@ fn settled(done: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result
 }
 
 /// One message from its receipt to its deletion.
-async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<(), RunError> {
-    let wake = match Wake::from_body(&delivery.body) {
-        Ok(wake) => wake,
+async fn serve(
+    kitchen: &Kitchen,
+    wake: Result<Visit, NotAWake>,
+    delivery: &Delivery,
+    term: &Term,
+) -> Result<(), RunError> {
+    let visit = match wake {
+        Ok(visit) => visit,
         Err(error @ NotAWake::Newer { .. }) => {
             // A rolling deploy: the next to receive it may be new.
             tracing::warn!(%error, body = delivery.body, "a wake is given back");
@@ -253,16 +264,17 @@ async fn serve(kitchen: &Kitchen, delivery: &Delivery, term: &Term) -> Result<()
         }
     };
     let receipt = &*delivery.receipt;
+    let id = visit.execution().clone();
     let verdict = tokio::select! {
         biased;
-        verdict = kitchen.take_turn(&wake, delivery.receive_count, term) => verdict,
+        verdict = kitchen.take_turn(visit, delivery.receive_count, term) => verdict,
         never = keep_invisible(kitchen, receipt) => match never {},
     };
     match verdict {
         Ok(Verdict::Delete) => usable(kitchen.queue.delete(receipt).await),
         Ok(Verdict::Return(after)) => usable(kitchen.queue.keep(receipt, after).await),
         Err(error) => {
-            tracing::warn!(everstep.execution.id = %wake.execution, %error, "the turn ended; its wake comes back");
+            tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
             let come_back =
                 kitchen.queue.keep(receipt, come_back_after(delivery.receive_count)).await;
             match error {

@@ -3,7 +3,7 @@
 use super::terminate::end_asked_for;
 use super::{Items, Kitchen, fresh_items};
 use crate::event::{TurnEnd, WorkflowTerminated};
-use crate::id::WriterId;
+use crate::id::ExecutionId;
 use crate::limits::STRIKES_MAX;
 use crate::replay::{History, OpenTurn};
 use crate::store::{Loaded, Message, Status, StoreError};
@@ -14,7 +14,7 @@ pub(super) enum Decision {
     /// It has ended.
     Closed,
     /// A turn is at it until `lease_end`.
-    LiveClaim { by: WriterId, lease_end: Timestamp },
+    LiveClaim { lease_end: Timestamp },
     /// It is blocked and nobody has asked it to go on.
     Blocked,
     /// Its turns die; nobody has asked it to go on.
@@ -39,9 +39,9 @@ impl Kitchen {
             return Ok(Decision::Closed);
         }
         if let Some(open) = &history.open_turn
-            && self.is_live(open).await?
+            && self.is_live(&loaded.record.id, open).await?
         {
-            return Ok(Decision::LiveClaim { by: open.writer, lease_end: open.claim.lease_end });
+            return Ok(Decision::LiveClaim { lease_end: open.claim.lease_end });
         }
         let items = fresh_items(loaded, history);
         let now = self.clock.now();
@@ -72,15 +72,15 @@ impl Kitchen {
     }
 
     /// Whether somebody else may be at work under `open`.
-    async fn is_live(&self, open: &OpenTurn) -> Result<bool, StoreError> {
-        if self.clock.now() >= open.claim.lease_end || self.lost_by_this_process(open) {
+    async fn is_live(&self, id: &ExecutionId, open: &OpenTurn) -> Result<bool, StoreError> {
+        if self.clock.now() >= open.claim.lease_end || self.lost_by_this_process(id, open) {
             return Ok(false);
         }
         Ok(!self.store.is_gone(&open.claim.host).await?)
     }
 
     /// A claim of this very process whose turn is over: it ended by an error.
-    fn lost_by_this_process(&self, open: &OpenTurn) -> bool {
-        open.claim.host == self.host && !self.active().contains_key(&open.writer)
+    fn lost_by_this_process(&self, id: &ExecutionId, open: &OpenTurn) -> bool {
+        open.claim.host == self.host && !self.desk.has(id, open.writer)
     }
 }

@@ -26,14 +26,15 @@ use std::sync::Arc;
 use self::compensate::Undoing;
 use super::bodies::{Bodies, Over};
 use super::children::{Family, send_turns};
+use super::desk::Active;
 use super::end::Ended;
 use super::log::{LogEnd, Written};
 use super::recheck::Recheck;
 use super::sequence::Sequence;
-use super::{Active, Items, Kitchen, Lease, Term, TurnError};
+use super::{Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{CompensationCause, Event, Json, TimerStarted, TurnStarted, WorkflowTerminated};
-use crate::id::{CommitNumber, WriterId};
+use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
 use crate::replay::{Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message};
@@ -55,6 +56,14 @@ pub(super) enum Driven {
     Stale,
     /// No time is left to start anything, and nothing was written.
     NoTime,
+}
+
+/// What a turn begins with.
+pub(super) struct Begin {
+    pub(super) active: Active,
+    pub(super) items: Items,
+    /// Write the claim before anything runs.
+    pub(super) eager: bool,
 }
 
 /// Why the loop stops.
@@ -120,7 +129,7 @@ pub(super) struct Turn<'a> {
     watch: Arc<Watch>,
     /// When what bodies say is written next, at the earliest.
     next_heartbeats: Timestamp,
-    active: Active<'a>,
+    active: Active,
 }
 
 impl Kitchen {
@@ -129,10 +138,10 @@ impl Kitchen {
         wake: &Wake,
         loaded: &Loaded,
         mut history: History,
-        items: Items,
-        eager: bool,
         term: &Term,
+        begin: Begin,
     ) -> Result<Driven, TurnError> {
+        let Begin { active, items, eager } = begin;
         let last = history.last;
         let shown = loaded.record.projection.view.as_ref();
         let view = history.view.take().filter(|view| shown != Some(view));
@@ -163,7 +172,7 @@ impl Kitchen {
             unreachable!("History::read puts WorkflowStarted first")
         };
         let engine = Engine::new(start, Arc::clone(&events));
-        let writer = WriterId::random();
+        let writer = active.writer;
         let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         let mut turn = Turn {
             kitchen: self,
@@ -205,7 +214,7 @@ impl Kitchen {
             visible: Visible::new(view),
             watch: Arc::default(),
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
-            active: self.enter(writer),
+            active,
         };
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.

@@ -19,6 +19,7 @@
 mod bodies;
 mod children;
 mod decide;
+mod desk;
 mod drive;
 mod end;
 #[cfg(test)]
@@ -31,12 +32,11 @@ mod sequence;
 mod terminate;
 mod versions;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::host::Registry;
 use crate::id::{HostId, WriterId};
@@ -46,10 +46,12 @@ use crate::store::{EventStore, Loaded, StoreError};
 use crate::time::{Clock, Timestamp};
 use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
 
+pub(crate) use desk::Visit;
 pub(crate) use rehearse::Rehearsal;
 
 use decide::Decision;
-use drive::Driven;
+use desk::{Desk, Look};
+use drive::{Begin, Driven};
 
 /// A process that takes turns.
 pub(crate) struct Kitchen {
@@ -58,9 +60,9 @@ pub(crate) struct Kitchen {
     pub(crate) clock: Clock,
     pub(crate) host: HostId,
     pub(crate) registry: Registry,
-    /// The turns that this process is taking, by writer. A claim of this process by any other
-    /// writer is dead, whatever its lease says.
-    active: Mutex<HashMap<WriterId, Arc<Notify>>>,
+    /// The turns that this process is taking, and who waits for one. A claim of this process by any
+    /// other writer is dead, whatever its lease says.
+    desk: Desk,
 }
 
 /// How long a turn may go on.
@@ -118,24 +120,32 @@ impl Kitchen {
         host: HostId,
         registry: Registry,
     ) -> Self {
-        Self { store, queue, clock, host, registry, active: Mutex::default() }
+        Self { store, queue, clock, host, registry, desk: Desk::default() }
     }
 
-    /// Looks at the execution that `wake` names and does for it what can be done.
+    /// `wake` has come. To be called for all wakes that come together before a turn is taken for any.
+    pub(crate) fn visit(&self, wake: Wake) -> Visit {
+        self.desk.visit(wake)
+    }
+
+    /// Looks at the execution that a wake names and does for it what can be done.
     ///
     /// Dropping the future is a crash: safe at every await.
     pub(crate) async fn take_turn(
         &self,
-        wake: &Wake,
+        visit: Visit,
         receive_count: u32,
         term: &Term,
     ) -> Result<Verdict, TurnError> {
-        let id = &wake.execution;
-        let mut wake = wake.clone();
+        let Some((mut wake, look)) = visit.look().await else { return Ok(Verdict::Delete) };
+        let mut look = Some(look);
+        let id = &wake.execution.clone();
         // Whether a run has ended and the next one begun.
         let mut continued = false;
         loop {
-            let Some(loaded) = self.store.load(id).await? else {
+            let loaded = self.store.load(id).await?;
+            look.iter().for_each(Look::loaded);
+            let Some(loaded) = loaded else {
                 tracing::warn!(everstep.execution.id = %id, "a wake names an execution that does not exist");
                 return Ok(Verdict::Delete);
             };
@@ -157,8 +167,7 @@ impl Kitchen {
                     self.close(&loaded, &history).await?;
                     return Ok(Verdict::Delete);
                 }
-                Decision::LiveClaim { by, lease_end } => {
-                    self.tell(by);
+                Decision::LiveClaim { lease_end } => {
                     self.substitute(&wake, lease_end).await?;
                     return Ok(Verdict::Delete);
                 }
@@ -182,7 +191,10 @@ impl Kitchen {
                     let again = receive_count > 1 && !continued;
                     let eager = again || history.open_turn.is_some();
                     let first = history.first;
-                    let driven = self.drive(&wake, &loaded, history, items, eager, term).await?;
+                    let active = self.desk.enter(id, WriterId::random());
+                    look = None; // Whoever waits finds a turn to tell.
+                    let begin = Begin { active, items, eager };
+                    let driven = self.drive(&wake, &loaded, history, term, begin).await?;
                     match driven {
                         Driven::Ended(ended) => {
                             if self.finish(id, ended).await? {
@@ -245,38 +257,6 @@ impl Kitchen {
             }
             _ => Ok(()),
         }
-    }
-
-    fn active(&self) -> std::sync::MutexGuard<'_, HashMap<WriterId, Arc<Notify>>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Marks `writer`'s turn as under way until the guard is dropped.
-    fn enter(&self, writer: WriterId) -> Active<'_> {
-        let told = Arc::new(Notify::new());
-        self.active().insert(writer, Arc::clone(&told));
-        Active { kitchen: self, writer, told }
-    }
-
-    /// Tells `writer`'s turn, if this process is taking it, that something may have arrived. Only a
-    /// hint, which saves it the wait for its next look at the inbox.
-    fn tell(&self, writer: WriterId) {
-        if let Some(told) = self.active().get(&writer) {
-            told.notify_one();
-        }
-    }
-}
-
-struct Active<'a> {
-    kitchen: &'a Kitchen,
-    writer: WriterId,
-    /// See [`Kitchen::tell`].
-    told: Arc<Notify>,
-}
-
-impl Drop for Active<'_> {
-    fn drop(&mut self) {
-        self.kitchen.active().remove(&self.writer);
     }
 }
 

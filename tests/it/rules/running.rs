@@ -122,8 +122,8 @@ async fn check_gone(how: &str, calls: &[&str]) {
 /// next look at the log.
 #[tokio::test(start_paused = true)]
 async fn bodies_are_gone_before_anything_follows_their_turn() {
-    // The loads in the middle: a wake meets the claim, and the turn looks at its inbox.
-    let told = ["load", "append", "load", "load", "gone", "append"];
+    // The load in the middle: a wake finds the turn under way, which looks at its inbox.
+    let told = ["load", "append", "load", "gone", "append"];
     check_gone("ends", &told).await;
     check_gone("is cancelled", &told).await;
     check_gone("panics", &told).await;

@@ -180,7 +180,8 @@ async fn an_invocation_that_has_to_hand_over_claims_nothing() {
     let now = function.clock.now();
     let lease = Lease::Invocation { deadline: now.after(T), hand_over: now };
     let (_stop, stop) = watch::channel(None);
-    let verdict = function.host.kitchen.take_turn(&wake, 2, &Term { lease, stop }).await;
+    let kitchen = &function.host.kitchen;
+    let verdict = kitchen.take_turn(kitchen.visit(wake), 2, &Term { lease, stop }).await;
     assert!(matches!(verdict, Ok(Verdict::Return(after)) if after.is_zero()));
     assert_eq!(function.events("x").await.len(), 1, "only its start");
 }

@@ -180,7 +180,7 @@ impl Stage {
         let term = Term { lease, stop };
         let crash =
             Duration::from_millis(if rng.below(3) == 0 { 1 + rng.below(150) } else { 100_000_000 });
-        let turn = kitchen.take_turn(&wake, delivery.receive_count, &term);
+        let turn = kitchen.take_turn(kitchen.visit(wake), delivery.receive_count, &term);
         match tokio::time::timeout(crash, turn).await {
             Ok(Ok(Verdict::Delete)) => self.queue.delete(&delivery.receipt).await.expect("deleted"),
             Ok(Ok(Verdict::Return(after))) => {
