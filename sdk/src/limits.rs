@@ -161,9 +161,9 @@ pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a stopping worker lets running bodies go on before it hands the execution over.
 pub const STOP_GRACE: Duration = Duration::from_secs(20);
 
-/// Largest body of an HTTP request that is read, in bytes: a start with all that it brings, which
-/// fits a commit, and as much again as white space and escapes may take. A load balancer hands a
-/// function up to 1 MB
+/// Largest body of an HTTP request that is read, in bytes: a start with all that it brings fits a
+/// commit, and a quarter more is for white space and escapes. A load balancer hands a function up to
+/// 1 MB
 /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html>).
 pub const HTTP_BODY_BYTES_MAX: usize = 500_000;
 

@@ -102,3 +102,31 @@ async fn the_router_nests_in_another_one() {
     let nothing = http.get(format!("{base}/nothing")).send().await.unwrap();
     assert_eq!(nothing.headers()["content-type"], "application/problem+json");
 }
+
+/// An app that has a front serves it with `run`, where nobody from elsewhere can do everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_runs_its_front_and_not_openly_by_mistake() {
+    let app = || super::server::app().backend(Backend::memory());
+    let refused = app().http(Front::new().listen("0.0.0.0:0")).run().await.unwrap_err();
+    assert!(matches!(refused, everstep::host::RunError::Unguarded { .. }), "{refused}");
+
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = app().http(Front::new().listen(&*address)).run().await.unwrap_err();
+    assert!(refused.to_string().contains(&address), "{refused}");
+
+    drop(taken);
+    let running = tokio::spawn(app().http(Front::new().listen(&*address)).run());
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let base = format!("http://{address}");
+    let signal = json!({ "name": "word", "payload": "Hi" });
+    let start = json!({ "workflow": "greet", "id": "a", "input": "A", "signals": [signal] });
+    let start = || http.post(format!("{base}/executions")).json(&start).send();
+    while start().await.is_err() {
+        assert!(!running.is_finished());
+        tokio::task::yield_now().await;
+    }
+    let result = http.get(format!("{base}/executions/a/result?wait=20")).send().await.unwrap();
+    assert_eq!(result.json::<Value>().await.unwrap()["output"], "Hi, A");
+    running.abort();
+}

@@ -273,3 +273,37 @@ async fn a_start_that_cannot_run_here_stores_nothing() {
     }
     assert_eq!(function.queue.len(), 0);
 }
+
+/// The front of an app is asked for requests, and for nothing else.
+#[cfg(feature = "http")]
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_to_the_front_and_wakes_to_the_turns() {
+    let mut function = Function::new();
+    let router = crate::http::Front::new().router(&function.host.client);
+    function.host.front = Front { router: Some(router) };
+    let deadline = function.clock.now().after(Duration::from_secs(10));
+    let request = |method: &str, path: &str, body: &str| {
+        let context = serde_json::json!({ "http": { "method": method }, "stage": "$default" });
+        let event = serde_json::json!({
+            "version": "2.0", "rawPath": path, "requestContext": context,
+            "headers": { "content-type": "application/json" }, "body": body,
+        });
+        event.to_string()
+    };
+    let start = request("POST", "/executions", r#"{"workflow": "takes", "id": "t", "input": 1}"#);
+    let answer = function.host.invoke(&start, deadline).await.expect("an answer");
+    assert!(answer.get().contains(r#""statusCode":201"#), "{}", answer.get());
+    let failures = function.invoke(Duration::from_secs(60)).await;
+    assert!(failures.is_empty(), "{failures:?}");
+    assert_eq!(function.status("t").await, Status::Completed);
+    let deadline = function.clock.now().after(Duration::from_secs(10));
+    let look = request("GET", "/executions/t/result", "");
+    let answer = function.host.invoke(&look, deadline).await.expect("an answer");
+    assert!(answer.get().contains("completed"), "{}", answer.get());
+    let sweep = function.host.invoke(r#"{"sweep": {}}"#, deadline).await.expect("an answer");
+    assert_eq!(sweep.get(), r#"{"woken":0}"#);
+    // A function without a front says what it takes.
+    function.host.front = Front::default();
+    let refused = function.host.invoke(&look, deadline).await.expect_err("no front");
+    assert!(refused.to_string().contains("none of the known shapes"), "{refused}");
+}
