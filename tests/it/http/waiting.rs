@@ -112,12 +112,20 @@ async fn a_server_that_stops_ends_those_who_wait() {
 async fn clients_that_go_away_leave_nothing_behind() {
     let server = Server::start().await;
     server.started("greet", "a", json!("A")).await;
+    server.shows("a", "waiting").await;
     let going = (0..everstep::limits::HTTP_WAITING_MAX + 100).map(|_| async {
-        let request = server.request(Method::GET, "/executions/a/result?wait=20");
-        let request = request.timeout(Duration::from_millis(50)).send().await;
-        assert!(request.is_err() || request.unwrap().status() == 503);
+        // It has its place when the stream begins.
+        let request = server.request(Method::GET, "/executions/a/view/stream");
+        let mut stream = request.send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        next_event(&mut stream, &mut String::new()).await.unwrap();
     });
-    futures::stream::iter(going).buffer_unordered(50).for_each(|()| async {}).await;
+    futures::stream::iter(going).buffer_unordered(20).for_each(|()| async {}).await;
+    for _ in 0..20 {
+        let request = server.request(Method::GET, "/executions/a/result?wait=20");
+        let waited = request.timeout(Duration::from_millis(50)).send().await;
+        assert!(waited.unwrap_err().is_timeout());
+    }
     server.get("/executions/a/result?wait=1").await.is(202);
     server.post("/executions/a/signals", json!({ "name": "word", "payload": "Hi" })).await.is(202);
     assert_eq!(server.get("/executions/a/result?wait=20").await.is(200)["output"], "Hi, A");
