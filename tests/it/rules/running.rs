@@ -259,3 +259,27 @@ async fn a_result_is_durable_soon_though_other_bodies_still_run() {
     let completed = |event: &Event| matches!(event, Event::StepCompleted(_));
     assert_eq!(count(&world, "x", completed).await, 1);
 }
+
+#[workflow]
+async fn waits_for_go(_id: String) -> everstep::Result<u64> {
+    Ok(signal::<u64>("go").await?)
+}
+
+/// The record is written, and its answer, which has the arrivals of then, is on its way: what
+/// arrives now its turn does not see. Its wake must not count on that turn.
+#[tokio::test(start_paused = true)]
+async fn news_that_come_while_the_record_is_written_are_not_left_to_the_turn_that_writes_it() {
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let slow = SlowStore::by(Arc::clone(&world.store), |call| {
+        [Duration::ZERO, if call == "project" { seconds(5) } else { Duration::ZERO }]
+    });
+    let backend = fates.backend(Arc::new(slow), Arc::clone(&world.queue));
+    let _host =
+        Host::start(&world, App::new().workflow(waits_for_go), backend, &fates, &without_sweeper());
+    let handle = world.client().start(waits_for_go, "x".to_owned()).id("x").await.unwrap();
+    tokio::time::sleep(seconds(2)).await;
+    assert!(world.trace().iter().any(|line| line.contains("project")), "{:#?}", world.trace());
+    handle.signal("go", &1).await.unwrap();
+    closed(&world, "x", seconds(30)).await;
+}
