@@ -8,6 +8,7 @@ use everstep::backend::BackendError;
 use everstep::client::{
     HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
 };
+use everstep::schedule::{InvalidScheduleId, ScheduleError};
 use everstep::store::StoreError;
 use everstep::wake::QueueError;
 
@@ -218,6 +219,44 @@ impl From<StartError> for Failure {
             _ => (exit::UNEXPECTED, None),
         };
         Self { code, error: error.into(), todo: todo.map(str::to_owned) }
+    }
+}
+
+impl From<InvalidScheduleId> for Failure {
+    fn from(error: InvalidScheduleId) -> Self {
+        Self::usage(error)
+    }
+}
+
+impl From<ScheduleError> for Failure {
+    fn from(error: ScheduleError) -> Self {
+        let code = match error {
+            ScheduleError::Start(error) => return error.into(),
+            ScheduleError::History(error) => return error.into(),
+            ScheduleError::Ask { source: UpdateError::NoAnswer { .. }, .. } => {
+                return Self::new(exit::UNAVAILABLE, error).todo(
+                    "it is asked and answers as soon as a worker with App::schedules() runs",
+                );
+            }
+            ScheduleError::Ask { source: UpdateError::Blocked { .. }, .. } => {
+                return Self::new(exit::BLOCKED, error)
+                    .todo("`everstep resume everstep.schedule/ID` where workers serve schedules");
+            }
+            ScheduleError::Ask { source: UpdateError::Send(error), .. } => return error.into(),
+            ScheduleError::Times(_)
+            | ScheduleError::Input(_)
+            | ScheduleError::InputTooLarge { .. }
+            | ScheduleError::CatchUp => exit::USAGE,
+            ScheduleError::Exists { .. } => exit::CONFLICT,
+            ScheduleError::Unknown { .. } => {
+                return Self::new(exit::NOT_FOUND, error)
+                    .todo("`everstep schedule list` shows what there is");
+            }
+            ScheduleError::Refused { .. } => exit::REJECTED,
+            ScheduleError::Unreadable { .. } => exit::CORRUPT,
+            _ => exit::UNEXPECTED,
+        };
+        Self::new(code, error)
     }
 }
 

@@ -88,6 +88,7 @@
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
+//! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
 #[cfg(feature = "aws")]
@@ -103,6 +104,8 @@ pub mod limits;
 #[cfg(feature = "sqlite")]
 pub mod local;
 pub mod memory;
+#[cfg(feature = "schedules")]
+pub mod schedule;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -194,6 +197,10 @@ struct MessagesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/children.md")]
 struct ChildrenPage;
+
+#[cfg(all(doctest, feature = "testing", feature = "schedules"))]
+#[doc = include_str!("../../docs/guide/schedules.md")]
+struct SchedulesPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/steps.md")]

@@ -31,10 +31,12 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "aws",
-            "http",
+            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "schedule",
+            "aws", "http",
         ],
     ),
+    // Built on what users have, but for the reading of a log.
+    ("schedule", &["backend", "client", "context", "replay", "retry", "store"]),
     ("http", &["client", "store", "wake"]),
     // Its host is the reason for all but `store` and `wake`.
     ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn", "http"]),

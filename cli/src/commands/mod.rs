@@ -9,6 +9,7 @@ mod promise;
 mod promises;
 mod record;
 mod resume;
+mod schedule;
 mod setup;
 mod show;
 mod signal;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
+    Schedule(schedule::Schedule),
     Sweep(sweep::Sweep),
     Verify(verify::Verify),
     Completions(completions::Completions),
@@ -58,6 +60,7 @@ impl Command {
             Self::Cancel(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,
+            Self::Schedule(command) => command.run(url, out).await,
             Self::Sweep(command) => command.run(url, out).await,
             Self::Verify(command) => command.run(url, out).await,
             Self::Completions(command) => command.run(out),

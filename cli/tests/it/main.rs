@@ -5,5 +5,6 @@ mod damaged;
 mod documented;
 mod failures;
 mod promises;
+mod schedules;
 mod support;
 mod text;

@@ -109,16 +109,9 @@ impl Place {
     pub(crate) fn work_until(&self, id: &str, status: Status) {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
-            let url = format!("sqlite:{}", self.database().display());
-            let backend = Backend::from_url(&url).await.expect("the backend");
+            let backend = self.backend().await;
             let client = Client::new(&backend);
-            let app = App::new()
-                .workflow(greet)
-                .workflow(refuse)
-                .workflow(decide)
-                .workflow(tally)
-                .version("1.0");
-            let worker = app.backend(backend).worker().await.expect("a worker");
+            let worker = app().backend(backend).worker().await.expect("a worker");
             let id: ExecutionId = id.try_into().expect("an id");
             let reached = async {
                 let start = Instant::now();
@@ -131,6 +124,36 @@ impl Place {
             worker.run_until(reached).await.expect("it works");
         });
     }
+}
+
+impl Place {
+    /// Works on this place's backend while `commands` run.
+    pub(crate) fn work_beside(&self, commands: impl FnOnce(&Self) + Send) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let (over, stop) = tokio::sync::oneshot::channel::<()>();
+        std::thread::scope(|threads| {
+            let worker = threads.spawn(|| {
+                runtime.block_on(async {
+                    let app = app().backend(self.backend().await);
+                    app.worker().await.expect("a worker").run_until(stop).await
+                })
+            });
+            commands(self);
+            drop(over);
+            let _ = worker.join().expect("no panic").expect("it works");
+        });
+    }
+
+    async fn backend(&self) -> Backend {
+        let url = format!("sqlite:{}", self.database().display());
+        Backend::from_url(&url).await.expect("the backend")
+    }
+}
+
+fn app() -> App {
+    let app = App::new().workflow(greet).workflow(refuse).workflow(decide).workflow(tally);
+    app.schedules().version("1.0")
 }
 
 impl From<Output> for Ran {

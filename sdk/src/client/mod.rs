@@ -75,6 +75,12 @@ impl Client {
         self
     }
 
+    /// Whether it may start this workflow, as far as it knows.
+    #[cfg(feature = "schedules")]
+    pub(crate) fn may_start(&self, workflow: &str) -> bool {
+        self.workflows.as_ref().is_none_or(|known| known.contains_key(workflow))
+    }
+
     /// The clock it goes by.
     #[cfg(feature = "testing")]
     #[must_use]

@@ -251,6 +251,13 @@ impl<T, E> Start<'_, T, E> {
         self
     }
 
+    /// Checks all that can be seen to be wrong without the store.
+    #[cfg(feature = "schedules")]
+    pub(crate) fn check(self) -> Result<(), StartError> {
+        check(&self.workflow, &self.input?, self.known)?;
+        check_tags(&self.tags)
+    }
+
     /// Starts it though this program knows no workflow of that name, or one that reads other
     /// inputs: another program's hosts may.
     pub fn unchecked(mut self) -> Self {

@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::time::Clock;
 
 /// A program's workflows, and what they need. A clone has clones of the states.
 ///
@@ -125,6 +126,17 @@ impl App {
         self
     }
 
+    /// Serves [schedules](crate::schedule): their own workflow is one of this app's. Any host of the
+    /// backend that meets a schedule must serve them; one that does not blocks it, until it is
+    /// [resumed](Client::resume) where one does.
+    #[cfg(feature = "schedules")]
+    pub fn schedules(mut self) -> Self {
+        let life = erase::<crate::schedule::Life>();
+        self.workflows.insert(life.name, life);
+        self.states.put(crate::schedule::Starter::default());
+        self
+    }
+
     /// Gives workflows their `State<S>`. A second state of the same type replaces the first.
     pub fn state<S: Clone + Send + Sync + 'static>(mut self, state: S) -> Self {
         self.states.put(state);
@@ -186,7 +198,8 @@ impl App {
     /// reached.
     pub async fn worker(mut self) -> Result<Worker, AppError> {
         let backend = self.connect().await?;
-        Ok(Worker::new(backend, self.registry()?))
+        let registry = self.registry()?.starting_on(&backend, &Clock::system());
+        Ok(Worker::new(backend, registry))
     }
 
     /// Runs until the process is told to stop: the Lambda runtime when in Lambda (the variable
@@ -201,10 +214,13 @@ impl App {
             let mut app = self;
             let backend = app.connect().await.map_err(AppError::from)?;
             #[cfg(feature = "http")]
-            if let Some(router) = app.front_router().await? {
-                return crate::aws::run_with(backend, app.registry()?, router).await;
+            let front = app.front_router().await?;
+            let registry = app.registry()?.starting_on(&backend, &Clock::system());
+            #[cfg(feature = "http")]
+            if let Some(router) = front {
+                return crate::aws::run_with(backend, registry, router).await;
             }
-            return crate::aws::run(backend, app.registry()?).await;
+            return crate::aws::run(backend, registry).await;
         }
         #[cfg(feature = "http")]
         if self.front.is_some() {

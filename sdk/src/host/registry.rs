@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::time::Clock;
 
 pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
 
@@ -36,6 +38,14 @@ impl Registry {
     /// Whether turns check that their workflow can be run again.
     pub(super) fn with_replay_check(self, replay_check: bool) -> Self {
         Self { replay_check, ..self }
+    }
+
+    /// What the schedules that it serves start, they start here.
+    #[cfg_attr(not(feature = "schedules"), expect(unused_mut, unused_variables))]
+    pub(super) fn starting_on(mut self, backend: &Backend, clock: &Clock) -> Self {
+        #[cfg(feature = "schedules")]
+        self.states.put(crate::schedule::Starter::new(backend, clock));
+        self
     }
 
     /// See [`App::replay_check`](super::App::replay_check).

@@ -103,6 +103,7 @@ impl Worker {
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
+        self.registry = self.registry.starting_on(&self.backend, &clock);
         self.clock = clock;
         self
     }

@@ -56,6 +56,7 @@ mod objects;
 mod promises;
 mod races;
 mod runs;
+mod schedules;
 mod several;
 mod signals;
 mod steps;

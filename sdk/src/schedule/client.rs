@@ -1,0 +1,466 @@
+//! Creating schedules, and talking to them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures::future::{BoxFuture, FutureExt};
+use uuid::Uuid;
+
+use super::life::{Answer, Life, REQUEST, Request};
+use super::limits::{CATCH_UP_MIN, INPUT_BYTES_MAX, SCHEDULE_ID_BYTES_MAX};
+use super::state::{Shown, State};
+use super::{Counts, InvalidTimes, Schedule, Start};
+use crate::client::{Client, HistoryError, OnConflict, SendError, StartError, UpdateError};
+use crate::context::WorkflowSpec;
+use crate::event::{Json, UnrecordableValue};
+use crate::id::{ExecutionId, InvalidExecutionId};
+use crate::limits::UPDATE_WAIT;
+use crate::replay::History;
+use crate::store::{Projection, Status, StoreError};
+use crate::time::Timestamp;
+
+/// How many of the next times are told.
+const NEXT_TOLD: usize = 5;
+
+/// A text that is no schedule's id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a schedule's id has 1 to {SCHEDULE_ID_BYTES_MAX} bytes and no control characters: {id:?}")]
+#[non_exhaustive]
+pub struct InvalidScheduleId {
+    /// The text.
+    pub id: String,
+}
+
+/// Why a schedule was not created, or does not do what it is asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// Its times are none.
+    #[error(transparent)]
+    Times(#[from] InvalidTimes),
+    /// The input of the workflow cannot be recorded.
+    #[error("the input cannot be recorded: {0}")]
+    Input(#[from] UnrecordableValue),
+    /// The input of the workflow is too large.
+    #[error(
+        "the input has {bytes} bytes and a schedule keeps {INPUT_BYTES_MAX} at most: store it elsewhere and pass where it is"
+    )]
+    InputTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The catch-up window is too short.
+    #[error("a catch-up window has at least {} seconds", CATCH_UP_MIN.as_secs())]
+    CatchUp,
+    /// The client is that of an app which does not serve schedules.
+    #[error("this app serves no schedules: add App::schedules()")]
+    NotServed,
+    /// There is a schedule with this id, and it does something else: update or delete it.
+    #[error("there is another schedule {id:?}: update it, or delete it first")]
+    Exists {
+        /// The id.
+        id: String,
+    },
+    /// There is no schedule with this id: it was never created, was deleted, or has come to its
+    /// last time.
+    #[error("there is no schedule {id:?}")]
+    Unknown {
+        /// The id.
+        id: String,
+    },
+    /// What it would start cannot be started, or the schedule itself cannot.
+    #[error(transparent)]
+    Start(StartError),
+    /// It has not answered.
+    #[error("schedule {id:?} has not answered")]
+    Ask {
+        /// The id.
+        id: String,
+        /// Why not.
+        source: UpdateError,
+    },
+    /// What it started cannot be started, and this is why.
+    #[error("schedule {id:?} cannot start it: {problem}")]
+    Refused {
+        /// The id.
+        id: String,
+        /// Why.
+        problem: String,
+    },
+    /// What is stored of it cannot be had or read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// What is stored of it was written by a newer program, or is none of a schedule's.
+    #[error("what is stored of schedule {id:?} cannot be read")]
+    Unreadable {
+        /// The id.
+        id: String,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+/// What came of a [trigger](ScheduleHandle::trigger).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Triggered {
+    /// This was started.
+    Started(ExecutionId),
+    /// This is started when what is open has ended.
+    Waits(ExecutionId),
+    /// Nothing is started: another is open, and the overlap policy says to skip.
+    Skipped,
+}
+
+/// What is known of a schedule.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Description {
+    /// Its id.
+    pub id: String,
+    /// What it starts, and when.
+    pub schedule: Schedule,
+    /// The status of its own execution: closed once it is deleted or over, blocked if a host met it
+    /// that does not serve schedules.
+    pub status: Status,
+    /// Why it is blocked, if it is.
+    pub problem: Option<String>,
+    /// Why it is paused, if it is.
+    pub paused: Option<String>,
+    /// Its next times, five at most; none while it is paused. What [jitter](Schedule::jitter) adds
+    /// is not in them.
+    pub next: Vec<DateTime<Utc>>,
+    /// What waits to be started until what is open has ended.
+    pub waiting: Option<ExecutionId>,
+    /// Its last ten starts, the latest last. [`Client::list`] with the tag `everstep.schedule`
+    /// lists all.
+    pub recent: Vec<Start>,
+    /// How many starts there were.
+    pub counts: Counts,
+}
+
+/// A schedule, from outside. Cheap to clone; nothing is looked up until it is asked something.
+#[derive(Debug, Clone)]
+pub struct ScheduleHandle {
+    client: Client,
+    id: String,
+    execution: ExecutionId,
+}
+
+impl Client {
+    /// The schedule with this id, whether it exists or not.
+    ///
+    /// # Errors
+    /// The text is too long for an id, or has control characters.
+    pub fn schedule(&self, id: impl Into<String>) -> Result<ScheduleHandle, InvalidScheduleId> {
+        let id = id.into();
+        let execution = ExecutionId::new(format!("{}/{id}", Life::NAME));
+        match execution {
+            Ok(execution) if (1..=SCHEDULE_ID_BYTES_MAX).contains(&id.len()) => {
+                Ok(ScheduleHandle { client: self.clone(), id, execution })
+            }
+            _ => Err(InvalidScheduleId { id }),
+        }
+    }
+
+    /// The schedules there are, the newest first, a page at a time. May be a moment behind.
+    pub fn schedules(&self) -> Schedules<'_> {
+        Schedules { client: self, limit: 0, after: None, ended: false }
+    }
+}
+
+/// A listing of schedules that has not been asked for.
+#[must_use = "nothing is listed unless a page is asked for"]
+#[derive(Debug)]
+pub struct Schedules<'a> {
+    client: &'a Client,
+    limit: usize,
+    after: Option<String>,
+    ended: bool,
+}
+
+/// A page of schedules.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SchedulePage {
+    /// The schedules.
+    pub schedules: Vec<ScheduleHandle>,
+    /// Where the next page begins; `None` if this is the last one. A page may have no schedule and
+    /// yet not be the last.
+    pub next: Option<String>,
+}
+
+impl Schedules<'_> {
+    /// At most so many a page; by default the store's own page size.
+    pub fn limit(mut self, schedules: usize) -> Self {
+        self.limit = schedules;
+        self
+    }
+
+    /// Begin where the page before ended: its `next`.
+    pub fn after(mut self, next: impl Into<String>) -> Self {
+        self.after = Some(next.into());
+        self
+    }
+
+    /// Those too that were deleted or are over.
+    pub fn with_ended(mut self) -> Self {
+        self.ended = true;
+        self
+    }
+
+    /// One page.
+    ///
+    /// # Errors
+    /// The store did not answer or cannot be used.
+    pub async fn page(&self) -> Result<SchedulePage, StoreError> {
+        let mut list = self.client.list().workflow(Life::NAME);
+        if self.limit > 0 {
+            list = list.limit(self.limit);
+        }
+        if let Some(after) = &self.after {
+            list = list.after(after);
+        }
+        let page = list.page().await?;
+        let shown = page
+            .records
+            .into_iter()
+            .filter(|record| self.ended || !record.projection.status.is_closed());
+        let schedules = shown.filter_map(|record| {
+            let id = record.id.as_str().strip_prefix(Life::NAME)?.strip_prefix('/')?.to_owned();
+            Some(ScheduleHandle { client: self.client.clone(), id, execution: record.id })
+        });
+        Ok(SchedulePage { schedules: schedules.collect(), next: page.next })
+    }
+}
+
+impl ScheduleHandle {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The execution that it is itself: `everstep.schedule/` and its id.
+    #[must_use]
+    pub fn execution(&self) -> &ExecutionId {
+        &self.execution
+    }
+
+    /// Creates the schedule. Its first start is for its first time after this moment. To create it
+    /// again with the same content is to have created it once; one that was deleted or is over
+    /// begins anew.
+    ///
+    /// What it starts has the ids `<schedule>/<time>`, as `nightly/2024-03-31T01:00:00Z`, so that no
+    /// time of a schedule is ever started twice, whatever dies; also not if it is deleted and
+    /// created again.
+    ///
+    /// Dropping the future may leave the schedule created.
+    ///
+    /// # Errors
+    /// There are no such times, what is to be started cannot be, another schedule has the id; or
+    /// store or queue failed, and it may or may not be created: create it again.
+    pub async fn create(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
+        let input = self.checked(schedule)?;
+        let start = |policy| {
+            let start = self.client.start_named(Life::NAME, input.clone());
+            start.id(self.execution.clone()).on_conflict(policy).into_future()
+        };
+        match start(OnConflict::Attach).await {
+            Ok(handle) if handle.is_new() => return Ok(()),
+            // It may be there and over.
+            Ok(_) | Err(StartError::Exists { .. }) => {}
+            Err(error) => return Err(ScheduleError::Start(error)),
+        }
+        match start(OnConflict::Restart).await {
+            Ok(_) => Ok(()),
+            // It is there: the same?
+            Err(StartError::Exists { .. }) => match start(OnConflict::Attach).await {
+                Ok(_) => Ok(()),
+                Err(StartError::Exists { .. }) => {
+                    Err(ScheduleError::Exists { id: self.id.clone() })
+                }
+                Err(error) => Err(ScheduleError::Start(error)),
+            },
+            Err(error) => Err(ScheduleError::Start(error)),
+        }
+    }
+
+    /// Checks all that can be seen to be wrong, and makes the input of its workflow.
+    fn checked(&self, schedule: &Schedule) -> Result<Json, ScheduleError> {
+        if let Some(refused) = &schedule.refused {
+            return Err(refused.clone().into());
+        }
+        if !self.client.may_start(Life::NAME) {
+            return Err(ScheduleError::NotServed);
+        }
+        schedule.times.check()?;
+        if schedule.catch_up_window() < CATCH_UP_MIN {
+            return Err(ScheduleError::CatchUp);
+        }
+        let bytes = schedule.input.as_str().len();
+        if bytes > INPUT_BYTES_MAX {
+            return Err(ScheduleError::InputTooLarge { bytes });
+        }
+        let mut start = self.client.start_named(&schedule.workflow, schedule.input.clone());
+        start = start.tag(super::fire::TAG, &self.id);
+        for (name, value) in &schedule.tags {
+            start = start.tag(name, value);
+        }
+        start.check().map_err(ScheduleError::Start)?;
+        Ok(Json::record(&State::new(self.id.clone(), schedule.clone()))?)
+    }
+
+    /// Starts nothing from now on, until [resume](Self::resume). What is due meanwhile is left out,
+    /// and so is what waits for another's end. Once this has returned nothing more is started, but
+    /// by [trigger](Self::trigger). Why is kept up to 200 bytes.
+    ///
+    /// # Errors
+    /// There is no such schedule; or it has not answered, for no host serves it, and the request is
+    /// kept until one does.
+    pub async fn pause(&self, why: impl Into<String>) -> Result<(), ScheduleError> {
+        self.ask(Request::Pause { why: why.into() }).await.map(drop)
+    }
+
+    /// Goes on, from the next time on.
+    ///
+    /// # Errors
+    /// See [`pause`](Self::pause).
+    pub async fn resume(&self) -> Result<(), ScheduleError> {
+        self.ask(Request::Resume).await.map(drop)
+    }
+
+    /// Starts one now, under the overlap policy, also while the schedule is paused. The execution's
+    /// id is the schedule's, `/` and a random name; [`id`](Triggering::id) chooses it.
+    pub fn trigger(&self) -> Triggering<'_> {
+        Triggering { schedule: self, id: Uuid::new_v4().to_string() }
+    }
+
+    /// Puts another schedule in the place of this one. What has been started goes on, what waited is
+    /// skipped; it is paused if it was.
+    ///
+    /// # Errors
+    /// The new one is refused as by [`create`](Self::create); else see [`pause`](Self::pause).
+    pub async fn update(&self, schedule: &Schedule) -> Result<(), ScheduleError> {
+        self.checked(schedule)?;
+        let schedule = Box::new(schedule.clone());
+        self.ask(Request::Update { schedule }).await.map(drop)
+    }
+
+    /// Ends the schedule. What it has started goes on; its log stays.
+    ///
+    /// # Errors
+    /// See [`pause`](Self::pause).
+    pub async fn delete(&self) -> Result<(), ScheduleError> {
+        self.ask(Request::Delete).await.map(drop)
+    }
+
+    /// What is known of it: one read of its log, which is short; no host is needed.
+    ///
+    /// # Errors
+    /// There is no such schedule, nor was there one; or what is stored of it cannot be read.
+    pub async fn describe(&self) -> Result<Description, ScheduleError> {
+        let unreadable = |source| ScheduleError::Unreadable { id: self.id.clone(), source };
+        let loaded = match self.client.load(&self.execution).await {
+            Err(HistoryError::Unknown { .. }) => {
+                return Err(ScheduleError::Unknown { id: self.id.clone() });
+            }
+            loaded => loaded?,
+        };
+        let history = History::read(&loaded.commits, loaded.from).map_err(|source| {
+            let (readable, id) = (Vec::new(), self.execution.clone());
+            HistoryError::Corrupt { id, readable, source }
+        })?;
+        let start = history.start();
+        let state: State = start.input.read().map_err(unreadable)?;
+        let shown = match &history.view {
+            Some(view) => view.read::<Shown>().map_err(unreadable)?,
+            None => state.shown.clone(),
+        };
+        let Projection { status, reason, .. } = loaded.record.projection;
+        let next = if shown.paused.is_some() || status.is_closed() {
+            Vec::new()
+        } else {
+            let done_until = match shown.next {
+                Some(next) => next.time.before(Duration::from_millis(1)),
+                None => state.done_until.unwrap_or(start.at).max(history.time),
+            };
+            next_of(&state.schedule, done_until)?
+        };
+        Ok(Description {
+            id: self.id.clone(),
+            schedule: state.schedule,
+            status,
+            problem: reason,
+            paused: shown.paused,
+            next,
+            waiting: shown.waiting,
+            recent: shown.recent,
+            counts: shown.counts,
+        })
+    }
+
+    async fn ask(&self, request: Request) -> Result<Answer, ScheduleError> {
+        let updating = self.client.update::<Answer>(&self.execution, REQUEST, &request);
+        match updating.wait(UPDATE_WAIT).await {
+            Ok(Answer::Refused { problem }) => {
+                Err(ScheduleError::Refused { id: self.id.clone(), problem })
+            }
+            Ok(answer) => Ok(answer),
+            Err(
+                UpdateError::Closed { .. }
+                | UpdateError::Send(SendError::Unknown { .. } | SendError::Closed { .. }),
+            ) => Err(ScheduleError::Unknown { id: self.id.clone() }),
+            Err(source) => Err(ScheduleError::Ask { id: self.id.clone(), source }),
+        }
+    }
+}
+
+fn next_of(schedule: &Schedule, last: Timestamp) -> Result<Vec<DateTime<Utc>>, InvalidTimes> {
+    let clockwork = schedule.times.clockwork()?;
+    let mut last = last;
+    let times = std::iter::from_fn(|| {
+        last = schedule.next(&clockwork, last)?;
+        Some(last.into())
+    });
+    Ok(times.take(NEXT_TOLD).collect())
+}
+
+/// A trigger that has not been sent; `.await` sends it and waits for what comes of it.
+///
+/// # Errors
+/// What is to be started cannot be; or as of [`ScheduleHandle::pause`].
+#[must_use = "nothing is triggered unless it is awaited"]
+#[derive(Debug)]
+pub struct Triggering<'a> {
+    schedule: &'a ScheduleHandle,
+    id: String,
+}
+
+impl Triggering<'_> {
+    /// What comes after the schedule's id and `/` in the execution's: a trigger that is repeated
+    /// with the same id starts one execution. 100 bytes at most.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+}
+
+impl<'a> IntoFuture for Triggering<'a> {
+    type Output = Result<Triggered, ScheduleError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        async move {
+            let id = format!("{}/{}", self.schedule.id, self.id);
+            let execution = ExecutionId::new(id)
+                .map_err(|error: InvalidExecutionId| ScheduleError::Start(error.into()))?;
+            Ok(match self.schedule.ask(Request::Trigger { execution: execution.clone() }).await? {
+                Answer::Waits { execution } => Triggered::Waits(execution),
+                Answer::Skipped => Triggered::Skipped,
+                _ => Triggered::Started(execution),
+            })
+        }
+        .boxed()
+    }
+}
