@@ -284,7 +284,7 @@ impl Living {
                 }
                 Answer::Done
             }
-            Request::Trigger { execution } => self.fire(Firing { execution, time: None }).await?,
+            Request::Trigger { execution } => self.trigger(execution).await?,
             Request::Update { schedule } => {
                 self.state.schedule = *schedule;
                 self.state.shown.next = None;
