@@ -145,6 +145,7 @@ pub struct ScheduleHandle {
     client: Client,
     id: String,
     execution: ExecutionId,
+    wait: Duration,
 }
 
 impl Client {
@@ -157,7 +158,7 @@ impl Client {
         let execution = ExecutionId::new(format!("{}/{id}", Life::NAME));
         match execution {
             Ok(execution) if (1..=SCHEDULE_ID_BYTES_MAX).contains(&id.len()) => {
-                Ok(ScheduleHandle { client: self.clone(), id, execution })
+                Ok(ScheduleHandle { client: self.clone(), id, execution, wait: UPDATE_WAIT })
             }
             _ => Err(InvalidScheduleId { id }),
         }
@@ -228,7 +229,8 @@ impl Schedules<'_> {
             .filter(|record| self.ended || !record.projection.status.is_closed());
         let schedules = shown.filter_map(|record| {
             let id = record.id.as_str().strip_prefix(Life::NAME)?.strip_prefix('/')?.to_owned();
-            Some(ScheduleHandle { client: self.client.clone(), id, execution: record.id })
+            let (client, wait) = (self.client.clone(), UPDATE_WAIT);
+            Some(ScheduleHandle { client, id, execution: record.id, wait })
         });
         Ok(SchedulePage { schedules: schedules.collect(), next: page.next })
     }
@@ -245,6 +247,13 @@ impl ScheduleHandle {
     #[must_use]
     pub fn execution(&self) -> &ExecutionId {
         &self.execution
+    }
+
+    /// How long to wait for the schedule's answers; [`UPDATE_WAIT`] by default.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
     }
 
     /// Creates the schedule. Its first start is for its first time after this moment. To create it
@@ -402,7 +411,7 @@ impl ScheduleHandle {
 
     async fn ask(&self, request: Request) -> Result<Answer, ScheduleError> {
         let updating = self.client.update::<Answer>(&self.execution, REQUEST, &request);
-        match updating.wait(UPDATE_WAIT).await {
+        match updating.wait(self.wait).await {
             Ok(Answer::Refused { problem }) => {
                 Err(ScheduleError::Refused { id: self.id.clone(), problem })
             }

@@ -41,6 +41,7 @@ pub(super) const MISSED_MAX: u64 = 10_000;
 /// Longest text that a schedule keeps: why it is paused, why something was not started.
 pub(super) const NOTE_BYTES_MAX: usize = 200;
 
-/// After so many events of a run the schedule begins a new one. Each of its starts is about eight:
-/// this is less than what is suggested for others, for a schedule hands on next to nothing.
-pub(super) const EVENTS_MAX: u64 = 500;
+/// After so many events of a run the schedule begins a new one. Each of its starts is about eight,
+/// and every look at the schedule reads all of them: this is less than what is suggested for others,
+/// for a schedule hands on next to nothing.
+pub(super) const EVENTS_MAX: u64 = 80;

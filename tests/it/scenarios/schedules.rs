@@ -43,7 +43,8 @@ fn minute(minute: u64) -> chrono::DateTime<chrono::Utc> {
 }
 
 async fn created(world: &World, schedule: &Schedule) -> ScheduleHandle {
-    let handle = world.client().schedule("s").unwrap();
+    // A host may die with the request, and another one wait for its claim's end.
+    let handle = world.client().schedule("s").unwrap().wait(minutes(10));
     handle.create(schedule).await.unwrap();
     handle
 }
@@ -101,7 +102,7 @@ fn overlap(
     policy: Overlap,
     lasts: u64,
     profiles: &[Profile],
-    expected: &'static [(u64, Status)],
+    expected: &[(u64, Status)],
     skipped: u64,
 ) {
     check(profiles, app, async |world| {
@@ -173,12 +174,12 @@ fn once_a_pause_has_returned_nothing_starts_until_the_resume() {
                 assert!((1..=2).contains(&first), "{first}");
 
                 schedule.resume().await.unwrap();
-                tokio::time::sleep(minutes(59)).await;
+                tokio::time::sleep(minutes(40)).await;
                 let resumed = schedule.describe().await.unwrap();
                 // What was due in the pause is not caught up with.
                 assert_eq!((resumed.counts.started, resumed.counts.missed), (first, 0));
                 assert_eq!((resumed.paused, resumed.next.len()), (None, 5));
-                tokio::time::sleep(minutes(30)).await;
+                tokio::time::sleep(minutes(40)).await;
                 assert_eq!(schedule.describe().await.unwrap().counts.started, first + 1);
             })
             .await;
@@ -249,14 +250,18 @@ fn an_update_takes_the_place_of_what_was_there() {
         world
             .until(async {
                 tokio::time::sleep(minutes(90)).await;
-                let other = Schedule::new(Times::every(hours(24)), job, 5).until(minute(49 * 60));
+                let other = Schedule::new(Times::every(hours(2)), job, 5).until(minute(4 * 60));
                 schedule.update(&other).await.unwrap();
                 assert_eq!(schedule.describe().await.unwrap().schedule, other);
             })
             .await;
         over(world, &schedule).await;
         let ends = Status::Completed;
-        assert_eq!(starts(world, &schedule).await, [(60, ends), (24 * 60, ends), (48 * 60, ends)]);
+        let found: Vec<_> = starts(world, &schedule).await;
+        // Where a host has died, another one comes a little later.
+        let near = |(at, status): (u64, Status), due| status == ends && at - due <= 2;
+        assert!(found.into_iter().zip([60, 120, 240]).all(|(found, due)| near(found, due)));
+        assert_eq!(schedule.describe().await.unwrap().counts.started, 3);
     });
 }
 
@@ -300,7 +305,7 @@ fn a_host_that_serves_no_schedules_blocks_it_and_a_resume_goes_on() {
         assert!(problem.contains("everstep.schedule"), "{problem}");
         tokio::time::sleep(minutes(150)).await;
         world.client().resume(schedule.execution()).await.unwrap();
-        over(world, &schedule).await;
+        world.until(world.status_is(schedule.execution(), Status::Completed)).await;
         assert_eq!(schedule.describe().await.unwrap().counts.started, 3);
     });
 }
@@ -366,7 +371,7 @@ fn what_can_be_seen_to_be_wrong_is_refused_and_nothing_is_stored() {
 #[test]
 fn jitter_delays_by_no_more_than_it_says_and_by_the_same_on_replay() {
     check(
-        ALL,
+        MOST,
         || app().replay_check(true),
         async |world| {
             let schedule = hourly(0).jitter(minutes(20)).until(minute(5 * 60));
@@ -379,14 +384,14 @@ fn jitter_delays_by_no_more_than_it_says_and_by_the_same_on_replay() {
                 .map(|((at, _), hour)| at - hour * 60)
                 .collect();
             assert!(late.len() == 5 && late.iter().all(|late| *late <= 21), "{late:?}");
-            assert!(late.iter().any(|late| *late != late[0]), "{late:?}");
+            assert!(late.iter().any(|one| *one != late[0]), "{late:?}");
         },
     );
 }
 
 /// E6
 #[test]
-fn a_year_of_a_daily_schedule_takes_milliseconds_and_its_log_stays_short() {
+fn a_year_of_a_daily_schedule_misses_no_day_and_its_log_stays_short() {
     let env = everstep::testing::Env::new(app().state(Effects::default()));
     let client = env.client();
     let times = Times::cron("30 2 * * *").zone("Europe/Berlin");
@@ -397,7 +402,7 @@ fn a_year_of_a_daily_schedule_takes_milliseconds_and_its_log_stays_short() {
     assert_eq!((shown.counts.started, shown.counts.missed), (366, 0));
     assert_eq!(env.runs("note"), 366);
     let loaded = env.block_on(client.load(schedule.execution())).unwrap();
-    assert!(loaded.commits.len() < 300, "{} commits are read", loaded.commits.len());
+    assert!(loaded.commits.len() < 60, "{} commits are read", loaded.commits.len());
     // The night without that time, and the one that has it twice.
     let spring = "s/2024-03-31T01:00:00Z".parse().unwrap();
     assert!(env.block_on(client.describe(&spring)).is_ok());
