@@ -78,7 +78,6 @@ enum What {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "times", required = true, multiple = false, args = ["cron", "every"])]
 struct Create {
     /// The schedule's id.
     id: String,
@@ -100,6 +99,7 @@ struct Create {
 
     /// At this interval, counted from 1970: 5m, 1h30m, 7d.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(required_unless_present = "cron", conflicts_with = "cron")]
     every: Option<Duration>,
 
     /// So much after each interval's begin.

@@ -141,7 +141,7 @@ impl Place {
             });
             commands(self);
             drop(over);
-            let _ = worker.join().expect("no panic").expect("it works");
+            let _stopped = worker.join().expect("no panic").expect("it works");
         });
     }
 
