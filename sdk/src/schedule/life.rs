@@ -87,7 +87,10 @@ type Asked = Update<Request, Answer>;
 impl Living {
     async fn live(mut self) -> Result<(), String> {
         let mut requests: Updates<Request, Answer> = updates(REQUEST);
-        if super::brk(6) { self.state.shown.counts = Default::default(); self.state.open.clear(); }
+        if super::brk(6) {
+            self.state.shown.counts = Default::default();
+            self.state.open.clear();
+        }
         if self.state.done_until.is_none() {
             self.state.done_until = Some(now().into());
         }

@@ -233,4 +233,6 @@ impl Schedule {
     }
 }
 
-fn brk(n: u32) -> bool { std::env::var("BRK").is_ok_and(|v| v == n.to_string()) }
+fn brk(n: u32) -> bool {
+    std::env::var("BRK").is_ok_and(|v| v == n.to_string())
+}

@@ -78,14 +78,14 @@ fn each_time_starts_its_execution_once() {
         ALL,
         || app().replay_check(true),
         async |world| {
-            let times = Times::cron("30 7 * * *").zone("Europe/Berlin");
-            let daily = Schedule::new(times, job, 0).until(minute(4 * 24 * 60));
-            let schedule = created(world, &daily).await;
+            let times = Times::cron("30 2-5 * * *").zone("Europe/Berlin");
+            let mornings = Schedule::new(times, job, 0).until(minute(6 * 60));
+            let schedule = created(world, &mornings).await;
             over(world, &schedule).await;
             let shown = schedule.describe().await.unwrap();
             let ids: Vec<_> = shown.recent.iter().map(|start| start.execution.as_str()).collect();
-            let days = ["01", "02", "03", "04"];
-            assert_eq!(ids, days.map(|day| format!("s/2024-01-{day}T06:30:00Z")));
+            let hours = ["01", "02", "03", "04"];
+            assert_eq!(ids, hours.map(|hour| format!("s/2024-01-01T{hour}:30:00Z")));
             for id in ids {
                 world.did(id, 1);
             }
@@ -132,7 +132,8 @@ fn skip_starts_nothing_while_one_is_open() {
 #[test]
 fn buffer_one_keeps_one_for_later_and_skips_the_rest() {
     let ends = Status::Completed;
-    overlap(Overlap::BufferOne, 100, MOST, &[(60, ends), (160, ends), (260, ends)], 1);
+    // It looks every minute: as many worlds with deaths would take minutes.
+    overlap(Overlap::BufferOne, 100, IN_MEMORY, &[(60, ends), (160, ends), (260, ends)], 1);
 }
 
 #[test]
@@ -161,8 +162,13 @@ fn once_a_pause_has_returned_nothing_starts_until_the_resume() {
         let schedule = created(world, &hourly(0)).await;
         world
             .until(async {
-                // At the very moment at which one is due.
-                tokio::time::sleep(hours(2)).await;
+                tokio::time::sleep(minutes(30)).await;
+                schedule.pause("").await.unwrap();
+                tokio::time::sleep(minutes(40)).await;
+                assert_eq!(schedule.describe().await.unwrap().counts.started, 0);
+                schedule.resume().await.unwrap();
+                // And at the very moment at which one is due.
+                tokio::time::sleep(minutes(50)).await;
                 schedule.pause("holidays").await.unwrap();
                 let before = schedule.describe().await.unwrap();
                 assert_eq!(before.paused.as_deref(), Some("holidays"));
@@ -171,7 +177,7 @@ fn once_a_pause_has_returned_nothing_starts_until_the_resume() {
                 let after = schedule.describe().await.unwrap();
                 assert_eq!(after.recent, before.recent);
                 let first = after.counts.started;
-                assert!((1..=2).contains(&first), "{first}");
+                assert!(first <= 1, "{first}");
 
                 schedule.resume().await.unwrap();
                 tokio::time::sleep(minutes(40)).await;
