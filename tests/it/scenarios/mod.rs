@@ -37,8 +37,8 @@
 //! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
 //! | E5 | calm | the scenario is ten deaths |
 //! | schedules: each time once; skip | all | |
-//! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
-//! | schedules: buffer one | in memory | it looks every minute |
+//! | schedules: other policies, pause, trigger, update | in memory, with deaths and faults | no store makes a difference |
+//! | schedules: buffer one; catch-up | in memory | it looks every minute; its window is exact |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
 //! | B4 | P0 | it is about one batch of a queue |

@@ -219,7 +219,8 @@ fn a_trigger_starts_one_execution_also_of_a_paused_schedule() {
 
 #[test]
 fn what_was_missed_is_caught_up_with_as_far_as_the_window_goes() {
-    check(MOST, app, async |world| {
+    // The window ends at a start, to the minute: a host that dies then comes back too late for it.
+    check(&[Profile::Warm, Profile::NewTurns, Profile::Twice], app, async |world| {
         let schedule = hourly(0).overlap(Overlap::AllowAll).catch_up(minutes(150));
         let schedule = created(world, &schedule.until(minute(8 * 60))).await;
         world.until(tokio::time::sleep(minutes(90))).await;
