@@ -36,7 +36,8 @@
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
 //! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
 //! | E5 | calm | the scenario is ten deaths |
-//! | schedules: each time once; skip | all | |
+//! | schedules: skip | all | |
+//! | schedules: the calendar's times | in memory | the rest is in the others |
 //! | schedules: other policies, pause, trigger, update | in memory, with deaths and faults | no store makes a difference |
 //! | schedules: buffer one; catch-up | in memory | it looks every minute; its window is exact |
 //! | B1, B2 | all | |

@@ -75,7 +75,7 @@ async fn starts(world: &World, schedule: &ScheduleHandle) -> Vec<(u64, Status)> 
 #[test]
 fn each_time_starts_its_execution_once() {
     check(
-        ALL,
+        &[Profile::Warm, Profile::NewTurns, Profile::Twice],
         || app().replay_check(true),
         async |world| {
             let times = Times::cron("30 2-5 * * *").zone("Europe/Berlin");
