@@ -102,8 +102,10 @@ impl<T, E: Into<Error>> Terminal<T> for std::result::Result<T, E> {
 
 /// How a step failed when it was not by an error of its own.
 ///
-/// A step's error type takes it by `From<StepFailure>`; [`Error`] does.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// A step's error type takes it by `From<StepFailure>`; [`Error`] does. It can be part of an error
+/// type that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepFailure {
     /// The last attempt panicked.

@@ -37,10 +37,15 @@ impl Retry {
         Self::new().max_attempts(1)
     }
 
-    /// At most so many attempts, the first included. Zero counts as one.
+    /// At most so many attempts, the first included.
+    ///
+    /// # Panics
+    /// It is 0: the step would never run. In a constant that is an error of the compiler.
+    #[track_caller]
     #[must_use]
     pub const fn max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = if attempts == 0 { 1 } else { attempts };
+        assert!(attempts > 0, "Retry::max_attempts(0) would never try: give it at least 1");
+        self.max_attempts = attempts;
         self
     }
 
@@ -59,8 +64,18 @@ impl Retry {
     }
 
     /// What each delay is multiplied by to get the next; 1 keeps it fixed.
+    ///
+    /// # Panics
+    /// It is less than 1, infinite or no number: delays would shrink, or be none at all. In a
+    /// constant that is an error of the compiler.
+    #[track_caller]
     #[must_use]
     pub const fn factor(mut self, factor: f64) -> Self {
+        // Also false for what is no number.
+        assert!(
+            factor >= 1.0 && factor <= f64::MAX,
+            "Retry::factor() is what each delay is multiplied by: give it a number from 1 on"
+        );
         self.factor = factor;
         self
     }
@@ -125,6 +140,25 @@ mod tests {
         assert!(Retry::new().max_attempts(3).allows_after(2));
         assert!(!Retry::new().max_attempts(3).allows_after(3));
         assert!(!Retry::none().allows_after(1));
-        assert!(!Retry::new().max_attempts(0).allows_after(1));
+    }
+
+    #[test]
+    fn a_policy_that_makes_no_sense_is_refused_where_it_is_made() {
+        let refused = |make: fn() -> Retry| {
+            let problem = std::panic::catch_unwind(make).expect_err("it is refused");
+            problem.downcast_ref::<&str>().copied().map_or_else(String::new, str::to_owned)
+        };
+        assert_eq!(
+            refused(|| Retry::new().max_attempts(0)),
+            "Retry::max_attempts(0) would never try: give it at least 1"
+        );
+        for make in [
+            || Retry::new().factor(0.99),
+            || Retry::new().factor(-2.0),
+            || Retry::new().factor(f64::NAN),
+            || Retry::new().factor(f64::INFINITY),
+        ] {
+            assert!(refused(make).starts_with("Retry::factor()"));
+        }
     }
 }

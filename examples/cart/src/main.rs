@@ -35,6 +35,8 @@ enum Command {
 enum Refused {
     OutOfStock { left: u32 },
     Empty,
+    /// The warehouse could not be asked.
+    NoAnswer(String),
 }
 
 impl Cart {
@@ -42,11 +44,13 @@ impl Cart {
         match command {
             Command::Put(article, pieces) => {
                 let there = self.pieces.get(&article).copied().unwrap_or(0);
-                let left = stock(&article).await.unwrap_or(0);
-                if there + pieces > left {
+                let wanted = there.saturating_add(pieces);
+                let asked = stock(&article).await;
+                let left = asked.map_err(|error| Refused::NoAnswer(error.to_string()))?;
+                if wanted > left {
                     return Err(Refused::OutOfStock { left });
                 }
-                self.pieces.insert(article, there + pieces);
+                self.pieces.insert(article, wanted);
             }
             Command::Order if self.pieces.is_empty() => return Err(Refused::Empty),
             Command::Order => self.ordered = true,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Client, HistoryError, OnConflict, StartError, UpdateError, ViewError};
 use crate::context::{COMMAND, Object, Workflow, WorkflowSpec};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::{ExecutionId, InvalidExecutionId};
-use crate::limits::UPDATE_WAIT;
+use crate::limits::{NAME_BYTES_MAX, UPDATE_WAIT};
 
 /// How often a call begins anew that met an object at its end.
 const LIVES_MAX: u32 = 5;
@@ -111,7 +112,7 @@ pub struct Calling<'a, R> {
 
 impl<R> Calling<'_, R> {
     /// The command's id: a second command with the same id is the same command and gets the same
-    /// answer. A random one by default.
+    /// answer. 1 to 256 bytes without control characters; a random one by default.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self.known = true;
@@ -123,6 +124,17 @@ impl<R> Calling<'_, R> {
         self.wait = wait;
         self
     }
+}
+
+/// The id of the command `id` when it is sent to the object's next life. The same for whoever sends
+/// it again; one that would be too long for an id is known by its hash.
+fn in_life(id: &str, life: u32) -> String {
+    let named = format!("{id}#{life}");
+    if named.len() <= NAME_BYTES_MAX {
+        return named;
+    }
+    let digest = Sha256::digest(id.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).chain([format!("#{life}")]).collect()
 }
 
 impl<'a, R: DeserializeOwned + 'a> IntoFuture for Calling<'a, R> {
@@ -153,7 +165,7 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for Calling<'a, R> {
                     {
                         lives += 1;
                         if taken {
-                            command_id = format!("{}#{lives}", self.id);
+                            command_id = in_life(&self.id, lives);
                         }
                     }
                     answered => return answered,
@@ -161,5 +173,23 @@ impl<'a, R: DeserializeOwned + 'a> IntoFuture for Calling<'a, R> {
             }
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::limits::is_name;
+
+    #[test]
+    fn a_command_of_any_length_has_an_id_in_each_life_of_its_object() {
+        assert_eq!(in_life("pay-7", 2), "pay-7#2");
+        let ids = (200..=NAME_BYTES_MAX).map(|bytes| "x".repeat(bytes));
+        let ids: BTreeSet<String> =
+            ids.flat_map(|id| [2, 3, 10].map(|life| in_life(&id, life))).collect();
+        assert_eq!(ids.len(), 3 * (NAME_BYTES_MAX - 200 + 1), "no two are the same");
+        assert_eq!(ids.iter().find(|id| !is_name(id)), None);
     }
 }

@@ -59,8 +59,13 @@ pub fn idempotency_key() -> String {
 
 /// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow, and in a
 /// task or thread that the body starts.
+///
+/// # Panics
+/// In a workflow's own code, which has no attempts.
+#[track_caller]
 #[must_use]
 pub fn attempt() -> u32 {
+    assert!(super::execution::current().is_none(), "everstep::attempt() belongs in a step");
     STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))
 }
 

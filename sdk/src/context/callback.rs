@@ -10,11 +10,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::args::{Args, NoArgs};
 use super::compensate::Unsaid;
 use super::promise::{Promise, PromiseError, promise};
-use super::step::{Recorded, StepFuture, StepOptions, call};
+use super::step::{Recorded, StepFuture, StepOptions, call, not_zero};
 use crate::error::StepFailure;
 use crate::id::PromiseToken;
 use crate::limits::{NAME_RULE, is_name};
@@ -68,8 +69,9 @@ pub struct Callback<T, E, F> {
     result: PhantomData<fn() -> T>,
 }
 
-/// Why a [`callback`] has no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a [`callback`] has no result. It can be part of an error type that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CallbackError<E> {
     /// The step that hands the token out failed, retries included. The promise is given up.
@@ -82,12 +84,22 @@ pub enum CallbackError<E> {
 
 impl<T, E, F> Callback<T, E, F> {
     /// See [`Promise::timeout`].
+    ///
+    /// # Panics
+    /// It is zero. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn timeout(self, limit: Duration) -> Self {
+        not_zero("callback(...).timeout", limit);
         Self { timeout: Some(limit), ..self }
     }
 
     /// See [`Promise::heartbeat`].
+    ///
+    /// # Panics
+    /// It is zero. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn heartbeat(self, limit: Duration) -> Self {
+        not_zero("callback(...).heartbeat", limit);
         Self { heartbeat: Some(limit), ..self }
     }
 
@@ -98,10 +110,15 @@ impl<T, E, F> Callback<T, E, F> {
     }
 
     /// How long one attempt to hand the token out may take; by default as long as the host lives.
+    ///
+    /// # Panics
+    /// It is zero. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn submit_timeout(mut self, timeout: Duration) -> Self
     where
         E: From<StepFailure>,
     {
+        not_zero("callback(...).submit_timeout", timeout);
         self.options.timeout = Some(timeout);
         self.options.from_failure = Some(E::from);
         self

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use serde::{Deserialize, Serialize};
+
 /// Waits for the first of two. If both are ready at once, the left one wins. The loser is dropped
 /// at its current await: a body that has not started never does; one that runs is let end (if the
 /// workflow does not end before), and its result changes nothing. Who won follows from the log, so
@@ -21,7 +23,8 @@ pub struct Race<A, B> {
 }
 
 /// Which of two came first, and with what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Either<A, B> {
     /// The first future.
     Left(A),

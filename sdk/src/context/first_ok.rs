@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use serde::{Deserialize, Serialize};
 
 use super::map::Indexed;
 
@@ -42,8 +43,8 @@ pub struct FirstOk<F, E> {
     errors: Vec<Option<E>>,
 }
 
-/// None of several succeeded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// None of several succeeded. It can be part of an error type that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllFailed<E> {
     /// Their errors, in the order in which they were given.

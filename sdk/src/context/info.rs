@@ -1,13 +1,14 @@
 //! What a workflow can ask about its own execution.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::execution::expect_current;
 use crate::id::ExecutionId;
 use crate::limits::{CONTINUE_BYTES, CONTINUE_EVENTS};
 
 /// What [`execution_info`] tells. Comes out the same on replay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExecutionInfo {
     /// The execution's id.

@@ -98,7 +98,8 @@ pub struct Commands<'a, S> {
 }
 
 /// Why no more commands are [served](Commands::handle).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Served {
     /// What [`until`](Commands::until) asks for is so.

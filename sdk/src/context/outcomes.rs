@@ -3,8 +3,11 @@
 use std::fmt;
 use std::ops::Index;
 
-/// What became of one item of a [`map`](super::map()).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// What became of one item of a [`map`](super::map()). It can be recorded, in a result or an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome<T, E> {
     /// It succeeded.
     Succeeded(T),
@@ -57,7 +60,8 @@ impl<T, E> From<Result<T, E>> for Outcome<T, E> {
 ///     Ok(bounced.map(|(_, address)| address.clone()).collect())
 /// }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Outcomes<T, E>(Vec<Outcome<T, E>>);
 
 impl<T, E> Outcomes<T, E> {
@@ -156,8 +160,9 @@ impl<'a, T, E> IntoIterator for &'a Outcomes<T, E> {
     }
 }
 
-/// More items of a [`map`](super::map()) failed than it tolerates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// More items of a [`map`](super::map()) failed than it tolerates. It can be part of an error type
+/// that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TooManyFailed<T, E> {
     /// What became of each item.

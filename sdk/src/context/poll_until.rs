@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::execution::{Execution, expect_current};
 use super::timer::{Sleep, seconds};
 use crate::time::Timestamp;
@@ -75,8 +77,14 @@ impl<F, D> PollUntil<F, D> {
         Self { every: interval, ..self }
     }
 
-    /// Doubles the wait after each check, up to this.
+    /// Doubles the wait after each check, up to this. A wait that is longer from the start stays
+    /// as it is.
+    ///
+    /// # Panics
+    /// It is zero.
+    #[track_caller]
     pub fn growing_to(self, interval: Duration) -> Self {
+        assert!(!interval.is_zero(), "poll_until(...).growing_to(0) grows to no pause at all");
         Self { growing_to: interval, ..self }
     }
 
@@ -137,8 +145,9 @@ enum State<Fut> {
     Waiting(Sleep),
 }
 
-/// Why a [`poll_until`] has no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a [`poll_until`] has no result. It can be part of an error type that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PollError<E> {
     /// A check failed.

@@ -11,8 +11,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::execution::{Execution, expect_current};
+use super::step::not_zero;
 use crate::event::PromiseResult;
 use crate::id::PromiseToken;
 use crate::replay::Outcome;
@@ -59,8 +61,9 @@ pub struct Promise<T> {
     result: PhantomData<fn() -> T>,
 }
 
-/// Why a promise has no result.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a promise has no result. It can be part of an error type that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PromiseError {
     /// Somebody failed it.
@@ -93,7 +96,7 @@ pub enum PromiseError {
         /// The promise's name.
         name: String,
         /// The type it should have been.
-        expected: &'static str,
+        expected: String,
         /// What does not fit.
         problem: String,
     },
@@ -115,9 +118,11 @@ impl<T> Promise<T> {
     /// milliseconds, rounded up. By default it waits for ever.
     ///
     /// # Panics
-    /// The workflow has awaited something since it made the promise: its limits are in the log.
+    /// The workflow has awaited something since it made the promise: its limits are in the log. Or
+    /// the limit is zero.
     #[track_caller]
     pub fn timeout(self, limit: Duration) -> Self {
+        not_zero("promise(...).timeout", limit);
         self.limit("timeout", |promise| promise.timeout = Some(limit))
     }
 
@@ -126,9 +131,11 @@ impl<T> Promise<T> {
     /// By default none are needed. A heartbeat costs about as much as a signal: let it be minutes.
     ///
     /// # Panics
-    /// The workflow has awaited something since it made the promise: its limits are in the log.
+    /// The workflow has awaited something since it made the promise: its limits are in the log. Or
+    /// the limit is zero.
     #[track_caller]
     pub fn heartbeat(self, limit: Duration) -> Self {
+        not_zero("promise(...).heartbeat", limit);
         self.limit("heartbeat", |promise| promise.heartbeat = Some(limit))
     }
 
@@ -151,7 +158,8 @@ impl<T: DeserializeOwned> Future for Promise<T> {
         let name = self.execution.engine().key(self.seq).name.to_string();
         Poll::Ready(match result {
             PromiseResult::Completed { value } => value.read().map_err(|error| {
-                let (expected, problem) = (std::any::type_name::<T>(), error.to_string());
+                let (expected, problem) =
+                    (std::any::type_name::<T>().to_owned(), error.to_string());
                 PromiseError::WrongType { name, expected, problem }
             }),
             PromiseResult::Failed { reason } => Err(PromiseError::Failed { name, reason }),

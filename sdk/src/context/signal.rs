@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::execution::{Execution, expect_current};
 use crate::replay::Outcome;
@@ -52,15 +53,16 @@ impl<T> Signal<T> {
     }
 }
 
-/// A signal came whose payload is not what the workflow waits for.
-#[derive(Debug, thiserror::Error)]
+/// A signal came whose payload is not what the workflow waits for. It can be part of an error type
+/// that is recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the payload of signal {name:?} is not a {expected}: {problem}")]
 #[non_exhaustive]
 pub struct SignalError {
     /// The signal's name.
     pub name: String,
     /// The type it should have been.
-    pub expected: &'static str,
+    pub expected: String,
     /// What does not fit.
     pub problem: String,
 }
@@ -75,7 +77,7 @@ impl<T: DeserializeOwned> Future for Signal<T> {
             };
             kept.message.payload.read().map_err(|error| SignalError {
                 name: self.execution.engine().key(self.seq).name.to_string(),
-                expected: std::any::type_name::<T>(),
+                expected: std::any::type_name::<T>().to_owned(),
                 problem: error.to_string(),
             })
         })

@@ -304,6 +304,12 @@ pub(super) fn record<T: Serialize + ?Sized>(value: &T) -> Result<Json, String> {
     Ok(json)
 }
 
+/// Refuses a time of zero in `option`, where whoever forgot to set it finds it.
+#[track_caller]
+pub(super) fn not_zero(option: &str, time: Duration) {
+    assert!(!time.is_zero(), "{option}(0) leaves no time at all: leave it out for no limit");
+}
+
 /// everstep's own error type takes every failure; no attribute is needed to say so.
 fn everstep_error_takes_failures<E: 'static>() -> Option<fn(StepFailure) -> E> {
     let from: fn(StepFailure) -> Error = Error::from;
@@ -372,10 +378,15 @@ impl<E, F> InlineStep<E, F> {
     }
 
     /// How long an attempt may take; by default as long as the host lives.
+    ///
+    /// # Panics
+    /// It is zero: no attempt would end in time. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn timeout(mut self, timeout: Duration) -> Self
     where
         E: From<StepFailure>,
     {
+        not_zero("step(...).timeout", timeout);
         self.options.timeout = Some(timeout);
         self.options.from_failure = Some(E::from);
         self
@@ -385,10 +396,15 @@ impl<E, F> InlineStep<E, F> {
     /// ever. The time counts from the call, and goes on while no host runs. When it is up, a running
     /// attempt ends and the step has failed as timed out; a failure after which no attempt could
     /// begin in time is the last.
+    ///
+    /// # Panics
+    /// It is zero: no attempt would begin in time. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn total_timeout(mut self, timeout: Duration) -> Self
     where
         E: From<StepFailure>,
     {
+        not_zero("step(...).total_timeout", timeout);
         self.options.total_timeout = Some(timeout);
         self.options.from_failure = Some(E::from);
         self
@@ -396,10 +412,15 @@ impl<E, F> InlineStep<E, F> {
 
     /// How long an attempt may go on without a [`heartbeat`](super::heartbeat()); then it has failed
     /// as timed out.
+    ///
+    /// # Panics
+    /// It is zero: no attempt would live. In a workflow that blocks the execution, with the place.
+    #[track_caller]
     pub fn heartbeat_timeout(mut self, timeout: Duration) -> Self
     where
         E: From<StepFailure>,
     {
+        not_zero("step(...).heartbeat_timeout", timeout);
         self.options.heartbeat_timeout = Some(timeout);
         self.options.from_failure = Some(E::from);
         self

@@ -1,5 +1,8 @@
 //! What an operation promises, on a run that is fed by hand: no store, no turn.
 
+mod options;
+mod stored;
+
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 

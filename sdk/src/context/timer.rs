@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::execution::{Execution, expect_current};
 use crate::time::Timestamp;
@@ -94,8 +95,8 @@ pub struct Timeout<F> {
     timer: Sleep,
 }
 
-/// The time of a [`timeout`] was up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// The time of a [`timeout`] was up. It can be part of an error type that is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("timed out after {}", humantime::format_duration(*.after))]
 #[non_exhaustive]
 pub struct Elapsed {

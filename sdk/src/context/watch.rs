@@ -62,8 +62,13 @@ pub fn heartbeat<T: Serialize + ?Sized>(details: &T) {
 
 /// What the attempts before this one said last with [`heartbeat`]; `None` if nothing was written,
 /// if it is no `T` any more, or in a step called outside a workflow.
+///
+/// # Panics
+/// In a workflow's own code.
+#[track_caller]
 #[must_use]
 pub fn last_heartbeat<T: DeserializeOwned>() -> Option<T> {
+    assert!(super::execution::current().is_none(), "everstep::last_heartbeat() belongs in a step");
     with_scope(|scope| scope.before.clone())??.read().ok()
 }
 
