@@ -203,6 +203,21 @@ async fn it_stops_at_the_limit_and_tells_its_progress() {
         .unwrap();
     assert_eq!(report.checked(), 4);
     assert_eq!(*told.lock().unwrap(), [1, 2, 3, 4]);
+    assert!(report.limited, "three are left");
+    let text = report.to_string();
+    assert!(text.contains("stopped at its limit: 4 were looked at, and more are open"), "{text}");
+    let all = app_of_today().backend(table.backend.clone()).check().limit(7).await.unwrap();
+    assert_eq!((all.checked(), all.limited), (7, false));
+}
+
+#[tokio::test]
+async fn more_than_a_page_of_a_list_is_checked_to_the_last() {
+    let table = Table::new(230).await;
+    let first = table.backend.store.list(&everstep::store::ListQuery::default()).await.unwrap();
+    assert!(first.records.len() < 116 && first.next.is_some(), "they are on three pages");
+    let report = table.check(app_of_today()).await;
+    assert_eq!(counts(&report, "order"), [230, 0, 0, 0, 0]);
+    assert_eq!((report.checked(), report.limited), (231, false));
 }
 
 #[tokio::test]

@@ -33,7 +33,9 @@ enum Command {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Refused {
-    OutOfStock { left: u32 },
+    OutOfStock {
+        left: u32,
+    },
     Empty,
     /// The warehouse could not be asked.
     NoAnswer(String),

@@ -94,7 +94,8 @@ impl Check {
         self
     }
 
-    /// At most so many executions; by default all.
+    /// At most so many executions; by default all that are open, however many. The report says
+    /// whether there [are more](CheckReport::limited).
     pub fn limit(mut self, executions: usize) -> Self {
         self.limit = executions;
         self
@@ -124,12 +125,12 @@ impl Check {
             report: CheckReport::default(),
             progress: self.progress.take(),
         };
-        let mut seen = HashSet::new();
+        let (mut seen, limit) = (HashSet::new(), self.limit);
         let workflows: Vec<Option<String>> = match self.workflows.len() {
             0 => vec![None],
             _ => self.workflows.into_iter().map(Some).collect(),
         };
-        for workflow in workflows {
+        'lists: for workflow in workflows {
             for status in OPEN {
                 let mut after = None;
                 loop {
@@ -142,12 +143,17 @@ impl Check {
                     }
                     let page = list.page().await?;
                     for record in page.records {
-                        if seen.len() < self.limit && seen.insert(record.id.clone()) {
-                            running.look(record).await?;
+                        if !seen.insert(record.id.clone()) {
+                            continue;
                         }
+                        if seen.len() > limit {
+                            running.report.limited = true;
+                            break 'lists;
+                        }
+                        running.look(record).await?;
                     }
                     after = page.next;
-                    if after.is_none() || seen.len() >= self.limit {
+                    if after.is_none() {
                         break;
                     }
                 }

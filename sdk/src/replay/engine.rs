@@ -435,6 +435,15 @@ impl Engine {
 
     /// The workflow is to go on as a new run with this input. From here on nothing moves it.
     pub(crate) fn continue_with(&mut self, input: Json) {
+        if self.compensates() {
+            let what = "continue_as_new() while the workflow is undone".to_owned();
+            let problem =
+                "what undoes it must come to its end: begin another life by starting the \
+                           execution again"
+                    .to_owned();
+            self.fail(Fault::Value { what, problem });
+            return;
+        }
         self.continues.get_or_insert(input);
     }
 

@@ -191,3 +191,31 @@ fn what_is_registered_by_hand_is_undone_in_its_turn() {
     assert_eq!(keys(&stay.events(), "StepCompleted")[2..], ["undo book#1", "undo all#1"]);
     assert!(stay.gaps().is_empty());
 }
+
+#[test]
+fn an_undo_step_that_would_continue_as_new_fails_and_says_where_that_belongs() {
+    #[workflow]
+    async fn for_ever(State(town): State<Town>, _: ()) -> everstep::Result<()> {
+        let again = async move || -> everstep::Result<()> { continue_as_new(&()).await };
+        everstep::compensate("start again", again).retry(Retry::none());
+        let _hotel = book(&town, "hotel".to_owned(), 3).await?;
+        Err(everstep::Error::msg("enough"))
+    }
+    let town = Town::default();
+    let env = Env::new(App::new().workflow(for_ever).state(town.clone()));
+    let stay = env.start(for_ever, ());
+    let Err(ResultError::NotUndone { undo_steps, .. }) = stay.result() else {
+        panic!("{:?}", stay.events())
+    };
+    assert_eq!(undo_steps.len(), 1);
+    assert_eq!(undo_steps[0].to_string(), "undo start again#1");
+    assert!(town.booked().is_empty(), "the others are undone all the same: {:?}", town.booked());
+    let events = stay.events();
+    let failed = events.iter().find_map(|event| match event {
+        Event::StepFailed(failed) => Some(failed.failure.message()),
+        _ => None,
+    });
+    let failed = failed.unwrap();
+    assert!(failed.contains("continue_as_new() works only in a workflow"), "{failed}");
+    assert_eq!(keys(&events, "ContinuedAsNew").len(), 0);
+}

@@ -20,6 +20,8 @@ pub struct CheckReport {
     pub workflows: BTreeMap<String, Checked>,
     /// Every execution that has a problem, by workflow, problem and id.
     pub broken: Vec<Broken>,
+    /// Whether more are open than the [limit](super::Check::limit) let it look at.
+    pub limited: bool,
 }
 
 /// What became of the open executions of a workflow.
@@ -134,6 +136,10 @@ impl fmt::Display for CheckReport {
             return f.write_str("no execution is open");
         }
         self.table(f)?;
+        if self.limited {
+            let checked = self.checked();
+            writeln!(f, "it stopped at its limit: {checked} were looked at, and more are open")?;
+        }
         let mut problems: BTreeMap<(&str, &str, bool, bool), Vec<&Broken>> = BTreeMap::new();
         for broken in &self.broken {
             let of = (&*broken.workflow, &*broken.problem, broken.blocks, broken.blocked_now);

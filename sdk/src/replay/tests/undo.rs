@@ -309,3 +309,17 @@ fn code_without_the_undo_of_a_step_that_was_let_end_is_a_fault() {
     check_fault(&[undoing(101, &[0])], |c| c.sleep(500).deliver(), text);
     check_fault(&[undoing(101, &[0])], |c| c.deliver(), text);
 }
+
+#[test]
+fn what_undoes_a_workflow_does_not_go_on_as_a_new_run() {
+    check_fault(
+        &[done(101, 0, "a#1", "1"), undoing(102, &[])],
+        |c| {
+            c.undoable("a").poll([0]).deliver().deliver();
+            c.engine.continue_with(Json::null());
+            c
+        },
+        "continue_as_new() while the workflow is undone: what undoes it must come to its end: begin \
+         another life by starting the execution again",
+    );
+}
