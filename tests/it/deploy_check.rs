@@ -91,7 +91,11 @@ impl Table {
     async fn work(&self, app: App, count: usize, status: Status) {
         let client = Client::new(&self.backend);
         let all = async {
-            while client.list().status(status).page().await.unwrap().records.len() < count {
+            loop {
+                let page = client.list().status(status).limit(1_000).page().await.unwrap();
+                if page.records.len() >= count {
+                    break;
+                }
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
