@@ -86,7 +86,7 @@ impl Fire {
         let outcome = if self.schedule.pause_on_failure && failed.is_some() && by_time {
             Outcome::Skipped
         } else {
-            match (self.schedule.overlap, open.is_empty() || super::brk(5)) {
+            match (self.schedule.overlap, open.is_empty()) {
                 (_, true) | (Overlap::AllowAll, _) => self.start(&client).await?,
                 (Overlap::Skip, false) => Outcome::Skipped,
                 (Overlap::BufferOne, false) => Outcome::Waits,
@@ -118,7 +118,7 @@ impl Fire {
         let mut start = client
             .start_named(workflow, input.clone())
             .id(self.firing.execution.clone())
-            .on_conflict(if super::brk(1) { OnConflict::Reject } else { OnConflict::AttachToAny })
+            .on_conflict(OnConflict::AttachToAny)
             .tag(TAG, &self.id);
         for (name, value) in tags {
             start = start.tag(name, value);

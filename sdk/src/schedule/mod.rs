@@ -232,7 +232,3 @@ impl Schedule {
         clockwork.next(before).filter(|next| self.until.is_none_or(|until| *next <= until))
     }
 }
-
-fn brk(n: u32) -> bool {
-    std::env::var("BRK").is_ok_and(|v| v == n.to_string())
-}

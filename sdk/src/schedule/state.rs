@@ -189,9 +189,7 @@ impl State {
 
     pub(super) fn pause(&mut self, why: &str) {
         self.shown.paused = Some(note(why));
-        if !super::brk(2) {
-            self.shown.next = None;
-        }
+        self.shown.next = None;
         self.wait_no_more();
     }
 }
