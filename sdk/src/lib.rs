@@ -58,7 +58,8 @@
 //!   tokio's timers, other tasks) belong into steps.
 //! - **What a workflow did is undone** if it fails or is cancelled: by `undo` of
 //!   [`macro@step`], and by hand with [`compensate`].
-//! - **Long lives**: [`publish`] shows how far it is, [`continue_as_new`] begins a new log, an
+//! - **Long lives**: [`publish`] shows how far it is, [`set_tag`] says by
+//!   what it is found, [`continue_as_new`] begins a new log, an
 //!   [`Object`] lives as long as somebody talks to it.
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
@@ -132,8 +133,8 @@ pub use context::{
     StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates, Versions, Workflow,
     attempt, callback, cancelled, child, compensate, continue_as_new, days, execution_id,
     execution_info, first_ok, heartbeat, hours, idempotency_key, join_all, last_heartbeat, map,
-    minutes, now, poll_until, promise, publish, race, random, seconds, signal, signals, sleep,
-    sleep_until, step, timeout, update, updates, uuid, version, version_of,
+    minutes, now, poll_until, promise, publish, race, random, seconds, set_tag, signal, signals,
+    sleep, sleep_until, step, timeout, update, updates, uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -149,8 +150,8 @@ pub mod prelude {
         PromiseToken, Retry, Served, State, StepFailure, Terminal, Versions, callback, cancelled,
         child, compensate, continue_as_new, days, execution_id, execution_info, first_ok,
         heartbeat, hours, idempotency_key, join_all, last_heartbeat, map, minutes, now, poll_until,
-        promise, publish, race, random, seconds, signal, signals, sleep, sleep_until, step,
-        timeout, update, updates, uuid, version, version_of, workflow,
+        promise, publish, race, random, seconds, set_tag, signal, signals, sleep, sleep_until,
+        step, timeout, update, updates, uuid, version, version_of, workflow,
     };
 }
 

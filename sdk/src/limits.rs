@@ -198,6 +198,10 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
+/// What [`is_tag`] asks for, in words.
+pub(crate) const TAG_RULE: &str = "a tag is a name without '=' and a value, 256 bytes together at most and without control \
+     characters";
+
 /// Whether `name` and `value` can be a tag.
 pub(crate) fn is_tag(name: &str, value: &str) -> bool {
     let is_plain = |text: &str| !text.chars().any(char::is_control);

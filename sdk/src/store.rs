@@ -69,8 +69,8 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
 
     /// Replaces the record's [projection](Projection), on condition that the stored one is
-    /// [older](Projection::replaces); a projection without a [view](Projection::view) keeps the
-    /// stored one. Returns the record as it is afterwards, in the same atomic
+    /// [older](Projection::replaces); a projection without a [view](Projection::view) or
+    /// [tags](Projection::tags) keeps the stored ones. Returns the record as it is afterwards, in the same atomic
     /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
     /// arrives later.
     async fn project(
@@ -225,9 +225,21 @@ pub struct Record {
     /// What it is found by; see [`Start::tag`](crate::client::Start::tag).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// Whose child it is; `None` also in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentRun>,
     /// What follows from the log.
     #[serde(flatten)]
     pub projection: Projection,
+}
+
+/// The run of an execution that has started another as its child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentRun {
+    /// Which execution.
+    pub execution: ExecutionId,
+    /// Which run of it.
+    pub run: u32,
 }
 
 /// The part of a record that a turn derives from the log.
@@ -254,6 +266,10 @@ pub struct Projection {
     /// [`EventStore::project`], `None` leaves the stored one as it is. Not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Json>,
+    /// The record's [tags](Record::tags) from here on, all of them: only as an argument of
+    /// [`EventStore::project`], where `None` leaves the stored ones as they are.
+    #[serde(skip)]
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 /// Where an execution stands.
@@ -351,10 +367,21 @@ impl Loaded {
 }
 
 impl Record {
-    /// This record as it stands in a list: without the view, which is large.
+    /// This record as it stands in a list: without the view, which is large, and the parent.
     #[must_use]
     pub fn listed(&self) -> Self {
-        Self { projection: Projection { view: None, ..self.projection.clone() }, ..self.clone() }
+        let projection = Projection { view: None, ..self.projection.clone() };
+        Self { projection, parent: None, ..self.clone() }
+    }
+
+    /// This record with `projection` in the place of its own: without a view or tags of its own it
+    /// keeps the stored ones.
+    #[must_use]
+    pub fn with(self, projection: &Projection) -> Self {
+        let stored = self.projection.view;
+        let view = projection.view.clone().or(stored);
+        let tags = projection.tags.clone().unwrap_or(self.tags);
+        Self { tags, projection: Projection { view, tags: None, ..projection.clone() }, ..self }
     }
 }
 
@@ -417,13 +444,6 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
-    /// This in the place of `stored`: without a view of its own it keeps the stored one.
-    #[must_use]
-    pub fn in_place_of(&self, stored: &Self) -> Self {
-        let view = self.view.as_ref().or(stored.view.as_ref()).cloned();
-        Self { view, ..self.clone() }
-    }
-
     /// Whether this may take the place of `stored`. More of the log wins: without this rule an
     /// older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs

@@ -76,6 +76,7 @@ fn projection(commit: u64, status: Status) -> Projection {
         code: "1".into(),
         reason: None,
         view: None,
+        tags: None,
     }
 }
 
@@ -86,6 +87,7 @@ fn record(name: &str, commit: u64) -> Record {
         started_at: Timestamp(500),
         arrivals: 0,
         tags: std::collections::BTreeMap::new(),
+        parent: None,
         projection: projection(commit, Status::Running),
     }
 }

@@ -250,6 +250,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
             started_at: started,
             arrivals: 0,
             tags: std::collections::BTreeMap::new(),
+            parent: None,
             projection: Projection {
                 commit: 0,
                 first: 0,
@@ -259,6 +260,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
                 code: String::new(),
                 reason: None,
                 view: None,
+                tags: None,
             },
         };
         assert_eq!(store.create(&record, &log[0].stored()).await.unwrap(), Created::New);

@@ -15,6 +15,7 @@ pub fn just_started(id: ExecutionId) -> Record {
         started_at: Timestamp(0),
         arrivals: 0,
         tags: BTreeMap::new(),
+        parent: None,
         projection: Projection {
             commit: 0,
             first: 0,
@@ -24,6 +25,7 @@ pub fn just_started(id: ExecutionId) -> Record {
             code: String::new(),
             reason: None,
             view: None,
+            tags: None,
         },
     }
 }

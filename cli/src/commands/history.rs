@@ -162,6 +162,7 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
         Event::UpdateReceived(e) => Details::of(format!("{}: {}", e.name, e.request)),
         Event::UpdateReplied(e) => Details::of(&e.reply),
         Event::ViewPublished(e) => Details::of(&e.view),
+        Event::TagSet(e) => Details::of(format!("{}={}", e.name, e.value)),
         Event::CancelRequested(e) => Details::of(&e.reason),
         Event::TurnEnded(e) => Details::of(turn_end(e)),
         Event::WorkflowCompleted(e) => Details::of(&e.output),

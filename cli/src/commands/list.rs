@@ -23,7 +23,7 @@ pub(crate) struct List {
     #[arg(long, value_parser = status)]
     status: Option<Status>,
 
-    /// Only executions that were started with this tag; several times for several tags. No index
+    /// Only executions with this tag; several times for several tags. No index
     /// helps: everything else that is asked for is read.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,

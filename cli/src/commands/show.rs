@@ -122,8 +122,15 @@ impl Show {
                 row(name, value.as_str().into());
             }
         }
-        if let Some(parent) = &shown.parent {
-            row("parent", format!("{} ({})", parent.execution, parent.key).into());
+        match (&shown.parent, &record.parent) {
+            (Some(parent), _) => {
+                row("parent", format!("{} ({})", parent.execution, parent.key).into());
+            }
+            // Of a log that cannot be read, the record knows it.
+            (None, Some(parent)) => {
+                row("parent", format!("{} (run {})", parent.execution, parent.run).into());
+            }
+            (None, None) => {}
         }
         for child in &shown.children {
             row("child", child.describe().into());

@@ -18,7 +18,9 @@ use uuid::Uuid;
 
 use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
-use crate::store::{InboxItem, ListCursor, NewItem, Projection, Record, Status, StoreError};
+use crate::store::{
+    InboxItem, ListCursor, NewItem, ParentRun, Projection, Record, Status, StoreError,
+};
 use crate::time::Timestamp;
 
 /// One item of the table.
@@ -36,6 +38,13 @@ pub(super) const RECORD: &str = "#";
 /// The attribute of a record with what its workflow shows: not in any index.
 pub(super) const VIEW: &str = "view";
 
+/// The attribute of a record with its tags, each `name=value`.
+pub(super) const TAGS: &str = "tags";
+
+/// The attributes of a child's record that name its parent: not in any index.
+const PARENT: &str = "parent";
+const PARENT_RUN: &str = "parent_run";
+
 /// The attributes of a record that lists show, beside the keys of table and index.
 pub(super) const LISTED: [&str; 11] = [
     "workflow",
@@ -48,7 +57,7 @@ pub(super) const LISTED: [&str; 11] = [
     "code",
     "reason",
     "first",
-    "tags",
+    TAGS,
 ];
 
 /// Largest item, in bytes, names included
@@ -120,12 +129,14 @@ pub(super) fn read_newest_key(key: &str) -> Option<ListCursor<'_>> {
     Some(ListCursor { started_at: Timestamp(Timestamp::MAX.0 - from_the_end), id })
 }
 
-/// The attributes of a projection; one without a value must not be there.
+/// The attributes of a projection but the tags, which are the record's; one without a value must not
+/// be there.
 pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
 ) -> [(&'static str, Option<AttributeValue>); 11] {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason, view } = projection;
+    let Projection { commit, first, status, wake_at, updated_at, code, reason, view, tags: _ } =
+        projection;
     let due = wake_at.filter(|_| status.is_swept());
     [
         ("commit", Some(number(commit))),
@@ -142,16 +153,23 @@ pub(super) fn projected(
     ]
 }
 
-/// The attributes of a record that a run's start sets and no projection changes.
-pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 4] {
-    let tags = record.tags.iter().map(|(name, value)| tag(name, value)).collect::<Vec<_>>();
+/// The attributes of a record that a run's start sets; of these a projection changes the tags alone.
+pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 6] {
+    let parent = record.parent.as_ref();
     [
         ("workflow", Some(text(&record.workflow))),
         ("started_at", Some(number(record.started_at.0))),
         ("newest_key", Some(text(newest_key(record.started_at, record.id.as_str())))),
-        // A set cannot be empty.
-        ("tags", (!tags.is_empty()).then_some(AttributeValue::Ss(tags))),
+        (TAGS, tag_set(&record.tags)),
+        (PARENT, parent.map(|parent| text(parent.execution.as_str()))),
+        (PARENT_RUN, parent.map(|parent| number(parent.run))),
     ]
+}
+
+/// Tags as a set, which cannot be empty.
+pub(super) fn tag_set(tags: &BTreeMap<String, String>) -> Option<AttributeValue> {
+    let tags: Vec<_> = tags.iter().map(|(name, value)| tag(name, value)).collect();
+    (!tags.is_empty()).then_some(AttributeValue::Ss(tags))
 }
 
 /// A tag as a member of the set: a name has no `=`.
@@ -244,6 +262,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
         started_at: Timestamp(item.number("started_at")?),
         arrivals: item.number("arrivals")?,
         tags: item.tags()?,
+        parent: item.parent()?,
         projection: Projection {
             commit: item.number("commit")?,
             first: item.maybe_number("first")?.unwrap_or_default(),
@@ -253,6 +272,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
             code: item.text("code")?,
             reason: item.maybe_text("reason")?,
             view: item.maybe_json(VIEW)?,
+            tags: None,
         },
     })
 }
@@ -323,7 +343,7 @@ impl Reader<'_> {
     }
 
     fn tags(&mut self) -> Result<BTreeMap<String, String>, StoreError> {
-        let tags = match self.item.remove("tags") {
+        let tags = match self.item.remove(TAGS) {
             None => return Ok(BTreeMap::new()),
             Some(AttributeValue::Ss(tags)) => tags,
             Some(_) => return Err(self.corrupt("has \"tags\" that are no set of texts")),
@@ -331,6 +351,14 @@ impl Reader<'_> {
         let pairs = tags.iter().map(|tag| tag.split_once('='));
         let pairs = pairs.map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
         pairs.collect::<Option<_>>().ok_or_else(|| self.corrupt("has a tag without \"=\""))
+    }
+
+    fn parent(&mut self) -> Result<Option<ParentRun>, StoreError> {
+        let Some(execution) = self.maybe_text(PARENT)? else { return Ok(None) };
+        let run = self.number(PARENT_RUN)?;
+        let execution = ExecutionId::new(execution)
+            .map_err(|error| self.corrupt(&format!("has a parent that is no id: {error}")))?;
+        Ok(Some(ParentRun { execution, run }))
     }
 
     fn maybe_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, StoreError> {
@@ -381,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_shows_all_of_a_record_but_its_view() {
+    fn a_list_shows_all_of_a_record_but_its_view_and_parent() {
         let projection = Projection {
             commit: 1,
             first: 1,
@@ -391,13 +419,25 @@ mod tests {
             code: "1".into(),
             reason: Some("because".into()),
             view: Some(Json::null()),
+            tags: None,
         };
         let (workflow, started_at) = ("order".to_owned(), Timestamp(1));
         let id = ExecutionId::new("order-1").expect("an id");
         let tags = [("customer".to_owned(), "ada".to_owned())].into();
-        let record = Record { id, workflow, started_at, arrivals: 1, tags, projection };
+        let parent = Some(ParentRun { execution: id.clone(), run: 1 });
+        let record = Record { id, workflow, started_at, arrivals: 1, tags, parent, projection };
         let item = record_item(&record).expect("it fits");
-        let keys = ["pk", "sk", "status_shard", "newest_key", "due_shard", "due_at", VIEW];
+        let keys = [
+            "pk",
+            "sk",
+            "status_shard",
+            "newest_key",
+            "due_shard",
+            "due_at",
+            VIEW,
+            PARENT,
+            PARENT_RUN,
+        ];
         let mut shown: Vec<&str> = item.keys().map(String::as_str).collect();
         shown.retain(|name| !keys.contains(name));
         shown.sort_unstable();

@@ -338,6 +338,9 @@ impl EventStore for DynamoStore {
                 update.put(name, value);
             }
         }
+        if let Some(tags) = &projection.tags {
+            update.put(items::TAGS, items::tag_set(tags));
+        }
         // `Projection::replaces`, in DynamoDB's words.
         let mut replaces = "#commit < :commit".to_owned();
         if projection.status == Status::Blocked {

@@ -473,6 +473,7 @@ impl NewRun<'_> {
             started_at: at,
             arrivals: 0,
             tags: self.tags.clone(),
+            parent: None,
             projection: Projection {
                 commit: number,
                 first: number,
@@ -482,6 +483,7 @@ impl NewRun<'_> {
                 code: String::new(),
                 reason: None,
                 view: None,
+                tags: None,
             },
         };
         (record, start)

@@ -27,6 +27,7 @@ mod signal;
 mod signals;
 mod step;
 mod step_fn;
+mod tag;
 mod timer;
 mod update;
 mod values;
@@ -54,6 +55,7 @@ pub use signal::{Signal, SignalError, signal};
 pub use signals::{Signals, signals};
 pub use step::{InlineStep, StepFuture, StepOptions, step};
 pub use step_fn::{Step, StepFn, StepName, StepSpec};
+pub use tag::set_tag;
 pub use timer::{
     Elapsed, Sleep, Timeout, days, hours, minutes, seconds, sleep, sleep_until, timeout,
 };

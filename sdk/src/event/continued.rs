@@ -137,6 +137,7 @@ impl Event {
             Self::UpdateReceived(e) => e.id.len() + e.name.len() + e.request.as_str().len(),
             Self::UpdateReplied(e) => e.site.len() + e.update.len() + e.reply.bytes(),
             Self::ViewPublished(e) => e.site.len() + e.view.as_str().len(),
+            Self::TagSet(e) => e.site.len() + e.name.len() + e.value.len(),
             Self::WorkflowCompleted(e) => e.output.as_str().len(),
             Self::WorkflowFailed(e) => e.error.as_str().len(),
             Self::TurnEnded(e) => 16 * e.armed.len(),

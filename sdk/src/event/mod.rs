@@ -13,6 +13,7 @@ mod heartbeat;
 mod json;
 mod key;
 mod promise;
+mod tag;
 mod text;
 mod update;
 mod value;
@@ -30,6 +31,7 @@ pub use heartbeat::StepHeartbeat;
 pub use json::Json;
 pub use key::OperationKey;
 pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
+pub use tag::TagSet;
 pub use text::Text;
 pub use update::{Reply, UpdateReceived, UpdateReplied};
 pub use value::UnrecordableValue;
@@ -89,6 +91,8 @@ pub enum Event {
     UpdateReplied(UpdateReplied),
     /// The workflow shows something of itself.
     ViewPublished(ViewPublished),
+    /// The workflow gives the execution a tag.
+    TagSet(TagSet),
     /// Somebody asked for the execution to be cancelled.
     CancelRequested(CancelRequested),
     /// Somebody asked for a blocked execution to go on: strikes and attempts count anew.
@@ -493,6 +497,7 @@ impl Event {
             Self::UpdateReceived(e) => e.at,
             Self::UpdateReplied(e) => e.at,
             Self::ViewPublished(e) => e.at,
+            Self::TagSet(e) => e.at,
             Self::CancelRequested(e) => e.at,
             Self::Resumed(e) => e.at,
             Self::CompensationStarted(e) => e.at,
@@ -531,6 +536,7 @@ impl Event {
             Self::UpdateReceived(_) => "UpdateReceived",
             Self::UpdateReplied(_) => "UpdateReplied",
             Self::ViewPublished(_) => "ViewPublished",
+            Self::TagSet(_) => "TagSet",
             Self::CancelRequested(_) => "CancelRequested",
             Self::Resumed(_) => "Resumed",
             Self::CompensationStarted(_) => "CompensationStarted",
@@ -563,6 +569,7 @@ impl Event {
             Self::PromiseResolved(e) => Some(&e.key),
             Self::UpdateReplied(e) => Some(&e.key),
             Self::ViewPublished(e) => Some(&e.key),
+            Self::TagSet(e) => Some(&e.key),
             _ => None,
         }
     }
@@ -608,6 +615,7 @@ impl Event {
             | Self::UpdateReceived(_)
             | Self::UpdateReplied(_)
             | Self::ViewPublished(_)
+            | Self::TagSet(_)
             | Self::CancelRequested(_)
             | Self::ChildCompleted(_)
             // A body that kills its host may well say how far it has got before.

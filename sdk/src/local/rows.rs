@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use rusqlite::types::{ToSqlOutput, Type, Value};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::count::Count;
@@ -15,11 +16,11 @@ use crate::store::{InboxItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
-pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, \
+pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, parent, \
      commit_number, status, wake_at, updated_at, code, reason, first_commit, view";
 
-/// The columns of a record in a list: [`RECORD`] without the view.
-pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, \
+/// The columns of a record in a list: [`RECORD`] without the view and the parent.
+pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, NULL, \
      commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL";
 
 /// Reads the columns of [`RECORD`].
@@ -27,31 +28,34 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let unread = |column: usize, problem: String| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, problem.into())
     };
-    let status: String = row.get(6)?;
+    let status: String = row.get(7)?;
     let tags = match row.get::<_, Option<String>>(4)? {
         None => BTreeMap::new(),
         Some(tags) => serde_json::from_str(&tags).map_err(|e| unread(4, e.to_string()))?,
     };
+    let parent = row.get::<_, Option<String>>(5)?.map(|parent| serde_json::from_str(&parent));
     Ok(Record {
         id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
         workflow: row.get(1)?,
         started_at: Timestamp(row.get(2)?),
         arrivals: row.get::<_, Count>(3)?.0,
         tags,
+        parent: parent.transpose().map_err(|error| unread(5, error.to_string()))?,
         projection: Projection {
-            commit: row.get::<_, Count>(5)?.0,
-            first: row.get::<_, Count>(11)?.0,
+            commit: row.get::<_, Count>(6)?.0,
+            first: row.get::<_, Count>(12)?.0,
             status: Status::parse(&status)
-                .ok_or_else(|| unread(6, format!("there is no status {status:?}")))?,
-            wake_at: row.get::<_, Option<i64>>(7)?.map(Timestamp),
-            updated_at: Timestamp(row.get(8)?),
-            code: row.get(9)?,
-            reason: row.get(10)?,
+                .ok_or_else(|| unread(7, format!("there is no status {status:?}")))?,
+            wake_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+            updated_at: Timestamp(row.get(9)?),
+            code: row.get(10)?,
+            reason: row.get(11)?,
+            tags: None,
             view: row
-                .get::<_, Option<String>>(12)?
+                .get::<_, Option<String>>(13)?
                 .map(Json::parse)
                 .transpose()
-                .map_err(|error| unread(12, error.to_string()))?,
+                .map_err(|error| unread(13, error.to_string()))?,
         },
     })
 }
@@ -66,21 +70,20 @@ pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result
 /// Writes `record` in the place of the one that may be there.
 pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
     let arrivals = Count(record.arrivals);
-    let tags = (!record.tags.is_empty())
-        .then(|| serde_json::to_string(&record.tags))
-        .transpose()
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let tags = json(Some(&record.tags).filter(|tags| !tags.is_empty()))?;
+    let parent = json(record.parent.as_ref())?;
     let identity = [
         record.id.as_str().into(),
         record.workflow.to_sql()?,
         record.started_at.0.into(),
         arrivals.to_sql()?,
         tags.to_sql()?,
+        parent.to_sql()?,
     ];
     let values = identity.into_iter().chain(projected(&record.projection)?);
     db.prepare_cached(&format!(
         "INSERT OR REPLACE INTO executions ({RECORD}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -92,18 +95,27 @@ pub(super) fn put_projection(
     id: &ExecutionId,
     projection: &Projection,
 ) -> rusqlite::Result<()> {
+    let tags = json(projection.tags.as_ref())?;
     let values = std::iter::once(id.as_str().into()).chain(projected(projection)?);
+    let values = values.chain([tags.to_sql()?]);
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
-         code = ?6, reason = ?7, first_commit = ?8, view = ?9 WHERE id = ?1",
+         code = ?6, reason = ?7, first_commit = ?8, view = coalesce(?9, view), \
+         tags = coalesce(?10, tags) WHERE id = ?1",
     )?
     .execute(params_from_iter(values))
     .map(drop)
 }
 
+fn json<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {
+    let json = value.map(serde_json::to_string).transpose();
+    json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last.
 fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 8]> {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason, view } = projection;
+    let Projection { commit, first, status, wake_at, updated_at, code, reason, view, tags: _ } =
+        projection;
     let number = |number: CommitNumber| {
         i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
     };

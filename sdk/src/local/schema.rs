@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -34,7 +34,8 @@ CREATE TABLE executions (
     reason TEXT,
     first_commit INTEGER NOT NULL DEFAULT 0,
     tags TEXT,
-    view TEXT
+    view TEXT,
+    parent TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
@@ -79,6 +80,12 @@ ALTER TABLE executions ADD COLUMN first_commit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN tags TEXT;
 ALTER TABLE executions ADD COLUMN view TEXT;
 PRAGMA user_version = 2;
+";
+
+/// What makes the tables of version 2 those of version 3.
+const FROM_2_TO_3: &str = "
+ALTER TABLE executions ADD COLUMN parent TEXT;
+PRAGMA user_version = 3;
 ";
 
 /// How a connection is opened.
@@ -154,7 +161,11 @@ fn prepare(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match look_at(&transaction, path)? {
         Found::Ready => {}
-        Found::Version1 => transaction.execute_batch(FROM_1_TO_2)?,
+        Found::Version1 => {
+            transaction.execute_batch(FROM_1_TO_2)?;
+            transaction.execute_batch(FROM_2_TO_3)?;
+        }
+        Found::Version2 => transaction.execute_batch(FROM_2_TO_3)?,
         Found::Empty => {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -171,6 +182,8 @@ enum Found {
     Empty,
     /// The tables as they were before an execution had several runs and tags.
     Version1,
+    /// The tables as they were before a record knew its parent.
+    Version2,
     Ready,
 }
 
@@ -182,6 +195,7 @@ fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
     match (number("application_id")?, number("user_version")?) {
         (APPLICATION, VERSION) => Ok(Found::Ready),
         (APPLICATION, 1) => Ok(Found::Version1),
+        (APPLICATION, 2) => Ok(Found::Version2),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"

@@ -136,9 +136,8 @@ impl EventStore for SqliteStore {
             if !projection.replaces(&record.projection) {
                 return Ok(record);
             }
-            let projection = projection.in_place_of(&record.projection);
             rows::put_projection(db, &id, &projection)?;
-            Ok(Record { projection, ..record })
+            Ok(record.with(&projection))
         })
         .await
     }

@@ -139,7 +139,7 @@ impl EventStore for MemoryStore {
         let mut executions = self.executions();
         let record = &mut executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?.record;
         if projection.replaces(&record.projection) {
-            record.projection = projection.in_place_of(&record.projection);
+            *record = record.clone().with(projection);
         }
         Ok(record.clone())
     }

@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Reply,
     Update,
     View,
+    Tag,
 }
 
 impl fmt::Display for Kind {
@@ -40,6 +41,7 @@ impl fmt::Display for Kind {
             Self::Update => "update wait",
             Self::Reply => "reply",
             Self::View => "publish",
+            Self::Tag => "set_tag",
         })
     }
 }

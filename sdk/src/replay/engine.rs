@@ -42,6 +42,8 @@ pub(crate) struct Engine {
     received: u64,
     /// What was published last.
     pub(super) view: Option<Json>,
+    /// The execution's tags, once the workflow has set one.
+    pub(super) tags: Option<BTreeMap<String, String>>,
     versions: Versions,
     pub(super) promises: Promises,
     seed: Seed,
@@ -146,6 +148,7 @@ impl Engine {
             updates: Channels::default(),
             received: 0,
             view: None,
+            tags: None,
             promises: Promises::default(),
             asked: Vec::new(),
             compensation: Compensation::default(),
@@ -235,9 +238,7 @@ impl Engine {
         location: &'static Location<'static>,
         note: Note,
     ) {
-        if let Note::View(view) = &note {
-            self.view = Some(view.clone());
-        }
+        self.see_note(&note);
         let detail = Detail::Note { kind: note.kind(), note: Some(note) };
         let (seq, recorded) = self.call(name, location, detail);
         self.asked.push(seq);
@@ -646,6 +647,7 @@ impl Engine {
             Event::PromiseHeartbeat(e) => self.promise_heartbeat(e),
             Event::UpdateReplied(e) => self.check(Kind::Reply, e.seq, &e.key, &e.site)?,
             Event::ViewPublished(e) => self.check(Kind::View, e.seq, &e.key, &e.site)?,
+            Event::TagSet(e) => self.check(Kind::Tag, e.seq, &e.key, &e.site)?,
             Event::CancelRequested(e) => {
                 self.cancel.get_or_insert_with(|| e.reason.clone());
             }

@@ -1,6 +1,8 @@
 //! A loaded log, read and checked: where the execution stands and what is to be delivered.
 
 use super::taken::TakenIds;
+use std::collections::BTreeMap;
+
 use crate::event::{
     CorruptCommit, Event, Json, StoredCommit, TurnEnd, TurnStarted, WorkflowStarted, child_item_id,
     decode,
@@ -32,6 +34,8 @@ pub(crate) struct History {
     pub(crate) armed: Vec<Timestamp>,
     /// What the current run published last.
     pub(crate) view: Option<Json>,
+    /// What the execution is found by.
+    pub(crate) tags: BTreeMap<String, String>,
     /// Claims since the last progress.
     pub(crate) strikes: u32,
     /// Whether the current run has ended.
@@ -69,6 +73,7 @@ impl History {
             wake_at: None,
             armed: Vec::new(),
             view: None,
+            tags: BTreeMap::new(),
             strikes: 0,
             ended: false,
             time: Timestamp::default(),
@@ -166,7 +171,8 @@ impl History {
             self.strikes = 0;
         }
         match event {
-            Event::WorkflowStarted(_) => {
+            Event::WorkflowStarted(start) => {
+                self.tags.clone_from(&start.tags);
                 self.first = self.carried_from.take().unwrap_or(commit.number);
                 self.events.clear();
                 if !self.continues {
@@ -214,6 +220,9 @@ impl History {
                 return;
             }
             Event::ViewPublished(published) => self.view = Some(published.view.clone()),
+            Event::TagSet(tag) => {
+                self.tags.insert(tag.name.clone(), tag.value.clone());
+            }
             _ => {}
         }
         if let Some(item) = event.item() {

@@ -98,6 +98,7 @@ impl Recorded {
             Event::TimerStarted(e) => (Kind::Timer, &e.key, &e.site, None, Some(e.due)),
             Event::UpdateReplied(e) => (Kind::Reply, &e.key, &e.site, None, None),
             Event::ViewPublished(e) => (Kind::View, &e.key, &e.site, None, None),
+            Event::TagSet(e) => (Kind::Tag, &e.key, &e.site, None, None),
             Event::ChildRequested(e) => (Kind::Child, &e.key, &e.site, Some(&e.input), None),
             Event::PromiseCreated(e) => (Kind::Promise, &e.key, &e.site, None, None),
             _ => return None,
@@ -135,6 +136,7 @@ fn place(event: &Event) -> Option<(u32, bool)> {
         Event::PromiseCreated(e) => Some((e.seq, false)),
         Event::UpdateReplied(e) => Some((e.seq, true)),
         Event::ViewPublished(e) => Some((e.seq, true)),
+        Event::TagSet(e) => Some((e.seq, true)),
         _ => None,
     }
 }

@@ -13,6 +13,7 @@ mod identity;
 mod mismatch;
 mod promises;
 mod signals;
+mod tags;
 mod undo;
 mod updates;
 mod values;
@@ -22,9 +23,9 @@ mod views;
 use crate::event::{
     CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, PromiseCreated,
     PromiseHeartbeat, PromiseResolved, PromiseResult, Reply, Resumed, SignalReceived,
-    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted, TurnEnd,
-    TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen, ViewPublished, WaitsFor,
-    WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
+    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TagSet, TimerFired, TimerStarted,
+    TurnEnd, TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen, ViewPublished,
+    WaitsFor, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
@@ -132,6 +133,13 @@ fn replied(at: i64, seq: u32, key: &str, id: &str, reply: Reply) -> Event {
 fn showed(at: i64, seq: u32, key: &str, view: &str) -> Event {
     let (at, key, site, view) = (Timestamp(at), name_count(key), THEN.to_owned(), json(view));
     Event::ViewPublished(ViewPublished { at, seq, key, site, view })
+}
+
+/// The workflow set a tag.
+fn tagged(at: i64, seq: u32, key: &str, name: &str, value: &str) -> Event {
+    let (at, key, site) = (Timestamp(at), name_count(key), THEN.to_owned());
+    let (name, value) = (name.to_owned(), value.to_owned());
+    Event::TagSet(TagSet { at, seq, key, site, name, value })
 }
 
 fn cancel(at: i64, reason: &str) -> Event {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::env::{AttemptOf, Death, Env, Execution, Runs};
 use crate::client::Family;
-use crate::event::{Event, Failure, PromiseResult, reason_with};
+use crate::event::{Event, Failure, PromiseResult, WorkflowStarted, reason_with};
 
 /// Long enough for whatever a crash leaves behind: a lease to end and a wake to come back.
 const AFTERWARDS: Duration = Duration::from_secs(600);
@@ -61,7 +61,7 @@ type Essence = BTreeMap<String, Vec<String>>;
 /// # Panics
 /// After one of the crashes, which is named, something is different from the run without:
 /// - the result, or what the log says of any operation (attempts, arguments, results; not claims and
-///   times), also in the logs of its children;
+///   times), also in the logs of its children; or the view and the tags that its record shows;
 /// - the number of times a body ran to its end: fewer, or more than once more;
 /// - the execution is blocked, or does not end.
 ///
@@ -122,7 +122,7 @@ pub(super) fn told<T, E>(env: &Env, story: &impl Fn(&Env) -> Execution<T, E>) ->
         calls,
         died,
         blocked: execution.blocked(),
-        essence: essence_of_all(env, &execution),
+        essence: with_record(essence_of_all(env, &execution), env, &execution),
         runs: env.world().stands.runs(),
     }
 }
@@ -148,6 +148,18 @@ fn essence_of_all<T, E>(env: &Env, execution: &Execution<T, E>) -> Essence {
             }
             parents.push(log);
         }
+    }
+    all
+}
+
+/// What the record shows besides: views and tags reach it by ways of their own.
+fn with_record<T, E>(mut all: Essence, env: &Env, execution: &Execution<T, E>) -> Essence {
+    let (client, id) = (env.client(), execution.id().clone());
+    if let Ok(record) = env.block_on(async move { client.describe(&id).await }) {
+        let view = record.projection.view.map_or_else(|| "nothing".to_owned(), |it| it.to_string());
+        all.insert("the view that the record shows".to_owned(), vec![view]);
+        let tags = record.tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        all.insert("the record's tags".to_owned(), tags);
     }
     all
 }
@@ -190,6 +202,11 @@ pub(super) fn compare(
         }
     }
     Ok(())
+}
+
+fn started(start: &WorkflowStarted) -> String {
+    let tags: String = start.tags.iter().map(|(name, value)| format!(", {name}={value}")).collect();
+    format!("{} of {}{tags}", start.workflow, start.input)
 }
 
 fn said(lines: Option<&Vec<String>>) -> String {
@@ -235,8 +252,9 @@ fn essence(events: &[Event]) -> Essence {
                 Some(format!("{} {}", e.name, e.request))
             }
             Event::ViewPublished(e) => Some(format!("showed {}", e.view)),
+            Event::TagSet(e) => Some(format!("{}={}", e.name, e.value)),
             Event::UpdateReplied(e) => Some(format!("{} was answered {}", e.update, e.reply)),
-            Event::WorkflowStarted(e) => Some(format!("{} of {}", e.workflow, e.input)),
+            Event::WorkflowStarted(e) => Some(started(e)),
             Event::WorkflowCompleted(e) => Some(format!("returned {}", e.output)),
             Event::WorkflowFailed(e) => {
                 Some(reason_with(format!("failed with {}", e.error), &e.not_undone))

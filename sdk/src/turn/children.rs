@@ -18,7 +18,9 @@ use crate::event::{
 use crate::id::ExecutionId;
 use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE_TRIES_MAX};
 use crate::replay::child_writer;
-use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Sent, Status};
+use crate::store::{
+    Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, Status,
+};
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeQueue};
 
@@ -118,6 +120,7 @@ impl Family {
             code: String::new(),
             reason: None,
             view: None,
+            tags: None,
         };
         let record = Record {
             id: child.clone(),
@@ -125,6 +128,7 @@ impl Family {
             started_at: *at,
             arrivals: 0,
             tags: BTreeMap::new(),
+            parent: Some(ParentRun { execution: self.execution.clone(), run: self.run }),
             projection,
         };
         ChildStart { record, commit: StoredCommit::encode(0, writer, None, &[event]) }

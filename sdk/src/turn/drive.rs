@@ -31,9 +31,10 @@ use super::end::Ended;
 use super::log::{LogEnd, Written};
 use super::recheck::Recheck;
 use super::sequence::Sequence;
+use super::shown::Shown;
 use super::{Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd};
-use crate::event::{CompensationCause, Event, Json, TimerStarted, TurnStarted, WorkflowTerminated};
+use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
 use crate::replay::{Engine, Fault, History, Request, TakenIds, site};
@@ -49,9 +50,9 @@ pub(super) enum Driven {
     Ended(Ended),
     /// Its last commit begins the next run.
     Continued(Ended),
-    /// The execution cannot go on with this code. `last` is the log's last commit, `view` what it
+    /// The execution cannot go on with this code. `last` is the log's last commit, `shown` what it
     /// shows and the record does not.
-    Blocked { last: CommitNumber, view: Option<Json>, fault: Fault },
+    Blocked { last: CommitNumber, shown: Shown, fault: Fault },
     /// The fence was lost or the lease is too short to start a body: look again.
     Stale,
     /// No time is left to start anything, and nothing was written.
@@ -143,17 +144,17 @@ impl Kitchen {
     ) -> Result<Driven, TurnError> {
         let Begin { active, items, eager } = begin;
         let last = history.last;
-        let shown = loaded.record.projection.view.as_ref();
-        let view = history.view.take().filter(|view| shown != Some(view));
+        let shown = Shown::missing_in(&loaded.record, &history);
+        let tags = std::mem::take(&mut history.tags);
         let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
             let name = history.start().workflow.clone();
-            return Ok(Driven::Blocked { last, view, fault: Fault::UnknownWorkflow { name } });
+            return Ok(Driven::Blocked { last, shown, fault: Fault::UnknownWorkflow { name } });
         };
         let future = match (workflow.make)(self.registry.states(), &history.start().input) {
             Ok(future) => future,
             Err(problem) => {
                 let what = format!("the input of workflow {}", workflow.name);
-                return Ok(Driven::Blocked { last, view, fault: Fault::Value { what, problem } });
+                return Ok(Driven::Blocked { last, shown, fault: Fault::Value { what, problem } });
             }
         };
         let now = self.clock.now();
@@ -211,7 +212,7 @@ impl Kitchen {
             seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
             looked_at: now,
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
-            visible: Visible::new(view),
+            visible: Visible::new(shown, tags),
             watch: Arc::default(),
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active,

@@ -1,8 +1,9 @@
 //! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
 
 use super::children::Family;
+use super::shown::Shown;
 use super::{Kitchen, TurnError};
-use crate::event::{Event, Json, TurnEnd, error_text, reason_with};
+use crate::event::{Event, TurnEnd, error_text, reason_with};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
 use crate::replay::{Fault, History, TakenIds};
@@ -18,7 +19,7 @@ pub(super) struct Ended {
     pub(super) wake_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
     /// What the record does not show yet.
-    pub(super) view: Option<Json>,
+    pub(super) shown: Shown,
     /// How many arrivals the inbox that was read had.
     pub(super) arrivals: u64,
     /// Whom to tell of the end, if the execution has ended.
@@ -34,8 +35,8 @@ impl Kitchen {
         if let Some(family) = &ended.family {
             self.say_end(family).await?;
         }
-        let Ended { last, first, status, wake_at, reason, view, .. } = ended;
-        let projection = self.projection_of([last, first], status, wake_at, reason, view);
+        let Ended { last, first, status, wake_at, reason, shown, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason, shown);
         let record = self.store.project(id, &projection).await?;
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         if record.arrivals > ended.arrivals || due {
@@ -69,23 +70,24 @@ impl Kitchen {
         history: &History,
     ) -> Result<(), StoreError> {
         if loaded.record.projection.commit < history.last {
-            let projection = self.projection(history);
+            let shown = Shown::missing_in(&loaded.record, history);
+            let projection = self.projection(history, shown);
             self.store.project(&loaded.record.id, &projection).await?;
         }
         self.remove_taken(loaded, &history.taken).await
     }
 
     /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`,
-    /// and `view` is what the record may not show yet.
+    /// and `shown` is what the record may not show yet.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
         [last, first]: [CommitNumber; 2],
-        view: Option<Json>,
+        shown: Shown,
         fault: &Fault,
     ) -> Result<(), StoreError> {
         let (status, reason) = (Status::Blocked, Some(fault.to_string()));
-        let projection = self.projection_of([last, first], status, None, reason, view);
+        let projection = self.projection_of([last, first], status, None, reason, shown);
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -106,8 +108,8 @@ impl Kitchen {
         self.store.remove_items(&loaded.record.id, &ids).await
     }
 
-    /// The record as it follows from the log alone.
-    fn projection(&self, history: &History) -> Projection {
+    /// The record as it follows from the log alone, with what it is to be given.
+    fn projection(&self, history: &History, shown: Shown) -> Projection {
         let (mut status, mut wake_at, mut reason) = match (&history.open_turn, history.turn_end) {
             (Some(open), _) => (Status::Running, Some(open.claim.lease_end), None),
             (None, Some(TurnEnd::Suspended)) => (Status::Suspended, history.wake_at, None),
@@ -130,8 +132,7 @@ impl Kitchen {
             }
             _ => {}
         }
-        let view = history.view.clone();
-        self.projection_of([history.last, history.first], status, wake_at, reason, view)
+        self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }
 
     pub(super) fn projection_of(
@@ -140,7 +141,7 @@ impl Kitchen {
         status: Status,
         wake_at: Option<Timestamp>,
         reason: Option<String>,
-        view: Option<Json>,
+        Shown { view, tags }: Shown,
     ) -> Projection {
         Projection {
             commit,
@@ -151,6 +152,7 @@ impl Kitchen {
             code: self.registry.code().to_owned(),
             reason: reason.map(brief),
             view,
+            tags,
         }
     }
 }

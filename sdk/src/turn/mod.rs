@@ -29,6 +29,7 @@ mod new_steps;
 mod recheck;
 mod rehearse;
 mod sequence;
+mod shown;
 mod terminate;
 mod versions;
 
@@ -52,6 +53,7 @@ pub(crate) use rehearse::Rehearsal;
 use decide::Decision;
 use desk::{Desk, Look};
 use drive::{Begin, Driven};
+use shown::Shown;
 
 /// A process that takes turns.
 pub(crate) struct Kitchen {
@@ -158,7 +160,7 @@ impl Kitchen {
                     let stored = &loaded.record.projection;
                     let at = [last.max(stored.commit), stored.first];
                     let fault = Fault::Corrupt { problem: corrupt.to_string() };
-                    self.block(id, at, None, &fault).await?;
+                    self.block(id, at, Shown::default(), &fault).await?;
                     return Ok(Verdict::Delete);
                 }
             };
@@ -175,7 +177,8 @@ impl Kitchen {
                 Decision::Poison => {
                     let at = [history.last, history.first];
                     let fault = Fault::Poison { turns: STRIKES_MAX };
-                    self.block(id, at, history.view, &fault).await?;
+                    let shown = Shown::missing_in(&loaded.record, &history);
+                    self.block(id, at, shown, &fault).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -209,14 +212,14 @@ impl Kitchen {
                             wake.kind = WakeKind::News;
                             continued = true;
                         }
-                        Driven::Blocked { last, view, fault } => {
+                        Driven::Blocked { last, shown, fault } => {
                             if let Fault::UnknownWorkflow { .. } = fault
                                 && receive_count < STRIKES_MAX
                             {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            self.block(id, [last, first], view, &fault).await?;
+                            self.block(id, [last, first], shown, &fault).await?;
                             return Ok(Verdict::Delete);
                         }
                         Driven::Stale => {}

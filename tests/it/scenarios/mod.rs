@@ -22,6 +22,7 @@
 //! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
 //! | objects | all | |
+//! | tags | P0 and P5 | `crash_everywhere` and the fuzz set them too |
 //! | views | all | in calm where it counts bodies |
 //! | C1, C3 in sequence, C4 | all | |
 //! | C2 | calm | the scenario is a host's death itself |
@@ -64,6 +65,7 @@ mod schedules;
 mod several;
 mod signals;
 mod steps;
+mod tags;
 mod timers;
 mod undo;
 mod unusable;

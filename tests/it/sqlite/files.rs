@@ -198,6 +198,7 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
             "ALTER TABLE executions DROP COLUMN first_commit;
              ALTER TABLE executions DROP COLUMN tags;
              ALTER TABLE executions DROP COLUMN view;
+             ALTER TABLE executions DROP COLUMN parent;
              PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -208,4 +209,39 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
     let greeting = app.worker().await.unwrap().run_until(old.result()).await.unwrap();
     assert_eq!(greeting.unwrap(), "hello, Ada");
     assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
+}
+
+#[workflow]
+async fn asks_a_child(name: String) -> everstep::Result<String> {
+    everstep::set_tag("asks", name.as_str());
+    Ok(everstep::child(greets, name).await?)
+}
+
+/// Version 2 did not know whose child an execution is.
+#[tokio::test]
+async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    let backend = Backend::from_url(&url).await.unwrap();
+    let client = Client::new(&backend);
+    let start = client.start(asks_a_child, "Ada".to_owned()).id("old").tag("customer", "7");
+    start.await.unwrap();
+    drop((client, backend));
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch("ALTER TABLE executions DROP COLUMN parent; PRAGMA user_version = 2;")
+        .unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&url).await.unwrap();
+    let client = Client::new(&backend);
+    let old = client.handle(asks_a_child, ExecutionId::new("old").unwrap());
+    let app = App::new().workflow(greets).workflow(asks_a_child).backend(backend);
+    let greeting = app.worker().await.unwrap().run_until(old.result()).await.unwrap();
+    assert_eq!(greeting.unwrap(), "hello, Ada");
+    let child = ExecutionId::new("old/greets#1").unwrap();
+    let parent = client.describe(&child).await.unwrap().parent.unwrap();
+    assert_eq!((parent.execution.as_str(), parent.run), ("old", 1));
+    let record = client.describe(old.id()).await.unwrap();
+    assert_eq!(record.parent, None);
+    assert_eq!((&*record.tags["customer"], &*record.tags["asks"]), ("7", "Ada"));
 }

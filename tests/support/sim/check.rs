@@ -98,6 +98,7 @@ pub fn essence(log: &[Commit]) -> BTreeMap<String, Vec<String>> {
             Event::UpdateReceived(e) => (e.id.clone(), format!("{} {}", e.name, e.request)),
             Event::UpdateReplied(e) => (e.key.to_string(), format!("{} {}", e.update, e.reply)),
             Event::ViewPublished(e) => (e.key.to_string(), e.view.to_string()),
+            Event::TagSet(e) => (e.key.to_string(), format!("{}={}", e.name, e.value)),
             Event::WorkflowStarted(e) => ("start".into(), format!("{} {}", e.workflow, e.input)),
             Event::WorkflowFailed(e) => ("end".into(), format!("failed {}", e.error)),
             Event::WorkflowCancelled(e) => {

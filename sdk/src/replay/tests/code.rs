@@ -164,6 +164,14 @@ impl Code {
     }
 
     #[track_caller]
+    pub(super) fn tag(&mut self, name: &str, value: &str) -> &mut Self {
+        let note = Note::Tag { name: name.to_owned(), value: value.to_owned() };
+        self.engine.call_note("tag".into(), Location::caller(), note);
+        let seq = u32::try_from(self.sites.len()).expect("few");
+        self.called(seq, self.engine.request(seq).is_none())
+    }
+
+    #[track_caller]
     pub(super) fn publish(&mut self, view: &str) -> &mut Self {
         self.engine.call_note("view".into(), Location::caller(), Note::View(json(view)));
         let seq = u32::try_from(self.sites.len()).expect("few");

@@ -51,6 +51,8 @@ macro_rules! event_store_suite {
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record
                     a_view_stays_until_another_takes_its_place
+                    tags_stay_until_others_take_their_place
+                    a_record_names_the_parent_it_was_started_by
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
                     a_projection_comes_back_with_the_arrivals

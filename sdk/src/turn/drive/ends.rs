@@ -98,7 +98,7 @@ impl Turn<'_> {
             self.sequence.push(Event::TurnEnded(ended));
             self.write().await?;
         }
-        Ok(Driven::Blocked { last: self.log.last, view: self.visible.take(), fault })
+        Ok(Driven::Blocked { last: self.log.last, shown: self.visible.take(), fault })
     }
 
     pub(super) async fn last_commit(
@@ -117,7 +117,7 @@ impl Turn<'_> {
             status,
             wake_at,
             reason,
-            view: self.visible.take(),
+            shown: self.visible.take(),
             arrivals: self.arrivals,
             seen: std::mem::take(&mut self.seen),
         }))

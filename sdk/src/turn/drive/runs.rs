@@ -24,9 +24,9 @@ impl Turn<'_> {
         self.collect_bodies();
         self.bodies.abort().await;
         let at = self.now();
-        let (unconsumed, start) = {
+        let (unconsumed, start, tags) = {
             let engine = self.run.engine();
-            (engine.unconsumed(), engine.start().clone())
+            (engine.unconsumed(), engine.start().clone(), engine.tags().clone())
         };
         let mark = self.sequence.unwritten().len();
         for carried in carry(at, unconsumed, self.taken.carried(at, &self.seen)) {
@@ -39,6 +39,7 @@ impl Turn<'_> {
             at,
             run,
             input,
+            tags,
             first_input,
             ..start
         }));
@@ -49,7 +50,7 @@ impl Turn<'_> {
             status: Status::Running,
             wake_at: Some(at),
             reason: None,
-            view: self.visible.take(),
+            shown: self.visible.take(),
             arrivals: self.arrivals,
             family: None,
             seen: std::mem::take(&mut self.seen),
@@ -79,8 +80,8 @@ impl Kitchen {
         id: &ExecutionId,
         ended: Ended,
     ) -> Result<(), StoreError> {
-        let Ended { last, first, status, wake_at, reason, view, seen, .. } = ended;
-        let projection = self.projection_of([last, first], status, wake_at, reason, view);
+        let Ended { last, first, status, wake_at, reason, shown, seen, .. } = ended;
+        let projection = self.projection_of([last, first], status, wake_at, reason, shown);
         self.store.project(id, &projection).await?;
         if seen.is_empty() {
             return Ok(());

@@ -1,39 +1,48 @@
-//! What others wait to see of an execution while its turn goes on: answers and views.
+//! What others wait to see of an execution while its turn goes on: answers, views and tags.
+
+use std::collections::BTreeMap;
 
 use super::{Halt, Turn};
-use crate::event::{Event, Json};
+use crate::event::Event;
 use crate::limits::SHOW_EVERY;
 use crate::store::Status;
 use crate::time::Timestamp;
+use crate::turn::shown::Shown;
 
 /// What the turn has written that others look for in the record, and when it last showed it.
 pub(super) struct Visible {
     /// The log holds something that somebody may wait to see and the record does not show.
     behind: bool,
-    /// The view that the record does not show.
-    view: Option<Json>,
+    /// What the record does not show.
+    shown: Shown,
+    /// All tags, as they are in the log.
+    tags: BTreeMap<String, String>,
     shown_at: Option<Timestamp>,
 }
 
 impl Visible {
-    /// `view` is in the log already, and the record does not show it.
-    pub(super) fn new(view: Option<Json>) -> Self {
-        Self { behind: false, view, shown_at: None }
+    /// `shown` is in the log already, and the record does not show it.
+    pub(super) fn new(shown: Shown, tags: BTreeMap<String, String>) -> Self {
+        Self { behind: false, shown, tags, shown_at: None }
     }
 
     /// `event` is in the log.
     pub(super) fn written(&mut self, event: &Event) {
         match event {
-            Event::ViewPublished(published) => self.view = Some(published.view.clone()),
+            Event::ViewPublished(published) => self.shown.view = Some(published.view.clone()),
+            Event::TagSet(tag) => {
+                self.tags.insert(tag.name.clone(), tag.value.clone());
+                self.shown.tags = Some(self.tags.clone());
+            }
             Event::UpdateReplied(_) => {}
             _ => return,
         }
         self.behind = true;
     }
 
-    /// The view, which the caller is about to put into the record.
-    pub(super) fn take(&mut self) -> Option<Json> {
-        self.view.take()
+    /// What the caller is about to put into the record.
+    pub(super) fn take(&mut self) -> Shown {
+        std::mem::take(&mut self.shown)
     }
 
     /// When it is to be shown; `None` if it is.
@@ -55,11 +64,11 @@ impl Turn<'_> {
         }
         // As whoever repairs the record of a turn under way would write it.
         let (status, until) = (Status::Running, Some(self.lease_end));
-        let view = self.visible.view.clone();
+        let shown = self.visible.shown.clone();
         let at = [self.log.last, self.first];
-        let projection = self.kitchen.projection_of(at, status, until, None, view);
+        let projection = self.kitchen.projection_of(at, status, until, None, shown);
         match self.kitchen.store.project(&self.wake.execution, &projection).await {
-            Ok(_) => self.visible.view = None,
+            Ok(_) => self.visible.shown = Shown::default(),
             // The turn's end writes it.
             Err(error) if error.is_retryable() => {}
             Err(error) => return Err(error.into()),

@@ -11,7 +11,8 @@ use super::trace::Trace;
 use super::{bodies, fuzz};
 use crate::context::{
     Either, Signal, StepFuture, WorkflowEnd, continue_as_new, execution_info, join_all, now,
-    publish, race, random, signal, signals, sleep, step, timeout, update, updates, uuid, version,
+    publish, race, random, set_tag, signal, signals, sleep, step, timeout, update, updates, uuid,
+    version,
 };
 use crate::error::{Error, Result};
 use crate::event::Json;

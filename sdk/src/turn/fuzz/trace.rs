@@ -71,6 +71,10 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
             e.key = engine.key(e.seq).clone();
             e.site = site(engine.location(e.seq));
         }
+        Event::TagSet(e) => {
+            e.key = engine.key(e.seq).clone();
+            e.site = site(engine.location(e.seq));
+        }
         Event::ViewPublished(e) => {
             e.key = engine.key(e.seq).clone();
             e.site = site(engine.location(e.seq));

@@ -127,6 +127,7 @@ impl Stage {
             code: String::new(),
             reason: None,
             view: None,
+            tags: None,
         };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
         let record = Record {
@@ -135,6 +136,7 @@ impl Stage {
             started_at,
             arrivals: 0,
             tags: std::collections::BTreeMap::new(),
+            parent: None,
             projection,
         };
         store.create(&record, &start).await.expect("a new execution");

@@ -1,8 +1,11 @@
 //! The record follows the log and never goes back.
 
-use super::sample::{Store, at, commit, item, projection, record, sixteen_at_once, started};
+use std::collections::BTreeMap;
+
+use super::super::eventually;
+use super::sample::{Store, at, commit, id, item, projection, record, sixteen_at_once, started};
 use crate::event::Json;
-use crate::store::{Created, ListQuery, Projection, Record, Status};
+use crate::store::{Created, ListQuery, ParentRun, Projection, Record, Status};
 
 /// What a turn found out replaces what was known before, whole.
 pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
@@ -23,6 +26,65 @@ pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
     let last = projection(4, Status::Completed);
     assert_eq!(store.project(&id, &last).await.unwrap().projection, last);
     assert_eq!(store.record(&id).await.unwrap().unwrap().projection, last);
+}
+
+/// Tags stay until a projection brings others, which are all of them then, and lists find an
+/// execution by those it has. A projection that comes too late changes none.
+pub async fn tags_stay_until_others_take_their_place(store: Store) {
+    let tags = |tags: &[(&str, &str)]| -> BTreeMap<String, String> {
+        tags.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+    };
+    let record = Record { tags: tags(&[("customer", "ada")]), ..record("order-1") };
+    store.create(&record, &commit(0)).await.unwrap();
+    let shown = async || {
+        let stored = store.record(&record.id).await.unwrap().unwrap();
+        assert_eq!(store.load(&record.id).await.unwrap().unwrap().record.tags, stored.tags);
+        assert_eq!(stored.projection.tags, None, "they are the record's");
+        stored.tags
+    };
+    let with = |number, its: &[(&str, &str)]| Projection {
+        tags: Some(tags(its)),
+        ..projection(number, Status::Running)
+    };
+    store.append(&record.id, &commit(1)).await.unwrap();
+    let both = [("customer", "ada"), ("stage", "packing = \"ä\"")];
+    let after = store.project(&record.id, &with(1, &both)).await.unwrap();
+    assert_eq!((after.tags, shown().await), (tags(&both), tags(&both)));
+    // Older than what is there, and as old.
+    store.project(&record.id, &with(0, &[("stage", "old")])).await.unwrap();
+    store.project(&record.id, &with(1, &[("stage", "old")])).await.unwrap();
+    assert_eq!(shown().await, tags(&both));
+    store.append(&record.id, &commit(2)).await.unwrap();
+    store.project(&record.id, &projection(2, Status::Suspended)).await.unwrap();
+    assert_eq!(shown().await, tags(&both), "without tags of its own it keeps them");
+    store.append(&record.id, &commit(3)).await.unwrap();
+    store.project(&record.id, &with(3, &[("stage", "shipped")])).await.unwrap();
+    assert_eq!(shown().await, tags(&[("stage", "shipped")]));
+    for (value, count) in [("shipped", 1), ("packing = \"ä\"", 0)] {
+        let query = ListQuery { tags: tags(&[("stage", value)]), ..ListQuery::default() };
+        eventually(count, async || store.list(&query).await.unwrap().records.len()).await;
+    }
+}
+
+/// A record knows whose child it is, whatever is written later; a run that is started again is
+/// nobody's.
+pub async fn a_record_names_the_parent_it_was_started_by(store: Store) {
+    let parent = ParentRun { execution: id("parent/ä#1"), run: 7 };
+    let record = Record { parent: Some(parent.clone()), ..record("order-1") };
+    store.create(&record, &commit(0)).await.unwrap();
+    let stored = async || store.record(&record.id).await.unwrap().unwrap().parent;
+    assert_eq!(stored().await, Some(parent.clone()));
+    store.append(&record.id, &commit(1)).await.unwrap();
+    let after = store.project(&record.id, &projection(1, Status::Completed)).await.unwrap();
+    assert_eq!(after.parent, Some(parent.clone()));
+    assert_eq!(store.load(&record.id).await.unwrap().unwrap().record.parent, Some(parent));
+    let lists = async || store.list(&ListQuery::default()).await.unwrap().records;
+    eventually(1, async || lists().await.len()).await;
+    assert_eq!(lists().await[0].parent, None, "not in lists");
+    let mut again = Record { parent: None, ..record.clone() };
+    again.projection.commit = 2;
+    assert_eq!(store.create(&again, &commit(2)).await.unwrap(), Created::New);
+    assert_eq!(stored().await, None);
 }
 
 /// A view stays until another takes its place, whatever else is written, and is not in lists. A

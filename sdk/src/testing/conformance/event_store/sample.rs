@@ -28,6 +28,7 @@ pub(super) fn record(execution: &str) -> Record {
         started_at: at(0),
         arrivals: 0,
         tags: BTreeMap::new(),
+        parent: None,
         projection: projection(0, Status::Running),
     }
 }
@@ -42,6 +43,7 @@ pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
         code: "v1".into(),
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
         view: None,
+        tags: None,
     }
 }
 

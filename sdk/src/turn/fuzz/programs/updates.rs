@@ -68,6 +68,7 @@ programs! {
                 let got = s(n).await.unwrap();
                 // Every other time it is shown already, and nothing is written.
                 publish(&(got / 2));
+                set_tag("half", (got / 2).to_string());
                 let update = update::<u64, u64>("u0").await;
                 publish(update.request());
                 update.reply(&got);
@@ -78,6 +79,8 @@ programs! {
         let (a, b, c) = tokio::join!(branch(0), branch(1), branch(2));
         publish("all");
         publish("all");
+        set_tag("stage", "all");
+        set_tag("stage", "all");
         Ok(vec![a, b, c, s(9).await?])
     }
 }
