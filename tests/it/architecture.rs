@@ -28,16 +28,17 @@ const TABLE: &[(&str, &[&str])] = &[
     ("turn", &["context", "replay", "store", "wake", "host"]),
     ("client", &["context", "replay", "store", "wake", "sweep", "backend"]),
     ("backend", &["store", "wake", "memory", "local", "aws"]),
+    ("trigger", &["wake", "client", "context", "error"]),
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "aws",
-            "http",
+            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "trigger",
+            "aws", "http",
         ],
     ),
     ("http", &["client", "store", "wake"]),
     // Its host is the reason for all but `store` and `wake`.
-    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn", "http"]),
+    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "trigger", "turn", "http"]),
     (
         "testing",
         &[
@@ -49,6 +50,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "backend",
             "context",
             "replay",
+            "trigger",
             "turn",
             "__private",
         ],
