@@ -60,6 +60,7 @@ impl Deployed {
         let this = Self { _db: db, rig: Arc::new(rig), _folder: folder, client };
         this.calls(vec![
             ("lambda", "create_function", function),
+            ("sqs", "create_queue", json!({ "QueueName": "messages-dead" })),
             (
                 "sqs",
                 "create_queue",
@@ -70,7 +71,6 @@ impl Deployed {
                     }).to_string() },
                 }),
             ),
-            ("sqs", "create_queue", json!({ "QueueName": "messages-dead" })),
             (
                 "lambda",
                 "create_event_source_mapping",

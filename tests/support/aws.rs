@@ -11,9 +11,9 @@ use super::ministack::{Ministack, program};
 /// One call: a service, one of its operations as botocore names it, and its parameters.
 pub type Call<'a> = (&'a str, &'a str, Value);
 
-/// Makes the calls one after the other, and returns their answers.
+/// Makes the calls one after the other, and returns their answers. Bytes are base64 in JSON.
 const SCRIPT: &str = r#"
-import io, json, sys, botocore.config, botocore.session
+import base64, json, sys, botocore.config, botocore.session
 asked = json.load(sys.stdin)
 session, clients, answers = botocore.session.get_session(), {}, []
 config = botocore.config.Config(retries={"max_attempts": 0})
@@ -22,6 +22,8 @@ for service, operation, parameters in asked["calls"]:
         clients[service] = session.create_client(
             service, region_name=asked["region"], endpoint_url=asked["url"], config=config,
             aws_access_key_id="test", aws_secret_access_key="test")
+    if "ZipFile" in parameters.get("Code", {}):
+        parameters["Code"]["ZipFile"] = base64.b64decode(parameters["Code"]["ZipFile"])
     answer = getattr(clients[service], operation)(**parameters)
     answers.append({key: value for key, value in answer.items() if key != "ResponseMetadata"})
 json.dump(answers, sys.stdout, default=str)

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::client::OnConflict;
 use crate::context::{Workflow, WorkflowSpec};
+use crate::error::Error;
 use crate::event::{Json, UnrecordableValue};
 use crate::id::{ExecutionId, InvalidExecutionId, PromiseToken};
 
@@ -182,35 +183,35 @@ pub trait IntoAction {
     ///
     /// # Errors
     /// The closure's own.
-    fn into_action(self) -> crate::Result<Action>;
+    fn into_action(self) -> Result<Action, Error>;
 }
 
 impl IntoAction for Action {
-    fn into_action(self) -> crate::Result<Action> {
+    fn into_action(self) -> Result<Action, Error> {
         Ok(self)
     }
 }
 
 impl IntoAction for StartAction {
-    fn into_action(self) -> crate::Result<Action> {
+    fn into_action(self) -> Result<Action, Error> {
         Ok(self.into())
     }
 }
 
 impl IntoAction for SignalAction {
-    fn into_action(self) -> crate::Result<Action> {
+    fn into_action(self) -> Result<Action, Error> {
         Ok(self.into())
     }
 }
 
 impl<A: IntoAction> IntoAction for Option<A> {
-    fn into_action(self) -> crate::Result<Action> {
+    fn into_action(self) -> Result<Action, Error> {
         self.map_or_else(|| Ok(Action::ignore()), IntoAction::into_action)
     }
 }
 
-impl<A: IntoAction, E: Into<crate::Error>> IntoAction for Result<A, E> {
-    fn into_action(self) -> crate::Result<Action> {
+impl<A: IntoAction, E: Into<Error>> IntoAction for Result<A, E> {
+    fn into_action(self) -> Result<Action, Error> {
         self.map_err(Into::into)?.into_action()
     }
 }

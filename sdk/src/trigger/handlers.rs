@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::error::Error;
+
 use super::action::{Action, IntoAction};
 use super::{
     EventBridgeEvent, Invoke, S3Object, Schedule, SnsMessage, SqsMessage, TableChange, Trigger,
@@ -66,7 +68,7 @@ impl sealed::Sealed for Trigger {
     }
 }
 
-type Decide = Arc<dyn Fn(Trigger) -> crate::Result<Action> + Send + Sync>;
+type Decide = Arc<dyn Fn(Trigger) -> Result<Action, Error> + Send + Sync>;
 
 /// A program's closures.
 #[derive(Clone, Default)]

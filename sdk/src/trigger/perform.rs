@@ -7,6 +7,7 @@ use super::handlers::Handlers;
 use super::invocation::{Content, HttpSource, Invocation, Reading, StartRequest, UnknownEvent};
 use super::{Malformed, Trigger, digest};
 use crate::client::{Client, PromiseSendError, Resolution, SendError, StartError, SweepError};
+use crate::error::Error;
 use crate::event::UnrecordableValue;
 use crate::id::{ExecutionId, InvalidExecutionId, PromiseToken};
 use crate::limits::{LAMBDA_SWEEP_GRACE, NAME_BYTES_MAX};
@@ -76,7 +77,7 @@ pub enum TriggerError {
         /// What it is.
         what: &'static str,
         /// The closure's error.
-        error: crate::Error,
+        error: Error,
     },
     /// The signal's execution cannot have such an id.
     #[error(transparent)]
