@@ -185,30 +185,19 @@ impl Host {
     }
 
     /// The answer to an HTTP request, if there is a front.
-    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "http"), expect(unused_variables, reason = "there is no front then"))]
     async fn http(
         &self,
         source: HttpSource,
         event: &str,
         deadline: Timestamp,
     ) -> Result<Box<RawValue>, InvocationError> {
-        let Some(router) = &self.front.router else {
-            return Err(InvocationError::NoHttpFront(source));
-        };
-        let left = deadline.since(self.kitchen.clock.now());
-        let answer = crate::http::answer(router, serde_json::from_str(event)?, left).await?;
-        Ok(to_raw_value(&answer)?)
-    }
-
-    /// This program has no front.
-    #[cfg(not(feature = "http"))]
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "as the other one")]
-    async fn http(
-        &self,
-        source: HttpSource,
-        _event: &str,
-        _deadline: Timestamp,
-    ) -> Result<Box<RawValue>, InvocationError> {
+        #[cfg(feature = "http")]
+        if let Some(router) = &self.front.router {
+            let left = deadline.since(self.kitchen.clock.now());
+            let answer = crate::http::answer(router, serde_json::from_str(event)?, left).await?;
+            return Ok(to_raw_value(&answer)?);
+        }
         Err(InvocationError::NoHttpFront(source))
     }
 
