@@ -43,6 +43,7 @@ pub(crate) enum Invocation {
 /// A message of a queue.
 #[derive(Debug)]
 pub(crate) struct Message {
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the Lambda host answers by it"))]
     pub(crate) id: String,
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the Lambda host gives back"))]
     pub(crate) receipt: String,

@@ -107,10 +107,10 @@ pub enum DeliverError {
     #[error("this is a request from {0}, and this program answers none")]
     Http(HttpSource),
     /// It has a wake in it, which is for a host.
-    #[error("a wake of execution {id} is for a host, not for triggers")]
+    #[error("a wake is for a host, not for triggers: {what}")]
     Wake {
-        /// Which execution.
-        id: String,
+        /// Of which execution, or what keeps this program from reading it.
+        what: String,
     },
     /// A part of it failed; all the other parts were done.
     #[error(transparent)]
@@ -141,9 +141,11 @@ impl Triggers {
                     match message.content {
                         Content::Business(reading) => readings.push(reading),
                         Content::Wake(wake) => {
-                            return Err(DeliverError::Wake { id: wake.execution.to_string() });
+                            return Err(DeliverError::Wake { what: wake.execution.to_string() });
                         }
-                        Content::Newer(_) => return Err(DeliverError::Wake { id: message.id }),
+                        Content::Newer(newer) => {
+                            return Err(DeliverError::Wake { what: newer.to_string() });
+                        }
                     }
                 }
                 self.all(readings).await
