@@ -131,6 +131,7 @@ async fn tell(object: &ObjectHandle, command: Command) -> Result<(), Box<dyn std
         Err(error) => match error.rejection() {
             Some(Refused::OutOfStock { left }) => println!("{what} -> only {left} are left"),
             Some(Refused::Empty) => println!("{what} -> there is nothing in it"),
+            Some(Refused::NoAnswer(why)) => println!("{what} -> the warehouse is silent: {why}"),
             None => return Err(error.into()),
         },
     }
