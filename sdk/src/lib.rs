@@ -64,6 +64,7 @@
 //! - **Errors**: a step's is your own serde-able type, or [`Error`], which takes any error by `?`.
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
+//! - **Triggers**: [`App::on`] says what follows from an event of AWS; see [`trigger`].
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
@@ -111,6 +112,7 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+pub mod trigger;
 pub mod wake;
 
 #[doc(hidden)]
@@ -206,6 +208,10 @@ struct SchedulesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/steps.md")]
 struct StepsPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/triggers.md")]
+struct TriggersPage;
 
 #[cfg(all(doctest, feature = "testing", feature = "http"))]
 #[doc = include_str!("../../docs/guide/http.md")]

@@ -21,7 +21,8 @@ impl Timestamp {
     /// [`Timestamp::MAX`] where that would be later.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
+        let rest = duration.subsec_nanos() % 1_000_000;
+        let millis = duration.as_millis() + u128::from(rest > 0);
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(millis).min(Self::MAX.0))
     }

@@ -28,18 +28,19 @@ const TABLE: &[(&str, &[&str])] = &[
     ("turn", &["context", "replay", "store", "wake", "host"]),
     ("client", &["context", "replay", "store", "wake", "sweep", "backend"]),
     ("backend", &["store", "wake", "memory", "local", "aws"]),
+    ("trigger", &["wake", "client", "context", "error"]),
     (
         "host",
         &[
             "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "schedule",
-            "aws", "http",
+            "trigger", "aws", "http",
         ],
     ),
     // Built on what users have, but for the reading of a log.
     ("schedule", &["backend", "client", "context", "replay", "retry", "store"]),
     ("http", &["client", "store", "wake"]),
     // Its host is the reason for all but `store` and `wake`.
-    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "turn", "http"]),
+    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "trigger", "turn", "http"]),
     (
         "testing",
         &[
@@ -51,6 +52,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "backend",
             "context",
             "replay",
+            "trigger",
             "turn",
             "__private",
         ],

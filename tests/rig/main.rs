@@ -4,3 +4,4 @@ mod kills;
 mod lambda;
 mod readme;
 mod sqs;
+mod triggers;

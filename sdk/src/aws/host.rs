@@ -1,18 +1,17 @@
-//! The Lambda host: takes turns for the wakes that an event source mapping delivers.
-//! What it needs is in the documentation of [`aws`](super).
+//! The Lambda host: takes turns for the wakes that an event source mapping delivers, and does what
+//! the program's closures say with the events that trigger it. What it needs is in the documentation
+//! of [`aws`](super).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
-use super::invocation::{
-    BatchAnswer, BatchItemFailure, Invocation, SqsRecord, StartAnswer, StartRequest, SweepAnswer,
-    UnknownEvent,
-};
+use super::answer::{BatchAnswer, SweepAnswer};
 use crate::backend::Backend;
 use crate::client::{Client, StartError};
 use crate::host::{Registry, RunError};
@@ -20,15 +19,23 @@ use crate::limits::{LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
 use crate::store::BoxError;
 use crate::sweep::SweepError;
 use crate::time::{Clock, Timestamp};
+use crate::trigger::{
+    Content, Done, HttpSource, Invocation, Message, Reading, Trigger, TriggerError, Triggers,
+    UnknownEvent,
+};
 use crate::turn::{Kitchen, Lease, Term, Verdict, Visit, come_back_after};
-use crate::wake::{NotAWake, Wake};
+use crate::wake::NotAWake;
 
 /// How long before the deadline the answer is given, whatever still goes on.
 const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
 
 /// Runs until Lambda ends the process.
-pub(crate) async fn run(backend: Backend, registry: Registry) -> Result<(), RunError> {
-    serve_events(backend, registry, Front::default()).await
+pub(crate) async fn run(
+    backend: Backend,
+    registry: Registry,
+    triggers: Triggers,
+) -> Result<(), RunError> {
+    serve_events(backend, registry, triggers, Front::default()).await
 }
 
 /// The same, and answers HTTP requests with `router`.
@@ -36,9 +43,10 @@ pub(crate) async fn run(backend: Backend, registry: Registry) -> Result<(), RunE
 pub(crate) async fn run_with(
     backend: Backend,
     registry: Registry,
+    triggers: Triggers,
     router: axum::Router,
 ) -> Result<(), RunError> {
-    serve_events(backend, registry, Front { router: Some(router) }).await
+    serve_events(backend, registry, triggers, Front { router: Some(router) }).await
 }
 
 /// What answers HTTP requests, if anything does.
@@ -48,18 +56,24 @@ struct Front {
     router: Option<axum::Router>,
 }
 
-async fn serve_events(backend: Backend, registry: Registry, front: Front) -> Result<(), RunError> {
+async fn serve_events(
+    backend: Backend,
+    registry: Registry,
+    triggers: Triggers,
+    front: Front,
+) -> Result<(), RunError> {
     let clock = Clock::system();
     let client = Client::of(&backend.store, &backend.queue, &clock);
     let host = backend.host()?;
     let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry);
-    let host =
-        Arc::new(Host { kitchen: Arc::new(kitchen), client, resumed: OnceCell::new(), front });
+    let kitchen = Arc::new(kitchen);
+    let host = Arc::new(Host { kitchen, client, triggers, resumed: OnceCell::new(), front });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let host = Arc::clone(&host);
         async move {
             let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
-            host.invoke(event.payload.get(), Timestamp(deadline)).await
+            let id = &event.context.request_id;
+            host.invoke(event.payload.get(), id, Timestamp(deadline)).await
         }
     }))
     .await
@@ -70,6 +84,7 @@ async fn serve_events(backend: Backend, registry: Registry, front: Front) -> Res
 struct Host {
     kitchen: Arc<Kitchen>,
     client: Client,
+    triggers: Triggers,
     /// Whether blocked executions have been asked to go on.
     resumed: OnceCell<()>,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is in it then"))]
@@ -81,12 +96,12 @@ struct Host {
 enum InvocationError {
     #[error(transparent)]
     UnknownEvent(#[from] UnknownEvent),
-    #[error("this function has no workflow {name:?}; it has {known}")]
-    UnknownWorkflow { name: String, known: String },
-    #[error("the input of workflow {workflow} cannot be read: {problem}")]
-    Input { workflow: String, problem: String },
+    #[error("this is a request from {0}, and this function answers no HTTP requests")]
+    NoHttpFront(HttpSource),
     #[error(transparent)]
-    Start(#[from] StartError),
+    Trigger(#[from] TriggerError),
+    #[error("{failed} of {of} records failed, and all are to be delivered again: the first")]
+    Records { failed: usize, of: usize, source: TriggerError },
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[cfg(feature = "http")]
@@ -100,59 +115,137 @@ impl From<InvocationError> for Diagnostic {
     fn from(error: InvocationError) -> Self {
         let error_type = match &error {
             InvocationError::UnknownEvent(_) => "Everstep.UnknownEvent",
-            InvocationError::UnknownWorkflow { .. } => "Everstep.UnknownWorkflow",
-            InvocationError::Input { .. } => "Everstep.InvalidInput",
-            InvocationError::Start(StartError::Exists { .. }) => "Everstep.Exists",
-            InvocationError::Start(_) => "Everstep.NotStarted",
+            InvocationError::NoHttpFront(_) => "Everstep.NoHttpFront",
+            InvocationError::Trigger(error) | InvocationError::Records { source: error, .. } => {
+                error_type(error)
+            }
             InvocationError::Sweep(_) => "Everstep.NotSwept",
             #[cfg(feature = "http")]
             InvocationError::NotHttp(_) => "Everstep.UnknownEvent",
             InvocationError::Answer(_) => "Everstep.Answer",
         };
         let error: BoxError = error.into();
-        let chain = std::iter::successors(error.source(), |error| error.source());
-        let error_message = chain.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-        Self { error_type: error_type.to_owned(), error_message }
+        Self { error_type: error_type.to_owned(), error_message: chain(&*error) }
     }
+}
+
+fn error_type(error: &TriggerError) -> &'static str {
+    match error {
+        TriggerError::Malformed(_) => "Everstep.Malformed",
+        TriggerError::NoHandler { .. } => "Everstep.NoHandler",
+        TriggerError::Refused { .. } => "Everstep.Refused",
+        TriggerError::Start(StartError::UnknownWorkflow { .. }) => "Everstep.UnknownWorkflow",
+        TriggerError::Start(StartError::WrongInput { .. }) => "Everstep.InvalidInput",
+        TriggerError::Start(StartError::Exists { .. }) => "Everstep.Exists",
+        TriggerError::Start(_) => "Everstep.NotStarted",
+        TriggerError::Send(_) => "Everstep.NotSent",
+        TriggerError::Promise(_) => "Everstep.NotCompleted",
+        TriggerError::InvalidId(_) => "Everstep.InvalidId",
+        TriggerError::Payload(_) => "Everstep.InvalidPayload",
+    }
+}
+
+/// An error and its causes, in a line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl Host {
     async fn invoke(
         &self,
         event: &str,
+        id: &str,
         deadline: Timestamp,
     ) -> Result<Box<RawValue>, InvocationError> {
-        #[cfg(feature = "http")]
-        if let Some(answer) = self.http(event, deadline).await? {
-            return Ok(answer);
-        }
-        let answer = match Invocation::parse(event)? {
-            Invocation::Batch(records) => to_raw_value(&self.batch(records, deadline).await),
-            Invocation::Start(request) => to_raw_value(&self.start(request).await?),
+        let answer = match Invocation::recognise(event, id)? {
+            Invocation::Sqs(messages) => to_raw_value(&self.batch(messages, deadline).await),
+            Invocation::Table(changes) => to_raw_value(&self.changes(changes, deadline).await),
+            Invocation::Sent(readings) => to_raw_value(&self.sent(readings).await?),
+            Invocation::Schedule(schedule) => {
+                match self.triggers.perform(Trigger::Schedule(schedule)).await {
+                    Ok(Done::Ignored) | Err(TriggerError::NoHandler { .. }) => {
+                        to_raw_value(&self.sweep().await?)
+                    }
+                    done => to_raw_value(&done?),
+                }
+            }
+            Invocation::Http(source) => return self.http(source, event, deadline).await,
+            Invocation::Start(request) => to_raw_value(&self.triggers.start(request).await?),
             Invocation::Sweep => to_raw_value(&self.sweep().await?),
+            Invocation::Other(invoke) => {
+                let unknown = UnknownEvent::other(&invoke.payload);
+                match self.triggers.perform(Trigger::Invoke(invoke)).await {
+                    Err(TriggerError::NoHandler { .. }) => return Err(unknown.into()),
+                    done => to_raw_value(&done?),
+                }
+            }
         };
         Ok(answer?)
     }
 
-    /// The answer to an HTTP request, if the event is one and there is a front.
-    #[cfg(feature = "http")]
+    /// The answer to an HTTP request, if there is a front.
+    #[cfg_attr(not(feature = "http"), expect(unused_variables, reason = "there is no front then"))]
     async fn http(
         &self,
+        source: HttpSource,
         event: &str,
         deadline: Timestamp,
-    ) -> Result<Option<Box<RawValue>>, InvocationError> {
-        let Some(router) = &self.front.router else { return Ok(None) };
-        let Ok(event) = serde_json::from_str::<serde_json::Value>(event) else { return Ok(None) };
-        if !crate::http::is_http(&event) {
-            return Ok(None);
+    ) -> Result<Box<RawValue>, InvocationError> {
+        #[cfg(feature = "http")]
+        if let Some(router) = &self.front.router {
+            let left = deadline.since(self.kitchen.clock.now());
+            let answer = crate::http::answer(router, serde_json::from_str(event)?, left).await?;
+            return Ok(to_raw_value(&answer)?);
         }
-        let left = deadline.since(self.kitchen.clock.now());
-        let answer = crate::http::answer(router, event, left).await?;
-        Ok(Some(to_raw_value(&answer)?))
+        Err(InvocationError::NoHttpFront(source))
     }
 
-    /// Takes a turn for each message, all at once.
-    async fn batch(&self, records: Vec<SqsRecord>, deadline: Timestamp) -> BatchAnswer {
+    /// Does what follows from each record, all at once. Whoever sent them can only send all again.
+    async fn sent(&self, readings: Vec<Reading>) -> Result<Vec<Done>, InvocationError> {
+        let of = readings.len();
+        let results = join_all(readings.into_iter().map(|it| self.triggers.read(it))).await;
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Ok(more) => done.extend(more),
+                Err(error) => failed.push(error),
+            }
+        }
+        for error in &failed {
+            tracing::error!(error = chain(error), "a record failed; its event comes again");
+        }
+        match failed.len() {
+            0 => Ok(done),
+            _ if of == 1 => Err(failed.remove(0).into()),
+            count => Err(InvocationError::Records { failed: count, of, source: failed.remove(0) }),
+        }
+    }
+
+    /// Does what follows from the changes of a table, one after the other: a later change of an item
+    /// is never dealt with before an earlier one. From the first that fails on all come again.
+    async fn changes(&self, changes: Vec<(String, Reading)>, deadline: Timestamp) -> BatchAnswer {
+        let clock = &self.kitchen.clock;
+        let left = deadline.since(clock.now());
+        let answer_at = deadline.before(ANSWER_BEFORE_DEADLINE.min(left / 8));
+        for (sequence, reading) in changes {
+            let result = tokio::select! {
+                result = self.triggers.read(reading) => result,
+                () = clock.sleep_until(answer_at) => {
+                    tracing::error!(sequence, "the deadline is near: what is not done comes back");
+                    return [sequence].into_iter().collect();
+                }
+            };
+            if let Err(error) = result {
+                tracing::error!(error = chain(&error), sequence, "a change of a table comes again");
+                return [sequence].into_iter().collect();
+            }
+        }
+        BatchAnswer::default()
+    }
+
+    /// Takes a turn for each wake, and does what follows from each other message, all at once.
+    async fn batch(&self, messages: Vec<Message>, deadline: Timestamp) -> BatchAnswer {
         let clock = &self.kitchen.clock;
         let left = deadline.since(clock.now());
         // A function with a short time-out keeps a part of it.
@@ -161,16 +254,14 @@ impl Host {
         // Nobody tells a function to stop; dropping the sender would be that.
         let (_stopping, stop) = watch::channel(None);
         let term = Term { lease: Lease::Invocation { deadline, hand_over }, stop };
-        let mut open: Vec<String> = records.iter().map(|it| it.message_id.clone()).collect();
+        let mut open: Vec<String> = messages.iter().map(|it| it.id.clone()).collect();
         let mut turns = JoinSet::new();
-        let visit = |record: SqsRecord| {
-            let wake = Wake::from_body(&record.body);
-            (wake.map(|wake| self.kitchen.visit(wake)), record)
-        };
-        let together: Vec<_> = records.into_iter().map(visit).collect();
-        for (wake, record) in together {
-            let (kitchen, term) = (Arc::clone(&self.kitchen), term.clone());
-            turns.spawn(async move { serve(&kitchen, wake, record, &term).await });
+        // The wakes are announced together, before a turn is taken for any.
+        let together: Vec<_> = messages.into_iter().map(|it| self.visit(it)).collect();
+        for visit in together {
+            let (kitchen, triggers) = (Arc::clone(&self.kitchen), self.triggers.clone());
+            let term = term.clone();
+            turns.spawn(async move { serve(&kitchen, &triggers, visit, &term).await });
         }
         let all = async {
             while let Some(turn) = turns.join_next().await {
@@ -189,27 +280,17 @@ impl Host {
         }
         // A thawed function must not go on with what another host has taken over.
         turns.shutdown().await;
-        let failures = open.into_iter().map(|id| BatchItemFailure { item_identifier: id });
-        BatchAnswer { batch_item_failures: failures.collect() }
+        open.into_iter().collect()
     }
 
-    async fn start(&self, request: StartRequest) -> Result<StartAnswer, InvocationError> {
-        let registry = &self.kitchen.registry;
-        let Some(workflow) = registry.workflow(&request.workflow) else {
-            let known = registry.names().collect::<Vec<_>>().join(", ");
-            return Err(InvocationError::UnknownWorkflow { name: request.workflow, known });
+    fn visit(&self, message: Message) -> Visitor {
+        let Message { id, receipt, receive_count, content } = message;
+        let says = match content {
+            Content::Wake(wake) => Says::Wake(self.kitchen.visit(wake)),
+            Content::Newer(error) => Says::Newer(error),
+            Content::Business(reading) => Says::Business(reading),
         };
-        // Made and not polled: nothing of it runs.
-        if let Err(problem) = (workflow.make)(registry.states(), &request.input) {
-            return Err(InvocationError::Input { workflow: request.workflow, problem });
-        }
-        let on_conflict = request.on_conflict();
-        let mut start = self.client.start_named(request.workflow, request.input);
-        if let Some(id) = request.id {
-            start = start.id(id);
-        }
-        let handle = start.on_conflict(on_conflict).await?;
-        Ok(StartAnswer { id: handle.id().to_string(), new: handle.is_new() })
+        Visitor { id, receipt, receive_count, says }
     }
 
     /// Wakes what is overdue. A process that sweeps for the first time may be the fix that
@@ -228,47 +309,71 @@ impl Host {
     }
 }
 
+/// A message whose wake, if it is one, has been announced.
+struct Visitor {
+    id: String,
+    receipt: String,
+    receive_count: u32,
+    says: Says,
+}
+
+enum Says {
+    Wake(Visit),
+    Newer(NotAWake),
+    Business(Reading),
+}
+
 /// One message. The id of the message if it is done with.
 async fn serve(
     kitchen: &Kitchen,
-    wake: Result<Visit, NotAWake>,
-    record: SqsRecord,
+    triggers: &Triggers,
+    visitor: Visitor,
     term: &Term,
 ) -> Option<String> {
-    let visit = match wake {
-        Ok(visit) => visit,
-        Err(error @ NotAWake::Newer { .. }) => {
+    let Visitor { id, receipt, receive_count, says } = visitor;
+    match says {
+        Says::Wake(visit) => {
+            turn(kitchen, visit, &receipt, receive_count, term).await.then_some(id)
+        }
+        Says::Newer(error) => {
             // A rolling deploy: the next to receive it may be new.
-            tracing::warn!(%error, body = record.body, "a wake is given back");
-            let later = come_back_after(record.receive_count());
-            return come_back(kitchen, &record, later).await;
+            tracing::warn!(%error, message = id, "a wake is given back");
+            come_back(kitchen, &receipt, come_back_after(receive_count)).await;
+            None
         }
-        Err(error) => {
-            let body = record.body;
-            tracing::error!(%error, body, "a message on the wake queue is dropped");
-            return Some(record.message_id);
-        }
-    };
-    let receipts = record.receive_count();
+        Says::Business(reading) => match triggers.read(reading).await {
+            Ok(_) => Some(id),
+            Err(error) => {
+                // It comes again after its queue's visibility time-out, and goes to its dead
+                // letters in the end.
+                tracing::error!(error = chain(&error), message = id, "a message is given back");
+                None
+            }
+        },
+    }
+}
+
+/// A turn for a wake. Whether the wake is done with.
+async fn turn(kitchen: &Kitchen, visit: Visit, receipt: &str, receives: u32, term: &Term) -> bool {
     let id = visit.execution().clone();
-    let later = match kitchen.take_turn(visit, receipts, term).await {
-        Ok(Verdict::Delete) => return Some(record.message_id),
+    let later = match kitchen.take_turn(visit, receives, term).await {
+        Ok(Verdict::Delete) => return true,
         Ok(Verdict::Return(after)) => after,
         Err(error) => {
             tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
-            come_back_after(receipts)
+            come_back_after(receives)
         }
     };
-    come_back(kitchen, &record, later).await
+    come_back(kitchen, receipt, later).await;
+    false
 }
 
 /// The message is not done with and is to be seen again so soon.
-async fn come_back(kitchen: &Kitchen, record: &SqsRecord, later: Duration) -> Option<String> {
+async fn come_back(kitchen: &Kitchen, receipt: &str, later: Duration) {
     // Without it the message comes back after the queue's visibility time-out.
-    if let Err(error) = kitchen.queue.keep(&record.receipt_handle, later).await {
+    if let Err(error) = kitchen.queue.keep(receipt, later).await {
         tracing::debug!(%error, "a wake comes back later");
     }
-    None
 }
 
 #[cfg(test)]

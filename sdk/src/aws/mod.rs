@@ -15,6 +15,12 @@
 //! | a batch of SQS messages | an event source mapping of the queue, with `ReportBatchItemFailures` | `{"batchItemFailures": [...]}` |
 //! | `{"start": {"workflow": NAME, "input": ..., "id": ID, "on_conflict": POLICY}}` | a direct invocation | `{"id": ID, "new": true}` |
 //! | `{"sweep": {}}`, or a scheduled event of EventBridge | a schedule, every minute or so | `{"woken": 3}` |
+//! | a batch of changes of a DynamoDB stream | an event source mapping, with `ReportBatchItemFailures` | `{"batchItemFailures": [...]}` |
+//! | a notification of S3 or SNS, an event of EventBridge | the service itself | a list of what was done |
+//!
+//! A message is a wake, or something that [`App::on`](crate::App::on) takes; so are the events of the
+//! last two rows, and any other payload. A message that nobody takes is given back, and goes to the
+//! dead letters. See docs/guide/triggers.md.
 //!
 //! In a start only `workflow` is required: `input` is `null`, `id` random and `on_conflict`
 //! `"attach"` unless given (`"attach_to_any"`, `"reject"`, `"restart"`; see
@@ -31,11 +37,11 @@
 //!   name), and on the table and its indexes
 //!   `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
 
+mod answer;
 mod config;
 mod errors;
 mod host;
 mod index;
-mod invocation;
 mod items;
 mod later;
 mod setup;

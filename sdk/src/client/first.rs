@@ -124,6 +124,15 @@ impl Client {
         Ok(())
     }
 
+    /// Whether the log of `id` has the signal with this id: an earlier send of it arrived.
+    pub(crate) async fn has_signal(
+        &self,
+        id: &ExecutionId,
+        signal: &str,
+    ) -> Result<bool, StartError> {
+        self.has_taken(id, &format!("signal/{signal}")).await
+    }
+
     /// Whether the log of `id` has the item with the id `item`.
     async fn has_taken(&self, id: &ExecutionId, item: &str) -> Result<bool, StartError> {
         let failed = |source| StartError::Store { id: id.clone(), source };

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::BoxFuture;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Runtime, RuntimeMetrics};
 use tokio::sync::Notify;
 
 use super::compensate::undo_all;
@@ -25,7 +25,12 @@ thread_local! {
     /// A runtime that is entered while workflows are polled and never driven. On it tokio's
     /// timers and sockets fail at once, by name, instead of waking a workflow behind the log's
     /// back. One a thread, never dropped: a runtime must not be dropped inside another.
-    static DISABLED: RefCell<Option<&'static Runtime>> = const { RefCell::new(None) };
+    static DISABLED: RefCell<Option<&'static Disabled>> = const { RefCell::new(None) };
+}
+
+struct Disabled {
+    runtime: Runtime,
+    metrics: RuntimeMetrics,
 }
 
 /// What a workflow's operations share: the engine, and the workflow's waker.
@@ -212,24 +217,26 @@ impl Run {
         match delivered {
             Err(fault) => Some(Progress::Faulted(fault)),
             Ok(Delivered::Quiet) => None,
-            Ok(Delivered::Moves(None)) => Some(self.poll()),
+            Ok(Delivered::Moves(None)) => Some(self.advance()),
             Ok(Delivered::Moves(Some(waker))) => {
                 // Wakers are user code (a combinator's): outside the lock, inside the workflow.
                 within(&self.execution, || waker.wake());
-                Some(self.poll())
+                Some(self.advance())
             }
         }
     }
 
     /// Polls the workflow until it wakes itself no more.
     pub(crate) fn poll(&mut self) -> Progress {
-        if let Some(fault) = self.fault() {
-            return Progress::Faulted(fault);
-        }
+        self.fault().map_or_else(|| self.advance(), Progress::Faulted)
+    }
+
+    /// The same, of a run that had no fault a moment ago.
+    fn advance(&mut self) -> Progress {
         let Some(future) = &mut self.future else { return Progress::Waits };
-        let disabled = disabled_runtime();
+        let disabled = disabled();
         let polled = {
-            let _entered = disabled.enter();
+            let _entered = disabled.runtime.enter();
             let mut context = Context::from_waker(&self.waker);
             let execution = &self.execution;
             panics::catch(|| {
@@ -244,7 +251,7 @@ impl Run {
                 })
             })
         };
-        if disabled.metrics().num_alive_tasks() > 0 {
+        if disabled.metrics.num_alive_tasks() > 0 {
             DISABLED.set(None);
             let what = "it spawned a task on tokio's runtime".to_owned();
             self.engine().fail(Fault::ForeignAwait { what });
@@ -269,16 +276,17 @@ impl Run {
             }
             Ok(_) => {}
         }
-        let continued = self.engine().continues().cloned();
-        if let Some(input) = continued
-            && self.fault().is_none()
-        {
-            self.drop_future();
-            return Progress::Ended(WorkflowEnd::Continued(input));
-        }
-        match self.fault() {
-            Some(fault) => Progress::Faulted(fault),
-            None => Progress::Waits,
+        let (fault, continued) = {
+            let engine = self.checked_engine();
+            (engine.fault().cloned(), engine.continues().cloned())
+        };
+        match (fault, continued) {
+            (Some(fault), _) => Progress::Faulted(fault),
+            (None, Some(input)) => {
+                self.drop_future();
+                Progress::Ended(WorkflowEnd::Continued(input))
+            }
+            (None, None) => Progress::Waits,
         }
     }
 
@@ -305,6 +313,11 @@ impl Run {
 
     /// What went wrong, if anything did.
     pub(crate) fn fault(&self) -> Option<Fault> {
+        self.checked_engine().fault().cloned()
+    }
+
+    /// The engine, told of what else has woken the workflow.
+    fn checked_engine(&self) -> MutexGuard<'_, Engine> {
         let mut engine = self.engine();
         if self.is_woken_by_others() {
             engine.fail(Fault::ForeignAwait {
@@ -313,7 +326,7 @@ impl Run {
                     .into(),
             });
         }
-        engine.fault().cloned()
+        engine
     }
 
     /// Puts what the workflow has asked for since this was last called in the place of what `asked`
@@ -349,13 +362,14 @@ impl Drop for Run {
     }
 }
 
-fn disabled_runtime() -> &'static Runtime {
+fn disabled() -> &'static Disabled {
     DISABLED.with_borrow_mut(|slot| {
         *slot.get_or_insert_with(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .expect("a runtime without drivers needs nothing of the system");
-            Box::leak(Box::new(runtime))
+            let metrics = runtime.metrics();
+            Box::leak(Box::new(Disabled { runtime, metrics }))
         })
     })
 }

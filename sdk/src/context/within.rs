@@ -32,6 +32,12 @@ impl Times {
         if attempt.is_none() && total.is_none() && silence.is_none() {
             return Ok(body.await);
         }
+        // Boxed: most steps have no such times, and their attempts need no room for timers.
+        Box::pin(self.limited(body)).await
+    }
+
+    async fn limited<T>(self, body: impl Future<Output = T>) -> Result<T, Cut> {
+        let Self { attempt, total, silence } = self;
         let begun = Instant::now();
         let left = with_scope(|scope| scope.left).flatten();
         // Whichever ends first.

@@ -200,6 +200,17 @@ pub(super) struct Hex(pub(super) [u8; 32]);
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
+/// The digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
+
 /// The value of each digit; 255 for every other byte.
 const VALUES: [u8; 256] = {
     let mut values = [255; 256];
@@ -212,16 +223,16 @@ const VALUES: [u8; 256] = {
 };
 
 impl Hex {
+    pub(super) fn push_to(&self, out: &mut String) {
+        out.push_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"));
+    }
+
     fn digits(&self) -> [u8; 64] {
         let mut text = [0_u8; 64];
         for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+            *pair = PAIRS[usize::from(byte)];
         }
         text
-    }
-
-    pub(super) fn push_to(&self, out: &mut String) {
-        out.push_str(std::str::from_utf8(&self.digits()).expect("digits are ASCII"));
     }
 
     pub(super) fn parse(text: &str) -> Option<Self> {

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::registry::{Observer, Registry};
 use super::worker::Worker;
 use crate::backend::{Backend, BackendError};
-use crate::client::Client;
+use crate::client::{Client, Workflows};
 use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
 use crate::event::Event;
 use crate::id::ExecutionId;
 use crate::time::Clock;
+use crate::trigger::{Handlers, IntoAction, Source, Triggers};
 
 /// A program's workflows, and what they need. A clone has clones of the states.
 ///
@@ -32,6 +33,8 @@ pub struct App {
     backend: Option<Backend>,
     observers: Vec<Observer>,
     replay_check: Option<bool>,
+    handlers: Handlers,
+    source_twice: Option<&'static str>,
     #[cfg(feature = "http")]
     pub(super) front: Option<crate::http::Front>,
 }
@@ -50,6 +53,12 @@ pub enum AppError {
     SameName {
         /// The name.
         name: &'static str,
+    },
+    /// Two closures take the same source.
+    #[error("two closures of App::on take {source_name}: decide in one of them")]
+    SameSource {
+        /// What both take.
+        source_name: &'static str,
     },
     /// There is nothing to run.
     #[error("no workflow is registered: call App::workflow(...)")]
@@ -110,6 +119,8 @@ impl App {
             backend: None,
             observers: Vec::new(),
             replay_check: None,
+            handlers: Handlers::default(),
+            source_twice: None,
             #[cfg(feature = "http")]
             front: None,
         }
@@ -179,6 +190,52 @@ impl App {
         self
     }
 
+    /// Says what follows from an event of AWS: `decide` gets what happened, and returns what to do.
+    /// Which events it is asked about is the type it takes: one
+    /// [source](crate::trigger::Source)'s, or [`Trigger`](crate::trigger::Trigger) for all that no
+    /// other closure takes.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::trigger::{Action, S3Object};
+    /// # #[workflow] async fn resize(key: String) -> everstep::Result<String> { Ok(key) }
+    ///
+    /// let app = App::new().workflow(resize).on(|upload: S3Object| Action::start(resize, upload.key));
+    /// ```
+    ///
+    /// It may be asked about one event several times, and must say the same each time: no clock,
+    /// no chance, nothing from outside. docs/guide/triggers.md has more.
+    pub fn on<S: Source, A: IntoAction>(
+        mut self,
+        decide: impl Fn(S) -> A + Send + Sync + 'static,
+    ) -> Self {
+        if let Some(twice) = self.handlers.add(decide) {
+            self.source_twice.get_or_insert(twice);
+        }
+        self
+    }
+
+    /// What this app's closures do with events of AWS, without being a Lambda function: for programs
+    /// that get events otherwise, and for tests.
+    ///
+    /// # Errors
+    /// The backend cannot be reached.
+    pub async fn triggers(&mut self) -> Result<Triggers, BackendError> {
+        let client = self.client().await?;
+        Ok(Triggers::new(client, self.handlers.clone()))
+    }
+
+    /// The same, with a client of somebody else's backend.
+    #[cfg(feature = "testing")]
+    pub(crate) fn triggers_of(&self, client: Client) -> Triggers {
+        Triggers::new(client.knowing(self.accepts()), self.handlers.clone())
+    }
+
+    /// Its workflows, and what each can read.
+    fn accepts(&self) -> Workflows {
+        self.workflows.iter().map(|(name, it)| (*name, it.accepts)).collect()
+    }
+
     /// A client of this app's backend. It knows the workflows that were added before: a start
     /// [by name](Client::start_named) of another one, or with an input that its workflow cannot
     /// read, is refused and stores nothing.
@@ -187,8 +244,7 @@ impl App {
     /// The backend cannot be reached.
     pub async fn client(&mut self) -> Result<Client, BackendError> {
         let client = Client::new(&self.connect().await?);
-        let workflows = self.workflows.iter().map(|(name, it)| (*name, it.accepts));
-        Ok(client.knowing(workflows.collect()))
+        Ok(client.knowing(self.accepts()))
     }
 
     /// A worker: takes turns in this process until it is told to stop.
@@ -213,14 +269,15 @@ impl App {
         if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
             let mut app = self;
             let backend = app.connect().await.map_err(AppError::from)?;
+            let triggers = app.triggers().await.map_err(AppError::from)?;
             #[cfg(feature = "http")]
             let front = app.front_router().await?;
             let registry = app.registry()?.starting_on(&backend, &Clock::system());
             #[cfg(feature = "http")]
             if let Some(router) = front {
-                return crate::aws::run_with(backend, registry, router).await;
+                return crate::aws::run_with(backend, registry, triggers, router).await;
             }
-            return crate::aws::run(backend, registry).await;
+            return crate::aws::run(backend, registry, triggers).await;
         }
         #[cfg(feature = "http")]
         if self.front.is_some() {
@@ -254,6 +311,9 @@ impl App {
     pub(crate) fn registry(self) -> Result<Registry, AppError> {
         if let Some(name) = self.twice {
             return Err(AppError::SameName { name });
+        }
+        if let Some(source_name) = self.source_twice {
+            return Err(AppError::SameSource { source_name });
         }
         if self.workflows.is_empty() {
             return Err(AppError::NoWorkflow);

@@ -1,7 +1,7 @@
 //! The store in memory.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,8 @@ use crate::time::Timestamp;
 /// An [`EventStore`] in memory. A clone is another handle to the same store.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
-    executions: Arc<Mutex<HashMap<ExecutionId, Execution>>>,
+    /// A tree: with few executions, as in most tests, a look-up is quicker than a hash of the id.
+    executions: Arc<Mutex<BTreeMap<ExecutionId, Execution>>>,
 }
 
 struct Execution {
@@ -38,7 +39,7 @@ impl MemoryStore {
 
     /// No method panics while it holds the lock with a change half made, so what a poisoned lock
     /// guards is whole.
-    fn executions(&self) -> MutexGuard<'_, HashMap<ExecutionId, Execution>> {
+    fn executions(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Execution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

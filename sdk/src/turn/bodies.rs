@@ -85,7 +85,10 @@ impl Bodies {
 
     /// The next that has ended by now.
     pub(super) fn next_ended(&mut self) -> Option<Over> {
-        while let Some(joined) = self.tasks.try_join_next() {
+        // Without tasks no lock is taken.
+        while !self.tasks.is_empty()
+            && let Some(joined) = self.tasks.try_join_next()
+        {
             self.joined(joined);
         }
         let over = self.ended.pop_front()?;

@@ -310,6 +310,8 @@ impl Turn<'_> {
                 if !self.start_bodies().await? {
                     return Ok(Driven::Stale);
                 }
+                // Most are over by now.
+                self.collect_bodies();
                 continue;
             }
             if self.deliver_next() {

@@ -12,7 +12,8 @@ use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX};
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
-use crate::wake::WakeQueue;
+use crate::trigger::{Action, S3Object, SqsMessage, TableChange};
+use crate::wake::{Wake, WakeQueue};
 
 /// One step that takes so many seconds.
 #[crate::workflow(crate = "crate")]
@@ -36,6 +37,35 @@ async fn broken(_: u64) -> crate::Result<u64> {
     Ok(1)
 }
 
+/// A program that takes numbers from a queue, files from a bucket and rows from a table.
+fn app() -> App {
+    App::new()
+        .workflow(takes)
+        .workflow(broken)
+        .on(|message: SqsMessage| {
+            Ok::<_, crate::Error>(Action::start(takes, message.json()?).id(message.id))
+        })
+        .on(|file: S3Object| (file.bucket == "numbers").then(|| Action::start(takes, 0)))
+        .on(|change: TableChange| {
+            let seconds = change.new_item::<Row>()?.seconds;
+            Ok::<_, crate::Error>(Action::start(takes, seconds).id(change.id))
+        })
+}
+
+#[derive(serde::Deserialize)]
+struct Row {
+    seconds: u64,
+}
+
+/// The messages of an event.
+fn messages(records: Vec<serde_json::Value>) -> Vec<Message> {
+    let event = serde_json::json!({ "Records": records }).to_string();
+    match Invocation::recognise(&event, "invocation-1") {
+        Ok(Invocation::Sqs(messages)) => messages,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// A function, its table and its queue.
 struct Function {
     host: Host,
@@ -57,16 +87,15 @@ impl Function {
         let clock = Clock::virtual_from(BEGINNING);
         let faulty: Arc<dyn EventStore> = Arc::new(FaultyStore::new(store.clone(), faults));
         let backend = Backend::new(faulty, Arc::new(queue.clone()));
-        let registry = App::new().workflow(takes).workflow(broken).registry().expect("an app");
+        let app = app();
         let client = Client::of(&backend.store, &backend.queue, &clock);
+        let triggers = app.triggers_of(client.clone());
+        let registry = app.registry().expect("an app");
         let host = backend.host().expect("a host");
         let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
-        let host = Host {
-            kitchen: Arc::new(kitchen),
-            client,
-            resumed: OnceCell::new(),
-            front: Front::default(),
-        };
+        let kitchen = Arc::new(kitchen);
+        let front = Front::default();
+        let host = Host { kitchen, client, triggers, resumed: OnceCell::new(), front };
         Self { host, store, queue, clock }
     }
 
@@ -79,18 +108,18 @@ impl Function {
     }
 
     /// What the mapping makes of the messages that wait.
-    async fn receive(&self) -> Vec<SqsRecord> {
+    async fn receive(&self) -> Vec<Message> {
         let deliveries = self.queue.receive(10, Duration::ZERO).await.expect("messages");
         let record = |delivery: crate::wake::Delivery| {
-            let record = serde_json::json!({
+            serde_json::json!({
                 "messageId": delivery.receipt,
                 "receiptHandle": delivery.receipt,
                 "body": delivery.body,
                 "attributes": { "ApproximateReceiveCount": delivery.receive_count.to_string() },
-            });
-            serde_json::from_value(record).expect("a record")
+                "eventSource": "aws:sqs",
+            })
         };
-        deliveries.into_iter().map(record).collect()
+        messages(deliveries.into_iter().map(record).collect())
     }
 
     /// An invocation with what waits and so much time. Which messages are to come again.
@@ -119,6 +148,31 @@ impl Function {
 
 const T: Duration = Duration::from_secs(60);
 
+/// A message as the mapping hands it over.
+fn message(id: &str, body: &str) -> serde_json::Value {
+    serde_json::json!({
+        "messageId": id, "receiptHandle": "r", "body": body, "eventSource": "aws:sqs",
+    })
+}
+
+/// A row as a stream has it; its number is a text or not even that.
+fn change(id: &str, row: &serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "eventID": id, "eventName": "INSERT", "eventSource": "aws:dynamodb",
+        "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/Rows/stream/1",
+        "dynamodb": { "Keys": { "id": { "S": id } }, "NewImage": row, "SequenceNumber": id },
+    })
+}
+
+impl Function {
+    /// What the function answers to an event.
+    async fn answer(&self, event: &serde_json::Value) -> Result<serde_json::Value, Diagnostic> {
+        let deadline = self.clock.now().after(T);
+        let answer = self.host.invoke(&event.to_string(), "i-1", deadline).await?;
+        Ok(serde_json::from_str(answer.get()).expect("JSON"))
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_answered_message_by_message() {
     let function = Function::new();
@@ -126,14 +180,15 @@ async fn a_batch_is_answered_message_by_message() {
     function.start("nobody's", "unknown", "1").await;
     let mut records = function.receive().await;
     assert_eq!(records.len(), 2);
-    let comes_again = records[1].message_id.clone();
-    let no_wake = serde_json::json!({ "messageId": "m", "receiptHandle": "r", "body": "no wake" });
-    records.push(serde_json::from_value(no_wake).expect("a record"));
+    let comes_again = records[1].id.clone();
+    records.extend(messages(vec![message("m", "no wake"), message("n", "0")]));
     let deadline = function.clock.now().after(T);
     let answer = function.host.batch(records, deadline).await;
     let failed: Vec<_> = answer.batch_item_failures.iter().map(|it| &it.item_identifier).collect();
-    assert_eq!(failed, [&comes_again]);
+    assert_eq!(failed, [&comes_again, "m"], "nobody takes the latter, and it is not lost");
     assert_eq!(function.status("good").await, Status::Completed);
+    assert_eq!(function.status("n").await, Status::Running);
+    assert_eq!(function.receive().await.len(), 1, "the wake of what was started");
     // Another version of the function may know it, and soon.
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(function.receive().await.len(), 1);
@@ -263,9 +318,9 @@ async fn a_start_that_cannot_run_here_stores_nothing() {
     let function = Function::new();
     for (start, says) in [
         (r#"{"start": {"workflow": "take", "id": "x", "input": 1}}"#, "broken, takes"),
-        (r#"{"start": {"workflow": "takes", "id": "x", "input": "one"}}"#, "takes cannot be read"),
+        (r#"{"start": {"workflow": "takes", "id": "x", "input": "one"}}"#, "takes cannot read"),
     ] {
-        let refused = function.host.invoke(start, BEGINNING.after(T)).await;
+        let refused = function.host.invoke(start, "i", BEGINNING.after(T)).await;
         let refused = Diagnostic::from(refused.expect_err(start));
         assert!(refused.error_message.contains(says), "{}", refused.error_message);
         let id = ExecutionId::new("x").expect("an id");
@@ -291,19 +346,127 @@ async fn a_request_goes_to_the_front_and_wakes_to_the_turns() {
         event.to_string()
     };
     let start = request("POST", "/executions", r#"{"workflow": "takes", "id": "t", "input": 1}"#);
-    let answer = function.host.invoke(&start, deadline).await.expect("an answer");
+    let answer = function.host.invoke(&start, "i", deadline).await.expect("an answer");
     assert!(answer.get().contains(r#""statusCode":201"#), "{}", answer.get());
     let failures = function.invoke(Duration::from_secs(60)).await;
     assert!(failures.is_empty(), "{failures:?}");
     assert_eq!(function.status("t").await, Status::Completed);
     let deadline = function.clock.now().after(Duration::from_secs(10));
     let look = request("GET", "/executions/t/result", "");
-    let answer = function.host.invoke(&look, deadline).await.expect("an answer");
+    let answer = function.host.invoke(&look, "i", deadline).await.expect("an answer");
     assert!(answer.get().contains("completed"), "{}", answer.get());
-    let sweep = function.host.invoke(r#"{"sweep": {}}"#, deadline).await.expect("an answer");
+    let sweep = function.host.invoke(r#"{"sweep": {}}"#, "i", deadline).await.expect("an answer");
     assert_eq!(sweep.get(), r#"{"woken":0}"#);
     // A function without a front says what it takes.
     function.host.front = Front::default();
-    let refused = function.host.invoke(&look, deadline).await.expect_err("no front");
-    assert!(refused.to_string().contains("none of the known shapes"), "{refused}");
+    let refused = function.host.invoke(&look, "i", deadline).await.expect_err("no front");
+    assert!(refused.to_string().contains("answers no HTTP requests"), "{refused}");
+}
+
+/// Twice the same: an event is delivered at least once.
+#[tokio::test(start_paused = true)]
+async fn an_event_that_comes_again_starts_nothing_again() {
+    let function = Function::new();
+    let object = serde_json::json!({ "key": "one+and%2Fhalf", "sequencer": "0A" });
+    let file = serde_json::json!({
+        "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": { "bucket": { "name": "numbers" }, "object": object },
+    });
+    let event = serde_json::json!({ "Records": [file] });
+    let id = "takes/s3/numbers/one and/half#0A";
+    for new in [true, false] {
+        let answer = function.answer(&event).await.expect("it starts");
+        assert_eq!(answer, serde_json::json!([{ "id": id, "new": new }]));
+    }
+    // The same notification by a queue.
+    let queued = serde_json::json!({ "Records": [message("m", &event.to_string())] });
+    let answer = function.answer(&queued).await.expect("it is there");
+    assert_eq!(answer, serde_json::json!({ "batchItemFailures": [] }));
+    assert_eq!(function.events(id).await.len(), 1);
+}
+
+/// Whoever sends asynchronously can only send the whole event again: what is well is done, and the
+/// error says that something is not.
+#[tokio::test(start_paused = true)]
+async fn an_event_of_which_a_part_fails_comes_again_as_a_whole() {
+    let function = Function::new();
+    let file = |bucket: &str, key: &str| {
+        serde_json::json!({
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": { "bucket": { "name": bucket }, "object": { "key": key, "sequencer": "1" } },
+        })
+    };
+    let good = serde_json::json!({ "Records": [file("numbers", "a"), file("others", "b")] });
+    let done = function.answer(&good).await.expect("both are well");
+    assert_eq!(done[1], "ignored", "the closure does not want it: {done}");
+    let notification = |id: &str, message: String| {
+        serde_json::json!({
+            "EventSource": "aws:sns",
+            "Sns": { "Type": "Notification", "MessageId": id, "TopicArn": "t", "Message": message },
+        })
+    };
+    let event = serde_json::json!({ "Records": [
+        notification("1", "nothing that anybody takes".into()),
+        notification("2", serde_json::json!({ "Records": [file("numbers", "c")] }).to_string()),
+    ] });
+    let failed = function.answer(&event).await.expect_err("one fails");
+    assert_eq!(failed.error_type, "Everstep.NoHandler");
+    for says in ["1 of 2 records", "an SnsMessage", "SqsMessage, S3Object"] {
+        assert!(failed.error_message.contains(says), "{}", failed.error_message);
+    }
+    assert_eq!(function.status("takes/s3/numbers/c#1").await, Status::Running);
+    let odd = serde_json::json!({ "Records": [file("numbers", "100%")] });
+    let failed = function.answer(&odd).await.expect_err("no key");
+    assert_eq!(failed.error_type, "Everstep.Malformed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_a_table_are_done_in_order_until_one_fails() {
+    let function = Function::new();
+    let row = |seconds: serde_json::Value| serde_json::json!({ "seconds": seconds });
+    let good = row(serde_json::json!({ "N": "7" }));
+    let bad = row(serde_json::json!({ "S": "seven" }));
+    let event = serde_json::json!({ "Records": [
+        change("101", &good), change("102", &bad), change("103", &good),
+    ] });
+    let answer = function.answer(&event).await.expect("an answer");
+    let failures = serde_json::json!([{ "itemIdentifier": "102" }]);
+    assert_eq!(answer, serde_json::json!({ "batchItemFailures": failures }));
+    assert_eq!(function.status("101").await, Status::Running);
+    let id = ExecutionId::new("103").expect("an id");
+    assert_eq!(function.store.record(&id).await.expect("an answer"), None, "it comes after 102");
+    // A value of no known type is a record that cannot be read, and has its place all the same.
+    let event =
+        serde_json::json!({ "Records": [change("104", &row(serde_json::json!({ "X": 1 })))] });
+    let answer = function.answer(&event).await.expect("an answer");
+    assert_eq!(answer["batchItemFailures"][0]["itemIdentifier"], "104");
+}
+
+/// The store does not answer; the deadline comes nearer.
+#[tokio::test(start_paused = true)]
+async fn changes_that_are_not_done_in_time_come_again() {
+    let function = Function::with_faults(&Faults::by(|call| match call.name {
+        "create" => Fate::Hang,
+        _ => Fate::Proceed,
+    }));
+    let row = serde_json::json!({ "seconds": { "N": "7" } });
+    let event = serde_json::json!({ "Records": [change("101", &row), change("102", &row)] });
+    let answer = function.answer(&event).await.expect("an answer");
+    let failures = serde_json::json!([{ "itemIdentifier": "101" }]);
+    assert_eq!(answer, serde_json::json!({ "batchItemFailures": failures }));
+    assert_eq!(function.elapsed(), T - ANSWER_BEFORE_DEADLINE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_over_http_is_refused_by_a_program_that_answers_none() {
+    let function = Function::new();
+    let event = serde_json::json!({
+        "version": "2.0", "requestContext": { "http": { "method": "GET", "path": "/" } },
+    });
+    let refused = function.answer(&event).await.expect_err("no front");
+    assert_eq!(refused.error_type, "Everstep.NoHttpFront");
+    assert!(refused.error_message.contains("a function URL"), "{}", refused.error_message);
+    let unknown = function.answer(&serde_json::json!({ "hello": 1 })).await.expect_err("unknown");
+    assert_eq!(unknown.error_type, "Everstep.UnknownEvent");
+    assert!(unknown.error_message.contains("\"hello\""), "{}", unknown.error_message);
 }

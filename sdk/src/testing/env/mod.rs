@@ -28,6 +28,7 @@ use crate::__private::{MockArgs, StepResult};
 use crate::client::{Client, ResultError};
 use crate::context::{Bound, Input, Mock, Probe, StepFn, StepSpec, Workflow, WorkflowSpec};
 use crate::host::App;
+use crate::trigger::Triggers;
 
 /// How far virtual time may go before an execution that has not ended fails its test.
 const LIMIT: Duration = Duration::from_secs(1_000 * 86_400);
@@ -299,6 +300,13 @@ impl Env {
     #[must_use]
     pub fn client(&self) -> Client {
         self.inner.world.client()
+    }
+
+    /// What the app's closures do with events of AWS, here: for [`block_on`](Self::block_on). See
+    /// docs/guide/triggers.md.
+    #[must_use]
+    pub fn triggers(&self) -> Triggers {
+        self.inner.world.app.triggers_of(self.client())
     }
 
     /// Runs a future beside the executions and in their time, until it is ready.

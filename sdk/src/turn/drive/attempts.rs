@@ -9,15 +9,14 @@ use crate::turn::end::brief;
 impl Turn<'_> {
     /// Puts a step's next attempt where it belongs: to the barrier, or to wait for its time.
     pub(super) fn schedule(&mut self, seq: u32) -> Option<Fault> {
-        let (attempts, retry_at, begun, policy, key) = {
+        let (attempts, retry_at, begun, policy) = {
             let mut engine = self.run.engine();
-            let key = engine.key(seq).clone();
             let step = engine.step(seq);
             let Some(body) = &step.body else { return None };
             if self.bodies.is_running(seq) {
                 return None; // Let end, and already at it.
             }
-            (step.attempts, step.retry_at, step.begun, body.policy(), key)
+            (step.attempts, step.retry_at, step.begun, body.policy())
         };
         if let Some(attempt) = begun {
             // An at-most-once attempt began and nobody knows how it ended.
@@ -35,7 +34,8 @@ impl Turn<'_> {
             }
         } else if used_up {
             let problem = format!("all {attempts} attempts failed");
-            return Some(Fault::StepGaveUp { key: key.to_string(), problem });
+            let key = self.run.engine().key(seq).to_string();
+            return Some(Fault::StepGaveUp { key, problem });
         }
         if let Some(ended) = self.total_time_is_up(seq, attempts, &policy) {
             return ended;
@@ -44,24 +44,32 @@ impl Turn<'_> {
             Some(retry_at) => {
                 self.backoffs.insert((retry_at, seq));
             }
-            None => self.make_ready(seq),
+            None => self.make_ready(seq, policy.at_most_once),
         }
         None
     }
 
-    pub(super) fn make_ready(&mut self, seq: u32) {
-        let started = {
-            let mut engine = self.run.engine();
-            let (key, site) = (engine.key(seq).clone(), engine.location(seq));
-            let step = engine.step(seq);
-            let at_most_once = step.body.as_ref().is_some_and(|body| body.policy().at_most_once);
-            at_most_once.then(|| (key, self::site(site), step.attempts + 1, step.input.clone()))
-        };
-        if let Some((key, site, attempt, input)) = started {
+    /// The next attempt waits for the barrier from now on. What runs `at_most_once` leaves a trace
+    /// before it starts.
+    fn make_ready(&mut self, seq: u32, at_most_once: bool) {
+        if at_most_once {
             let at = self.now();
-            self.happened(Event::StepStarted(StepStarted { at, seq, key, site, attempt, input }));
+            let started = {
+                let mut engine = self.run.engine();
+                let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                let step = engine.step(seq);
+                let (attempt, input) = (step.attempts + 1, step.input.clone());
+                StepStarted { at, seq, key, site, attempt, input }
+            };
+            self.happened(Event::StepStarted(started));
         }
         self.ready.push_back(seq);
+    }
+
+    /// The time of a back-off has come.
+    pub(super) fn backed_off(&mut self, seq: u32) {
+        let policy = self.run.engine().step(seq).body.as_ref().map(|body| body.policy());
+        self.make_ready(seq, policy.is_some_and(|policy| policy.at_most_once));
     }
 
     pub(super) fn body_ended(&mut self, body: EndedBody) {

@@ -30,7 +30,7 @@ impl Turn<'_> {
         while let Some(&(due, seq)) = self.backoffs.first().filter(|(due, _)| *due <= now) {
             self.backoffs.remove(&(due, seq));
             if self.run.engine().request(seq).is_some() {
-                self.make_ready(seq);
+                self.backed_off(seq);
                 any = true;
             }
         }
