@@ -77,7 +77,7 @@ fn a_history_knows_the_tags_of_its_run() {
     let Event::WorkflowStarted(mut start) = started() else { unreachable!() };
     start.tags = [("customer".to_owned(), "ada".to_owned())].into();
     let start = Event::WorkflowStarted(start);
-    assert_eq!(tags(&[start.clone()]), "customer=ada");
+    assert_eq!(tags(std::slice::from_ref(&start)), "customer=ada");
     let set = [
         start,
         tagged(101, 0, "tag#1", "stage", "new"),
