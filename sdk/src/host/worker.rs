@@ -22,8 +22,8 @@ use crate::wake::{Delivery, NotAWake, QueueError, Wake};
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// How long after its start a worker first looks for what is overdue or blocked.
-const LOOK_FIRST_AFTER: Duration = Duration::from_millis(50);
+/// How long after its start a worker first looks for what is overdue.
+const SWEEP_FIRST_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a worker waits before it asks a queue again that did not answer.
 const RECEIVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -126,11 +126,15 @@ impl Worker {
         ));
         let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };
         let terms = Terms { term, invocation: self.invocation, clock: self.clock };
+        let sweeping = async {
+            // The first turns come first: at its start a sweep would open a connection too.
+            tokio::time::sleep(SWEEP_FIRST_AFTER).await;
+            sweep_forever(&kitchen, self.sweep_every, self.sweep_grace).await
+        };
+        // At once: what this very process blocks is not for it to look at again.
+        let resuming = resume_blocked(&kitchen);
         let beside = async {
-            // The first turns come first: these looks would open connections too.
-            tokio::time::sleep(LOOK_FIRST_AFTER).await;
-            let sweeping = sweep_forever(&kitchen, self.sweep_every, self.sweep_grace);
-            let (Err(error), ()) = tokio::join!(sweeping, resume_blocked(&kitchen));
+            let (Err(error), ()) = tokio::join!(sweeping, resuming);
             error
         };
         let mut turns = Turns { kitchen: &kitchen, terms, tasks: JoinSet::new() };
