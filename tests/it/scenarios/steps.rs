@@ -449,7 +449,7 @@ async fn once(effects: &Effects) -> Result<u32, ChargeError> {
     Ok(attempt())
 }
 
-#[step(skip(effects), at_most_once, retry(max_attempts = 2, initial = "1s"))]
+#[step(skip(effects), at_most_once, retry(max_attempts = 2, initial = "1s", jitter = false))]
 async fn once_more(effects: &Effects) -> Result<u32, ChargeError> {
     effects.note("once");
     if effects.count("once") == 1 {
