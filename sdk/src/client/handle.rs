@@ -154,7 +154,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     }
 
     /// What it has come to by now, if it has.
-    async fn outcome(&self) -> Result<Option<T>, ResultError<E>> {
+    pub(crate) async fn outcome(&self) -> Result<Option<T>, ResultError<E>> {
         let record = self.describe().await?;
         match record.projection.status {
             Status::Running | Status::Suspended => return Ok(None),

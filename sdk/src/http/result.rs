@@ -96,23 +96,20 @@ pub(super) async fn result(
     let wait = Whole::bound(whole.as_deref(), Duration::from_secs(wait));
     let handle: Handle<Json, Json> = shared.client.handle_as(id);
     let status = handle.describe().await?.projection.status;
-    let is_over = status.is_closed() || status == Status::Blocked;
-    if !is_over && wait.is_zero() {
+    if status.is_closed() || status == Status::Blocked {
+        // One look, however it ends: a new run, or a resume in between, is nothing to wait for here.
+        return match handle.outcome().await.transpose() {
+            Some(result) => json(StatusCode::OK, &Outcome::read(result)?),
+            None => json(StatusCode::ACCEPTED, &Outcome::of(Status::Running)),
+        };
+    }
+    if wait.is_zero() {
         return json(StatusCode::ACCEPTED, &Outcome::of(status));
     }
     let _place = shared.waiting.enter()?;
-    let result = async {
-        if is_over {
-            return Some(handle.result().await);
-        }
-        tokio::select! {
-            result = handle.result() => Some(result),
-            () = shared.waiting.stopped() => None,
-            () = tokio::time::sleep(wait) => None,
-        }
-    };
-    match result.await {
-        Some(result) => json(StatusCode::OK, &Outcome::read(result)?),
-        None => json(StatusCode::ACCEPTED, &Outcome::of(status)),
+    tokio::select! {
+        result = handle.result() => json(StatusCode::OK, &Outcome::read(result)?),
+        () = shared.waiting.stopped() => json(StatusCode::ACCEPTED, &Outcome::of(status)),
+        () = tokio::time::sleep(wait) => json(StatusCode::ACCEPTED, &Outcome::of(status)),
     }
 }

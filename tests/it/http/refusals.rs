@@ -219,6 +219,23 @@ async fn a_condition_of_the_programs_own_decides_before_the_body_is_read() {
     server.send(request).await.is(201);
 }
 
+/// It has ended, and how cannot be read now: nobody is kept waiting for that, and no place is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_that_cannot_be_read_now_is_503_and_not_waited_for() {
+    let faults = Faults::none();
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()), &faults);
+    let backend = Backend::new(Arc::new(store), Arc::new(MemoryQueue::new()));
+    let server = Server::with(Front::new(), backend, None).await;
+    let word = json!({ "name": "word", "payload": "Hi" });
+    let start = json!({ "workflow": "greet", "id": "r", "input": "R", "signals": [word] });
+    server.post("/executions", start).await.is(201);
+    assert_eq!(server.get("/executions/r/result?wait=20").await.is(200)["output"], "Hi, R");
+    faults.set(|call| if call.name == "load" { Fate::FailBefore } else { Fate::Proceed });
+    server.get("/executions/r/result").await.refuses(503, "unavailable");
+    faults.heal();
+    assert_eq!(server.get("/executions/r/result").await.is(200)["output"], "Hi, R");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_does_not_answer_is_503_and_one_that_cannot_be_used_says_nothing_of_itself() {
     let faults = Faults::none();
