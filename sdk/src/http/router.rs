@@ -39,17 +39,16 @@ struct Document;
 
 impl Front {
     /// The routes, for a server of yours: nest them where you like. Requests that wait end when
-    /// their wait is over, and so does nothing earlier; [`serve`](Self::serve) ends them when it
-    /// stops.
+    /// their wait is over, and streams with their executions, also while your server stops;
+    /// [`serve`](Self::serve) ends both.
     ///
     /// A client that an [`App`](crate::App::client) made refuses starts of unknown workflows and
     /// with inputs that their workflow cannot read; any other stores them.
     pub fn router(&self, client: &Client) -> Router {
-        let (_, stop) = watch::channel(false);
-        self.routes(client, stop)
+        self.routes(client, None)
     }
 
-    pub(super) fn routes(&self, client: &Client, stop: watch::Receiver<bool>) -> Router {
+    pub(super) fn routes(&self, client: &Client, stop: Option<watch::Receiver<bool>>) -> Router {
         let routes = OpenApiRouter::with_openapi(Document::openapi())
             .routes(routes!(start::start, look::list))
             .routes(routes!(look::describe))

@@ -30,7 +30,9 @@ impl Front {
     /// # }
     /// ```
     ///
-    /// Dropping the future drops the requests; what they have stored is stored.
+    /// Each connection is a task of its own: a request that does not end in time goes on until it
+    /// is answered or the runtime ends, and so does every request when the future is dropped, except
+    /// those that wait. What they have stored is stored.
     ///
     /// # Errors
     /// None today; a server that cannot go on would say why.
@@ -41,7 +43,7 @@ impl Front {
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
         let (stopping, stopped) = watch::channel(false);
-        let router = self.routes(client, stopped.clone());
+        let router = self.routes(client, Some(stopped.clone()));
         let mut told = stopped;
         let told = async move {
             // An error is the end of this call.
@@ -55,7 +57,7 @@ impl Front {
         }
         stopping.send_replace(true);
         tokio::time::timeout(HTTP_STOP_GRACE, server).await.unwrap_or_else(|_| {
-            tracing::warn!("requests that did not end in time are dropped");
+            tracing::warn!("requests that did not end in time are left to themselves");
             Ok(())
         })
     }

@@ -25,12 +25,12 @@ impl Whole {
 #[derive(Clone)]
 pub(super) struct Waiting {
     places: Arc<Semaphore>,
-    stop: watch::Receiver<bool>,
+    stop: Option<watch::Receiver<bool>>,
 }
 
 impl Waiting {
-    /// Until `stop` says `true`.
-    pub(super) fn new(stop: watch::Receiver<bool>) -> Self {
+    /// Until `stop` says `true`, or nobody is there to say it; without one, for as long as they ask.
+    pub(super) fn new(stop: Option<watch::Receiver<bool>>) -> Self {
         Self { places: Arc::new(Semaphore::new(HTTP_WAITING_MAX)), stop }
     }
 
@@ -40,12 +40,10 @@ impl Waiting {
         Arc::clone(&self.places).try_acquire_owned().map_err(full)
     }
 
-    /// Ready when the server stops.
+    /// Ready when the server stops, or is gone: its connections are tasks of their own.
     pub(super) async fn stopped(&self) {
-        let mut stop = self.stop.clone();
-        if stop.wait_for(|stop| *stop).await.is_err() {
-            // Nobody can stop it any more.
-            std::future::pending().await
-        }
+        let Some(mut stop) = self.stop.clone() else { return std::future::pending().await };
+        // An error is the end of the server, too.
+        let _ = stop.wait_for(|stop| *stop).await;
     }
 }

@@ -107,6 +107,20 @@ async fn a_server_that_stops_ends_those_who_wait() {
     assert!(server.http.get(&server.base).send().await.is_err());
 }
 
+/// The connections of a server are tasks of their own: that it is gone must be told to them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_dropped_ends_those_who_wait() {
+    let server = Server::start().await;
+    server.started("greet", "d", json!("D")).await;
+    server.shows("d", "waiting").await;
+    let request = server.request(Method::GET, "/executions/d/view/stream");
+    let mut stream = request.send().await.unwrap();
+    let mut rest = String::new();
+    next_event(&mut stream, &mut rest).await.unwrap();
+    server.running.abort();
+    assert_eq!(next_event(&mut stream, &mut rest).await, None);
+}
+
 /// Each has a place to wait in and gives it back: more of them than there are places.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_go_away_leave_nothing_behind() {
