@@ -39,15 +39,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Token {
     }
 }
 
-/// The one part of the path that names something, decoded.
+/// The one part of our path that names something, decoded. Where the router is nested, the path
+/// before it may have such parts, too.
 async fn segment<S: Send + Sync>(
     parts: &mut Parts,
     state: &S,
     kind: Kind,
 ) -> Result<String, Problem> {
-    let segment: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, state).await;
-    let not_utf8 = |_| Problem::new(kind, "what stands in the path is no percent-encoded UTF-8");
-    segment.map(|Path(segment)| segment).map_err(not_utf8)
+    let all: Result<Path<Vec<(String, String)>>, PathRejection> =
+        Path::from_request_parts(parts, state).await;
+    let last = all.ok().and_then(|Path(mut all)| all.pop());
+    let not_utf8 = || Problem::new(kind, "what stands in the path is no percent-encoded UTF-8");
+    last.map(|(_, segment)| segment).ok_or_else(not_utf8)
 }
 
 /// The parameters behind the question mark.

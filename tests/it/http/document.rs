@@ -103,6 +103,23 @@ async fn the_router_nests_in_another_one() {
     assert_eq!(nothing.headers()["content-type"], "application/problem+json");
 }
 
+/// What varies in the path before the router is not taken for the id.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_router_nests_below_a_path_that_varies() {
+    let client = super::server::app().backend(Backend::memory()).client().await.unwrap();
+    let inner = Front::new().router(&client);
+    let router = axum::Router::new().nest("/of/{team}", inner);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}/of/a%20b", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let start = json!({ "workflow": "greet", "id": "n/1", "input": "N" });
+    let answer = http.post(format!("{base}/executions")).json(&start).send().await.unwrap();
+    assert_eq!(answer.status(), 201);
+    let found = http.get(format!("{base}/executions/n%2F1")).send().await.unwrap();
+    assert_eq!(found.json::<Value>().await.unwrap()["id"], "n/1");
+}
+
 /// An app that has a front serves it with `run`, where nobody from elsewhere can do everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_runs_its_front_and_not_openly_by_mistake() {
