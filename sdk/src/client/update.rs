@@ -335,9 +335,7 @@ impl Answers<'_> {
             _ => Answer::None,
         })
     }
-}
 
-impl Answers<'_> {
     /// The commits that may hold the answer. Those of earlier runs are read only if it may be
     /// there: an execution that continues as new for years has many.
     async fn commits(&mut self, first: CommitNumber) -> Result<Vec<Commit>, HistoryError> {

@@ -102,7 +102,8 @@ impl Params {
     }
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
+/// The request cannot be read.
+pub(super) fn malformed(detail: impl Into<String>) -> Problem {
     Problem::new(Kind::Malformed, detail)
 }
 

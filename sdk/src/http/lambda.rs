@@ -18,7 +18,8 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::problem::{Kind, Problem};
+use super::input::malformed;
+use super::problem::Problem;
 use super::waiting::Whole;
 
 /// What cannot stand in a path or a query as it is. A `%` can: it begins what is encoded already.
@@ -160,7 +161,6 @@ fn or_default<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(
 }
 
 fn request(sender: Sender, event: Event) -> Result<Request, Problem> {
-    let malformed = |detail: &str| Problem::new(Kind::Malformed, detail);
     let method = event.request_context.http.as_ref().map(|http| &http.method);
     let method = method.or(event.http_method.as_ref()).map_or("", String::as_str);
     let method = Method::from_bytes(method.as_bytes());

@@ -8,9 +8,9 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::input::{Id, Params};
+use super::input::{Id, Params, malformed};
 use super::output::json;
-use super::problem::{Kind, NoList, NoLook, Problem};
+use super::problem::{NoList, NoLook, Problem};
 use super::router::Shared;
 use crate::limits::HTTP_LIST_MAX;
 use crate::store::{Record, Status};
@@ -125,8 +125,4 @@ pub(super) async fn list(
     let page = list.page().await?;
     let executions = page.records.iter().map(Execution::of).collect();
     json(StatusCode::OK, &Page { executions, next: page.next.as_deref() })
-}
-
-fn malformed(detail: String) -> Problem {
-    Problem::new(Kind::Malformed, detail)
 }

@@ -1,9 +1,7 @@
 //! What the client's errors are for those who ask over HTTP. Nothing of stores and queues gets out.
 
 use super::problem::{Kind, Problem};
-use crate::client::{
-    HistoryError, PromiseSendError, SendError, StartError, UpdateError, ViewError,
-};
+use crate::client::{HistoryError, PromiseSendError, SendError, StartError, UpdateError};
 use crate::store::StoreError;
 use crate::wake::QueueError;
 
@@ -49,15 +47,6 @@ impl From<HistoryError> for Problem {
 fn corrupt(id: &str, number: u64) -> Problem {
     let detail = format!("the log of execution {id} cannot be trusted from commit {number} on");
     Problem::new(Kind::CorruptLog, detail)
-}
-
-impl From<ViewError> for Problem {
-    fn from(error: ViewError) -> Self {
-        match error {
-            ViewError::History(error) => error.into(),
-            error => Self::internal(&error),
-        }
-    }
 }
 
 impl From<SendError> for Problem {
