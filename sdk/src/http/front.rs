@@ -29,7 +29,7 @@ impl Front {
 
     /// Only requests with `Authorization: Bearer TOKEN` are answered; any other gets a 401. Called
     /// several times, it takes any of the tokens, so that one can be exchanged for another. Tokens
-    /// are compared in constant time, and only their hashes are kept.
+    /// are compared in constant time, and only their hashes are kept. An empty one lets nobody in.
     pub fn bearer(mut self, token: impl AsRef<str>) -> Self {
         self.guard.bearers.push(Bearer::new(token.as_ref()));
         self

@@ -82,6 +82,17 @@ async fn every_kind_of_event_starts_and_looks() {
     }
 }
 
+/// A server takes the space off that a function gets.
+#[tokio::test]
+async fn an_empty_token_lets_nobody_in() {
+    let router = router(Front::new().bearer("")).await;
+    for value in ["Bearer ", "Bearer", ""] {
+        let mut event = get(fixture("function-url"), "/executions");
+        event["headers"]["authorization"] = json!(value);
+        assert_eq!(ask(&router, event).await.0, 401, "{value:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_stage_is_no_part_of_the_path() {
     let router = router(Front::new()).await;
