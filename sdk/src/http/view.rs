@@ -77,7 +77,8 @@ fn knows(headers: &HeaderMap, etag: &str) -> bool {
 
 /// What the execution publishes, as server-sent events: `view` with each view that is seen, `end`
 /// with the status when the execution has ended. Views that follow each other quickly may be left
-/// out; the last one never is. The id of an event, sent as `Last-Event-ID`, continues a stream.
+/// out; the last one never is. The id of an event, sent as `Last-Event-ID`, continues a stream;
+/// whoever was told `end` need not come again.
 #[utoipa::path(
     get, path = "/executions/{id}/view/stream", tag = "look",
     params(
