@@ -198,6 +198,10 @@ impl Kitchen {
                     look = None; // Whoever waits finds a turn to tell.
                     let begin = Begin { active, items, eager };
                     let driven = self.drive(&wake, &loaded, history, term, begin).await?;
+                    if wake.kind == WakeKind::Sweep {
+                        // News that it was told of counts on its message from here on.
+                        wake.kind = WakeKind::News;
+                    }
                     match driven {
                         Driven::Ended(ended) => {
                             if self.finish(id, ended).await? {
