@@ -223,8 +223,12 @@ impl Kitchen {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            self.block(id, [last, first], shown, &fault).await?;
-                            return Ok(Verdict::Delete);
+                            let arrivals = self.block(id, [last, first], shown, &fault).await?;
+                            if arrivals <= loaded.record.arrivals {
+                                return Ok(Verdict::Delete);
+                            }
+                            // Rule 14: a terminate, whose wake has found this turn at work.
+                            wake.kind = WakeKind::News;
                         }
                         Driven::Stale => {}
                         Driven::NoTime if continued => {
