@@ -267,7 +267,10 @@ fn read_records(records: &RawValue) -> Result<Invocation, String> {
         Some("aws:dynamodb") => {
             records.into_iter().map(read_change).collect::<Result<_, _>>().map(Invocation::Table)
         }
-        Some("aws:s3") => Ok(Invocation::Sent(vec![Reading(vec![read_objects(&records)])])),
+        Some("aws:s3") => {
+            let read = |record| Reading(vec![read_objects(&[record])]);
+            Ok(Invocation::Sent(records.into_iter().map(read).collect()))
+        }
         Some("aws:sns") => {
             Ok(Invocation::Sent(records.into_iter().map(read_notification).collect()))
         }

@@ -418,6 +418,11 @@ async fn an_event_of_which_a_part_fails_comes_again_as_a_whole() {
     let odd = serde_json::json!({ "Records": [file("numbers", "100%")] });
     let failed = function.answer(&odd).await.expect_err("no key");
     assert_eq!(failed.error_type, "Everstep.Malformed");
+    let among = serde_json::json!({ "Records": [file("numbers", "100%"), file("numbers", "d")] });
+    let failed = function.answer(&among).await.expect_err("one has no key");
+    assert_eq!(failed.error_type, "Everstep.Malformed");
+    assert!(failed.error_message.contains("1 of 2 records"), "{}", failed.error_message);
+    assert_eq!(function.status("takes/s3/numbers/d#1").await, Status::Running);
 }
 
 #[tokio::test(start_paused = true)]
