@@ -7,6 +7,7 @@ use super::handlers::Handlers;
 use super::invocation::{Content, HttpSource, Invocation, Reading, StartRequest, UnknownEvent};
 use super::{Malformed, Trigger, digest};
 use crate::client::{Client, PromiseSendError, Resolution, SendError, StartError, SweepError};
+use crate::context::catch_panic;
 use crate::error::Error;
 use crate::event::UnrecordableValue;
 use crate::id::{ExecutionId, InvalidExecutionId, PromiseToken};
@@ -71,7 +72,7 @@ pub enum TriggerError {
         /// What the program's closures take.
         known: String,
     },
-    /// The closure has refused it.
+    /// The closure has refused it, or panicked.
     #[error("{what} was refused: {error:#}")]
     Refused {
         /// What it is.
@@ -231,8 +232,10 @@ impl Triggers {
         let Some(decide) = self.handlers.of(&trigger) else {
             return Err(TriggerError::NoHandler { what, known: self.handlers.known() });
         };
-        let Action(action) =
-            decide(trigger).map_err(|error| TriggerError::Refused { what, error })?;
+        // In here, so that what else is in the event is done all the same.
+        let decided = catch_panic(|| decide(trigger))
+            .unwrap_or_else(|panic| Err(Error::msg(format_args!("the closure panicked: {panic}"))));
+        let Action(action) = decided.map_err(|error| TriggerError::Refused { what, error })?;
         match action {
             Kind::Ignore => Ok(Done::Ignored),
             Kind::Start(start) => self.start_action(*start, &identity).await,

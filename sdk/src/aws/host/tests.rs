@@ -45,7 +45,10 @@ fn app() -> App {
         .on(|message: SqsMessage| {
             Ok::<_, crate::Error>(Action::start(takes, message.json()?).id(message.id))
         })
-        .on(|file: S3Object| (file.bucket == "numbers").then(|| Action::start(takes, 0)))
+        .on(|file: S3Object| {
+            assert_ne!(file.bucket, "odd", "a bug");
+            (file.bucket == "numbers").then(|| Action::start(takes, 0))
+        })
         .on(|change: TableChange| {
             let seconds = change.new_item::<Row>()?.seconds;
             Ok::<_, crate::Error>(Action::start(takes, seconds).id(change.id))
@@ -423,6 +426,11 @@ async fn an_event_of_which_a_part_fails_comes_again_as_a_whole() {
     assert_eq!(failed.error_type, "Everstep.Malformed");
     assert!(failed.error_message.contains("1 of 2 records"), "{}", failed.error_message);
     assert_eq!(function.status("takes/s3/numbers/d#1").await, Status::Running);
+    let buggy = serde_json::json!({ "Records": [file("odd", "a"), file("numbers", "e")] });
+    let failed = function.answer(&buggy).await.expect_err("the closure panics");
+    assert_eq!(failed.error_type, "Everstep.Refused");
+    assert!(failed.error_message.contains("a bug"), "{}", failed.error_message);
+    assert_eq!(function.status("takes/s3/numbers/e#1").await, Status::Running);
 }
 
 #[tokio::test(start_paused = true)]
