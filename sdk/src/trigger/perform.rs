@@ -163,7 +163,7 @@ impl Triggers {
             }
             Invocation::Sweep => self.sweep().await,
             Invocation::Http(front) => Err(DeliverError::Http(front)),
-            Invocation::Start(request) => Ok(vec![self.start(request).await?]),
+            Invocation::Start(request) => Ok(vec![self.start(request, id).await?]),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);
                 match self.perform(Trigger::Invoke(invoke)).await {
@@ -291,13 +291,20 @@ impl Triggers {
         Ok(Done::Signaled { id: to })
     }
 
-    /// Starts what a direct invocation asks for.
-    pub(crate) async fn start(&self, request: StartRequest) -> Result<Done, TriggerError> {
+    /// Starts what a direct invocation asks for. `invocation` is its id: Lambda tries an asynchronous
+    /// one again.
+    pub(crate) async fn start(
+        &self,
+        request: StartRequest,
+        invocation: &str,
+    ) -> Result<Done, TriggerError> {
         let on_conflict = request.on_conflict();
-        let mut start = self.client.start_named(request.workflow, request.input);
-        if let Some(id) = request.id {
-            start = start.id(id);
-        }
+        let made = execution_id(&request.workflow, &format!("invoke/{invocation}"));
+        let start = self.client.start_named(request.workflow, request.input);
+        let start = match request.id {
+            Some(id) => start.id(id),
+            None => start.id(made),
+        };
         let handle = start.on_conflict(on_conflict).await?;
         Ok(Done::Started { id: handle.id().clone(), new: handle.is_new() })
     }

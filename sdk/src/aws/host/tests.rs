@@ -388,6 +388,19 @@ async fn an_event_that_comes_again_starts_nothing_again() {
     assert_eq!(function.events(id).await.len(), 1);
 }
 
+/// Lambda tries an asynchronous invocation again, under its id; another invocation is another start.
+#[tokio::test(start_paused = true)]
+async fn a_start_without_an_id_that_is_tried_again_is_one_start() {
+    let function = Function::new();
+    let start = r#"{"start": {"workflow": "takes", "input": 1}}"#;
+    for (invocation, new) in [("i-1", true), ("i-1", false), ("i-2", true)] {
+        let deadline = function.clock.now().after(T);
+        let answer = function.host.invoke(start, invocation, deadline).await.expect("an answer");
+        let expected = format!(r#"{{"id":"takes/invoke/{invocation}","new":{new}}}"#);
+        assert_eq!(answer.get(), expected);
+    }
+}
+
 /// Whoever sends asynchronously can only send the whole event again: what is well is done, and the
 /// error says that something is not.
 #[tokio::test(start_paused = true)]
