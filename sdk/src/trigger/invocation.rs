@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::bus::{EventBridgeEvent, Schedule};
 use super::message::{Invoke, SnsMessage, SqsMessage, attributes};
 use super::{Malformed, Trigger, s3, table};
-use crate::client::OnConflict;
+use crate::client::{OnConflict, Policy};
 use crate::event::Json;
 use crate::wake::{NotAWake, Wake};
 
@@ -101,24 +101,9 @@ pub(crate) struct StartRequest {
     on_conflict: Policy,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Policy {
-    #[default]
-    Attach,
-    AttachToAny,
-    Reject,
-    Restart,
-}
-
 impl StartRequest {
     pub(crate) fn on_conflict(&self) -> OnConflict {
-        match self.on_conflict {
-            Policy::Attach => OnConflict::Attach,
-            Policy::AttachToAny => OnConflict::AttachToAny,
-            Policy::Reject => OnConflict::Reject,
-            Policy::Restart => OnConflict::Restart,
-        }
+        self.on_conflict.into()
     }
 }
 

@@ -465,6 +465,9 @@ fn a_start_keeps_its_input_as_it_is() {
     let Invocation::Start(start) = recognise(event) else { panic!("no start") };
     assert_eq!((start.input, start.id.as_deref()), (Json::null(), Some("7")));
     assert!(matches!(start.on_conflict, Policy::Restart));
+    let event = r#"{"start": {"workflow": "w", "id": "7", "on_conflict": "restart_if_closed"}}"#;
+    let Invocation::Start(start) = recognise(event) else { panic!("no start") };
+    assert_eq!(start.on_conflict(), OnConflict::RestartIfClosed);
 }
 
 #[test]
