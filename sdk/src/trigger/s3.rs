@@ -23,7 +23,8 @@ pub struct S3Object {
     pub etag: Option<String>,
     /// The object's version, if the bucket keeps versions.
     pub version: Option<String>,
-    /// Later changes of one key have the greater one, as text that is padded to one length.
+    /// Of two changes of one key the later has the greater one: a hexadecimal number, so the shorter
+    /// text is to be padded with zeros on the left before the two are compared.
     pub sequencer: Option<String>,
     /// When it happened, as S3 writes it: `2026-11-26T12:00:00.000Z`.
     pub time: String,
@@ -63,6 +64,9 @@ impl S3Object {
     pub(super) fn identity(&self) -> String {
         let Self { bucket, key, time, .. } = self;
         if let Some(sequencer) = &self.sequencer {
+            // The same number, whichever way it comes: S3's pages show it with leading zero bytes and
+            // in capitals in a notification, and without and in small letters on a bus.
+            let sequencer = sequencer.trim_start_matches("00").to_ascii_uppercase();
             return format!("s3/{bucket}/{key}#{sequencer}");
         }
         // Only puts and deletes have one. Of what else happens, several things may within a second,
@@ -234,6 +238,8 @@ mod tests {
         let later = S3Object { sequencer: Some("02".into()), ..object.clone() };
         assert_eq!(object.identity(), "s3/b/k#01");
         assert_ne!(object.identity(), later.identity());
+        let of = |sequencer: &str| S3Object { sequencer: Some(sequencer.into()), ..object.clone() };
+        assert_eq!(of("00617F08299329D189").identity(), of("617f08299329d189").identity());
         let tagged = S3Object { time: "t1".into(), ..S3Object::created("b", "k") };
         let again = S3Object { time: "t2".into(), ..tagged.clone() };
         assert_ne!(tagged.identity(), again.identity());
