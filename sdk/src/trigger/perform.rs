@@ -113,7 +113,7 @@ pub enum DeliverError {
         /// Of which execution, or what keeps this program from reading it.
         what: String,
     },
-    /// A part of it failed; all the other parts were done.
+    /// A part of it failed; all the other parts were done, of a table's changes those before it.
     #[error(transparent)]
     Trigger(#[from] TriggerError),
     /// The sweep failed.
@@ -129,7 +129,8 @@ impl Triggers {
     /// Does with an event, as AWS hands it to a function, what the closures say. `id` names this
     /// delivery: an event without an id of its own is known again by it.
     ///
-    /// Each part of the event is tried, whatever becomes of the others; what was done is not undone.
+    /// Each part of the event is tried, whatever becomes of the others; only the changes of a table
+    /// wait for the first that fails, so that they stay in their order. What was done is not undone.
     /// Deliver an event that failed again: nothing is started or sent twice.
     ///
     /// # Errors
@@ -152,7 +153,11 @@ impl Triggers {
                 self.all(readings).await
             }
             Invocation::Table(changes) => {
-                self.all(changes.into_iter().map(|(_, reading)| reading)).await
+                let mut done = Vec::new();
+                for (_, reading) in changes {
+                    done.extend(self.read(reading).await?);
+                }
+                Ok(done)
             }
             Invocation::Sent(readings) => self.all(readings).await,
             Invocation::Schedule(schedule) => {

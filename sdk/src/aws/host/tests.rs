@@ -12,7 +12,7 @@ use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX};
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
-use crate::trigger::{Action, S3Object, SqsMessage, TableChange};
+use crate::trigger::{Action, DeliverError, S3Object, SqsMessage, TableChange};
 use crate::wake::{Wake, WakeQueue};
 
 /// One step that takes so many seconds.
@@ -460,6 +460,10 @@ async fn changes_of_a_table_are_done_in_order_until_one_fails() {
     assert_eq!(answer, serde_json::json!({ "batchItemFailures": failures }));
     assert_eq!(function.status("101").await, Status::Running);
     let id = ExecutionId::new("103").expect("an id");
+    assert_eq!(function.store.record(&id).await.expect("an answer"), None, "it comes after 102");
+    // Without the host, too.
+    let failed = function.host.triggers.deliver(&event.to_string(), "d-1").await;
+    assert!(matches!(failed, Err(DeliverError::Trigger(_))), "{failed:?}");
     assert_eq!(function.store.record(&id).await.expect("an answer"), None, "it comes after 102");
     // A value of no known type is a record that cannot be read, and has its place all the same.
     let event =
