@@ -138,7 +138,7 @@ pub enum NotAWake {
         /// The wake's version.
         version: u32,
     },
-    /// Nobody will ever read it.
+    /// It is no wake. Perhaps it is a message for somebody else: it is to be given back as well.
     #[error("not a wake of everstep: {problem}")]
     Malformed {
         /// What is wrong.

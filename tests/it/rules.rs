@@ -78,13 +78,23 @@ async fn count(world: &World, id: &str, is: impl Fn(&Event) -> bool) -> usize {
 
 /// At the `number`-th call of this name by `host`, a signal whose sender sends no wake lands first.
 fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
+    let payload = serde_json::from_str("7").unwrap();
+    let message = Message::Signal { name: "go".into(), payload };
+    lands_at(world, name, number, ("signal/late", message))
+}
+
+/// The same with any message and the id of its item.
+fn lands_at(
+    world: &World,
+    name: &'static str,
+    number: u32,
+    (item_id, message): (&'static str, Message),
+) -> Fates {
     let (inside, calls) = (world.clone(), AtomicU32::new(0));
     Fates::by(world, "host", move |call| {
         if call.name == name && calls.fetch_add(1, Ordering::SeqCst) == number {
-            let payload = serde_json::from_str("7").unwrap();
-            let message = Message::Signal { name: "go".into(), payload };
-            let arrived_at = inside.clock.now();
-            let item = NewItem { id: "signal/late".into(), arrived_at, message };
+            let (arrived_at, message) = (inside.clock.now(), message.clone());
+            let item = NewItem { id: item_id.into(), arrived_at, message };
             let id = ExecutionId::new("x").unwrap();
             inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
         }

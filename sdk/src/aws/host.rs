@@ -171,7 +171,7 @@ impl Host {
                 }
             }
             Invocation::Http(source) => return self.http(source, event, deadline).await,
-            Invocation::Start(request) => to_raw_value(&self.triggers.start(request).await?),
+            Invocation::Start(request) => to_raw_value(&self.triggers.start(request, id).await?),
             Invocation::Sweep => to_raw_value(&self.sweep().await?),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);

@@ -22,8 +22,9 @@
 //! last two rows, and any other payload. A message that nobody takes is given back, and goes to the
 //! dead letters. See docs/guide/triggers.md.
 //!
-//! In a start only `workflow` is required: `input` is `null`, `id` random and `on_conflict`
-//! `"attach"` unless given (`"attach_to_any"`, `"reject"`, `"restart"`; see
+//! In a start only `workflow` is required: `input` is `null`, `id` made from the invocation's own, so
+//! that Lambda's second try of it starts nothing again, and `on_conflict` `"attach"` unless given
+//! (`"attach_to_any"`, `"reject"`, `"restart"`, `"restart_if_closed"`; see
 //! [`OnConflict`](crate::client::OnConflict)). What it needs beside the program:
 //!
 //! - `ReportBatchItemFailures` on the mapping, or Lambda deletes wakes that are to come again;

@@ -5,6 +5,7 @@ mod family;
 mod first;
 mod handle;
 mod object;
+mod policy;
 mod promise;
 mod read;
 mod send;
@@ -28,6 +29,8 @@ pub use start::{OnConflict, Start, StartError};
 pub use stop::Cancelling;
 pub use update::{UpdateError, Updating};
 pub use view::ViewError;
+
+pub(crate) use policy::Policy;
 
 pub use crate::context::WrongInput;
 pub use crate::sweep::SweepError;

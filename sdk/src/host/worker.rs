@@ -12,7 +12,9 @@ use super::app::RunError;
 use super::registry::Registry;
 use crate::backend::Backend;
 use crate::client::Client;
-use crate::limits::{STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_LEASE_MIN};
+use crate::limits::{
+    QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_LEASE_MIN,
+};
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
@@ -254,13 +256,16 @@ async fn serve(
 ) -> Result<(), RunError> {
     let visit = match wake {
         Ok(visit) => visit,
-        Err(error @ NotAWake::Newer { .. }) => {
-            // A rolling deploy: the next to receive it may be new.
-            tracing::warn!(%error, body = delivery.body, "a wake is given back");
-            let later = come_back_after(delivery.receive_count);
-            return usable(kitchen.queue.keep(&delivery.receipt, later).await);
-        }
         Err(error) => {
+            // The next to receive it may take it: a newer program, in a rolling deploy, or a function
+            // with closures for messages. If nobody does, it goes to the queue's dead letters; one
+            // that has none must not carry it for ever.
+            let is_newer = matches!(error, NotAWake::Newer { .. });
+            if is_newer || delivery.receive_count <= QUEUE_RECEIVES_MAX {
+                tracing::warn!(%error, body = delivery.body, "a message is given back");
+                let later = come_back_after(delivery.receive_count);
+                return usable(kitchen.queue.keep(&delivery.receipt, later).await);
+            }
             tracing::error!(%error, body = delivery.body, "a message on the wake queue is dropped");
             return usable(kitchen.queue.delete(&delivery.receipt).await);
         }

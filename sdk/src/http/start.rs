@@ -13,7 +13,7 @@ use super::input::Body;
 use super::output::{json, path_part};
 use super::problem::{NoStart, Problem};
 use super::router::Shared;
-use crate::client::OnConflict;
+use crate::client::Policy;
 use crate::event::Json;
 
 /// What is to be started.
@@ -54,35 +54,6 @@ pub(super) struct SignalRequest {
     #[serde(default = "Json::null")]
     #[schema(value_type = serde_json::Value, required = false)]
     pub(super) payload: Json,
-}
-
-/// What to do if there is an execution with this id.
-#[derive(Default, Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Policy {
-    /// Take the existing one if it has the same workflow and input, else refuse.
-    #[default]
-    Attach,
-    /// Take the existing one, whatever its input.
-    AttachToAny,
-    /// Refuse.
-    Reject,
-    /// Start it again if it is closed, else refuse.
-    Restart,
-    /// Start it again if it is closed, else take it as it is.
-    RestartIfClosed,
-}
-
-impl From<Policy> for OnConflict {
-    fn from(policy: Policy) -> Self {
-        match policy {
-            Policy::Attach => Self::Attach,
-            Policy::AttachToAny => Self::AttachToAny,
-            Policy::Reject => Self::Reject,
-            Policy::Restart => Self::Restart,
-            Policy::RestartIfClosed => Self::RestartIfClosed,
-        }
-    }
 }
 
 /// What was started.

@@ -112,7 +112,8 @@ impl StartAction {
     }
 
     /// What to do if an execution with this id exists; by default [`OnConflict::Attach`].
-    /// [`OnConflict::Restart`] starts once more for each delivery that comes after the end.
+    /// [`OnConflict::Restart`] starts once more for each delivery that comes after the end, and
+    /// [`OnConflict::Reject`] refuses an event that has started its execution if it comes again.
     pub fn on_conflict(mut self, policy: OnConflict) -> Self {
         self.on_conflict = policy;
         self

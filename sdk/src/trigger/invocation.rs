@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use super::bus::{EventBridgeEvent, Schedule};
 use super::message::{Invoke, SnsMessage, SqsMessage, attributes};
 use super::{Malformed, Trigger, s3, table};
-use crate::client::OnConflict;
+use crate::client::{OnConflict, Policy};
 use crate::event::Json;
 use crate::wake::{NotAWake, Wake};
 
@@ -101,24 +101,9 @@ pub(crate) struct StartRequest {
     on_conflict: Policy,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Policy {
-    #[default]
-    Attach,
-    AttachToAny,
-    Reject,
-    Restart,
-}
-
 impl StartRequest {
     pub(crate) fn on_conflict(&self) -> OnConflict {
-        match self.on_conflict {
-            Policy::Attach => OnConflict::Attach,
-            Policy::AttachToAny => OnConflict::AttachToAny,
-            Policy::Reject => OnConflict::Reject,
-            Policy::Restart => OnConflict::Restart,
-        }
+        self.on_conflict.into()
     }
 }
 
@@ -267,7 +252,10 @@ fn read_records(records: &RawValue) -> Result<Invocation, String> {
         Some("aws:dynamodb") => {
             records.into_iter().map(read_change).collect::<Result<_, _>>().map(Invocation::Table)
         }
-        Some("aws:s3") => Ok(Invocation::Sent(vec![Reading(vec![read_objects(&records)])])),
+        Some("aws:s3") => {
+            let read = |record| Reading(vec![read_objects(&[record])]);
+            Ok(Invocation::Sent(records.into_iter().map(read).collect()))
+        }
         Some("aws:sns") => {
             Ok(Invocation::Sent(records.into_iter().map(read_notification).collect()))
         }

@@ -7,6 +7,7 @@ use super::handlers::Handlers;
 use super::invocation::{Content, HttpSource, Invocation, Reading, StartRequest, UnknownEvent};
 use super::{Malformed, Trigger, digest};
 use crate::client::{Client, PromiseSendError, Resolution, SendError, StartError, SweepError};
+use crate::context::catch_panic;
 use crate::error::Error;
 use crate::event::UnrecordableValue;
 use crate::id::{ExecutionId, InvalidExecutionId, PromiseToken};
@@ -71,7 +72,7 @@ pub enum TriggerError {
         /// What the program's closures take.
         known: String,
     },
-    /// The closure has refused it.
+    /// The closure has refused it, or panicked.
     #[error("{what} was refused: {error:#}")]
     Refused {
         /// What it is.
@@ -112,7 +113,7 @@ pub enum DeliverError {
         /// Of which execution, or what keeps this program from reading it.
         what: String,
     },
-    /// A part of it failed; all the other parts were done.
+    /// A part of it failed; all the other parts were done, of a table's changes those before it.
     #[error(transparent)]
     Trigger(#[from] TriggerError),
     /// The sweep failed.
@@ -128,7 +129,8 @@ impl Triggers {
     /// Does with an event, as AWS hands it to a function, what the closures say. `id` names this
     /// delivery: an event without an id of its own is known again by it.
     ///
-    /// Each part of the event is tried, whatever becomes of the others; what was done is not undone.
+    /// Each part of the event is tried, whatever becomes of the others; only the changes of a table
+    /// wait for the first that fails, so that they stay in their order. What was done is not undone.
     /// Deliver an event that failed again: nothing is started or sent twice.
     ///
     /// # Errors
@@ -151,7 +153,11 @@ impl Triggers {
                 self.all(readings).await
             }
             Invocation::Table(changes) => {
-                self.all(changes.into_iter().map(|(_, reading)| reading)).await
+                let mut done = Vec::new();
+                for (_, reading) in changes {
+                    done.extend(self.read(reading).await?);
+                }
+                Ok(done)
             }
             Invocation::Sent(readings) => self.all(readings).await,
             Invocation::Schedule(schedule) => {
@@ -162,7 +168,7 @@ impl Triggers {
             }
             Invocation::Sweep => self.sweep().await,
             Invocation::Http(front) => Err(DeliverError::Http(front)),
-            Invocation::Start(request) => Ok(vec![self.start(request).await?]),
+            Invocation::Start(request) => Ok(vec![self.start(request, id).await?]),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);
                 match self.perform(Trigger::Invoke(invoke)).await {
@@ -231,8 +237,10 @@ impl Triggers {
         let Some(decide) = self.handlers.of(&trigger) else {
             return Err(TriggerError::NoHandler { what, known: self.handlers.known() });
         };
-        let Action(action) =
-            decide(trigger).map_err(|error| TriggerError::Refused { what, error })?;
+        // In here, so that what else is in the event is done all the same.
+        let decided = catch_panic(|| decide(trigger))
+            .unwrap_or_else(|panic| Err(Error::msg(format_args!("the closure panicked: {panic}"))));
+        let Action(action) = decided.map_err(|error| TriggerError::Refused { what, error })?;
         match action {
             Kind::Ignore => Ok(Done::Ignored),
             Kind::Start(start) => self.start_action(*start, &identity).await,
@@ -288,13 +296,20 @@ impl Triggers {
         Ok(Done::Signaled { id: to })
     }
 
-    /// Starts what a direct invocation asks for.
-    pub(crate) async fn start(&self, request: StartRequest) -> Result<Done, TriggerError> {
+    /// Starts what a direct invocation asks for. `invocation` is its id: Lambda tries an asynchronous
+    /// one again.
+    pub(crate) async fn start(
+        &self,
+        request: StartRequest,
+        invocation: &str,
+    ) -> Result<Done, TriggerError> {
         let on_conflict = request.on_conflict();
-        let mut start = self.client.start_named(request.workflow, request.input);
-        if let Some(id) = request.id {
-            start = start.id(id);
-        }
+        let made = execution_id(&request.workflow, &format!("invoke/{invocation}"));
+        let start = self.client.start_named(request.workflow, request.input);
+        let start = match request.id {
+            Some(id) => start.id(id),
+            None => start.id(made),
+        };
         let handle = start.on_conflict(on_conflict).await?;
         Ok(Done::Started { id: handle.id().clone(), new: handle.is_new() })
     }

@@ -23,10 +23,13 @@ pub struct S3Object {
     pub etag: Option<String>,
     /// The object's version, if the bucket keeps versions.
     pub version: Option<String>,
-    /// Later changes of one key have the greater one, as text that is padded to one length.
+    /// Of two changes of one key the later has the greater one: a hexadecimal number, so the shorter
+    /// text is to be padded with zeros on the left before the two are compared.
     pub sequencer: Option<String>,
     /// When it happened, as S3 writes it: `2026-11-26T12:00:00.000Z`.
     pub time: String,
+    /// The id of the request that did it.
+    pub request: Option<String>,
 }
 
 /// What happened to an object.
@@ -54,18 +57,33 @@ impl S3Object {
             version: None,
             sequencer: None,
             time: String::new(),
+            request: None,
         }
     }
 
     pub(super) fn identity(&self) -> String {
-        let Self { bucket, key, .. } = self;
-        match (&self.sequencer, &self.version) {
-            (Some(sequencer), _) => format!("s3/{bucket}/{key}#{sequencer}"),
-            // Only puts and deletes have a sequencer.
-            (None, version) => {
-                let version = version.as_deref().unwrap_or_default();
-                format!("s3/{bucket}/{key}#{version}@{}", self.time)
-            }
+        let Self { bucket, key, time, .. } = self;
+        if let Some(sequencer) = &self.sequencer {
+            // The same number, whichever way it comes: S3's pages show it with leading zero bytes and
+            // in capitals in a notification, and without and in small letters on a bus.
+            let sequencer = sequencer.trim_start_matches("00").to_ascii_uppercase();
+            return format!("s3/{bucket}/{key}#{sequencer}");
+        }
+        // Only puts and deletes have one. Of what else happens, several things may within a second,
+        // and an event on a bus says no more of its time.
+        let [version, request] =
+            [&self.version, &self.request].map(|it| it.as_deref().unwrap_or_default());
+        let change = self.change.name();
+        format!("s3/{bucket}/{key}#{version}@{time}/{change}/{request}")
+    }
+}
+
+impl S3Change {
+    fn name(&self) -> &str {
+        match self {
+            Self::Created => "Created",
+            Self::Deleted => "Deleted",
+            Self::Other(name) => name,
         }
     }
 }
@@ -80,7 +98,14 @@ struct Record {
     event_name: String,
     #[serde(default)]
     event_time: String,
+    response_elements: Option<Response>,
     s3: Entity,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    #[serde(rename = "x-amz-request-id")]
+    request: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +131,13 @@ struct Object {
 }
 
 impl Object {
-    fn of(self, bucket: Bucket, change: S3Change, time: String) -> S3Object {
+    fn of(
+        self,
+        bucket: Bucket,
+        change: S3Change,
+        time: String,
+        request: Option<String>,
+    ) -> S3Object {
         S3Object {
             change,
             bucket: bucket.name,
@@ -116,6 +147,7 @@ impl Object {
             version: self.version,
             sequencer: self.sequencer,
             time,
+            request,
         }
     }
 }
@@ -134,7 +166,8 @@ pub(super) fn read_record(record: &str) -> Result<S3Object, Malformed> {
         expired if expired.starts_with("LifecycleExpiration:") => S3Change::Deleted,
         other => S3Change::Other(other.to_owned()),
     };
-    Ok(object.of(bucket, change, record.event_time))
+    let request = record.response_elements.and_then(|it| it.request);
+    Ok(object.of(bucket, change, record.event_time, request))
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html>
@@ -142,18 +175,20 @@ pub(super) fn read_record(record: &str) -> Result<S3Object, Malformed> {
 struct Detail {
     bucket: Bucket,
     object: Object,
+    #[serde(rename = "request-id")]
+    request: Option<String>,
 }
 
 /// Reads the detail of an event of S3 on a bus, where the key stands as it is. `None` if the event
 /// is about no object.
 pub(super) fn read_detail(detail_type: &str, time: &str, detail: &str) -> Option<S3Object> {
-    let Detail { bucket, object } = serde_json::from_str(detail).ok()?;
+    let Detail { bucket, object, request } = serde_json::from_str(detail).ok()?;
     let change = match detail_type {
         "Object Created" => S3Change::Created,
         "Object Deleted" => S3Change::Deleted,
         other => S3Change::Other(other.to_owned()),
     };
-    Some(object.of(bucket, change, time.to_owned()))
+    Some(object.of(bucket, change, time.to_owned(), request))
 }
 
 /// Decodes a key as forms encode it: `red+flower%2B1.jpg` is `red flower+1.jpg`.
@@ -203,8 +238,16 @@ mod tests {
         let later = S3Object { sequencer: Some("02".into()), ..object.clone() };
         assert_eq!(object.identity(), "s3/b/k#01");
         assert_ne!(object.identity(), later.identity());
+        let of = |sequencer: &str| S3Object { sequencer: Some(sequencer.into()), ..object.clone() };
+        assert_eq!(of("00617F08299329D189").identity(), of("617f08299329d189").identity());
         let tagged = S3Object { time: "t1".into(), ..S3Object::created("b", "k") };
         let again = S3Object { time: "t2".into(), ..tagged.clone() };
         assert_ne!(tagged.identity(), again.identity());
+        // Within one second, which is all that a bus says.
+        let change = S3Change::Other("Object ACL Updated".into());
+        let other = S3Object { change, ..tagged.clone() };
+        assert_ne!(tagged.identity(), other.identity());
+        let asked = S3Object { request: Some("R1".into()), ..tagged.clone() };
+        assert_ne!(tagged.identity(), asked.identity());
     }
 }

@@ -6,8 +6,11 @@
 //! (rule 9), because the message of the other is one. That message is deleted only after its turn
 //! has ended well and asked for arrivals (rule 14); if this process dies, it comes back.
 //!
-//! Invariant: a turn leaves the desk before it writes the record. What arrives later may be missed
-//! by the second look, so its wake must look for itself.
+//! A sweep's wake is one only as long as no other counts on it: it is dropped where any other would
+//! get a substitute. So its load answers for nobody, and once it is a turn it is news.
+//!
+//! Invariant: a turn leaves the desk with its last commit, before it hands over and before it writes
+//! the record. What arrives later may be missed by the second look, so its wake must look for itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,7 +107,8 @@ impl Visit {
             if !stands_for_itself && (visitors.seen >= self.number || visitors.tell()) {
                 return None;
             }
-            visitors.came
+            // One that meets a live claim is dropped, and nothing else would point at the execution.
+            if self.wake.kind == WakeKind::Sweep { 0 } else { visitors.came }
         };
         Some((self.wake, Look { came, place: self.place, _alone: alone }))
     }
@@ -112,14 +116,14 @@ impl Visit {
 
 /// The right to load an execution's log and to decide what to do; others wait until it is dropped.
 pub(super) struct Look {
-    /// How many wakes had come when it began.
+    /// It answers for this many wakes: for all that had come when it began, or for none.
     came: u64,
     place: Place,
     _alone: OwnedMutexGuard<()>,
 }
 
 impl Look {
-    /// The log is loaded, and with it what all wakes of before the load came for.
+    /// The log is loaded, and with it what the wakes of before the load came for.
     pub(super) fn loaded(&self) {
         let mut all = self.place.desk.all();
         if let Some(visitors) = all.get_mut(&self.place.id) {
@@ -137,11 +141,18 @@ pub(super) struct Active {
     pub(super) told: Arc<Notify>,
 }
 
-impl Drop for Active {
-    fn drop(&mut self) {
+impl Active {
+    /// The turn is no longer under way: wakes that come from now on look for themselves.
+    pub(super) fn leave(&self) {
         if let Some(visitors) = self.place.desk.all().get_mut(&self.place.id) {
             visitors.turns.retain(|(writer, _)| *writer != self.writer);
         }
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

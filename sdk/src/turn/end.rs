@@ -78,21 +78,21 @@ impl Kitchen {
     }
 
     /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`,
-    /// and `shown` is what the record may not show yet.
+    /// and `shown` is what the record may not show yet. Returns the record's arrivals.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
         [last, first]: [CommitNumber; 2],
         shown: Shown,
         fault: &Fault,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let (status, reason) = (Status::Blocked, Some(fault.to_string()));
         let projection = self.projection_of([last, first], status, None, reason, shown);
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
         }
-        Ok(())
+        Ok(record.arrivals)
     }
 
     async fn remove_taken(&self, loaded: &Loaded, taken: &TakenIds) -> Result<(), StoreError> {

@@ -198,6 +198,10 @@ impl Kitchen {
                     look = None; // Whoever waits finds a turn to tell.
                     let begin = Begin { active, items, eager };
                     let driven = self.drive(&wake, &loaded, history, term, begin).await?;
+                    if wake.kind == WakeKind::Sweep {
+                        // News that it was told of counts on its message from here on.
+                        wake.kind = WakeKind::News;
+                    }
                     match driven {
                         Driven::Ended(ended) => {
                             if self.finish(id, ended).await? {
@@ -219,8 +223,12 @@ impl Kitchen {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            self.block(id, [last, first], shown, &fault).await?;
-                            return Ok(Verdict::Delete);
+                            let arrivals = self.block(id, [last, first], shown, &fault).await?;
+                            if arrivals <= loaded.record.arrivals {
+                                return Ok(Verdict::Delete);
+                            }
+                            // Rule 14: a terminate, whose wake has found this turn at work.
+                            wake.kind = WakeKind::News;
                         }
                         Driven::Stale => {}
                         Driven::NoTime if continued => {

@@ -7,11 +7,11 @@ use everstep::client::{Cancelling, ResultError, SendError};
 use everstep::event::Event;
 use everstep::limits::STRIKES_MAX;
 use everstep::prelude::*;
-use everstep::store::Status;
+use everstep::store::{Message, Status};
 use everstep::testing::faults::Fate;
 use everstep_tests::sim::{Fates, Host, World, check_log};
 
-use super::{closed, count, counts, events, host, host_with, long, without_sweeper};
+use super::{closed, count, counts, events, host, host_with, lands_at, long, without_sweeper};
 
 #[workflow]
 async fn panics(_: u64) -> everstep::Result<u64> {
@@ -95,6 +95,18 @@ async fn a_turn_whose_body_hangs_is_ended() {
     check_terminated(&world, "enough").await;
     assert!(world.clock.now().since(asked) < seconds(10), "it waited for the body");
     world.check_closed("x").await;
+}
+
+/// Its wake has found the turn at work and is done with, and no sweeper looks at what is blocked.
+#[tokio::test(start_paused = true)]
+async fn a_terminate_that_lands_while_a_turn_blocks_is_heard() {
+    let world = World::new();
+    let input = serde_json::from_str(r#""none that it can read""#).unwrap();
+    let _ = world.client().start_named("long", input).id("x").await.unwrap();
+    let message = Message::Terminate { reason: "enough".into() };
+    let fates = lands_at(&world, "project", 0, ("everstep/terminate/1", message));
+    let _host = host_with(&world, &fates, &without_sweeper());
+    check_terminated(&world, "enough").await;
 }
 
 /// Both lie in the inbox of a blocked execution: it is not run once more first.

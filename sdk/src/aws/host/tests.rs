@@ -12,7 +12,7 @@ use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX};
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
-use crate::trigger::{Action, S3Object, SqsMessage, TableChange};
+use crate::trigger::{Action, DeliverError, S3Object, SqsMessage, TableChange};
 use crate::wake::{Wake, WakeQueue};
 
 /// One step that takes so many seconds.
@@ -45,7 +45,10 @@ fn app() -> App {
         .on(|message: SqsMessage| {
             Ok::<_, crate::Error>(Action::start(takes, message.json()?).id(message.id))
         })
-        .on(|file: S3Object| (file.bucket == "numbers").then(|| Action::start(takes, 0)))
+        .on(|file: S3Object| {
+            assert_ne!(file.bucket, "odd", "a bug");
+            (file.bucket == "numbers").then(|| Action::start(takes, 0))
+        })
         .on(|change: TableChange| {
             let seconds = change.new_item::<Row>()?.seconds;
             Ok::<_, crate::Error>(Action::start(takes, seconds).id(change.id))
@@ -385,6 +388,19 @@ async fn an_event_that_comes_again_starts_nothing_again() {
     assert_eq!(function.events(id).await.len(), 1);
 }
 
+/// Lambda tries an asynchronous invocation again, under its id; another invocation is another start.
+#[tokio::test(start_paused = true)]
+async fn a_start_without_an_id_that_is_tried_again_is_one_start() {
+    let function = Function::new();
+    let start = r#"{"start": {"workflow": "takes", "input": 1}}"#;
+    for (invocation, new) in [("i-1", true), ("i-1", false), ("i-2", true)] {
+        let deadline = function.clock.now().after(T);
+        let answer = function.host.invoke(start, invocation, deadline).await.expect("an answer");
+        let expected = format!(r#"{{"id":"takes/invoke/{invocation}","new":{new}}}"#);
+        assert_eq!(answer.get(), expected);
+    }
+}
+
 /// Whoever sends asynchronously can only send the whole event again: what is well is done, and the
 /// error says that something is not.
 #[tokio::test(start_paused = true)]
@@ -418,6 +434,16 @@ async fn an_event_of_which_a_part_fails_comes_again_as_a_whole() {
     let odd = serde_json::json!({ "Records": [file("numbers", "100%")] });
     let failed = function.answer(&odd).await.expect_err("no key");
     assert_eq!(failed.error_type, "Everstep.Malformed");
+    let among = serde_json::json!({ "Records": [file("numbers", "100%"), file("numbers", "d")] });
+    let failed = function.answer(&among).await.expect_err("one has no key");
+    assert_eq!(failed.error_type, "Everstep.Malformed");
+    assert!(failed.error_message.contains("1 of 2 records"), "{}", failed.error_message);
+    assert_eq!(function.status("takes/s3/numbers/d#1").await, Status::Running);
+    let buggy = serde_json::json!({ "Records": [file("odd", "a"), file("numbers", "e")] });
+    let failed = function.answer(&buggy).await.expect_err("the closure panics");
+    assert_eq!(failed.error_type, "Everstep.Refused");
+    assert!(failed.error_message.contains("a bug"), "{}", failed.error_message);
+    assert_eq!(function.status("takes/s3/numbers/e#1").await, Status::Running);
 }
 
 #[tokio::test(start_paused = true)]
@@ -434,6 +460,10 @@ async fn changes_of_a_table_are_done_in_order_until_one_fails() {
     assert_eq!(answer, serde_json::json!({ "batchItemFailures": failures }));
     assert_eq!(function.status("101").await, Status::Running);
     let id = ExecutionId::new("103").expect("an id");
+    assert_eq!(function.store.record(&id).await.expect("an answer"), None, "it comes after 102");
+    // Without the host, too.
+    let failed = function.host.triggers.deliver(&event.to_string(), "d-1").await;
+    assert!(matches!(failed, Err(DeliverError::Trigger(_))), "{failed:?}");
     assert_eq!(function.store.record(&id).await.expect("an answer"), None, "it comes after 102");
     // A value of no known type is a record that cannot be read, and has its place all the same.
     let event =

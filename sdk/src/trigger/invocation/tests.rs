@@ -356,12 +356,14 @@ fn what_happened_is_read_as_it_is() {
         (object.size, object.sequencer.as_deref()),
         (Some(1_305_107), Some("0C0F6F405D6ED209E1"))
     );
+    assert_eq!(object.request.as_deref(), Some("D82B88E5F771F645"));
 
     let Invocation::Sent(readings) = recognise(S3_ON_A_BUS) else { panic!("not sent") };
     let triggers = only(readings);
     let [Trigger::S3(object), Trigger::EventBridge(event)] = &triggers[..] else { panic!("two") };
     assert_eq!((&*object.key, &object.change), ("1+1=100%", &S3Change::Created));
     assert_eq!(object.version.as_deref(), Some("IYV3p45BT0ac8hjHg1houSdS1a.Mro8e"));
+    assert_eq!(object.request.as_deref(), Some("N4N7GDK58NMKJ12R"));
     assert_eq!(event.detail_type, "Object Created");
 
     let Invocation::Sent(readings) = recognise(SNS) else { panic!("not sent") };
@@ -463,6 +465,9 @@ fn a_start_keeps_its_input_as_it_is() {
     let Invocation::Start(start) = recognise(event) else { panic!("no start") };
     assert_eq!((start.input, start.id.as_deref()), (Json::null(), Some("7")));
     assert!(matches!(start.on_conflict, Policy::Restart));
+    let event = r#"{"start": {"workflow": "w", "id": "7", "on_conflict": "restart_if_closed"}}"#;
+    let Invocation::Start(start) = recognise(event) else { panic!("no start") };
+    assert_eq!(start.on_conflict(), OnConflict::RestartIfClosed);
 }
 
 #[test]

@@ -34,6 +34,31 @@ async fn a_look_that_could_not_load_answers_for_nobody() {
     assert!(second.look().await.is_some());
 }
 
+/// It may be dropped without a substitute, and then nothing would stand for the other.
+#[tokio::test]
+async fn the_load_of_a_sweeps_wake_answers_for_nobody() {
+    let desk = Desk::default();
+    let [sweep, other] = [Wake::sweep(news().execution), news()].map(|wake| desk.visit(wake));
+    let (_, look) = sweep.look().await.unwrap();
+    look.loaded();
+    drop(look);
+    let (_, look) = other.look().await.expect("it sees to its own substitute");
+    let sweep = desk.visit(Wake::sweep(news().execution));
+    look.loaded();
+    drop(look);
+    assert!(sweep.look().await.is_some(), "it came later");
+}
+
+#[tokio::test]
+async fn a_turn_that_has_left_is_told_nothing_though_it_is_not_gone() {
+    let desk = Desk::default();
+    let active = desk.enter(&news().execution, WriterId::random());
+    active.leave();
+    assert!(desk.visit(news()).look().await.is_some());
+    drop(active);
+    assert!(desk.all().is_empty());
+}
+
 #[tokio::test]
 async fn a_turn_is_told_as_long_as_it_is_under_way() {
     let desk = Desk::default();

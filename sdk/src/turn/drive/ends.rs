@@ -110,6 +110,8 @@ impl Turn<'_> {
     ) -> Result<Driven, Halt> {
         self.happened(event);
         self.write().await?;
+        // A wake that this very turn sends to hand over is not for this turn.
+        self.active.leave();
         Ok(Driven::Ended(Ended {
             last: self.log.last,
             family: status.is_closed().then(|| self.family.clone()),
