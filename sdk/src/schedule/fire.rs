@@ -32,7 +32,7 @@ impl Starter {
 pub(super) struct Fired {
     /// Which of the open executions have ended.
     pub(super) ended: Vec<ExecutionId>,
-    /// One of these that failed or was terminated.
+    /// One of these that failed or was terminated, but by the policy.
     pub(super) failed: Option<ExecutionId>,
     pub(super) outcome: Outcome,
 }
@@ -72,7 +72,7 @@ impl Fire {
             match client.describe(id).await {
                 Ok(record) if record.projection.status.is_closed() => {
                     ended.push(id.clone());
-                    if matches!(record.projection.status, Status::Failed | Status::Terminated) {
+                    if self.is_failure(record.projection.status) {
                         failed = Some(id.clone());
                     }
                 }
@@ -105,6 +105,15 @@ impl Fire {
             }
         };
         Ok(Fired { ended, failed, outcome })
+    }
+
+    /// Whether an execution that ended so has failed. What the schedule terminates itself has not.
+    fn is_failure(&self, status: Status) -> bool {
+        match status {
+            Status::Failed => true,
+            Status::Terminated => self.schedule.overlap != Overlap::TerminateOther,
+            _ => false,
+        }
     }
 
     fn reason(&self) -> String {

@@ -183,7 +183,8 @@ impl Schedule {
     }
 
     /// Pauses the schedule when it is next due after one of its executions has failed or was
-    /// terminated, and at once if one could not be started.
+    /// terminated, and at once if one could not be started. Under [`Overlap::TerminateOther`] to be
+    /// terminated is no failure.
     #[must_use]
     pub fn pause_on_failure(mut self) -> Self {
         self.pause_on_failure = true;

@@ -251,6 +251,17 @@ fn a_failure_pauses_if_the_schedule_says_so() {
 }
 
 #[test]
+fn what_the_policy_terminates_is_no_failure() {
+    check(IN_MEMORY, app, async |world| {
+        let schedule = hourly(90).overlap(Overlap::TerminateOther).pause_on_failure();
+        let schedule = created(world, &schedule.until(minute(3 * 60))).await;
+        over(world, &schedule).await;
+        let shown = schedule.describe().await.unwrap();
+        assert_eq!((shown.counts.started, shown.counts.skipped, shown.paused), (3, 0, None));
+    });
+}
+
+#[test]
 fn an_update_takes_the_place_of_what_was_there() {
     check(MOST, app, async |world| {
         let schedule = created(world, &hourly(0)).await;
