@@ -1,6 +1,5 @@
 //! The step in which a schedule starts something, or decides not to.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use super::state::Firing;
 use super::{Overlap, Schedule};
 use crate::backend::Backend;
 use crate::client::{Client, HistoryError, OnConflict, SendError, StartError};
+use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::store::Status;
 use crate::time::Clock;
@@ -79,7 +79,7 @@ impl Fire {
                 Ok(_) => open.push(id),
                 // What is not there any more has ended.
                 Err(HistoryError::Unknown { .. }) => ended.push(id.clone()),
-                Err(error) => return Err(chain(&error)),
+                Err(error) => return Err(chain(error)),
             }
         }
         let by_time = self.firing.time.is_some();
@@ -139,8 +139,8 @@ impl Fire {
                 | StartError::Wake { .. }
                 | StartError::Send { .. }
                 | StartError::Corrupt { .. }),
-            ) => Err(chain(&error)),
-            Err(error) => Ok(Outcome::Refused(chain(&error))),
+            ) => Err(chain(error)),
+            Err(error) => Ok(Outcome::Refused(chain(error))),
         }
     }
 }
@@ -149,17 +149,11 @@ impl Fire {
 fn sent(result: Result<(), SendError>) -> Result<(), String> {
     match result {
         Ok(()) | Err(SendError::Closed { .. } | SendError::Unknown { .. }) => Ok(()),
-        Err(error) => Err(chain(&error)),
+        Err(error) => Err(chain(error)),
     }
 }
 
 /// An error and its causes, in a line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+fn chain(error: impl std::error::Error) -> String {
+    format!("{:#}", Error::from(error))
 }
