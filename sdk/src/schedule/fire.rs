@@ -127,12 +127,11 @@ impl Fire {
         let mut start = client
             .start_named(workflow, input.clone())
             .id(self.firing.execution.clone())
-            .on_conflict(OnConflict::AttachToAny)
-            .tag(TAG, &self.id);
+            .on_conflict(OnConflict::AttachToAny);
         for (name, value) in tags {
             start = start.tag(name, value);
         }
-        match start.await {
+        match start.tag(TAG, &self.id).await {
             Ok(_) => Ok(Outcome::Started),
             Err(
                 error @ (StartError::Store { .. }

@@ -227,6 +227,11 @@ impl Schedule {
         Duration::from_millis(self.catch_up_millis)
     }
 
+    /// Whether it starts something when `other` does, but for jitter.
+    fn has_times_of(&self, other: &Self) -> bool {
+        (&self.times, self.from, self.until) == (&other.times, other.from, other.until)
+    }
+
     /// The first of its times after `last`.
     fn next(&self, clockwork: &times::Clockwork, last: Timestamp) -> Option<Timestamp> {
         let before = self.from.map_or(last, |from| last.max(from.before(Duration::from_millis(1))));
