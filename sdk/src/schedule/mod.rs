@@ -158,7 +158,7 @@ impl Schedule {
         self
     }
 
-    /// Nothing is started after this moment, and then the schedule ends.
+    /// Nothing is started for a time after this moment, and then the schedule ends.
     #[must_use]
     pub fn until(mut self, until: DateTime<Utc>) -> Self {
         self.until = Some(until.into());
