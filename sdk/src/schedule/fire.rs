@@ -144,10 +144,14 @@ impl Fire {
     }
 }
 
-/// What has ended meanwhile needs no message.
+/// What has ended meanwhile needs no message, and what has a log that nobody can read takes none: it
+/// stays open, as what is blocked does.
 fn sent(result: Result<(), SendError>) -> Result<(), String> {
     match result {
-        Ok(()) | Err(SendError::Closed { .. } | SendError::Unknown { .. }) => Ok(()),
+        Ok(())
+        | Err(SendError::Closed { .. } | SendError::Unknown { .. } | SendError::Corrupt { .. }) => {
+            Ok(())
+        }
         Err(error) => Err(chain(error)),
     }
 }
