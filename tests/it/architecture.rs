@@ -37,7 +37,7 @@ const TABLE: &[(&str, &[&str])] = &[
         ],
     ),
     // Built on what users have, but for the reading of a log.
-    ("schedule", &["backend", "client", "context", "replay", "retry", "store"]),
+    ("schedule", &["backend", "client", "context", "error", "replay", "retry", "store"]),
     ("http", &["client", "store", "wake"]),
     // Its host is the reason for all but `store` and `wake`.
     ("aws", &["store", "wake", "backend", "client", "host", "sweep", "trigger", "turn", "http"]),

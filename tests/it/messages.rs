@@ -44,6 +44,16 @@ async fn clients(
     world.calls_of("client1")
 }
 
+/// A story in which no client dies, and one for each death in each of the calls that one makes.
+fn with_every_death(story: impl Fn(Option<Death>) -> u64) {
+    let calls = story(None);
+    assert!(calls >= 4, "{calls} calls are too few");
+    for at in 0..calls {
+        story(Some(Death { at, after: false }));
+        story(Some(Death { at, after: true }));
+    }
+}
+
 fn in_virtual_time<T>(story: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(story)
@@ -72,12 +82,7 @@ fn a_client_that_dies_in_a_start_with_signals_loses_and_doubles_none() {
             calls
         })
     };
-    let calls = story(None);
-    assert!(calls >= 4, "{calls} calls are too few");
-    for at in 0..calls {
-        story(Some(Death { at, after: false }));
-        story(Some(Death { at, after: true }));
-    }
+    with_every_death(story);
 }
 
 /// Answers with the double, and then waits for what is promised.
@@ -120,10 +125,5 @@ fn a_client_that_dies_in_an_update_or_with_a_result_in_its_hands_loses_and_doubl
             calls
         })
     };
-    let calls = story(None);
-    assert!(calls >= 4, "{calls} calls are too few");
-    for at in 0..calls {
-        story(Some(Death { at, after: false }));
-        story(Some(Death { at, after: true }));
-    }
+    with_every_death(story);
 }

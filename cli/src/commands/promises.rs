@@ -1,5 +1,8 @@
 //! The promises of an execution that somebody can still complete.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use everstep::event::{Commit, Event};
 use everstep::id::PromiseToken;
 use everstep::store::Record;
@@ -30,16 +33,20 @@ impl OpenPromise {
 
 /// Those of the last run in `commits`, in the order in which they were made.
 pub(super) fn open_promises(record: &Record, commits: &[Commit]) -> Vec<OpenPromise> {
-    let (mut run, mut open) = (1, Vec::new());
+    let (mut run, mut open, mut heartbeats) = (1, BTreeMap::new(), BTreeMap::new());
     for event in commits.iter().flat_map(|commit| &commit.events) {
         match event {
             Event::WorkflowStarted(start) => {
                 run = start.run;
                 open.clear();
+                heartbeats.clear();
             }
-            Event::PromiseCreated(promise) => open.push(promise),
+            Event::PromiseCreated(promise) => _ = open.insert(&promise.key, promise),
+            Event::PromiseHeartbeat(heartbeat) if heartbeat.run == run => {
+                heartbeats.insert(&heartbeat.key, heartbeat.at);
+            }
             Event::PromiseResolved(resolved) if resolved.run == run => {
-                open.retain(|promise| promise.key != resolved.key);
+                open.remove(&resolved.key);
             }
             // What is undone waits for no answer any more.
             Event::CompensationStarted(_) => open.clear(),
@@ -47,14 +54,11 @@ pub(super) fn open_promises(record: &Record, commits: &[Commit]) -> Vec<OpenProm
             _ => {}
         }
     }
+    let mut open: Vec<_> = open.into_values().collect();
+    open.sort_unstable_by_key(|promise| promise.seq);
     let shown = open.into_iter().map(|promise| {
-        let mut heartbeats = commits.iter().flat_map(|commit| &commit.events).filter_map(|event| {
-            let Event::PromiseHeartbeat(heartbeat) = event else { return None };
-            (heartbeat.run == run && heartbeat.key == promise.key).then_some(heartbeat.at)
-        });
-        let heartbeat = heartbeats.next_back().unwrap_or(promise.at);
-        let missed =
-            promise.heartbeat_ms.map(|ms| heartbeat.after(std::time::Duration::from_millis(ms)));
+        let heartbeat = heartbeats.get(&promise.key).copied().unwrap_or(promise.at);
+        let missed = promise.heartbeat_ms.map(|ms| heartbeat.after(Duration::from_millis(ms)));
         let until = promise.due.into_iter().chain(missed).min();
         OpenPromise {
             token: PromiseToken::new(record.id.clone(), run, promise.key.clone()),

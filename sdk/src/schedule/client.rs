@@ -257,8 +257,8 @@ impl ScheduleHandle {
     }
 
     /// Creates the schedule. Its first start is for its first time after this moment. To create it
-    /// again with the same content is to have created it once; one that was deleted or is over
-    /// begins anew.
+    /// again with the content that it has by then is to have created it once; one that was deleted
+    /// or is over begins anew.
     ///
     /// What it starts has the ids `<schedule>/<time>`, as `nightly/2024-03-31T01:00:00Z`, so that no
     /// time of a schedule is ever started twice, whatever dies; also not if it is deleted and
@@ -283,14 +283,15 @@ impl ScheduleHandle {
         }
         match start(OnConflict::Restart).await {
             Ok(_) => Ok(()),
-            // It is there: the same?
-            Err(StartError::Exists { .. }) => match start(OnConflict::Attach).await {
-                Ok(_) => Ok(()),
-                Err(StartError::Exists { .. }) => {
+            // It is there: the same? What it was started with an update may have replaced.
+            Err(StartError::Exists { .. }) => {
+                let there = State::new(self.id.clone(), self.describe().await?.schedule);
+                if Json::record(&there)?.same(&input) {
+                    Ok(())
+                } else {
                     Err(ScheduleError::Exists { id: self.id.clone() })
                 }
-                Err(error) => Err(ScheduleError::Start(error)),
-            },
+            }
             Err(error) => Err(ScheduleError::Start(error)),
         }
     }
@@ -312,10 +313,10 @@ impl ScheduleHandle {
             return Err(ScheduleError::InputTooLarge { bytes });
         }
         let mut start = self.client.start_named(&schedule.workflow, schedule.input.clone());
-        start = start.tag(super::fire::TAG, &self.id);
         for (name, value) in &schedule.tags {
             start = start.tag(name, value);
         }
+        start = start.tag(super::fire::TAG, &self.id);
         start.check().map_err(ScheduleError::Start)?;
         Ok(Json::record(&State::new(self.id.clone(), schedule.clone()))?)
     }
@@ -346,7 +347,8 @@ impl ScheduleHandle {
     }
 
     /// Puts another schedule in the place of this one. What has been started goes on, what waited is
-    /// skipped; it is paused if it was.
+    /// skipped; it is paused if it was. If its times or bounds are others, its first start is for its
+    /// first time after this moment, and what was due before is not started any more.
     ///
     /// # Errors
     /// The new one is refused as by [`create`](Self::create); else see [`pause`](Self::pause).

@@ -1,6 +1,5 @@
 //! The step in which a schedule starts something, or decides not to.
 
-use std::error::Error;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use super::state::Firing;
 use super::{Overlap, Schedule};
 use crate::backend::Backend;
 use crate::client::{Client, HistoryError, OnConflict, SendError, StartError};
+use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::store::Status;
 use crate::time::Clock;
@@ -32,7 +32,7 @@ impl Starter {
 pub(super) struct Fired {
     /// Which of the open executions have ended.
     pub(super) ended: Vec<ExecutionId>,
-    /// One of these that failed or was terminated.
+    /// One of these that failed or was terminated, but by the policy.
     pub(super) failed: Option<ExecutionId>,
     pub(super) outcome: Outcome,
 }
@@ -72,14 +72,14 @@ impl Fire {
             match client.describe(id).await {
                 Ok(record) if record.projection.status.is_closed() => {
                     ended.push(id.clone());
-                    if matches!(record.projection.status, Status::Failed | Status::Terminated) {
+                    if self.is_failure(record.projection.status) {
                         failed = Some(id.clone());
                     }
                 }
                 Ok(_) => open.push(id),
                 // What is not there any more has ended.
                 Err(HistoryError::Unknown { .. }) => ended.push(id.clone()),
-                Err(error) => return Err(chain(&error)),
+                Err(error) => return Err(chain(error)),
             }
         }
         let by_time = self.firing.time.is_some();
@@ -107,6 +107,15 @@ impl Fire {
         Ok(Fired { ended, failed, outcome })
     }
 
+    /// Whether an execution that ended so has failed. What the schedule terminates itself has not.
+    fn is_failure(&self, status: Status) -> bool {
+        match status {
+            Status::Failed => true,
+            Status::Terminated => self.schedule.overlap != Overlap::TerminateOther,
+            _ => false,
+        }
+    }
+
     fn reason(&self) -> String {
         format!("schedule {} starts {}", self.id, self.firing.execution)
     }
@@ -118,39 +127,36 @@ impl Fire {
         let mut start = client
             .start_named(workflow, input.clone())
             .id(self.firing.execution.clone())
-            .on_conflict(OnConflict::AttachToAny)
-            .tag(TAG, &self.id);
+            .on_conflict(OnConflict::AttachToAny);
         for (name, value) in tags {
             start = start.tag(name, value);
         }
-        match start.await {
+        match start.tag(TAG, &self.id).await {
             Ok(_) => Ok(Outcome::Started),
             Err(
                 error @ (StartError::Store { .. }
                 | StartError::Wake { .. }
                 | StartError::Send { .. }
                 | StartError::Corrupt { .. }),
-            ) => Err(chain(&error)),
-            Err(error) => Ok(Outcome::Refused(chain(&error))),
+            ) => Err(chain(error)),
+            Err(error) => Ok(Outcome::Refused(chain(error))),
         }
     }
 }
 
-/// What has ended meanwhile needs no message.
+/// What has ended meanwhile needs no message, and what has a log that nobody can read takes none: it
+/// stays open, as what is blocked does.
 fn sent(result: Result<(), SendError>) -> Result<(), String> {
     match result {
-        Ok(()) | Err(SendError::Closed { .. } | SendError::Unknown { .. }) => Ok(()),
-        Err(error) => Err(chain(&error)),
+        Ok(())
+        | Err(SendError::Closed { .. } | SendError::Unknown { .. } | SendError::Corrupt { .. }) => {
+            Ok(())
+        }
+        Err(error) => Err(chain(error)),
     }
 }
 
 /// An error and its causes, in a line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+fn chain(error: impl std::error::Error) -> String {
+    format!("{:#}", Error::from(error))
 }

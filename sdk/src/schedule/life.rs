@@ -11,6 +11,7 @@
 //! that is answered was seen before everything that starts after it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
@@ -112,11 +113,13 @@ impl Living {
                 },
             };
             match asked {
-                Some(asked) if matches!(asked.request(), Request::Delete) => {
-                    asked.reply(&Answer::Done);
-                    return Ok(());
+                Some(asked) => {
+                    let deletes = matches!(asked.request(), Request::Delete);
+                    self.answer(asked).await?;
+                    if deletes {
+                        return Ok(());
+                    }
                 }
-                Some(asked) => self.answer(asked).await?,
                 None => self.due_now().await?,
             }
         }
@@ -143,7 +146,12 @@ impl Living {
             // A program without that time zone, perhaps: someone has to look at it.
             Err(problem) => return self.state.pause(&problem),
         };
-        self.state.shown.counts.missed += plan.missed;
+        if plan.missed > 0 {
+            self.state.shown.counts.missed += plan.missed;
+            // Whoever plans once more before the next start does not count them again.
+            let before = plan.next.map_or(at, |next| next.before(Duration::from_millis(1)));
+            self.state.done_until = Some(before);
+        }
         let Some(time) = plan.next else {
             self.over = true;
             return;
@@ -153,7 +161,7 @@ impl Living {
             // A draw of 64 bits is as good as even over what is far less.
             most => random::<u64>() % most.saturating_add(1),
         };
-        let at = time.after(std::time::Duration::from_millis(jitter));
+        let at = time.after(Duration::from_millis(jitter));
         self.state.shown.next = Some(Planned { time, at });
     }
 
@@ -272,7 +280,10 @@ impl Living {
 
     async fn answer(&mut self, asked: Asked) -> Result<(), String> {
         let answer = match asked.request().clone() {
-            Request::Delete => Answer::Done,
+            Request::Delete => {
+                self.state.wait_no_more();
+                Answer::Done
+            }
             Request::Pause { why } => {
                 self.state.pause(&why);
                 Answer::Done
@@ -286,6 +297,10 @@ impl Living {
             }
             Request::Trigger { execution } => self.trigger(execution).await?,
             Request::Update { schedule } => {
+                if !schedule.has_times_of(&self.state.schedule) {
+                    // What other times there would have been were never due.
+                    self.state.done_until = Some(now().into());
+                }
                 self.state.schedule = *schedule;
                 self.state.shown.next = None;
                 self.state.wait_no_more();

@@ -158,7 +158,7 @@ impl Schedule {
         self
     }
 
-    /// Nothing is started after this moment, and then the schedule ends.
+    /// Nothing is started for a time after this moment, and then the schedule ends.
     #[must_use]
     pub fn until(mut self, until: DateTime<Utc>) -> Self {
         self.until = Some(until.into());
@@ -183,7 +183,8 @@ impl Schedule {
     }
 
     /// Pauses the schedule when it is next due after one of its executions has failed or was
-    /// terminated, and at once if one could not be started.
+    /// terminated, and at once if one could not be started. Under [`Overlap::TerminateOther`] to be
+    /// terminated is no failure.
     #[must_use]
     pub fn pause_on_failure(mut self) -> Self {
         self.pause_on_failure = true;
@@ -224,6 +225,11 @@ impl Schedule {
 
     fn catch_up_window(&self) -> Duration {
         Duration::from_millis(self.catch_up_millis)
+    }
+
+    /// Whether it starts something when `other` does, but for jitter.
+    fn has_times_of(&self, other: &Self) -> bool {
+        (&self.times, self.from, self.until) == (&other.times, other.from, other.until)
     }
 
     /// The first of its times after `last`.

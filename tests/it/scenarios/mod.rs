@@ -22,7 +22,9 @@
 //! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
 //! | objects | all | |
-//! | tags | P0 and P5 | `crash_everywhere` and the fuzz set them too |
+//! | tags | all | |
+//! | tags: seen while the turn goes on | P0, P2, P6 | it takes a turn that goes on |
+//! | tags that are none | P0 | |
 //! | views | all | in calm where it counts bodies |
 //! | C1, C3 in sequence, C4 | all | |
 //! | C2 | calm | the scenario is a host's death itself |
@@ -37,10 +39,9 @@
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
 //! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
 //! | E5 | calm | the scenario is ten deaths |
-//! | schedules: skip | all | |
-//! | schedules: the calendar's times | in memory | the rest is in the others |
-//! | schedules: other policies, pause, trigger, update | in memory, with deaths and faults | no store makes a difference |
-//! | schedules: buffer one; catch-up | in memory | it looks every minute; its window is exact |
+//! | schedules: skip, the calendar's times | all | |
+//! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
+//! | schedules: buffer one | in memory | it looks every minute |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
 //! | B4 | P0 | it is about one batch of a queue |

@@ -75,7 +75,7 @@ async fn starts(world: &World, schedule: &ScheduleHandle) -> Vec<(u64, Status)> 
 #[test]
 fn each_time_starts_its_execution_once() {
     check(
-        &[Profile::Warm, Profile::NewTurns, Profile::Twice],
+        ALL,
         || app().replay_check(true),
         async |world| {
             let times = Times::cron("30 2-5 * * *").zone("Europe/Berlin");
@@ -195,7 +195,8 @@ fn once_a_pause_has_returned_nothing_starts_until_the_resume() {
 #[test]
 fn a_trigger_starts_one_execution_also_of_a_paused_schedule() {
     check(MOST, app, async |world| {
-        let schedule = created(world, &hourly(30)).await;
+        let tagged = hourly(30).tag("shop", "north").tag("everstep.schedule", "another");
+        let schedule = created(world, &tagged).await;
         world
             .until(async {
                 schedule.pause("").await.unwrap();
@@ -214,14 +215,17 @@ fn a_trigger_starts_one_execution_also_of_a_paused_schedule() {
         world.did("s/now", 1);
         let record = world.client().describe(&"s/now".parse().unwrap()).await.unwrap();
         assert_eq!(record.projection.status, Status::Completed);
+        // By that one it is found, whatever its schedule says.
+        let tags: Vec<_> = record.tags.iter().map(|(name, it)| format!("{name}={it}")).collect();
+        assert_eq!(tags, ["everstep.schedule=s", "shop=north"]);
     });
 }
 
 #[test]
 fn what_was_missed_is_caught_up_with_as_far_as_the_window_goes() {
-    // The window ends at a start, to the minute: a host that dies then comes back too late for it.
-    check(&[Profile::Warm, Profile::NewTurns, Profile::Twice], app, async |world| {
-        let schedule = hourly(0).overlap(Overlap::AllowAll).catch_up(minutes(150));
+    check(MOST, app, async |world| {
+        // The window ends ten minutes before a start: a host that dies comes back in time for it.
+        let schedule = hourly(0).overlap(Overlap::AllowAll).catch_up(minutes(160));
         let schedule = created(world, &schedule.until(minute(8 * 60))).await;
         world.until(tokio::time::sleep(minutes(90))).await;
         // No host is there for five hours: 02:00 to 06:00.
@@ -251,6 +255,17 @@ fn a_failure_pauses_if_the_schedule_says_so() {
 }
 
 #[test]
+fn what_the_policy_terminates_is_no_failure() {
+    check(IN_MEMORY, app, async |world| {
+        let schedule = hourly(90).overlap(Overlap::TerminateOther).pause_on_failure();
+        let schedule = created(world, &schedule.until(minute(3 * 60))).await;
+        over(world, &schedule).await;
+        let shown = schedule.describe().await.unwrap();
+        assert_eq!((shown.counts.started, shown.counts.skipped, shown.paused), (3, 0, None));
+    });
+}
+
+#[test]
 fn an_update_takes_the_place_of_what_was_there() {
     check(MOST, app, async |world| {
         let schedule = created(world, &hourly(0)).await;
@@ -269,6 +284,67 @@ fn an_update_takes_the_place_of_what_was_there() {
         let near = |(at, status): (u64, Status), due| status == ends && at - due <= 2;
         assert!(found.into_iter().zip([60, 120, 240]).all(|(found, due)| near(found, due)));
         assert_eq!(schedule.describe().await.unwrap().counts.started, 3);
+    });
+}
+
+#[test]
+fn an_update_to_other_times_starts_nothing_for_what_is_past() {
+    check(MOST, app, async |world| {
+        let schedule = created(world, &hourly(0)).await;
+        let often = Schedule::new(Times::every(minutes(20)), job, 0).until(minute(140));
+        world
+            .until(async {
+                tokio::time::sleep(minutes(90)).await;
+                schedule.update(&often).await.unwrap();
+                // What was created first is there no more.
+                let refused = schedule.create(&hourly(0)).await.unwrap_err();
+                assert!(matches!(refused, ScheduleError::Exists { .. }), "{refused}");
+                schedule.create(&often).await.unwrap();
+            })
+            .await;
+        over(world, &schedule).await;
+        let shown = schedule.describe().await.unwrap();
+        let ids: Vec<_> = shown.recent.iter().map(|start| start.execution.as_str()).collect();
+        let times = ["01:00", "01:40", "02:00", "02:20"];
+        assert_eq!(ids, times.map(|time| format!("s/2024-01-01T{time}:00Z")));
+    });
+}
+
+#[test]
+fn an_update_that_leaves_the_times_loses_none_that_was_missed() {
+    check(MOST, app, async |world| {
+        let schedule = hourly(0).overlap(Overlap::AllowAll).until(minute(4 * 60));
+        let handle = created(world, &schedule).await;
+        world.until(tokio::time::sleep(minutes(90))).await;
+        // No host is there for 02:00 and 03:00.
+        tokio::time::sleep(minutes(110)).await;
+        world
+            .until(async { handle.update(&schedule.clone().tag("shop", "north")).await.unwrap() })
+            .await;
+        over(world, &handle).await;
+        let shown = handle.describe().await.unwrap();
+        let ids: Vec<_> = shown.recent.iter().map(|start| start.execution.as_str()).collect();
+        assert_eq!(ids, [1, 2, 3, 4].map(|hour| format!("s/2024-01-01T0{hour}:00:00Z")));
+        assert_eq!(shown.counts.missed, 0);
+    });
+}
+
+#[test]
+fn what_was_missed_is_counted_once_though_it_is_planned_anew() {
+    check(MOST, app, async |world| {
+        let schedule = created(world, &hourly(0).catch_up(minutes(10))).await;
+        world.until(tokio::time::sleep(minutes(90))).await;
+        // No host is there for 02:00 to 06:00, and at 06:30 all of it is too old.
+        tokio::time::sleep(hours(5)).await;
+        world
+            .until(async {
+                tokio::time::sleep(minutes(5)).await;
+                schedule.update(&hourly(1).catch_up(minutes(10))).await.unwrap();
+                tokio::time::sleep(minutes(5)).await;
+            })
+            .await;
+        let counts = schedule.describe().await.unwrap().counts;
+        assert_eq!((counts.started, counts.missed), (1, 5));
     });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstep::client::OnConflict;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{Effects, Profile, World, check};
+use everstep_tests::scenario::{ALL, Effects, Profile, World, check};
 
 #[step(skip(effects))]
 async fn pack(effects: &Effects, part: u32) -> everstep::Result<()> {
@@ -42,7 +42,7 @@ async fn found(world: &World, tags: &[(&str, &str)]) -> usize {
 #[test]
 fn an_execution_is_found_by_the_tags_it_set_in_any_of_its_runs() {
     check(
-        &[Profile::Warm, Profile::Pages],
+        ALL,
         || App::new().workflow(ship),
         async |world| {
             let client = world.client();
@@ -64,7 +64,7 @@ fn an_execution_is_found_by_the_tags_it_set_in_any_of_its_runs() {
 #[test]
 fn an_execution_that_is_started_again_has_the_tags_of_its_new_start() {
     check(
-        &[Profile::Warm, Profile::Pages],
+        ALL,
         || App::new().workflow(ship),
         async |world| {
             let client = world.client();
