@@ -1,7 +1,7 @@
 //! The order example as a Lambda function: the release binary as its `bootstrap`, an SQS queue as
 //! its event source, a DynamoDB table as its store.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,13 +14,11 @@ use everstep::client::Client;
 use everstep::event::Event;
 use everstep::id::ExecutionId;
 use everstep::store::Status;
+use everstep_tests::cloud::bootstrap;
 use everstep_tests::dynamodb::{DynamoDb, config_at, new_table};
 use everstep_tests::http::request;
 use everstep_tests::ministack::{Ministack, program};
 use serde_json::{Value, json};
-
-/// The function's program, if not the one that `tests/run` builds.
-const BOOTSTRAP_VARIABLE: &str = "EVERSTEP_RIG_BOOTSTRAP";
 
 /// How long an order may take here. It takes four seconds, and the lease of a dead host.
 const ORDER_MAX: Duration = Duration::from_secs(120);
@@ -31,11 +29,6 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 /// The queue's visibility time-out: a dead host's wake comes back after it. Shorter than what
 /// setup makes, so that a test can wait for it.
 const VISIBILITY: Duration = Duration::from_secs(10);
-
-fn bootstrap() -> PathBuf {
-    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/order");
-    std::env::var_os(BOOTSTRAP_VARIABLE).map_or_else(|| built.into(), PathBuf::from)
-}
 
 /// The deployed function and what belongs to it.
 struct Deployed {

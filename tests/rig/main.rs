@@ -1,5 +1,6 @@
 //! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
 
+mod deploy;
 mod kills;
 mod lambda;
 mod readme;

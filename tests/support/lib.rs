@@ -1,6 +1,7 @@
 //! What the integration tests share: the services they talk to, and what can go wrong on the way.
 
 pub mod aws;
+pub mod cloud;
 pub mod dynamodb;
 pub mod http;
 pub mod ministack;

@@ -29,18 +29,27 @@ impl Ministack {
     /// # Panics
     /// It is not installed or does not start: a test that needs it fails.
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more in its environment, which is that of its functions as well.
+    ///
+    /// # Panics
+    /// See [`start`](Self::start).
+    pub async fn start_with(environment: &[(&str, &str)]) -> Self {
         // Another program may take the port between here and there: then the next one.
         for _ in 0..3 {
-            if let Some(started) = Self::try_start().await {
+            if let Some(started) = Self::try_start(environment).await {
                 return started;
             }
         }
         panic!("ministack does not start: run it by hand to see why ({})", program().display());
     }
 
-    async fn try_start() -> Option<Self> {
+    async fn try_start(environment: &[(&str, &str)]) -> Option<Self> {
         use std::os::unix::process::CommandExt;
         let port = free_port();
+        let url = format!("http://127.0.0.1:{port}");
         let folder = tempfile::tempdir().expect("a folder");
         let child = Command::new(program())
             .env("BIND_HOST", "127.0.0.1")
@@ -49,6 +58,9 @@ impl Ministack {
             .env("TMPDIR", folder.path())
             .env("SFTP_ENABLED", "0")
             .env("IOT_MTLS_ENABLED", "0")
+            // Where its functions find it, unless they are told of other places.
+            .env("AWS_ENDPOINT_URL", &url)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -58,7 +70,7 @@ impl Ministack {
         let child = child.unwrap_or_else(|error| {
             panic!("{} cannot be started: {error}: use ./tests/run", program().display())
         });
-        let mut this = Self { url: format!("http://127.0.0.1:{port}"), child, _folder: folder };
+        let mut this = Self { url, child, _folder: folder };
         let deadline = Instant::now() + START_MAX;
         while Instant::now() < deadline {
             if answers(&this.url).await.unwrap_or(false) {

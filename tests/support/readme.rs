@@ -12,9 +12,9 @@ use crate::order::{OrderFolder, program};
 
 /// A command and what the page says it prints.
 #[derive(Debug)]
-struct Typed {
-    command: String,
-    prints: String,
+pub(crate) struct Typed {
+    pub(crate) command: String,
+    pub(crate) prints: String,
 }
 
 /// Runs the session `name` of `page` in `folder`.
@@ -64,7 +64,7 @@ fn known(command: &str, folder: &OrderFolder) -> Command {
     }
 }
 
-fn session(page: &str, name: &str) -> Vec<Typed> {
+pub(crate) fn session(page: &str, name: &str) -> Vec<Typed> {
     let mut session: Vec<Typed> = Vec::new();
     let mut inside = false;
     for line in page.lines() {
@@ -74,11 +74,21 @@ fn session(page: &str, name: &str) -> Vec<Typed> {
             session.push(Typed { command: command.trim().to_owned(), prints: String::new() });
         } else if inside {
             let typed = session.last_mut().expect("a session begins with a command");
-            typed.prints.push_str(line);
-            typed.prints.push('\n');
+            if typed.prints.is_empty() && goes_on(&typed.command) {
+                typed.command.push('\n');
+                typed.command.push_str(line);
+            } else {
+                typed.prints.push_str(line);
+                typed.prints.push('\n');
+            }
         }
     }
     session
+}
+
+/// Whether the next line belongs to the command, too.
+fn goes_on(command: &str) -> bool {
+    command.ends_with('\\') || command.matches('\'').count() % 2 == 1
 }
 
 /// Whether `printed` is what the page says.
@@ -151,6 +161,10 @@ mod tests {
         assert_eq!(commands, ["a b", "c"]);
         assert_eq!(session(PAGE, "two").len(), 1);
         assert!(session(PAGE, "three").is_empty());
+        let long = "```console one\n$ a \\\n  b '{\n  }'\nc\n```\n";
+        let typed = &session(long, "one")[0];
+        assert_eq!(typed.command, "a \\\n  b '{\n  }'");
+        assert_eq!(typed.prints, "c\n");
     }
 
     #[test]

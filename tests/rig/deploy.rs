@@ -1,0 +1,202 @@
+//! The templates of docs/deploy: deployed on the rig, where IAM is enforced.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use everstep::aws::{DynamoStore, SqsQueue};
+use everstep::limits::{LAMBDA_TIMEOUT, LAMBDA_VISIBILITY};
+use everstep::store::EventStore;
+use everstep::wake::WakeQueue;
+use everstep_tests::cloud::{Cloud, Credentials};
+use everstep_tests::dynamodb::config_at;
+use everstep_tests::ministack::program;
+use serde_json::{Value, json};
+
+const TEMPLATE: &str = "template.yaml";
+
+/// The name of the stack, and so of all that is in it.
+const NAME: &str = "orders";
+
+const URL: &str = "dynamodb://orders?queue=orders";
+
+/// The start of an order on the command line.
+fn start(id: &str) -> String {
+    let input = json!({
+        "number": id, "customer": "Ada", "article": "teapot", "pieces": 2, "price": 3490,
+        "card": "4242",
+    });
+    format!("start fulfil_order --id {id} --input '{input}'")
+}
+
+#[test]
+fn the_template_has_no_mistake_that_a_linter_finds() {
+    let template = format!("{}/../docs/deploy/{TEMPLATE}", env!("CARGO_MANIFEST_DIR"));
+    let lint = "import sys; from cfnlint.runner import main; sys.exit(main())";
+    let mut python = Command::new(program().with_file_name("python"));
+    let output = python.args(["-c", lint, &template]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What counts of a table: keys, indexes and what they hold, and how it is paid.
+fn essence(table: &Value) -> Value {
+    let table = &table["Table"];
+    let sorted = |list: &Value, key: &str| -> BTreeMap<String, Value> {
+        let items = list.as_array().into_iter().flatten();
+        items.map(|item| (item[key].as_str().unwrap().to_owned(), item.clone())).collect()
+    };
+    let mut indexes = BTreeMap::new();
+    for (name, index) in sorted(&table["GlobalSecondaryIndexes"], "IndexName") {
+        let mut projection = index["Projection"].clone();
+        if let Some(attributes) = projection["NonKeyAttributes"].as_array_mut() {
+            attributes.sort_by_key(Value::to_string);
+        }
+        indexes.insert(name, json!([index["KeySchema"], projection]));
+    }
+    json!({
+        "keys": table["KeySchema"],
+        "attributes": sorted(&table["AttributeDefinitions"], "AttributeName"),
+        "indexes": indexes,
+        "paid": table["BillingModeSummary"]["BillingMode"],
+    })
+}
+
+/// What counts of a queue.
+fn attributes(cloud: &Cloud, queue: &str) -> Value {
+    let named = json!({ "QueueName": queue });
+    let url = cloud.ask(&[("sqs", "get_queue_url", named)]).remove(0);
+    let ask = json!({ "QueueUrl": url["QueueUrl"], "AttributeNames": ["All"] });
+    let all = &cloud.ask(&[("sqs", "get_queue_attributes", ask)]).remove(0)["Attributes"];
+    let redrive: Value = all["RedrivePolicy"]
+        .as_str()
+        .map_or(Value::Null, |text| serde_json::from_str(text).unwrap());
+    let dead = redrive["deadLetterTargetArn"].as_str().map(|arn| arn.rsplit(':').next().unwrap());
+    json!({
+        "visibility": all["VisibilityTimeout"],
+        "retention": all["MessageRetentionPeriod"],
+        "receives": redrive["maxReceiveCount"].to_string().trim_matches('"'),
+        "dead letters": dead.map(|name| name.replace(queue, "NAME")),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn table_and_queues_of_the_template_are_those_that_setup_makes() {
+    let cloud = Cloud::start(&[]).await;
+    cloud.deploy(TEMPLATE, NAME, &[]);
+    let config = config_at(cloud.url()).await;
+    DynamoStore::new(&config, "made").unwrap().setup().await.unwrap();
+    SqsQueue::new(&config, "made").unwrap().setup().await.unwrap();
+
+    let table = |name: &str| {
+        cloud.ask(&[("dynamodb", "describe_table", json!({ "TableName": name }))]).remove(0)
+    };
+    let made = essence(&table("made"));
+    assert_eq!(made["indexes"].as_object().unwrap().len(), 2, "{made:#}");
+    assert_eq!(essence(&table(NAME)), made);
+    let made = attributes(&cloud, "made");
+    assert_eq!(made["receives"], "20", "{made}");
+    assert_eq!(attributes(&cloud, NAME), made);
+    let dead = |name: &str| {
+        let mut dead = attributes(&cloud, &format!("{name}-dead"));
+        // Nobody receives from it but `everstep redrive`, which says how long.
+        dead["visibility"].take();
+        dead
+    };
+    assert_eq!(dead(NAME), dead("made"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_function_is_invoked_as_it_needs_to_be() {
+    let cloud = Cloud::start(&[]).await;
+    let stack = cloud.deploy(TEMPLATE, NAME, &[]);
+    let [function, mappings, schedule] = cloud
+        .ask(&[
+            ("lambda", "get_function_configuration", json!({ "FunctionName": NAME })),
+            ("lambda", "list_event_source_mappings", json!({})),
+            ("scheduler", "get_schedule", json!({ "Name": "orders-sweeper" })),
+        ])
+        .try_into()
+        .unwrap();
+    let timeout = Duration::from_secs(function["Timeout"].as_u64().unwrap());
+    assert_eq!(timeout, LAMBDA_TIMEOUT);
+    assert!(LAMBDA_VISIBILITY >= timeout * 6);
+    let mapping = &mappings["EventSourceMappings"][0];
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{mapping}");
+    assert!(mapping["FunctionArn"].as_str().unwrap().ends_with(":orders:live"), "{mapping}");
+    assert!(mapping["MaximumBatchingWindowInSeconds"].as_u64().unwrap_or(0) == 0, "{mapping}");
+
+    // What the schedule sends is a sweep.
+    let target = &schedule["Target"];
+    assert_eq!(schedule["ScheduleExpression"], "rate(1 minute)");
+    assert_eq!(target["Arn"], stack.output("FunctionArn"));
+    std::fs::write(cloud.path().join("event.json"), target["Input"].as_str().unwrap()).unwrap();
+    let invoke =
+        "aws lambda invoke --function-name orders:live --payload fileb://event.json answer";
+    let said = cloud.types(&Credentials::root(), invoke, &[]);
+    assert!(said.done && !said.text.contains("FunctionError"), "{}", said.text);
+    let answer = std::fs::read(cloud.path().join("answer")).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer, json!({ "woken": 0 }));
+}
+
+/// Checks that `user` is not let do what `arguments` say, and told which permission is missing.
+#[track_caller]
+fn check_refused(cloud: &Cloud, user: &Credentials, arguments: &str, action: &str) {
+    let said = cloud.everstep(user, URL, arguments);
+    assert!(!said.done, "everstep {arguments} is allowed: {}", said.text);
+    let says = said.text.contains("in its IAM policy") && said.text.contains(action);
+    assert!(says, "everstep {arguments} does not say {action:?}: {}", said.text);
+}
+
+#[track_caller]
+fn check_allowed(cloud: &Cloud, user: &Credentials, arguments: &str) -> String {
+    let said = cloud.everstep(user, URL, arguments);
+    assert!(said.done, "everstep {arguments}: {}", said.text);
+    said.text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_runs_to_its_end_with_the_permissions_of_the_template_and_no_others() {
+    let cloud = Cloud::start(&[]).await;
+    let stack = &cloud.deploy(TEMPLATE, NAME, &[("LogLevel", "info")]);
+    let nobody = cloud.user(stack, "nobody", &[]);
+    let reader = cloud.user(stack, "reader", &["Reader"]);
+    let client = cloud.user(stack, "client", &["Client"]);
+    let operator = cloud.user(stack, "operator", &["Client", "Operator"]);
+
+    check_allowed(&cloud, &client, &start("order-7"));
+    cloud.until(URL, "order-7", "completed");
+    let history = check_allowed(&cloud, &reader, "history order-7");
+    for step in ["reserve#1", "charge#1", "print_label#1", "send_invoice#1", "confirm#1"] {
+        assert_eq!(history.matches(step).count(), 1, "{step}: {history}");
+    }
+    assert!(history.matches("TurnStarted").count() >= 2, "no function waits: {history}");
+
+    // Who may look may do nothing else, and who has nothing not even that.
+    check_refused(&cloud, &nobody, "list", "dynamodb:Query");
+    for look in ["list", "list --status completed", "show order-7", "verify order-7"] {
+        check_allowed(&cloud, &reader, look);
+    }
+    check_refused(&cloud, &reader, &start("order-8"), "dynamodb:PutItem");
+    check_refused(&cloud, &reader, "sweep", "dynamodb:Query");
+    check_refused(&cloud, &client, "sweep", "dynamodb:Query");
+    check_allowed(&cloud, &operator, "sweep");
+
+    // To one that is open a client sends whatever it likes.
+    receive(&cloud, false);
+    check_allowed(&cloud, &client, &start("order-9"));
+    check_allowed(&cloud, &client, "signal order-9 hurry");
+    check_allowed(&cloud, &client, "resume order-9");
+    check_allowed(&cloud, &client, "cancel order-9");
+    check_allowed(&cloud, &client, "terminate order-9 --reason test");
+    receive(&cloud, true);
+    cloud.until(URL, "order-9", "terminated");
+}
+
+/// Lets the function receive wakes, or not.
+fn receive(cloud: &Cloud, on: bool) {
+    let mapping = cloud.ask(&[("lambda", "list_event_source_mappings", json!({}))]).remove(0);
+    let set = json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
+    let _ = cloud.ask(&[("lambda", "update_event_source_mapping", set)]);
+}
