@@ -1,6 +1,7 @@
 //! The backend that `--url` names.
 
-use everstep::backend::BackendUrl;
+use everstep::backend::{BackendError, BackendUrl};
+use everstep::payload::Payloads;
 use everstep::{Backend, Client};
 
 use crate::failure::Failure;
@@ -8,12 +9,18 @@ use crate::failure::Failure;
 /// Opens what `url` names and is there already: a command that only looks must not make an empty
 /// file where a path was mistyped.
 pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
-    Ok(Client::new(&Backend::connect_existing(&parse(url)?).await?))
+    let backend = Backend::connect_existing(&parse(url)?).await?;
+    Ok(Client::new(&backend.with_payloads(payloads().await?)))
 }
 
 /// Opens what `url` names, a new SQLite file included.
 pub(crate) async fn new(url: &str) -> Result<Backend, Failure> {
-    Ok(Backend::connect(&parse(url)?).await?)
+    Ok(Backend::connect(&parse(url)?).await?.with_payloads(payloads().await?))
+}
+
+/// What `EVERSTEP_PAYLOADS` names.
+async fn payloads() -> Result<Payloads, Failure> {
+    Payloads::from_env().await.map_err(|error| Failure::from(BackendError::from(error)))
 }
 
 fn parse(url: &str) -> Result<BackendUrl, Failure> {

@@ -8,6 +8,7 @@ use everstep::backend::BackendError;
 use everstep::client::{
     HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
 };
+use everstep::payload::{PayloadError, PayloadsError};
 use everstep::schedule::{InvalidScheduleId, ScheduleError};
 use everstep::store::StoreError;
 use everstep::wake::QueueError;
@@ -80,6 +81,28 @@ fn of_store(error: &StoreError) -> u8 {
         StoreError::Unusable { .. } => exit::UNUSABLE,
         StoreError::TooLarge { .. } => exit::USAGE,
         StoreError::Corrupt { .. } => exit::CORRUPT,
+        StoreError::Payload(error) => of_payload(error),
+        _ => exit::UNEXPECTED,
+    }
+}
+
+fn of_payload(error: &PayloadError) -> u8 {
+    match error {
+        PayloadError::Unavailable { .. } => exit::UNAVAILABLE,
+        PayloadError::Unusable { .. }
+        | PayloadError::NoStore { .. }
+        | PayloadError::NoCodec { .. }
+        | PayloadError::Newer { .. } => exit::UNUSABLE,
+        PayloadError::Missing { .. } | PayloadError::Damaged { .. } => exit::CORRUPT,
+        _ => exit::UNEXPECTED,
+    }
+}
+
+fn of_payloads(error: &PayloadsError) -> u8 {
+    match error {
+        PayloadsError::Url { .. } => exit::USAGE,
+        PayloadsError::NotBuiltIn { .. } => exit::UNUSABLE,
+        PayloadsError::Store(error) => of_payload(error),
         _ => exit::UNEXPECTED,
     }
 }
@@ -103,6 +126,7 @@ impl From<BackendError> for Failure {
         let code = match &error {
             BackendError::Url(_) => exit::USAGE,
             BackendError::NotBuiltIn { .. } => exit::UNUSABLE,
+            BackendError::Payloads(error) => of_payloads(error),
             BackendError::Store(error) => of_store(error),
             BackendError::Queue(error) => of_queue(error),
             _ => exit::UNEXPECTED,

@@ -18,6 +18,7 @@ pub use url::{BackendUrl, InvalidBackendUrl};
 
 use crate::id::HostId;
 use crate::memory::{MemoryQueue, MemoryStore};
+use crate::payload::{Payloads, PayloadsError};
 use crate::store::{EventStore, StoreError};
 use crate::wake::{QueueError, WakeQueue};
 
@@ -35,6 +36,8 @@ pub struct Backend {
     /// Where the wakes are.
     pub queue: Arc<dyn WakeQueue>,
     host: HostName,
+    /// Where large payloads are, and what is done to payloads on the way.
+    pub payloads: Payloads,
 }
 
 type HostName = Arc<dyn Fn() -> Result<HostId, StoreError> + Send + Sync>;
@@ -56,6 +59,9 @@ pub enum BackendError {
         /// The cargo feature.
         feature: &'static str,
     },
+    /// There is no payload store of that name, or it cannot be used.
+    #[error(transparent)]
+    Payloads(#[from] PayloadsError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,7 +75,8 @@ impl Backend {
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, queue: Arc<dyn WakeQueue>) -> Self {
         let host = this_process();
-        Self { store, queue, host: Arc::new(move || Ok(host.clone())) }
+        let payloads = Payloads::none();
+        Self { store, queue, host: Arc::new(move || Ok(host.clone())), payloads }
     }
 
     /// A new, empty backend in memory.
@@ -78,19 +85,28 @@ impl Backend {
         Self::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()))
     }
 
-    /// The backend that `EVERSTEP_URL` names, or the SQLite file `everstep.db` in the current
+    /// The same with these payloads.
+    #[must_use]
+    pub fn with_payloads(mut self, payloads: Payloads) -> Self {
+        self.payloads = payloads;
+        self
+    }
+
+    /// The backend that `EVERSTEP_URL` names, with the payloads of `EVERSTEP_PAYLOADS`, or the SQLite file `everstep.db` in the current
     /// folder.
     ///
     /// # Errors
-    /// See [`connect`](Self::connect), and the URL may be wrong.
+    /// See [`connect`](Self::connect), and either URL may be wrong.
     pub async fn from_env() -> Result<Self, BackendError> {
-        match std::env::var(URL_VARIABLE) {
-            Ok(url) => Self::from_url(&url).await,
-            Err(std::env::VarError::NotPresent) => Self::from_url(DEFAULT_URL).await,
+        let backend = match std::env::var(URL_VARIABLE) {
+            Ok(url) => Self::from_url(&url).await?,
+            Err(std::env::VarError::NotPresent) => Self::from_url(DEFAULT_URL).await?,
             Err(std::env::VarError::NotUnicode(url)) => {
-                Err(InvalidBackendUrl::UnknownScheme { url: url.to_string_lossy().into() }.into())
+                let url = url.to_string_lossy().into();
+                return Err(InvalidBackendUrl::UnknownScheme { url }.into());
             }
-        }
+        };
+        Ok(backend.with_payloads(Payloads::from_env().await?))
     }
 
     /// The backend that `url` names.
@@ -171,6 +187,7 @@ impl Backend {
             store: Arc::new(opened.store()),
             queue: Arc::new(opened.queue()),
             host: Arc::new(move || opened.host()),
+            payloads: Payloads::none(),
         })
     }
 

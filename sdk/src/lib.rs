@@ -68,7 +68,7 @@
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
-//!   and `aws` are the ones there are.
+//!   and `aws` are the ones there are. Large values go to a [`payload`] store.
 //! - **The log**: [`event`] is what a history can say.
 //! - **Limits** and defaults, with their reasons: [`limits`].
 //!
@@ -106,6 +106,7 @@ pub mod limits;
 #[cfg(feature = "sqlite")]
 pub mod local;
 pub mod memory;
+pub mod payload;
 #[cfg(feature = "schedules")]
 pub mod schedule;
 pub mod store;
@@ -188,6 +189,10 @@ struct LongLivesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/payloads.md")]
+struct PayloadsPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/determinism.md")]

@@ -21,6 +21,23 @@ pub const COMMIT_BYTES_MAX: usize = 400_000;
 /// at most two of them, and its names.
 pub const VALUE_BYTES_MAX: usize = 190_000;
 
+/// Largest recorded value where a payload store is configured, in bytes. A value is held in memory
+/// as a whole, several times over while it is sealed, and the smallest Lambda functions have 128 MB
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Above how many bytes, as it would stand in the log, a payload goes to the payload store, unless
+/// the program says otherwise. Each is a request to S3 of its own, which takes tens of milliseconds;
+/// in the log it takes part in one that is made anyway.
+pub const PAYLOAD_THRESHOLD: usize = 64 * 1024;
+
+/// The highest such threshold that can be set, in bytes: two payloads, a third larger in base64, and
+/// their event fit one commit.
+pub const PAYLOAD_THRESHOLD_MAX: usize = 140_000;
+
+/// How many payloads of one execution are read or written at once.
+pub const PAYLOADS_AT_ONCE: usize = 8;
+
 /// Largest inbox message, in bytes: it becomes one event of one commit.
 pub const EVENT_BYTES_MAX: usize = COMMIT_BYTES_MAX - 1_000;
 
@@ -258,4 +275,9 @@ const _: () = assert!(
 /// An event holds two values and its names, and each event fits a commit.
 const _: () = assert!(2 * VALUE_BYTES_MAX + 16 * NAME_BYTES_MAX < EVENT_BYTES_MAX);
 const _: () = assert!(EVENT_BYTES_MAX < COMMIT_BYTES_MAX);
+
+/// The same if both are sealed and stand in the log.
+const _: () =
+    assert!(2 * (PAYLOAD_THRESHOLD_MAX / 3 * 4 + 1_000) + 16 * NAME_BYTES_MAX < EVENT_BYTES_MAX);
+const _: () = assert!(PAYLOAD_THRESHOLD <= PAYLOAD_THRESHOLD_MAX);
 const _: () = assert!(COMMIT_BYTES_MAX < 409_600);

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Commit, CorruptCommit, Json, Previous, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
+use crate::payload::PayloadError;
 use crate::time::Timestamp;
 
 pub(crate) use cursor::ListCursor;
@@ -144,6 +145,9 @@ pub enum StoreError {
         /// What was passed.
         cursor: String,
     },
+    /// A payload could not be stored or read.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
     /// What is stored cannot be read.
     #[error("what is stored for execution {id} cannot be read: {problem}")]
     Corrupt {
@@ -168,7 +172,11 @@ impl StoreError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Payload(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 }
 

@@ -17,7 +17,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("retry", &[]),
     ("error", &[]),
-    ("store", &[]),
+    ("store", &["payload"]),
+    ("payload", &["store"]),
     ("wake", &["store"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
@@ -25,15 +26,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("local", &["store", "wake"]),
     ("sweep", &["store", "wake"]),
     // Of `host` the registry: what there is to run.
-    ("turn", &["context", "replay", "store", "wake", "host"]),
-    ("client", &["context", "replay", "store", "wake", "sweep", "backend"]),
-    ("backend", &["store", "wake", "memory", "local", "aws"]),
+    ("turn", &["context", "replay", "store", "wake", "payload", "host"]),
+    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend"]),
+    ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
     ("trigger", &["wake", "client", "context", "error"]),
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "sweep", "turn", "schedule",
-            "trigger", "aws", "http",
+            "backend", "client", "context", "replay", "store", "wake", "payload", "sweep", "turn",
+            "schedule", "trigger", "aws", "http",
         ],
     ),
     // Built on what users have, but for the reading of a log.
@@ -46,6 +47,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "store",
             "wake",
+            "payload",
             "memory",
             "host",
             "client",

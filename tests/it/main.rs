@@ -15,6 +15,7 @@ mod macros;
 mod memory;
 mod messages;
 mod order;
+mod payloads;
 mod prose;
 mod races;
 mod readme;

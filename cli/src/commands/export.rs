@@ -123,11 +123,13 @@ async fn export(
     folder: &Path,
     out: &mut Output,
 ) -> Result<Option<CorruptCommit>, Failure> {
-    let loaded = client.load_all(id).await?;
-    let (commits, corrupt) = loaded.read();
+    let mut loaded = client.load_all(id).await?;
+    let (mut commits, corrupt) = loaded.read();
     if corrupt.is_some() {
         return Ok(corrupt);
     }
+    let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
+    history::say_sealed(out, unopened)?;
     let path = folder.join(file_name(id));
     let write = || -> std::io::Result<usize> {
         let mut file = BufWriter::new(File::create(&path)?);

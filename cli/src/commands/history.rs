@@ -4,9 +4,10 @@ use std::time::Duration;
 use clap::Args;
 use everstep::ExecutionId;
 use everstep::event::{
-    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, OperationKey,
-    PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
+    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, Json,
+    OperationKey, PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
 };
+use everstep::payload::{PayloadError, SealedPayload};
 use everstep::time::Timestamp;
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use super::record::time;
 use super::show::finish;
 use crate::backend;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, talk};
 use crate::style::of_event;
 use crate::table::{Rows, Text};
 
@@ -50,16 +51,19 @@ pub(super) struct Line<'a> {
 
 impl History {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let loaded = backend::existing(url).await?.load_all(&self.id).await?;
-        let (commits, corrupt) = loaded.read();
+        let client = backend::existing(url).await?;
+        let mut loaded = client.load_all(&self.id).await?;
+        let (mut commits, corrupt) = loaded.read();
+        let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
         if out.json {
             for line in lines(&self.id, &commits, self.run) {
                 out.object(&line)?;
             }
         } else {
+            name_sealed(&mut commits);
             self.print(&commits, out)?;
         }
-        finish(corrupt)
+        finish(corrupt).and_then(|()| say_sealed(out, unopened))
     }
 
     fn print(&self, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {
@@ -82,6 +86,29 @@ impl History {
         }
         rows.print(out, self.full)
     }
+}
+
+/// Puts into the place of each payload that is sealed what is known of it, for people.
+pub(super) fn name_sealed(commits: &mut [Commit]) {
+    for event in commits.iter_mut().flat_map(|commit| &mut commit.events) {
+        event.payloads_mut(&mut name_one);
+    }
+}
+
+/// The same of one payload.
+pub(super) fn name_one(json: &mut Json) {
+    if let Some(Ok(name)) = SealedPayload::of(json).map(|sealed| Json::record(&sealed.to_string()))
+    {
+        *json = name;
+    }
+}
+
+/// Says why payloads stay sealed.
+pub(super) fn say_sealed(out: &mut Output, why: Option<PayloadError>) -> Result<(), Failure> {
+    let Some(why) = why else { return Ok(()) };
+    out.finish()?;
+    talk(format_args!("payloads are sealed: {why}"));
+    Ok(())
 }
 
 /// The events of one run, or of all, as `--json` prints them.

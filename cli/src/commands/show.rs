@@ -8,7 +8,7 @@ use everstep::event::{
 use everstep::store::{InboxItem, Loaded, Message, Status};
 use serde::Serialize;
 
-use super::history::{outcome, waits_for};
+use super::history::{name_one, name_sealed, outcome, say_sealed, waits_for};
 use super::promises::{OpenPromise, open_promises};
 use super::record::{Execution, or_dash, time};
 use crate::backend;
@@ -76,14 +76,23 @@ struct Waiting<'a> {
 
 impl Show {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let loaded = backend::existing(url).await?.load(&self.id).await?;
-        let (commits, corrupt) = loaded.read();
+        let client = backend::existing(url).await?;
+        let mut loaded = client.load(&self.id).await?;
+        let (mut commits, corrupt) = loaded.read();
+        let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
         if out.json {
             out.object(&shown(&loaded, &commits))?;
         } else {
+            name_sealed(&mut commits);
+            loaded
+                .inbox
+                .iter_mut()
+                .filter_map(|item| item.message.payload_mut())
+                .for_each(name_one);
+            loaded.record.projection.view.iter_mut().for_each(name_one);
             self.print(&loaded, &commits, out)?;
         }
-        finish(corrupt)
+        finish(corrupt).and_then(|()| say_sealed(out, unopened))
     }
 
     fn print(&self, loaded: &Loaded, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {

@@ -63,9 +63,10 @@ async fn serve_events(
     front: Front,
 ) -> Result<(), RunError> {
     let clock = Clock::system();
-    let client = Client::of(&backend.store, &backend.queue, &clock);
+    let client = Client::on(&backend, &clock);
     let host = backend.host()?;
-    let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry);
+    let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry)
+        .with_payloads(backend.payloads);
     let kitchen = Arc::new(kitchen);
     let host = Arc::new(Host { kitchen, client, triggers, resumed: OnceCell::new(), front });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {

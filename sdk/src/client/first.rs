@@ -93,8 +93,8 @@ impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
 }
 
 /// Checks what is to be sent, before anything is stored.
-pub(super) fn check(signals: Vec<Signal>) -> Result<Vec<First>, SendError> {
-    let check = |signal: Signal| signal_item(&signal.id, signal.name, signal.payload?);
+pub(super) fn check(signals: Vec<Signal>, bytes_max: usize) -> Result<Vec<First>, SendError> {
+    let check = |signal: Signal| signal_item(&signal.id, signal.name, signal.payload?, bytes_max);
     signals.into_iter().map(check).collect()
 }
 

@@ -155,7 +155,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
 
     /// What it has come to by now, if it has.
     pub(crate) async fn outcome(&self) -> Result<Option<T>, ResultError<E>> {
-        let record = self.describe().await?;
+        let record = self.client.stored_record(&self.id).await?;
         match record.projection.status {
             Status::Running | Status::Suspended => return Ok(None),
             Status::Blocked => {
@@ -168,11 +168,13 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
         let last = run.into_iter().flat_map(|commit| commit.events).next_back();
         let unreadable = |expected| move |source| ResultError::Unreadable { expected, source };
         match last {
-            Some(Event::WorkflowCompleted(end)) => {
+            Some(Event::WorkflowCompleted(mut end)) => {
+                self.client.open_payload(&self.id, &mut end.output).await?;
                 let output = end.output.read();
                 output.map(Some).map_err(unreadable(std::any::type_name::<T>()))
             }
-            Some(Event::WorkflowFailed(end)) => {
+            Some(Event::WorkflowFailed(mut end)) => {
+                self.client.open_payload(&self.id, &mut end.error).await?;
                 let error = end.error.read().map_err(unreadable(std::any::type_name::<E>()))?;
                 Err(not_undone(ResultError::Failed(error), end.not_undone))
             }

@@ -38,6 +38,7 @@ pub use crate::sweep::SweepError;
 use crate::backend::Backend;
 use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
+use crate::payload::Payloads;
 use crate::store::{EventStore, StoreError};
 use crate::sweep::sweep;
 use crate::time::Clock;
@@ -49,6 +50,7 @@ pub struct Client {
     store: Arc<dyn EventStore>,
     queue: Arc<dyn WakeQueue>,
     clock: Clock,
+    pub(crate) payloads: Payloads,
     /// What the program it belongs to can run, if it knows.
     workflows: Option<Arc<Workflows>>,
 }
@@ -60,7 +62,12 @@ impl Client {
     /// A client of `backend`.
     #[must_use]
     pub fn new(backend: &Backend) -> Self {
-        Self::of(&backend.store, &backend.queue, &Clock::system())
+        Self::on(backend, &Clock::system())
+    }
+
+    pub(crate) fn on(backend: &Backend, clock: &Clock) -> Self {
+        let payloads = backend.payloads.clone();
+        Self { payloads, ..Self::of(&backend.store, &backend.queue, clock) }
     }
 
     pub(crate) fn of(
@@ -69,7 +76,8 @@ impl Client {
         clock: &Clock,
     ) -> Self {
         let (store, queue) = (Arc::clone(store), Arc::clone(queue));
-        Self { store, queue, clock: clock.clone(), workflows: None }
+        let (clock, payloads) = (clock.clone(), Payloads::none());
+        Self { store, queue, clock, payloads, workflows: None }
     }
 
     /// A client that starts by name only what is among `workflows`.

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::{Client, HistoryError, SendError};
 use crate::event::{Event, Json, PromiseResult, UnrecordableValue};
 use crate::id::PromiseToken;
-use crate::limits::VALUE_BYTES_MAX;
 use crate::replay::History;
 use crate::store::Message;
 use crate::time::Timestamp;
@@ -64,11 +63,13 @@ pub enum PromiseSendError {
     Value(#[from] UnrecordableValue),
     /// Value or reason are too large.
     #[error(
-        "the result has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and send where it is"
+        "the result has {bytes} bytes and at most {bytes_max} can be recorded: store it elsewhere and send where it is"
     )]
     TooLarge {
         /// The size.
         bytes: usize,
+        /// The largest size: a payload store raises it.
+        bytes_max: usize,
     },
     /// The log cannot be had, or there is no such execution. If it was sent before that, it is
     /// stored: send it again to know what became of it.
@@ -133,8 +134,9 @@ impl PromiseClient<'_> {
             PromiseResult::Failed { reason } => Json::record(reason)?.as_str().len(),
             _ => 0,
         };
-        if bytes > VALUE_BYTES_MAX {
-            return Err(PromiseSendError::TooLarge { bytes });
+        let bytes_max = self.client.payloads.value_bytes_max();
+        if bytes > bytes_max {
+            return Err(PromiseSendError::TooLarge { bytes, bytes_max });
         }
         let before = self.look().await?;
         let again = self.is_same(&before, &result)?;
@@ -198,7 +200,7 @@ impl PromiseClient<'_> {
             match event {
                 Event::PromiseCreated(_) => seen.created = true,
                 Event::PromiseResolved(e) if e.run == run && seen.resolved.is_none() => {
-                    seen.resolved = Some((e.at, e.result.clone()));
+                    seen.resolved = Some((e.at, self.opened(e.result.clone()).await?));
                 }
                 _ => {}
             }
@@ -222,23 +224,31 @@ impl PromiseClient<'_> {
         let id = self.item_id();
         for item in loaded.inbox.into_iter().filter(|item| item.id == id) {
             if let Message::Promise { result, .. } = item.message {
-                seen.sent = Some((item.arrived_at, result));
+                seen.sent = Some((item.arrived_at, self.opened(result).await?));
             }
         }
         Ok(seen)
     }
 
+    /// A result as it was sent.
+    async fn opened(&self, mut result: PromiseResult) -> Result<PromiseResult, HistoryError> {
+        if let PromiseResult::Completed { value } = &mut result {
+            self.client.open_payload(self.token.execution(), value).await?;
+        }
+        Ok(result)
+    }
+
     /// How the promise ended within its own run, which is over: a workflow may well continue as new
     /// because of the very result that somebody has just sent.
     async fn resolved_before(&self) -> Result<Option<Ending>, PromiseSendError> {
-        let log = self.client.history(self.token.execution()).await?;
+        let log = self.client.stored_history(self.token.execution()).await?;
         let (of, key) = (self.token.run(), self.token.key());
         let mut run = 0;
         for event in log.into_iter().flat_map(|commit| commit.events) {
             match event {
                 Event::WorkflowStarted(start) => run = start.run,
                 Event::PromiseResolved(e) if run == of && e.run == of && e.key == *key => {
-                    return Ok(Some((e.at, e.result)));
+                    return Ok(Some((e.at, self.opened(e.result).await?)));
                 }
                 _ => {}
             }

@@ -2,8 +2,11 @@
 
 use super::{Client, Handle, ask};
 use crate::context::{Workflow, WorkflowSpec};
-use crate::event::{Commit, CorruptCommit};
+use crate::event::{Commit, CorruptCommit, Json};
 use crate::id::ExecutionId;
+use crate::payload::PayloadError;
+#[cfg(doc)]
+use crate::payload::SealedPayload;
 use crate::store::{ListPage, ListQuery, Loaded, Record, Status, StoreError};
 
 /// Why an execution could not be looked at.
@@ -53,27 +56,80 @@ impl Client {
         Handle::new(self.clone(), id, false)
     }
 
-    /// The record of an execution: its status and what else is known without reading its log.
+    /// The record of an execution: its status and what else is known without reading its log. A view
+    /// that cannot be opened is there as it is stored: see [`SealedPayload::of`].
     ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
     pub async fn describe(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
+        let mut record = self.stored_record(id).await?;
+        if let Some(view) = &mut record.projection.view {
+            self.payloads.open_if_possible(id, view).await.map_err(StoreError::from)?;
+        }
+        Ok(record)
+    }
+
+    /// The record as it is stored.
+    pub(super) async fn stored_record(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
         let record = ask(|| self.store.record(id)).await?;
         record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
 
-    /// The log of an execution with all its runs, [verified](Loaded::read).
+    /// The log of an execution with all its runs, [verified](Loaded::read). A payload that cannot be
+    /// opened is there as it is stored: see [`SealedPayload::of`].
     ///
     /// # Errors
     /// There is no such execution, a commit was cut, edited, removed or written by a newer
     /// program, or the store did not answer.
     pub async fn history(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
+        let mut commits = self.stored_history(id).await?;
+        self.payloads.open_commits(id, &mut commits).await.map_err(StoreError::from)?;
+        Ok(commits)
+    }
+
+    /// The log as it is stored, verified.
+    pub(super) async fn stored_history(
+        &self,
+        id: &ExecutionId,
+    ) -> Result<Vec<Commit>, HistoryError> {
         verified(id, &self.load_all(id).await?)
     }
 
-    /// The part of the log in which the current run is, verified.
+    /// The part of the log in which the current run is, verified, as it is stored.
     pub(super) async fn current_run(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
         verified(id, &self.load(id).await?)
+    }
+
+    /// Opens the payloads of what was [loaded](Self::load) and [read](Loaded::read), as far as they can
+    /// be opened: those in `commits`, in the inbox, and the record's view. The others stay as they are
+    /// stored (see [`SealedPayload::of`]), and why the first of them does is returned.
+    ///
+    /// # Errors
+    /// The payload store did not answer or cannot be used.
+    pub async fn open_payloads(
+        &self,
+        loaded: &mut Loaded,
+        commits: &mut [Commit],
+    ) -> Result<Option<PayloadError>, HistoryError> {
+        let Loaded { record, inbox, .. } = loaded;
+        let opened = async {
+            let in_log = self.payloads.open_commits(&record.id, commits).await?;
+            let in_inbox = self.payloads.open_items(&record.id, inbox).await?;
+            if let Some(view) = &mut record.projection.view {
+                self.payloads.open_if_possible(&record.id, view).await?;
+            }
+            Ok(in_log.or(in_inbox))
+        };
+        opened.await.map_err(|error: PayloadError| StoreError::from(error).into())
+    }
+
+    /// Opens one payload of execution `id`.
+    pub(crate) async fn open_payload(
+        &self,
+        id: &ExecutionId,
+        json: &mut Json,
+    ) -> Result<(), HistoryError> {
+        self.payloads.open(id, json).await.map_err(|error| StoreError::from(error).into())
     }
 
     /// What is stored of an execution, as it is stored: its record, the log of its current run,

@@ -8,7 +8,7 @@ use super::first::First;
 use super::{Client, ask};
 use crate::event::{Json, UnrecordableValue};
 use crate::id::ExecutionId;
-use crate::limits::{NAME_BYTES_MAX, RETRY_WINDOW, VALUE_BYTES_MAX, is_name};
+use crate::limits::{NAME_BYTES_MAX, RETRY_WINDOW, is_name};
 use crate::store::{Message, NewItem, Record, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
@@ -52,11 +52,13 @@ pub enum SendError {
     Payload(#[from] UnrecordableValue),
     /// The payload is too large.
     #[error(
-        "the payload has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and send where it is"
+        "the payload has {bytes} bytes and at most {bytes_max} can be recorded: store it elsewhere and send where it is"
     )]
     PayloadTooLarge {
         /// Its size.
         bytes: usize,
+        /// The largest size: a payload store raises it.
+        bytes_max: usize,
     },
     /// The store failed. The message may or may not be sent: send it again with the same id.
     #[error("the message may or may not be sent: send it again with the same id")]
@@ -149,7 +151,10 @@ impl Client {
         id: String,
         message: Message,
     ) -> Result<(), SendError> {
-        let item = NewItem { id, arrived_at: self.clock.now(), message };
+        let mut item = NewItem { id, arrived_at: self.clock.now(), message };
+        // What it names is there before the item that names it.
+        let sealed = self.payloads.seal_message(to, &mut item.message).await;
+        sealed.map_err(StoreError::from)?;
         let try_once = || async {
             // Rule 19: from here on its id may be forgotten. A laptop was closed over this send.
             if self.clock.now().since(item.arrived_at) >= RETRY_WINDOW {
@@ -186,7 +191,9 @@ impl<'a> IntoFuture for Sending<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         async move {
-            let First { id, message } = signal_item(&self.id, self.name, self.payload?)?;
+            let bytes_max = self.client.payloads.value_bytes_max();
+            let item = signal_item(&self.id, self.name, self.payload?, bytes_max)?;
+            let First { id, message } = item;
             self.client.send(self.to, id, message).await
         }
         .boxed()
@@ -194,15 +201,25 @@ impl<'a> IntoFuture for Sending<'a> {
 }
 
 /// The inbox item of a signal, checked.
-pub(super) fn signal_item(id: &str, name: String, payload: Json) -> Result<First, SendError> {
-    check_message(["a signal's name", "a signal's id"], id, &name, &payload)?;
+pub(super) fn signal_item(
+    id: &str,
+    name: String,
+    payload: Json,
+    bytes_max: usize,
+) -> Result<First, SendError> {
+    check_message(["a signal's name", "a signal's id"], id, &name, &payload, bytes_max)?;
     // Signals have a space of their own: no id of theirs can stand in for a cancel.
     Ok(First { id: format!("signal/{id}"), message: Message::Signal { name, payload } })
 }
 
 /// The inbox item of an update, checked. Updates have a space of their own, too.
-pub(super) fn update_item(id: &str, name: String, request: Json) -> Result<First, SendError> {
-    check_message(["an update's name", "an update's id"], id, &name, &request)?;
+pub(super) fn update_item(
+    id: &str,
+    name: String,
+    request: Json,
+    bytes_max: usize,
+) -> Result<First, SendError> {
+    check_message(["an update's name", "an update's id"], id, &name, &request, bytes_max)?;
     Ok(First { id: format!("update/{id}"), message: Message::Update { name, request } })
 }
 
@@ -211,11 +228,12 @@ fn check_message(
     id: &str,
     name: &str,
     payload: &Json,
+    bytes_max: usize,
 ) -> Result<(), SendError> {
     check(a_name, name)?;
     check(an_id, id)?;
     let bytes = payload.as_str().len();
-    if bytes > VALUE_BYTES_MAX { Err(SendError::PayloadTooLarge { bytes }) } else { Ok(()) }
+    if bytes > bytes_max { Err(SendError::PayloadTooLarge { bytes, bytes_max }) } else { Ok(()) }
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), SendError> {

@@ -15,9 +15,8 @@ use crate::event::{
     WorkflowStarted,
 };
 use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
-use crate::limits::{
-    COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX, is_name, is_tag,
-};
+use crate::limits::{COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, is_name, is_tag};
+use crate::payload::{PayloadError, Payloads};
 use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
@@ -95,11 +94,13 @@ pub enum StartError {
     },
     /// The input is too large.
     #[error(
-        "the input has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it elsewhere and pass where it is"
+        "the input has {bytes} bytes and at most {bytes_max} can be recorded: store it elsewhere and pass where it is"
     )]
     InputTooLarge {
         /// Its size.
         bytes: usize,
+        /// The largest size: a payload store raises it.
+        bytes_max: usize,
     },
     /// The input and what else comes with the start are too large together; nothing is stored.
     #[error(
@@ -254,7 +255,8 @@ impl<T, E> Start<'_, T, E> {
     /// Checks all that can be seen to be wrong without the store.
     #[cfg(feature = "schedules")]
     pub(crate) fn check(self) -> Result<(), StartError> {
-        check(&self.workflow, &self.input?, self.known)?;
+        let bytes_max = self.client.payloads.value_bytes_max();
+        check(&self.workflow, &self.input?, self.known, bytes_max)?;
         check_tags(&self.tags)
     }
 
@@ -284,9 +286,10 @@ impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
         async move {
             let Self { client, workflow, id, input, on_conflict, tags, signals, known, .. } = self;
             let (id, input) = (id?, input?);
-            check(&workflow, &input, known)?;
+            let bytes_max = client.payloads.value_bytes_max();
+            check(&workflow, &input, known, bytes_max)?;
             check_tags(&tags)?;
-            let mut first = first::check(signals).map_err(StartError::Message)?;
+            let mut first = first::check(signals, bytes_max).map_err(StartError::Message)?;
             first.extend(update);
             let (workflow, input) = (&*workflow, &input);
             let run = NewRun { id: &id, workflow, input, tags, first: &first, after: None };
@@ -298,13 +301,18 @@ impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
 }
 
 /// Refuses what can be seen to be wrong before anything is stored.
-fn check(workflow: &str, input: &Json, known: Option<&Workflows>) -> Result<(), StartError> {
+fn check(
+    workflow: &str,
+    input: &Json,
+    known: Option<&Workflows>,
+    bytes_max: usize,
+) -> Result<(), StartError> {
     if !is_name(workflow) {
         return Err(StartError::InvalidName { name: workflow.to_owned() });
     }
     let bytes = input.as_str().len();
-    if bytes > VALUE_BYTES_MAX {
-        return Err(StartError::InputTooLarge { bytes });
+    if bytes > bytes_max {
+        return Err(StartError::InputTooLarge { bytes, bytes_max });
     }
     let Some(known) = known else { return Ok(()) };
     let Some(accepts) = known.get(workflow) else {
@@ -339,7 +347,8 @@ impl Client {
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
-            let (record, start) = run.encode(self.clock.now(), writer);
+            let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
+            let (record, start) = sealed.map_err(|error| failed(error.into()))?;
             let bytes = start.body.len();
             if bytes > COMMIT_BYTES_MAX {
                 return Err(StartError::TooLarge { id: id.clone(), bytes });
@@ -370,7 +379,12 @@ impl Client {
                         return Err(refuse("as an execution of another workflow"));
                     }
                     let same = match start.first_input {
-                        None => start.input.same(input),
+                        None => {
+                            let mut there = start.input.clone();
+                            let opened = self.payloads.open(id, &mut there).await;
+                            opened.map_err(|error| failed(error.into()))?;
+                            there.same(input)
+                        }
                         Some(first) => first == InputHash::of(input),
                     };
                     if !same {
@@ -441,7 +455,12 @@ struct NewRun<'a> {
 }
 
 impl NewRun<'_> {
-    fn encode(&self, now: crate::time::Timestamp, writer: WriterId) -> (Record, StoredCommit) {
+    async fn encode(
+        &self,
+        now: crate::time::Timestamp,
+        writer: WriterId,
+        payloads: &Payloads,
+    ) -> Result<(Record, StoredCommit), PayloadError> {
         // Later than the start of the run before, by which one run's cancel is told from another's.
         let at = self.after.as_ref().map_or(now, |history| {
             now.max(history.time).max(history.start().at.after(Duration::from_millis(1)))
@@ -466,7 +485,8 @@ impl NewRun<'_> {
             .then(|| Event::Carried(Carried { at, messages: Vec::new(), taken }));
         let events: Vec<Event> =
             carried.into_iter().chain([event]).chain(first::events(self.first, at)).collect();
-        let start = StoredCommit::encode(number, writer, previous, &events);
+        let sealed = payloads.seal_events(self.id, &events).await?;
+        let start = StoredCommit::encode(number, writer, previous, &sealed);
         let record = Record {
             id: self.id.clone(),
             workflow: self.workflow.to_owned(),
@@ -486,6 +506,6 @@ impl NewRun<'_> {
                 tags: None,
             },
         };
-        (record, start)
+        Ok((record, start))
     }
 }

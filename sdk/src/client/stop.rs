@@ -75,5 +75,10 @@ impl Client {
 /// A reason is recorded, as a signal's payload is, and no larger.
 fn checked(reason: String) -> Result<String, SendError> {
     let bytes = Json::record(&reason)?.as_str().len();
-    if bytes > VALUE_BYTES_MAX { Err(SendError::PayloadTooLarge { bytes }) } else { Ok(reason) }
+    let bytes_max = VALUE_BYTES_MAX;
+    if bytes > bytes_max {
+        Err(SendError::PayloadTooLarge { bytes, bytes_max })
+    } else {
+        Ok(reason)
+    }
 }

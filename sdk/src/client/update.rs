@@ -15,7 +15,7 @@ use super::{Client, Handle, HistoryError, StartError, ask};
 use crate::event::{Commit, Event, Json, Reply, UnrecordableValue, error_text};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::{CLOCK_SKEW, UPDATE_WAIT};
-use crate::store::{Status, StoreError};
+use crate::store::Status;
 use crate::time::Timestamp;
 
 /// Why an update has no answer, or not the one that was hoped for.
@@ -219,7 +219,8 @@ impl<'a, Resp: DeserializeOwned + 'a> IntoFuture for Updating<'a, Resp> {
         async move {
             let Self { client, sent, id: update_id, known, name, request, wait, .. } = self;
             let request = request.map_err(|error| UpdateError::Send(error.into()))?;
-            let first = update_item(&update_id, name.clone(), request);
+            let bytes_max = client.payloads.value_bytes_max();
+            let first = update_item(&update_id, name.clone(), request, bytes_max);
             let first = first.map_err(UpdateError::Send)?;
             let item = first.id.clone();
             let begun = Instant::now();
@@ -308,7 +309,7 @@ impl Answers<'_> {
             Ok(Some(record)) => record.projection,
             Ok(None) => return Err(HistoryError::Unknown { id: self.to.clone() }),
             // No answer now: the caller has said how long to wait.
-            Err(StoreError::Unavailable { .. }) => return Ok(Answer::None),
+            Err(error) if error.is_retryable() => return Ok(Answer::None),
             Err(error) => return Err(error.into()),
         };
         if self.seen.is_none_or(|seen| projection.commit > seen) {
@@ -318,7 +319,10 @@ impl Answers<'_> {
             for event in commits.into_iter().flat_map(|commit| commit.events) {
                 match event {
                     Event::UpdateReceived(update) if update.id == self.item => self.taken = true,
-                    Event::UpdateReplied(replied) if replied.update == self.item => {
+                    Event::UpdateReplied(mut replied) if replied.update == self.item => {
+                        if let Reply::Value(json) | Reply::Rejected(json) = &mut replied.reply {
+                            self.client.open_payload(&self.to, json).await?;
+                        }
                         return Ok(Answer::Reply(replied.reply));
                     }
                     // A later run does not answer it.
@@ -351,7 +355,7 @@ impl Answers<'_> {
                 return Ok(commits);
             }
         }
-        self.client.history(&self.to).await
+        self.client.stored_history(&self.to).await
     }
 }
 

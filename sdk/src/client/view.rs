@@ -34,7 +34,10 @@ impl Client {
         &self,
         id: &ExecutionId,
     ) -> Result<Option<T>, ViewError> {
-        let view = self.describe(id).await?.projection.view;
+        let mut view = self.stored_record(id).await?.projection.view;
+        if let Some(view) = &mut view {
+            self.open_payload(id, view).await?;
+        }
         view.map(|view| view.read()).transpose().map_err(|source| {
             let expected = std::any::type_name::<T>();
             ViewError::Unreadable { id: id.clone(), expected, source }

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::step::too_large;
 use crate::event::{Json, UnrecordableValue};
-use crate::limits::VALUE_BYTES_MAX;
 
 /// The arguments of a step that has no function.
 pub(super) struct NoArgs;
@@ -46,8 +46,8 @@ impl Args {
             self.text.push(b'{');
         }
         self.text.push(b'}');
-        let (bytes, bytes_max) = (self.text.len(), VALUE_BYTES_MAX);
-        if bytes > bytes_max {
+        let bytes = self.text.len();
+        if let Some(bytes_max) = too_large(bytes) {
             return Err(format!(
                 "its arguments have {bytes} bytes and at most {bytes_max} can be recorded: pass \
                  where the data is, or leave it out of the log with skip(...)"

@@ -29,6 +29,8 @@ pub(crate) struct StepScope {
     pub(crate) before: Option<Json>,
     /// How much is left of the step's total time, if it has one.
     pub(crate) left: Option<Duration>,
+    /// How large its result may be.
+    pub(crate) bytes_max: usize,
     /// What it shares with its turn.
     pub(crate) watch: Arc<Watch>,
 }

@@ -295,13 +295,25 @@ fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
 pub(super) fn record<T: Serialize + ?Sized>(value: &T) -> Result<Json, String> {
     let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
     let bytes = json.as_str().len();
-    if bytes > VALUE_BYTES_MAX {
+    if let Some(bytes_max) = too_large(bytes) {
         return Err(format!(
-            "it has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it \
+            "it has {bytes} bytes and at most {bytes_max} can be recorded: store it \
              elsewhere (S3) and return where it is"
         ));
     }
     Ok(json)
+}
+
+/// How large a value may be here, if one of so many bytes is too large.
+pub(super) fn too_large(bytes: usize) -> Option<usize> {
+    if bytes <= VALUE_BYTES_MAX {
+        return None;
+    }
+    let of_workflow =
+        || super::execution::current().map(|execution| execution.engine().value_bytes_max());
+    let of_body = super::body::with_scope(|scope| scope.bytes_max);
+    let bytes_max = of_body.or_else(of_workflow).unwrap_or(VALUE_BYTES_MAX);
+    (bytes > bytes_max).then_some(bytes_max)
 }
 
 /// Refuses a time of zero in `option`, where whoever forgot to set it finds it.

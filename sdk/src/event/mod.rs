@@ -12,6 +12,7 @@ mod fast;
 mod heartbeat;
 mod json;
 mod key;
+mod payloads;
 mod promise;
 mod tag;
 mod text;

@@ -11,6 +11,7 @@ use crate::client::{Client, Workflows};
 use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::payload::Payloads;
 use crate::time::Clock;
 use crate::trigger::{Handlers, IntoAction, Source, Triggers};
 
@@ -31,6 +32,7 @@ pub struct App {
     states: States,
     code: String,
     backend: Option<Backend>,
+    payloads: Option<Payloads>,
     observers: Vec<Observer>,
     replay_check: Option<bool>,
     handlers: Handlers,
@@ -117,6 +119,7 @@ impl App {
             states: States::default(),
             code: "0".to_owned(),
             backend: None,
+            payloads: None,
             observers: Vec::new(),
             replay_check: None,
             handlers: Handlers::default(),
@@ -177,6 +180,13 @@ impl App {
     /// The store and queue to use; by default what `EVERSTEP_URL` names.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = Some(backend);
+        self
+    }
+
+    /// Where large payloads go, and what is done to payloads on the way; by default what the backend
+    /// says, and of one from the environment `EVERSTEP_PAYLOADS`.
+    pub fn payloads(mut self, payloads: Payloads) -> Self {
+        self.payloads = Some(payloads);
         self
     }
 
@@ -299,7 +309,17 @@ impl App {
         if self.backend.is_none() {
             self.backend = Some(Backend::from_env().await?);
         }
-        self.backend.clone().ok_or_else(|| unreachable!("set above"))
+        let backend = self.backend.clone().unwrap_or_else(|| unreachable!("set above"));
+        Ok(match &self.payloads {
+            Some(payloads) => backend.with_payloads(payloads.clone()),
+            None => backend,
+        })
+    }
+
+    /// The payloads it was given.
+    #[cfg(feature = "testing")]
+    pub(crate) fn given_payloads(&self) -> Payloads {
+        self.payloads.clone().unwrap_or_default()
     }
 
     /// Whether it has a workflow of this name.

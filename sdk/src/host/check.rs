@@ -115,7 +115,7 @@ impl Check {
 
     async fn run(mut self) -> Result<CheckReport, CheckError> {
         let backend = self.app.connect().await.map_err(AppError::from)?;
-        let client = Client::of(&backend.store, &backend.queue, &Clock::system());
+        let client = Client::on(&backend, &Clock::system());
         let registry = Arc::new(self.app.clone().registry()?);
         let mut running = Running {
             client,
@@ -211,7 +211,7 @@ impl Running {
         let (client, registry) = (self.client.clone(), Arc::clone(&self.registry));
         self.looks.spawn(async move {
             let found = match client.load(&record.id).await {
-                Ok(loaded) => rehearse(&registry, &loaded),
+                Ok(loaded) => rehearse(&client, &registry, &loaded).await?,
                 Err(crate::client::HistoryError::Store(error)) => return Err(error),
                 // It is gone.
                 Err(_) => Found::Ended,
@@ -240,24 +240,32 @@ impl Running {
     }
 }
 
-fn rehearse(registry: &Registry, loaded: &Loaded) -> Found {
-    let history = match History::read(&loaded.commits, loaded.from)
+async fn rehearse(
+    client: &Client,
+    registry: &Registry,
+    loaded: &Loaded,
+) -> Result<Found, StoreError> {
+    let mut history = match History::read(&loaded.commits, loaded.from)
         .and_then(|history| loaded.check_end().map(|()| history))
     {
         Ok(history) => history,
-        Err(corrupt) => return Found::Unreadable(corrupt.to_string()),
+        Err(corrupt) => return Ok(Found::Unreadable(corrupt.to_string())),
     };
     if history.ended {
-        return Found::Ended;
+        return Ok(Found::Ended);
+    }
+    let unopened = client.payloads.open_events(&loaded.record.id, &mut history.events).await?;
+    if let Some(unopened) = unopened {
+        return Ok(Found::Unreadable(unopened.to_string()));
     }
     let events = Arc::new(history.events);
-    match Rehearsal::of(registry, &events) {
+    Ok(match Rehearsal::of(registry, &events) {
         Err(fault) => Found::Blocks(fault),
         Ok(rehearsal) => match rehearsal.difference(&events, None) {
             Some(difference) => Found::Differs(difference),
             None => Found::Fine,
         },
-    }
+    })
 }
 
 impl fmt::Debug for Check {

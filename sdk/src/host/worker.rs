@@ -119,13 +119,14 @@ impl Worker {
     /// Store or queue cannot be used at all: not set up, not permitted.
     pub async fn run_until<T>(self, stop: impl Future<Output = T>) -> Result<T, RunError> {
         let (stopping, stopped) = watch::channel(None);
-        let kitchen = Arc::new(Kitchen::new(
+        let kitchen = Kitchen::new(
             Arc::clone(&self.backend.store),
             Arc::clone(&self.backend.queue),
             self.clock.clone(),
             self.backend.host()?,
             self.registry,
-        ));
+        );
+        let kitchen = Arc::new(kitchen.with_payloads(self.backend.payloads.clone()));
         let term = Term { lease: Lease::Renewed(self.lease), stop: stopped };
         let terms = Terms { term, invocation: self.invocation, clock: self.clock };
         let sweeping = async {

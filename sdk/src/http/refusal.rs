@@ -12,7 +12,7 @@ const AGAIN: &str =
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable { .. } => Self::new(
+            error if error.is_retryable() => Self::new(
                 Kind::Unavailable,
                 "the store did not answer: send the same request again, with the same id",
             ),

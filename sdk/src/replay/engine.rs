@@ -25,7 +25,7 @@ use crate::event::{
     WorkflowStarted,
 };
 use crate::id::ExecutionId;
-use crate::limits::WAITS_FOR_MAX;
+use crate::limits::{VALUE_BYTES_MAX, WAITS_FOR_MAX};
 use crate::time::Timestamp;
 
 /// One run of a workflow, as far as it has got.
@@ -57,6 +57,8 @@ pub(crate) struct Engine {
     /// The input of the next run, once the workflow has asked for one.
     pub(super) continues: Option<Json>,
     size: LogSize,
+    /// How large a value may be.
+    value_bytes_max: usize,
 }
 
 /// How long a run's log is, as far as it was delivered.
@@ -155,7 +157,19 @@ impl Engine {
             cancel: None,
             fault: None,
             continues: None,
+            value_bytes_max: VALUE_BYTES_MAX,
         }
+    }
+
+    /// Lets values have so many bytes; by default [`VALUE_BYTES_MAX`].
+    pub(crate) fn with_value_bytes_max(mut self, bytes: usize) -> Self {
+        self.value_bytes_max = bytes;
+        self
+    }
+
+    /// How large a value may be.
+    pub(crate) fn value_bytes_max(&self) -> usize {
+        self.value_bytes_max
     }
 
     // --- What operations ask ---

@@ -36,6 +36,8 @@ pub(crate) enum Fault {
     Poison { turns: u32 },
     /// This program has no workflow of that name.
     UnknownWorkflow { name: String },
+    /// What the log or a message carries cannot be read.
+    Payload { problem: String },
     /// The log cannot be trusted.
     Corrupt { problem: String },
 }
@@ -210,6 +212,7 @@ impl fmt::Display for Fault {
                 f,
                 "no workflow named {name:?} is registered in the program that was woken for it"
             ),
+            Self::Payload { problem } => write!(f, "{problem}. Then resume"),
             Self::Corrupt { problem } => f.write_str(problem),
         }
     }

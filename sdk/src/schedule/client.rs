@@ -383,8 +383,12 @@ impl ScheduleHandle {
             HistoryError::Corrupt { id, readable, source }
         })?;
         let start = history.start();
-        let state: State = start.input.read().map_err(unreadable)?;
-        let shown = match &history.view {
+        let (mut input, mut view) = (start.input.clone(), history.view.clone());
+        for sealed in [Some(&mut input), view.as_mut()].into_iter().flatten() {
+            self.client.open_payload(&self.execution, sealed).await?;
+        }
+        let state: State = input.read().map_err(unreadable)?;
+        let shown = match &view {
             Some(view) => view.read::<Shown>().map_err(unreadable)?,
             None => state.shown.clone(),
         };

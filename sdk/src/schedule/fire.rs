@@ -23,7 +23,7 @@ pub(crate) struct Starter(Option<Client>);
 impl Starter {
     /// It starts things here.
     pub(crate) fn new(backend: &Backend, clock: &Clock) -> Self {
-        Self(Some(Client::of(&backend.store, &backend.queue, clock)))
+        Self(Some(Client::on(backend, clock)))
     }
 }
 

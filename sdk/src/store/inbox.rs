@@ -113,6 +113,26 @@ pub enum Sent {
 }
 
 impl Message {
+    /// The payload that the message carries, if it carries one, to be replaced.
+    pub fn payload_mut(&mut self) -> Option<&mut Json> {
+        match self {
+            Self::Signal { payload: value, .. }
+            | Self::Update { request: value, .. }
+            | Self::Promise { result: PromiseResult::Completed { value }, .. }
+            | Self::ChildEnded {
+                outcome:
+                    ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value },
+                ..
+            } => Some(value),
+            Self::Promise { .. }
+            | Self::ChildEnded { .. }
+            | Self::Heartbeat { .. }
+            | Self::Cancel { .. }
+            | Self::Resume
+            | Self::Terminate { .. } => None,
+        }
+    }
+
     /// The event of taking this message, sent with this id, at this time. `None` where the event
     /// says more than the message: of a child's end, and of promises.
     pub(crate) fn taken(self, at: Timestamp, id: String) -> Option<Event> {

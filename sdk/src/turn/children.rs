@@ -15,8 +15,9 @@ use crate::event::{
     ChildOutcome, ChildRequested, ClosePolicy, Event, Parent, StoredCommit, WorkflowStarted,
     child_item_id,
 };
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, WriterId};
 use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE_TRIES_MAX};
+use crate::payload::Payloads;
 use crate::replay::child_writer;
 use crate::store::{
     Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, Status,
@@ -131,14 +132,16 @@ impl Family {
             parent: Some(ParentRun { execution: self.execution.clone(), run: self.run }),
             projection,
         };
-        ChildStart { record, commit: StoredCommit::encode(0, writer, None, &[event]) }
+        ChildStart { record, writer, event }
     }
 }
 
-/// A child's first commit and record: the same bytes whoever makes them, and whenever.
+/// A child's first commit and record: the same whoever makes them, and whenever, but for how what
+/// is encrypted looks.
 pub(super) struct ChildStart {
     record: Record,
-    commit: StoredCommit,
+    writer: WriterId,
+    event: Event,
 }
 
 /// What became of a child's start.
@@ -151,11 +154,19 @@ pub(super) enum ChildStarted {
 
 impl ChildStart {
     /// Makes the child, unless it is there.
-    async fn create(&self, tries: u32, store: &dyn EventStore) -> Result<ChildStarted, TurnError> {
-        let created = again(tries, || store.create(&self.record, &self.commit)).await?;
+    async fn create(
+        &self,
+        tries: u32,
+        store: &dyn EventStore,
+        payloads: &Payloads,
+    ) -> Result<ChildStarted, TurnError> {
+        let (id, event) = (&self.record.id, std::slice::from_ref(&self.event));
+        let sealed = again(tries, || payloads.seal_events(id, event)).await?;
+        let commit = StoredCommit::encode(0, self.writer, None, &sealed);
+        let created = again(tries, || store.create(&self.record, &commit)).await?;
         Ok(match created {
             Created::New => ChildStarted::Yes,
-            Created::Exists { by, .. } if by == Some(self.commit.writer) => ChildStarted::Yes,
+            Created::Exists { by, .. } if by == Some(self.writer) => ChildStarted::Yes,
             Created::Exists { record, .. } => ChildStarted::Refused {
                 problem: format!(
                     "another execution has this id (of workflow {}, {})",
@@ -171,10 +182,11 @@ impl ChildStart {
         self,
         store: Arc<dyn EventStore>,
         queue: Arc<dyn WakeQueue>,
+        payloads: Payloads,
         turns: Arc<Semaphore>,
     ) -> Result<ChildStarted, TurnError> {
         let _turn = turns.acquire().await;
-        let started = self.create(UNTIL_THE_TURN_ENDS, &*store).await?;
+        let started = self.create(UNTIL_THE_TURN_ENDS, &*store, &payloads).await?;
         if let ChildStarted::Yes = started {
             wake(UNTIL_THE_TURN_ENDS, &*queue, &self.record.id).await?;
         }
@@ -204,7 +216,7 @@ impl Kitchen {
             return Ok(());
         };
         let Some(outcome) = family.outcome.clone() else { return Ok(()) };
-        let item = NewItem {
+        let mut item = NewItem {
             id: child_item_id(parent.run, parent.seq),
             arrived_at: self.clock.now(),
             message: Message::ChildEnded {
@@ -214,6 +226,7 @@ impl Kitchen {
                 outcome,
             },
         };
+        self.payloads.seal_message(&parent.execution, &mut item.message).await?;
         match again(WRITE_TRIES_MAX, || self.store.send(&parent.execution, &item)).await? {
             Sent::New | Sent::Known => wake(WRITE_TRIES_MAX, &*self.queue, &parent.execution).await,
             Sent::Closed { .. } | Sent::NoExecution => {
@@ -234,7 +247,7 @@ impl Kitchen {
             // this cancel and nobody would ever look after that child.
             let start = family.start_of(&open.request);
             if let ChildStarted::Refused { .. } =
-                start.create(WRITE_TRIES_MAX, &*self.store).await?
+                start.create(WRITE_TRIES_MAX, &*self.store, &self.payloads).await?
             {
                 return Ok(());
             }

@@ -172,7 +172,8 @@ impl Kitchen {
         let Event::WorkflowStarted(start) = &events[0] else {
             unreachable!("History::read puts WorkflowStarted first")
         };
-        let engine = Engine::new(start, Arc::clone(&events));
+        let values = self.payloads.value_bytes_max();
+        let engine = Engine::new(start, Arc::clone(&events)).with_value_bytes_max(values);
         let writer = active.writer;
         let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         let mut turn = Turn {
@@ -495,7 +496,8 @@ impl Turn<'_> {
             drop(engine);
             let left = self.time_left(asked_at, &body.policy());
             let watch = Arc::clone(&self.watch);
-            let scope = StepScope { key, seq, attempt, before, left, watch };
+            let bytes_max = self.kitchen.payloads.value_bytes_max();
+            let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch };
             // Cloning its arguments is user code: outside the lock.
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);
@@ -547,16 +549,19 @@ impl Turn<'_> {
         if events.is_empty() {
             return Ok(None);
         }
-        let (Written::Durable, marked) = self.log.append_noting(events, mark).await? else {
+        let payloads = &self.kitchen.payloads;
+        // Once: what is tried again is the same, and what the record shows is what the log has.
+        let sealed = payloads.seal_events(&self.wake.execution, events).await?;
+        let (Written::Durable, marked) = self.log.append_noting(&sealed, mark).await? else {
             return Err(Halt::Lost);
         };
         self.claimed = true;
-        for event in events {
+        for (event, sealed) in events.iter().zip(&*sealed) {
             if let Event::LeaseRenewed(renewed) = event {
                 self.lease_end = renewed.lease_end;
             }
             self.family.note(event);
-            self.visible.written(event);
+            self.visible.written(sealed);
             self.kitchen.registry.observe(&self.wake.execution, event);
         }
         self.sequence.mark_written();

@@ -6,6 +6,7 @@ use super::{Kitchen, TurnError};
 use crate::event::{Event, TurnEnd, error_text, reason_with};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
+use crate::payload::SealedPayload;
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
@@ -53,7 +54,8 @@ impl Kitchen {
     pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), TurnError> {
         if loaded.record.projection.commit < history.last {
             // Whoever ended it died before its record said so, and perhaps before this.
-            self.say_end(&Family::of(history.start(), &history.events)).await?;
+            let events = self.open_end(&loaded.record.id, &history.events).await?;
+            self.say_end(&Family::of(history.start(), &events)).await?;
         }
         self.repair(loaded, history).await?;
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
@@ -86,7 +88,9 @@ impl Kitchen {
         shown: Shown,
         fault: &Fault,
     ) -> Result<u64, StoreError> {
-        let (status, reason) = (Status::Blocked, Some(fault.to_string()));
+        let hides = self.payloads.hides();
+        let fault = if hides { fault.in_brief() } else { fault.to_string() };
+        let (status, reason) = (Status::Blocked, Some(fault.clone()));
         let projection = self.projection_of([last, first], status, None, reason, shown);
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
@@ -120,7 +124,11 @@ impl Kitchen {
             Some(Event::WorkflowCompleted(_)) => (status, wake_at) = (Status::Completed, None),
             Some(Event::WorkflowFailed(failed)) => {
                 (status, wake_at) = (Status::Failed, None);
-                reason = Some(reason_with(error_text(&failed.error), &failed.not_undone));
+                let error = match SealedPayload::of(&failed.error) {
+                    Some(sealed) => sealed.to_string(),
+                    None => error_text(&failed.error),
+                };
+                reason = Some(reason_with(error, &failed.not_undone));
             }
             Some(Event::WorkflowCancelled(cancelled)) => {
                 (status, wake_at) = (Status::Cancelled, None);

@@ -26,6 +26,7 @@ mod end;
 mod fuzz;
 mod log;
 mod new_steps;
+mod payloads;
 mod recheck;
 mod rehearse;
 mod sequence;
@@ -42,6 +43,7 @@ use tokio::sync::watch;
 use crate::host::Registry;
 use crate::id::{HostId, WriterId};
 use crate::limits::{CLOCK_SKEW, QUEUE_DELAY_MAX, STRIKES_MAX};
+use crate::payload::{PayloadError, Payloads};
 use crate::replay::{Fault, History};
 use crate::store::{EventStore, Loaded, StoreError};
 use crate::time::{Clock, Timestamp};
@@ -62,6 +64,7 @@ pub(crate) struct Kitchen {
     pub(crate) clock: Clock,
     pub(crate) host: HostId,
     pub(crate) registry: Registry,
+    pub(crate) payloads: Payloads,
     /// The turns that this process is taking, and who waits for one. A claim of this process by any
     /// other writer is dead, whatever its lease says.
     desk: Desk,
@@ -114,6 +117,12 @@ pub(crate) enum TurnError {
     Queue(#[from] QueueError),
 }
 
+impl From<PayloadError> for TurnError {
+    fn from(error: PayloadError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 impl Kitchen {
     pub(crate) fn new(
         store: Arc<dyn EventStore>,
@@ -122,7 +131,13 @@ impl Kitchen {
         host: HostId,
         registry: Registry,
     ) -> Self {
-        Self { store, queue, clock, host, registry, desk: Desk::default() }
+        let (payloads, desk) = (Payloads::none(), Desk::default());
+        Self { store, queue, clock, host, registry, payloads, desk }
+    }
+
+    pub(crate) fn with_payloads(mut self, payloads: Payloads) -> Self {
+        self.payloads = payloads;
+        self
     }
 
     /// `wake` has come. To be called for all wakes that come together before a turn is taken for any.
@@ -152,7 +167,7 @@ impl Kitchen {
                 return Ok(Verdict::Delete);
             };
             let read = History::read(&loaded.commits, loaded.from);
-            let history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
+            let mut history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
                 Ok(history) => history,
                 Err(corrupt) => {
                     // The record may know of more than is left, and then only that replaces it.
@@ -190,9 +205,21 @@ impl Kitchen {
                     self.send_again_if_early(&wake, &history).await?;
                     return Ok(Verdict::Delete);
                 }
-                Decision::Go { items } => {
+                Decision::Go { mut items } => {
+                    if let Some(sealed) = self.open(id, &mut history, &mut items).await? {
+                        if sealed.elsewhere && receive_count < STRIKES_MAX {
+                            return Ok(Verdict::Return(Duration::from_secs(5)));
+                        }
+                        let at = [history.last, history.first];
+                        let shown = Shown::missing_in(&loaded.record, &history);
+                        self.block(id, at, shown, &sealed.fault).await?;
+                        return Ok(Verdict::Delete);
+                    }
                     let again = receive_count > 1 && !continued;
                     let eager = again || history.open_turn.is_some();
+                    if eager {
+                        self.payloads.probe(id).await?;
+                    }
                     let first = history.first;
                     let active = self.desk.enter(id, WriterId::random());
                     look = None; // Whoever waits finds a turn to tell.

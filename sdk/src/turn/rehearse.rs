@@ -6,6 +6,7 @@ use super::new_steps;
 use crate::context::{Progress, Run, WorkflowEnd};
 use crate::event::{Event, Json, OperationKey, TurnEnd, WorkflowStarted};
 use crate::host::Registry;
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::replay::{Engine, Fault, Request, site};
 
 /// A workflow that was given the events of one run, as a turn gives them.
@@ -28,7 +29,9 @@ impl Rehearsal {
             let what = format!("the input of workflow {}", workflow.name);
             Fault::Value { what, problem }
         })?;
-        let run = Run::new(Engine::new(start, Arc::clone(events)), future);
+        // Whoever wrote the log may have had a payload store.
+        let engine = Engine::new(start, Arc::clone(events)).with_value_bytes_max(PAYLOAD_BYTES_MAX);
+        let run = Run::new(engine, future);
         let mut rehearsal = Self { run, end: None };
         let progress = rehearsal.run.poll();
         rehearsal.progress(progress)?;

@@ -1,7 +1,8 @@
 //! What every store and every queue must do, as checks written against the traits alone.
 //!
-//! Each check is a named async function; [`event_store_suite!`](crate::event_store_suite) and
-//! [`wake_queue_suite!`](crate::wake_queue_suite) make one test of each:
+//! Each check is a named async function; [`event_store_suite!`](crate::event_store_suite),
+//! [`wake_queue_suite!`](crate::wake_queue_suite) and
+//! [`payload_store_suite!`](crate::payload_store_suite) make one test of each:
 //!
 //! ```ignore
 //! struct Memory;
@@ -19,6 +20,7 @@
 //! A crash of the process is beyond these checks: a store has to test its own durability.
 
 pub mod event_store;
+pub mod payload_store;
 pub mod wake_queue;
 
 mod suite;
@@ -28,6 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::payload::PayloadStore;
 use crate::store::EventStore;
 use crate::wake::WakeQueue;
 
@@ -36,6 +39,13 @@ use crate::wake::WakeQueue;
 pub trait StoreFactory: Send + Sync {
     /// A store that is set up and empty. It is used no longer than the factory lives.
     async fn store(&self) -> Arc<dyn EventStore>;
+}
+
+/// Makes payload stores for the checks of [`payload_store`]. Each check has a factory of its own.
+#[async_trait]
+pub trait PayloadStoreFactory: Send + Sync {
+    /// A payload store that is empty. It is used no longer than the factory lives.
+    async fn store(&self) -> Arc<dyn PayloadStore>;
 }
 
 /// Makes queues for the checks of [`wake_queue`]. Each check has a factory of its own.

@@ -156,6 +156,39 @@ macro_rules! wake_queue_suite {
     };
 }
 
+/// Makes one test of each check of
+/// [`payload_store`](crate::testing::conformance::payload_store), in a module named `$name`.
+/// `$factory` is an expression that makes a
+/// [`PayloadStoreFactory`](crate::testing::conformance::PayloadStoreFactory), for each test anew. The
+/// crate needs tokio with its macros and its multi-threaded runtime.
+#[macro_export]
+macro_rules! payload_store_suite {
+    ($name:ident, $factory:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::payload_store_suite! { @checks $factory;
+                a_blob_is_read_back_byte_for_byte
+                a_blob_that_was_never_put_is_not_there
+                a_taken_name_keeps_its_bytes
+                sixteen_puts_at_once_have_one_winner
+                folders_are_kept_apart
+                a_removed_blob_is_gone_and_only_it
+                a_folder_of_more_than_a_thousand_blobs_is_listed
+            }
+        }
+    };
+    (@checks $factory:expr; $($check:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                let factory = $factory;
+                $crate::testing::conformance::payload_store::$check(&factory).await;
+            }
+        )*
+    };
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -170,6 +203,7 @@ mod tests {
             include_str!("event_store/load.rs"),
             include_str!("event_store/project.rs"),
             include_str!("event_store/runs.rs"),
+            include_str!("payload_store.rs"),
             include_str!("wake_queue/deliver.rs"),
             include_str!("wake_queue/redeliver.rs"),
         ] {

@@ -15,8 +15,9 @@ use crate::event::Event;
 use crate::host::App;
 use crate::id::ExecutionId;
 use crate::memory::{MemoryQueue, MemoryStore};
+use crate::payload::Payloads;
 use crate::store::{Record, Status};
-use crate::testing::faults::{Call, Fate, Faults, FaultyQueue, FaultyStore};
+use crate::testing::faults::{Call, Fate, Faults, FaultyPayloads, FaultyQueue, FaultyStore};
 use crate::time::{Clock, Timestamp};
 use crate::wake::WakeQueue;
 
@@ -90,7 +91,13 @@ impl World {
 
     pub(super) fn client(&self) -> Client {
         let backend = Backend::new(Arc::clone(&self.backend.store), self.queue());
+        let backend = backend.with_payloads(self.payloads(&self.counts));
         Client::new(&backend).clock(self.clock.clone())
+    }
+
+    /// The payloads of the app, whose store counts and has these faults.
+    fn payloads(&self, faults: &Faults) -> Payloads {
+        self.app.given_payloads().in_store(|store| Arc::new(FaultyPayloads::new(store, faults)))
     }
 
     /// From now on wakes come as this weather has it, and hosts that begin live in it.
@@ -154,7 +161,8 @@ impl World {
             Arc::new(FaultyStore::new(Arc::clone(&self.backend.store), faults)),
             Arc::new(FaultyQueue::new(self.queue(), faults)),
         );
-        let worker = self.app.clone().backend(backend).worker().await;
+        let app = self.app.clone().payloads(self.payloads(faults));
+        let worker = app.backend(backend).worker().await;
         let worker = worker.expect("Env::new has checked the app").clock(clock);
         let worker = worker.sweep(SWEEP_EVERY, SWEEP_GRACE);
         tokio::select! {

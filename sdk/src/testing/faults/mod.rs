@@ -11,6 +11,7 @@
 //! let queue = FaultyQueue::new(Arc::new(MemoryQueue::new()), &faults);
 //! ```
 
+mod payloads;
 mod queue;
 mod store;
 
@@ -19,6 +20,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use payloads::FaultyPayloads;
 pub use queue::FaultyQueue;
 pub use store::FaultyStore;
 
@@ -40,7 +42,8 @@ type Hook = dyn Fn(&Call) -> Fate + Send + Sync;
 pub struct Call {
     /// Its place among all calls of the stores and queues with the same [`Faults`], from 0.
     pub index: u64,
-    /// The method of the store, such as `append`; of the queue with a prefix: `queue.send`.
+    /// The method of the store, such as `append`; of the queue with a prefix: `queue.send`; and of the
+    /// payload store: `payloads.put`.
     pub name: &'static str,
 }
 

@@ -35,7 +35,8 @@ impl Turn<'_> {
         let Some(request) = self.family.request(seq) else { return };
         let start = self.family.start_of(request);
         let (store, queue) = (Arc::clone(&self.kitchen.store), Arc::clone(&self.kitchen.queue));
-        self.bodies.send(seq, start.send(store, queue, Arc::clone(&self.send_turns)));
+        let payloads = self.kitchen.payloads.clone();
+        self.bodies.send(seq, start.send(store, queue, payloads, Arc::clone(&self.send_turns)));
     }
 
     /// A child's start is over.

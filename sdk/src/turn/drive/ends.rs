@@ -21,7 +21,10 @@ impl Turn<'_> {
 
     async fn end_with(&mut self, end: WorkflowEnd) -> Result<Driven, Halt> {
         self.bodies.abort().await;
-        let (event, status, reason) = end_of(end, self.now());
+        let (event, status, mut reason) = end_of(end, self.now());
+        if status == Status::Failed && self.kitchen.payloads.hides() {
+            reason = Some("its error is encrypted: the history has it".to_owned());
+        }
         self.last_commit(event, status, None, reason).await
     }
 

@@ -4,6 +4,7 @@ use super::{Driven, Ended, Halt, Turn};
 use crate::event::{Carried, ContinuedAsNew, Event, InputHash, Json, Taken, WorkflowStarted};
 use crate::id::ExecutionId;
 use crate::limits::VALUE_BYTES_MAX;
+use crate::payload::Payloads;
 use crate::replay::Fault;
 use crate::store::{Status, StoreError};
 use crate::time::Timestamp;
@@ -29,7 +30,9 @@ impl Turn<'_> {
             (engine.unconsumed(), engine.start().clone(), engine.tags().clone())
         };
         let mark = self.sequence.unwritten().len();
-        for carried in carry(at, unconsumed, self.taken.carried(at, &self.seen)) {
+        for carried in
+            carry(at, unconsumed, self.taken.carried(at, &self.seen), &self.kitchen.payloads)
+        {
             self.happened(Event::Carried(carried));
         }
         self.happened(Event::ContinuedAsNew(ContinuedAsNew { at }));
@@ -60,9 +63,10 @@ impl Turn<'_> {
     /// Why no run of this workflow can begin with `input`.
     fn refuses(&self, input: &Json) -> Option<String> {
         let bytes = input.as_str().len();
-        if bytes > VALUE_BYTES_MAX {
+        let bytes_max = self.kitchen.payloads.value_bytes_max();
+        if bytes > bytes_max {
             return Some(format!(
-                "it has {bytes} bytes and at most {VALUE_BYTES_MAX} can be recorded: store it \
+                "it has {bytes} bytes and at most {bytes_max} can be recorded: store it \
                  elsewhere and pass where it is"
             ));
         }
@@ -91,7 +95,12 @@ impl Kitchen {
 }
 
 /// What is handed on, in as few events as their size allows.
-fn carry(at: Timestamp, messages: Vec<Event>, taken: Vec<Taken>) -> Vec<Carried> {
+fn carry(
+    at: Timestamp,
+    messages: Vec<Event>,
+    taken: Vec<Taken>,
+    payloads: &Payloads,
+) -> Vec<Carried> {
     let mut all: Vec<Carried> = Vec::new();
     let mut bytes = 0;
     // One message may be as large as a value; no event becomes larger than two.
@@ -104,7 +113,7 @@ fn carry(at: Timestamp, messages: Vec<Event>, taken: Vec<Taken>) -> Vec<Carried>
         all.len() - 1
     };
     for message in messages {
-        let place = next(&mut all, message.weight());
+        let place = next(&mut all, payloads.stored_bytes(message.weight()));
         all[place].messages.push(message);
     }
     for taken in taken {

@@ -80,7 +80,14 @@ impl Turn<'_> {
         if record.arrivals == self.arrivals {
             return Ok(());
         }
-        if let Some(loaded) = if_answered(store.load(id).await)? {
+        if let Some(mut loaded) = if_answered(store.load(id).await)? {
+            match self.kitchen.payloads.open_items(id, &mut loaded.inbox).await {
+                Ok(None) => {}
+                // Whoever looks again at the end of this turn finds them, and says what is wrong.
+                Ok(Some(_)) => return Ok(()),
+                Err(error) if error.is_retryable() => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
             self.arrivals = loaded.record.arrivals;
             for item in loaded.inbox {
                 self.seen.push(item.id.clone());

@@ -339,7 +339,8 @@ impl World {
         let Some(body) = step.body.take() else { return };
         drop(engine);
         let watch = Arc::default();
-        let scope = StepScope { key, seq, attempt, before: None, left: None, watch };
+        let bytes_max = crate::limits::VALUE_BYTES_MAX;
+        let scope = StepScope { key, seq, attempt, before: None, left: None, bytes_max, watch };
         let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });

@@ -1,0 +1,81 @@
+//! What can be done to payloads between the program and the log.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{BlobName, Folder, PayloadError, PayloadStore};
+use crate::id::ExecutionId;
+
+/// Changes payloads on their way into the log, and back: to make them smaller, or unreadable.
+///
+/// A program must be able to decode whatever any program wrote to its executions: a codec's name is
+/// in the log, and what it names never changes.
+#[async_trait]
+pub trait Codec: Send + Sync + fmt::Debug + 'static {
+    /// Its name in the log: short, without spaces, and the same for ever.
+    fn name(&self) -> &'static str;
+
+    /// Encodes `bytes`; `None` to leave them as they are.
+    ///
+    /// # Errors
+    /// It cannot, now or here; a payload is never stored without it.
+    async fn encode(
+        &self,
+        of: &CodecScope<'_>,
+        bytes: &[u8],
+    ) -> Result<Option<Vec<u8>>, PayloadError>;
+
+    /// Gives back what was encoded: at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// It cannot, now or here, or `bytes` are nothing that this codec has encoded for this execution.
+    async fn decode(
+        &self,
+        of: &CodecScope<'_>,
+        bytes: &[u8],
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, PayloadError>;
+
+    /// Whether nobody can read what it has encoded without something of the program's: then texts
+    /// that the library makes for people say nothing of payloads either. By default not.
+    fn hides(&self) -> bool {
+        false
+    }
+
+    /// Its execution is about to be erased: whatever the process keeps in memory to read its payloads
+    /// is to be forgotten. Nothing, by default.
+    fn forget(&self, folder: &Folder) {
+        let _ = folder;
+    }
+}
+
+/// What a [`Codec`] knows of the payload.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CodecScope<'a> {
+    /// Whose it is.
+    pub execution: &'a ExecutionId,
+    /// That execution's folder in the payload store.
+    pub folder: &'a Folder,
+    /// The payload store, for what the codec keeps for an execution.
+    pub store: &'a dyn PayloadStore,
+}
+
+impl<'a> CodecScope<'a> {
+    /// The scope of `execution`, whose folder is `folder`, in `store`.
+    #[must_use]
+    pub fn new(
+        execution: &'a ExecutionId,
+        folder: &'a Folder,
+        store: &'a dyn PayloadStore,
+    ) -> Self {
+        Self { execution, folder, store }
+    }
+
+    /// The name of the execution's data key.
+    #[must_use]
+    pub fn key_name(&self) -> BlobName {
+        self.folder.blob("key").unwrap_or_else(|| unreachable!("\"key\" is a name"))
+    }
+}

@@ -1,0 +1,148 @@
+//! The payload store in a folder of the file system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
+
+/// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
+///
+/// A blob is written under another name, flushed to the disk, and then given its own: nobody ever
+/// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it.
+#[derive(Debug, Clone)]
+pub struct FilePayloads {
+    root: PathBuf,
+}
+
+impl FilePayloads {
+    /// The store in `folder`, which the first blob makes if it is missing.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { root: folder.into() }
+    }
+
+    fn folder(&self, folder: &Folder) -> PathBuf {
+        self.root.join(folder.as_str())
+    }
+
+    fn path(&self, name: &BlobName) -> PathBuf {
+        self.folder(name.folder()).join(name.name())
+    }
+
+    /// Does something slow to files on a thread where that is allowed. A program that stops meanwhile
+    /// has not had an answer.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<T, PayloadError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.map_err(|error| PayloadError::unavailable("its thread ended", error))?;
+        done.map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> PayloadError {
+        let folder = self.root.display();
+        match error.kind() {
+            ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::NotADirectory => PayloadError::unusable(
+                format!("let this program write to the folder {folder}, or name another"),
+                error,
+            ),
+            // A full disk too: somebody may make room.
+            _ => PayloadError::unavailable(format!("in the folder {folder}: {error}"), error),
+        }
+    }
+}
+
+#[async_trait]
+impl PayloadStore for FilePayloads {
+    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+        let (root, folder) = (self.root.clone(), self.folder(name.folder()));
+        let (path, bytes) = (self.path(name), bytes.to_vec());
+        self.on_disk(move || put(&root, &folder, &path, &bytes)).await
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        let path = self.path(name);
+        self.on_disk(move || {
+            let mut file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        let (path, folder) = (self.path(name), self.folder(name.folder()));
+        self.on_disk(move || match fs::remove_file(path) {
+            Ok(()) => sync_folder(&folder),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        let path = self.folder(folder);
+        let names = self.on_disk(move || names(&path)).await?;
+        Ok(names.iter().filter_map(|name| folder.blob(name)).collect())
+    }
+}
+
+fn put(root: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
+    if path.try_exists()? {
+        return Ok(Put::Exists);
+    }
+    if !folder.try_exists()? {
+        fs::create_dir_all(folder)?;
+        sync_folder(root)?;
+    }
+    let unfinished = folder.join(format!(".{}", Uuid::new_v4()));
+    let put = write(&unfinished, bytes).and_then(|()| {
+        // Unlike a rename it takes no other blob's place: of several at once one is first.
+        match fs::hard_link(&unfinished, path) {
+            Ok(()) => Ok(Put::New),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(Put::Exists),
+            Err(error) => Err(error),
+        }
+    });
+    let removed = fs::remove_file(&unfinished);
+    let put = put?;
+    removed?;
+    sync_folder(folder)?;
+    Ok(put)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes durable which files a folder has. Elsewhere than on Unix a folder is no file to flush.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    Ok(names)
+}

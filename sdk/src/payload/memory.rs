@@ -1,0 +1,55 @@
+//! The payload store in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
+
+/// A [`PayloadStore`] in memory, gone with the process. A clone is another handle to the same.
+#[derive(Clone, Default)]
+pub struct MemoryPayloads(Arc<Mutex<BTreeMap<BlobName, Vec<u8>>>>);
+
+impl MemoryPayloads {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn blobs(&self) -> MutexGuard<'_, BTreeMap<BlobName, Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl PayloadStore for MemoryPayloads {
+    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+        let mut blobs = self.blobs();
+        if blobs.contains_key(name) {
+            return Ok(Put::Exists);
+        }
+        blobs.insert(name.clone(), bytes.to_vec());
+        Ok(Put::New)
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        Ok(self.blobs().get(name).cloned())
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        self.blobs().remove(name);
+        Ok(())
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        Ok(self.blobs().keys().filter(|name| name.folder() == folder).cloned().collect())
+    }
+}
+
+impl std::fmt::Debug for MemoryPayloads {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryPayloads").field("blobs", &self.blobs().len()).finish()
+    }
+}

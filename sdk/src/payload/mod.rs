@@ -1,0 +1,147 @@
+//! Payloads: what users' code passed in and returned, on its way into the log and back.
+//!
+//! By default it stands in the log as it is. With [`Payloads`] it can pass through [codecs](Codec),
+//! and what is large goes to a [payload store](PayloadStore) and leaves only its hash in the log. Both
+//! happen before a commit is encoded: the log's hashes are of what is stored, and verify without
+//! blobs and keys.
+//!
+//! ```text
+//!   value ──JSON──> codecs ──> large? ──no──> log, inbox
+//!                                 └───yes──> payload store, and its hash to log, inbox
+//! ```
+//!
+//! Blobs are written before what names them, and never changed. A crash in between leaves one that
+//! nothing names, which is harmless.
+
+mod again;
+mod codec;
+mod error;
+mod file;
+mod memory;
+mod open;
+mod seal;
+mod sealed;
+mod store;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub use codec::{Codec, CodecScope};
+pub use error::PayloadError;
+pub use file::FilePayloads;
+pub use memory::MemoryPayloads;
+pub use sealed::SealedPayload;
+pub use store::{BlobName, Folder, PayloadStore, Put};
+pub use url::{PAYLOADS_VARIABLE, PayloadsError};
+
+use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, VALUE_BYTES_MAX};
+
+/// The name of the blob that says that an execution was erased.
+const ERASED: &str = "erased";
+
+/// Where large payloads go, and what is done to payloads before they are stored. By default nothing:
+/// they stand in the log as they are, and have at most [`VALUE_BYTES_MAX`] bytes. Clones are the same.
+///
+/// Every program that runs, starts or reads the same executions needs the same; usually the
+/// environment says it, see [`from_env`](Self::from_env).
+///
+/// ```
+/// use everstep::payload::{FilePayloads, Payloads};
+/// use everstep::prelude::*;
+///
+/// let payloads = Payloads::new(FilePayloads::new("/var/lib/orders/payloads")).threshold(16 * 1024);
+/// let backend = Backend::memory().with_payloads(payloads);
+/// ```
+#[derive(Clone, Default)]
+pub struct Payloads(Option<Arc<Config>>);
+
+#[derive(Clone)]
+struct Config {
+    store: Arc<dyn PayloadStore>,
+    codecs: Vec<Arc<dyn Codec>>,
+    threshold: usize,
+}
+
+impl Payloads {
+    /// Large payloads go to `store`, and may have up to [`PAYLOAD_BYTES_MAX`] bytes.
+    pub fn new(store: impl PayloadStore) -> Self {
+        Self::of(Arc::new(store))
+    }
+
+    /// The same with a store that others use, too.
+    #[must_use]
+    pub fn of(store: Arc<dyn PayloadStore>) -> Self {
+        Self(Some(Arc::new(Config { store, codecs: Vec::new(), threshold: PAYLOAD_THRESHOLD })))
+    }
+
+    /// Payloads stay in the log, as they are: the default.
+    #[must_use]
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Above how many bytes a payload, as it comes out of the codecs, goes to the payload store:
+    /// [`PAYLOAD_THRESHOLD`] by default, and at most [`PAYLOAD_THRESHOLD_MAX`]. 0 sends all there
+    /// that is not empty.
+    #[must_use]
+    pub fn threshold(self, bytes: usize) -> Self {
+        self.with(|config| config.threshold = bytes.min(PAYLOAD_THRESHOLD_MAX))
+    }
+
+    /// Every payload passes through `codec` too, after those that were added before.
+    #[must_use]
+    pub fn codec(self, codec: impl Codec) -> Self {
+        self.with(|config| config.codecs.push(Arc::new(codec)))
+    }
+
+    fn with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self(self.0.map(|config| {
+            let mut config = Arc::unwrap_or_clone(config);
+            change(&mut config);
+            Arc::new(config)
+        }))
+    }
+
+    /// The same with another store around its own.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_store(
+        self,
+        around: impl FnOnce(Arc<dyn PayloadStore>) -> Arc<dyn PayloadStore>,
+    ) -> Self {
+        self.with(|config| config.store = around(Arc::clone(&config.store)))
+    }
+
+    /// How large a payload may be, in bytes of JSON.
+    pub(crate) fn value_bytes_max(&self) -> usize {
+        if self.0.is_some() { PAYLOAD_BYTES_MAX } else { VALUE_BYTES_MAX }
+    }
+
+    /// About how many bytes of a log something with `bytes` bytes in one payload takes.
+    pub(crate) fn stored_bytes(&self, bytes: usize) -> usize {
+        match &self.0 {
+            // Sealed, and in base64.
+            Some(config) if !config.codecs.is_empty() => {
+                bytes.min(config.threshold + 1_000) / 3 * 4 + 256
+            }
+            Some(config) => bytes.min(config.threshold + 1_000),
+            None => bytes,
+        }
+    }
+
+    /// Whether it seals what stands in the log: then texts for people say nothing of it either.
+    pub(crate) fn hides(&self) -> bool {
+        self.0.as_ref().is_some_and(|config| config.codecs.iter().any(|codec| codec.hides()))
+    }
+}
+
+impl fmt::Debug for Payloads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(config) = &self.0 else { return f.write_str("Payloads::none()") };
+        f.debug_struct("Payloads")
+            .field("store", &config.store)
+            .field("codecs", &config.codecs)
+            .field("threshold", &config.threshold)
+            .finish()
+    }
+}

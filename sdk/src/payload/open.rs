@@ -1,0 +1,206 @@
+//! Opening: after something with payloads was read.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::{FutureExt, StreamExt, stream};
+
+use super::again::again;
+use super::sealed::{Sealed, Stored, is_marked};
+use super::store::hash_of;
+use super::{CodecScope, Config, ERASED, Folder, PayloadError, Payloads};
+use crate::event::{Commit, Event, Json};
+use crate::id::ExecutionId;
+use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOADS_AT_ONCE};
+use crate::store::InboxItem;
+
+/// The first payload that could not be opened, if one could not: it stays sealed.
+pub(crate) type Unopened = Option<PayloadError>;
+
+impl Payloads {
+    /// Opens what `events` of execution `id` carry.
+    ///
+    /// # Errors
+    /// The store did not answer or cannot be used. What is wrong with a payload itself is no error.
+    pub(crate) async fn open_events(
+        &self,
+        id: &ExecutionId,
+        events: &mut [Event],
+    ) -> Result<Unopened, PayloadError> {
+        let mut any = false;
+        for event in &*events {
+            event.payloads(&mut |json| any |= is_marked(json));
+        }
+        if !any {
+            return Ok(None);
+        }
+        let mut values = Vec::new();
+        for event in events {
+            event.payloads_mut(&mut |json| values.push(json));
+        }
+        self.open_all(id, values).await
+    }
+
+    /// The same of commits.
+    pub(crate) async fn open_commits(
+        &self,
+        id: &ExecutionId,
+        commits: &mut [Commit],
+    ) -> Result<Unopened, PayloadError> {
+        let mut values = Vec::new();
+        for event in commits.iter_mut().flat_map(|commit| &mut commit.events) {
+            event.payloads_mut(&mut |json| values.push(json));
+        }
+        self.open_all(id, values).await
+    }
+
+    /// The same of what was sent.
+    pub(crate) async fn open_items(
+        &self,
+        id: &ExecutionId,
+        items: &mut [InboxItem],
+    ) -> Result<Unopened, PayloadError> {
+        let values = items.iter_mut().filter_map(|item| item.message.payload_mut()).collect();
+        self.open_all(id, values).await
+    }
+
+    /// Opens one payload.
+    ///
+    /// # Errors
+    /// It cannot be opened, for whatever reason.
+    pub(crate) async fn open(&self, id: &ExecutionId, json: &mut Json) -> Result<(), PayloadError> {
+        self.open_all(id, vec![json]).await?.map_or(Ok(()), Err)
+    }
+
+    /// Opens one payload, or leaves it sealed.
+    ///
+    /// # Errors
+    /// The store did not answer or cannot be used.
+    pub(crate) async fn open_if_possible(
+        &self,
+        id: &ExecutionId,
+        json: &mut Json,
+    ) -> Result<(), PayloadError> {
+        self.open_all(id, vec![json]).await.map(drop)
+    }
+
+    async fn open_all(
+        &self,
+        id: &ExecutionId,
+        values: Vec<&mut Json>,
+    ) -> Result<Unopened, PayloadError> {
+        let mut values: Vec<_> = values.into_iter().filter(|json| is_marked(json)).collect();
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let mut distinct: Vec<Json> = Vec::new();
+        let mut places = Vec::with_capacity(values.len());
+        for value in &values {
+            let known = distinct.iter().position(|known| known == &**value);
+            places.push(known.unwrap_or(distinct.len()));
+            if known.is_none() {
+                distinct.push((*value).clone());
+            }
+        }
+        let folder = Folder::of(id);
+        let mut opened = Vec::with_capacity(distinct.len());
+        let mut unopened = None;
+        let opening: Vec<_> =
+            distinct.iter().map(|json| self.open_one(id, &folder, json).boxed()).collect();
+        let mut opening = stream::iter(opening).buffered(PAYLOADS_AT_ONCE);
+        while let Some(answer) = opening.next().await {
+            match answer {
+                Ok(json) => opened.push(Some(json)),
+                Err(error) if error.is_of_payload() => {
+                    unopened.get_or_insert(error);
+                    opened.push(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        drop(opening);
+        for (value, place) in values.iter_mut().zip(places) {
+            if let Some(json) = &opened[place] {
+                **value = json.clone();
+            }
+        }
+        Ok(unopened)
+    }
+
+    async fn open_one(
+        &self,
+        id: &ExecutionId,
+        folder: &Folder,
+        json: &Json,
+    ) -> Result<Json, PayloadError> {
+        match (Sealed::read(json)?, &self.0) {
+            (None, _) => Ok(json.clone()),
+            (Some(Sealed::Escaped(value)), _) => Ok(value),
+            (Some(Sealed::Newer { version }), _) => Err(PayloadError::Newer { version }),
+            (Some(Sealed::Stored { bytes, codecs, stored }), Some(config)) => {
+                config.open(id, folder, bytes, &codecs, stored).await
+            }
+            (Some(Sealed::Stored { bytes, codecs, stored }), None) => Err(match (stored, codecs) {
+                (Stored::Here(_), mut codecs) if !codecs.is_empty() => {
+                    PayloadError::NoCodec { bytes, codec: codecs.remove(0) }
+                }
+                _ => PayloadError::NoStore { bytes },
+            }),
+        }
+    }
+}
+
+impl Config {
+    async fn open(
+        &self,
+        id: &ExecutionId,
+        folder: &Folder,
+        bytes: u64,
+        codecs: &[String],
+        stored: Stored,
+    ) -> Result<Json, PayloadError> {
+        let mut decoders = Vec::with_capacity(codecs.len());
+        for name in codecs {
+            let known = self.codecs.iter().find(|codec| codec.name() == name);
+            let no_codec = || PayloadError::NoCodec { bytes, codec: name.clone() };
+            decoders.push(known.ok_or_else(no_codec)?);
+        }
+        let mut content = match stored {
+            Stored::Here(data) => STANDARD
+                .decode(data)
+                .map_err(|error| PayloadError::damaged(format!("it is no base64: {error}")))?,
+            Stored::At(at) => self.get(folder, &at).await?,
+        };
+        let scope = CodecScope::new(id, folder, &*self.store);
+        for (index, codec) in decoders.iter().enumerate().rev() {
+            let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
+            // What another codec made of it may be a little larger.
+            let bytes_max = if index == 0 { whole } else { PAYLOAD_BYTES_MAX + 65_536 };
+            content = again(|| codec.decode(&scope, &content, bytes_max)).await?;
+        }
+        if content.len() as u64 != bytes {
+            let found = content.len();
+            return Err(PayloadError::damaged(format!("it has {found} bytes instead of {bytes}")));
+        }
+        let text = String::from_utf8(content)
+            .map_err(|error| PayloadError::damaged(format!("it is no text: {error}")))?;
+        Json::parse(text).map_err(|error| PayloadError::damaged(format!("it is no JSON: {error}")))
+    }
+
+    async fn get(&self, folder: &Folder, at: &str) -> Result<Vec<u8>, PayloadError> {
+        let name = folder
+            .blob(at)
+            .ok_or_else(|| PayloadError::damaged(format!("{at:.80?} is no name of a blob")))?;
+        let Some(bytes) = again(|| self.store.get(&name)).await? else {
+            let erased = folder.blob(ERASED).unwrap_or_else(|| unreachable!("a name"));
+            return Err(match again(|| self.store.get(&erased)).await? {
+                Some(_) => PayloadError::Erased,
+                None => PayloadError::Missing { blob: name.to_string() },
+            });
+        };
+        if hash_of(&bytes) != at {
+            let problem = format!("what the payload store has as {name} has another hash");
+            return Err(PayloadError::damaged(problem));
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,142 @@
+//! Sealing: before something with payloads is written.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+use super::again::again;
+use super::sealed::{Sealed, Stored, is_marked};
+use super::{CodecScope, Config, Folder, PayloadError, Payloads};
+use crate::event::{Event, Json};
+use crate::id::ExecutionId;
+use crate::limits::PAYLOADS_AT_ONCE;
+use crate::store::Message;
+
+/// The blob that is put to see whether the store takes any.
+const PROBE: &str = "probe";
+
+impl Payloads {
+    /// `events` of execution `id` as they are to be written. What they name is in the payload store
+    /// when this returns.
+    ///
+    /// Dropping the future may leave blobs that nothing names.
+    pub(crate) async fn seal_events<'e>(
+        &self,
+        id: &ExecutionId,
+        events: &'e [Event],
+    ) -> Result<Cow<'e, [Event]>, PayloadError> {
+        let mut any = false;
+        for event in events {
+            event.payloads(&mut |json| any |= self.seals(json));
+        }
+        if !any {
+            return Ok(Cow::Borrowed(events));
+        }
+        let mut events = events.to_vec();
+        let mut values = Vec::new();
+        for event in &mut events {
+            event.payloads_mut(&mut |json| values.push(json));
+        }
+        self.seal(id, values).await?;
+        Ok(Cow::Owned(events))
+    }
+
+    /// Makes `message` what is to be sent to execution `id`.
+    pub(crate) async fn seal_message(
+        &self,
+        id: &ExecutionId,
+        message: &mut Message,
+    ) -> Result<(), PayloadError> {
+        match message.payload_mut() {
+            Some(json) if self.seals(json) => self.seal(id, vec![json]).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether payloads could be stored now. A turn asks before it claims where the one before did not
+    /// end well: an outage must not be taken for code that kills its hosts.
+    pub(crate) async fn probe(&self, id: &ExecutionId) -> Result<(), PayloadError> {
+        let Some(config) = &self.0 else { return Ok(()) };
+        let name = Folder::of(id).blob(PROBE).unwrap_or_else(|| unreachable!("a name"));
+        config.store.put(&name, PROBE.as_bytes()).await.map(drop)
+    }
+
+    /// Whether `json` may not be stored as it is.
+    fn seals(&self, json: &Json) -> bool {
+        is_marked(json)
+            || self.0.as_ref().is_some_and(|config| {
+                !config.codecs.is_empty() || json.as_str().len() > config.threshold
+            })
+    }
+
+    async fn seal(&self, id: &ExecutionId, values: Vec<&mut Json>) -> Result<(), PayloadError> {
+        let mut values: Vec<_> = values.into_iter().filter(|json| self.seals(json)).collect();
+        // What stands in several places, such as a result that is passed on, is stored once.
+        let mut distinct: Vec<Json> = Vec::new();
+        let mut places = Vec::with_capacity(values.len());
+        for value in &values {
+            let known = distinct.iter().position(|known| known == &**value);
+            places.push(known.unwrap_or(distinct.len()));
+            if known.is_none() {
+                distinct.push((*value).clone());
+            }
+        }
+        let folder = Folder::of(id);
+        // Boxed: a turn's future has no room for what it rarely does.
+        let sealing: Vec<_> =
+            distinct.iter().map(|json| self.seal_one(id, &folder, json).boxed()).collect();
+        let sealed: Vec<Json> =
+            stream::iter(sealing).buffered(PAYLOADS_AT_ONCE).try_collect().await?;
+        for (value, place) in values.iter_mut().zip(places) {
+            **value = sealed[place].clone();
+        }
+        Ok(())
+    }
+
+    async fn seal_one(
+        &self,
+        id: &ExecutionId,
+        folder: &Folder,
+        json: &Json,
+    ) -> Result<Json, PayloadError> {
+        match &self.0 {
+            Some(config) => config.seal(id, folder, json).await,
+            None => Ok(Sealed::Escaped(json.clone()).write()),
+        }
+    }
+}
+
+impl Config {
+    async fn seal(
+        &self,
+        id: &ExecutionId,
+        folder: &Folder,
+        json: &Json,
+    ) -> Result<Json, PayloadError> {
+        let text = json.as_str();
+        let (mut bytes, mut codecs) = (Cow::Borrowed(text.as_bytes()), Vec::new());
+        let scope = CodecScope::new(id, folder, &*self.store);
+        for codec in &self.codecs {
+            if let Some(encoded) = again(|| codec.encode(&scope, &bytes)).await? {
+                bytes = Cow::Owned(encoded);
+                codecs.push(codec.name().to_owned());
+            }
+        }
+        let large = bytes.len() > self.threshold;
+        if codecs.is_empty() && !large {
+            let marked = is_marked(json);
+            return Ok(if marked { Sealed::Escaped(json.clone()).write() } else { json.clone() });
+        }
+        let stored = if large {
+            let name = folder.blob_of(&bytes);
+            // Whether it was there already, by whomever: these bytes are under this name now.
+            again(|| self.store.put(&name, &bytes)).await?;
+            Stored::At(name.name().to_owned())
+        } else {
+            Stored::Here(STANDARD.encode(&bytes))
+        };
+        Ok(Sealed::Stored { bytes: text.len() as u64, codecs, stored }.write())
+    }
+}

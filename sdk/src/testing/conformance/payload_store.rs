@@ -1,0 +1,114 @@
+//! The checks of a [`PayloadStore`](crate::payload::PayloadStore).
+
+use std::collections::BTreeSet;
+
+use futures::future::join_all;
+
+use super::PayloadStoreFactory;
+use crate::id::ExecutionId;
+use crate::payload::{BlobName, Folder, Put};
+
+fn folder(execution: &str) -> Folder {
+    Folder::of(&ExecutionId::new(execution).expect("an id"))
+}
+
+fn blob(folder: &Folder, name: &str) -> BlobName {
+    folder.blob(name).expect("a name")
+}
+
+/// Bytes of any value.
+fn bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|index| (index * 31 % 251) as u8).collect()
+}
+
+/// A blob is read back byte for byte, an empty one and one of ten megabytes too.
+pub async fn a_blob_is_read_back_byte_for_byte(factory: &dyn PayloadStoreFactory) {
+    let (store, folder) = (factory.store().await, folder("order-1"));
+    for count in [0, 1, 255, 70_000, 10_000_000] {
+        let (name, bytes) = (blob(&folder, &format!("blob{count}")), bytes(count));
+        assert_eq!(store.put(&name, &bytes).await.unwrap(), Put::New);
+        let read = store.get(&name).await.unwrap();
+        assert!(read.is_some_and(|read| read == bytes), "of {count} bytes");
+    }
+}
+
+/// A blob that was never put is not there, nor its folder.
+pub async fn a_blob_that_was_never_put_is_not_there(factory: &dyn PayloadStoreFactory) {
+    let (store, folder) = (factory.store().await, folder("order-1"));
+    assert_eq!(store.get(&blob(&folder, "none")).await.unwrap(), None);
+    assert_eq!(store.list(&folder).await.unwrap(), []);
+    store.remove(&blob(&folder, "none")).await.unwrap();
+}
+
+/// A second put of a name says so and changes nothing.
+pub async fn a_taken_name_keeps_its_bytes(factory: &dyn PayloadStoreFactory) {
+    let (store, name) = (factory.store().await, blob(&folder("order-1"), "key"));
+    assert_eq!(store.put(&name, b"first").await.unwrap(), Put::New);
+    for again in [b"first".as_slice(), b"other", b""] {
+        assert_eq!(store.put(&name, again).await.unwrap(), Put::Exists);
+        assert_eq!(store.get(&name).await.unwrap().as_deref(), Some(b"first".as_slice()));
+    }
+}
+
+/// Of sixteen puts of one name at once one stores, and all read what it stored.
+pub async fn sixteen_puts_at_once_have_one_winner(factory: &dyn PayloadStoreFactory) {
+    let (store, name) = (factory.store().await, blob(&folder("order-1"), "key"));
+    let puts = (0..16_u8).map(|who| {
+        let (store, name) = (&store, &name);
+        async move {
+            let put = store.put(name, &[who; 1_000]).await.unwrap();
+            (put, who, store.get(name).await.unwrap().expect("a blob"))
+        }
+    });
+    let puts = join_all(puts).await;
+    let winners: Vec<u8> =
+        puts.iter().filter(|(put, ..)| *put == Put::New).map(|(_, who, _)| *who).collect();
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    for (_, _, read) in puts {
+        assert_eq!(read, [winners[0]; 1_000]);
+    }
+}
+
+/// Executions have folders of their own, whatever their ids look like.
+pub async fn folders_are_kept_apart(factory: &dyn PayloadStoreFactory) {
+    let store = factory.store().await;
+    let ids = ["order-1", "order-10", "order-1/a", "../order-1", "Order-1", "größe"];
+    for id in ids {
+        let name = blob(&folder(id), "one");
+        assert_eq!(store.put(&name, id.as_bytes()).await.unwrap(), Put::New, "{id}");
+    }
+    for id in ids {
+        let name = blob(&folder(id), "one");
+        assert_eq!(store.get(&name).await.unwrap().as_deref(), Some(id.as_bytes()));
+        assert_eq!(store.list(&folder(id)).await.unwrap(), [name]);
+    }
+}
+
+/// A removed blob is gone, and only it; its name is free again.
+pub async fn a_removed_blob_is_gone_and_only_it(factory: &dyn PayloadStoreFactory) {
+    let (store, folder) = (factory.store().await, folder("order-1"));
+    let (one, two) = (blob(&folder, "one"), blob(&folder, "two"));
+    store.put(&one, b"1").await.unwrap();
+    store.put(&two, b"2").await.unwrap();
+    for _ in 0..2 {
+        store.remove(&one).await.unwrap();
+        assert_eq!(store.get(&one).await.unwrap(), None);
+        assert_eq!(store.list(&folder).await.unwrap(), [two.clone()]);
+    }
+    assert_eq!(store.put(&one, b"new").await.unwrap(), Put::New);
+    assert_eq!(store.get(&one).await.unwrap().as_deref(), Some(b"new".as_slice()));
+}
+
+/// All blobs of a folder are listed, however many: more than a page of S3's has.
+pub async fn a_folder_of_more_than_a_thousand_blobs_is_listed(factory: &dyn PayloadStoreFactory) {
+    let (store, folder) = (factory.store().await, folder("order-1"));
+    let names: Vec<BlobName> =
+        (0..1_050).map(|number| blob(&folder, &format!("blob{number}"))).collect();
+    for names in names.chunks(50) {
+        for put in join_all(names.iter().map(|name| store.put(name, b"x"))).await {
+            assert_eq!(put.unwrap(), Put::New);
+        }
+    }
+    let listed: BTreeSet<BlobName> = store.list(&folder).await.unwrap().into_iter().collect();
+    assert_eq!(listed, names.into_iter().collect());
+}

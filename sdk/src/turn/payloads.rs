@@ -1,0 +1,57 @@
+//! What a turn does to payloads: it opens what it has read, and seals what it writes (in
+//! [`LogEnd`](super::log::LogEnd)).
+
+use super::{Items, Kitchen};
+use crate::event::Event;
+use crate::id::ExecutionId;
+use crate::payload::PayloadError;
+use crate::replay::{Fault, History};
+
+/// What a turn cannot read.
+pub(super) struct Sealed {
+    pub(super) fault: Fault,
+    /// Another host may well be able to: this one is not configured for it.
+    pub(super) elsewhere: bool,
+}
+
+impl Kitchen {
+    /// Opens what replay needs, and nothing before it is needed: the log of the run and what a turn
+    /// is about to take. The history's view stays as it is stored.
+    pub(super) async fn open(
+        &self,
+        id: &ExecutionId,
+        history: &mut History,
+        items: &mut Items,
+    ) -> Result<Option<Sealed>, PayloadError> {
+        let in_log = self.payloads.open_events(id, &mut history.events).await?;
+        let unopened = match in_log {
+            None => self.payloads.open_items(id, items).await?,
+            unopened => unopened,
+        };
+        Ok(unopened.map(|error| {
+            let elsewhere = error.is_of_program();
+            Sealed { fault: Fault::Payload { problem: error.to_string() }, elsewhere }
+        }))
+    }
+
+    /// Opens what an execution that has ended says to others. What cannot be read cannot be said:
+    /// then this fails, and is tried again.
+    pub(super) async fn open_end(
+        &self,
+        id: &ExecutionId,
+        events: &[Event],
+    ) -> Result<Vec<Event>, PayloadError> {
+        let said = |event: &&Event| {
+            let of_child = matches!(
+                event,
+                Event::ChildRequested(_) | Event::ChildStarted(_) | Event::ChildCompleted(_)
+            );
+            of_child || event.is_end()
+        };
+        let mut events: Vec<Event> = events.iter().filter(said).cloned().collect();
+        match self.payloads.open_events(id, &mut events).await? {
+            None => Ok(events),
+            Some(error) => Err(error),
+        }
+    }
+}
