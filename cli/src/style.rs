@@ -95,6 +95,7 @@ pub(crate) fn of_event(event: &Event) -> Option<Color> {
         }
         Event::CompensationStarted(_)
         | Event::StepAttemptFailed(_)
+        | Event::StepPostponed(_)
         | Event::WorkflowCancelled(_)
         | Event::CancelRequested(_) => Some(Color::Yellow),
         Event::TurnStarted(_)

@@ -69,6 +69,7 @@
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
 //!   and `aws` are the ones there are. Large values go to a [`payload`] store.
+//! - **Limits of what steps do**: [`limiter`], so many calls a second or at once, over all hosts.
 //! - **The log**: [`event`] is what a history can say.
 //! - **Limits** and defaults, with their reasons: [`limits`].
 //!
@@ -91,6 +92,7 @@
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
+//! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
 #[cfg(feature = "aws")]
@@ -102,6 +104,7 @@ pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod id;
+pub mod limiter;
 pub mod limits;
 #[cfg(feature = "sqlite")]
 pub mod local;
@@ -132,12 +135,13 @@ pub use context::{
     AllFailed, Callback, CallbackError, Calling, Child, ChildError, Commands, Compensation,
     ContinueAsNew, EachItem, Either, Elapsed, ExecutionInfo, FailFast, FirstOk, InlineStep,
     JoinAll, Map, MapAll, MapEach, NextUpdate, Object, Outcome, Outcomes, PollError, PollUntil,
-    Polling, Promise, PromiseError, Race, Random, Served, Signal, SignalError, Signals, Sleep,
-    StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates, Versions, Workflow,
-    attempt, callback, cancelled, child, compensate, continue_as_new, days, execution_id,
-    execution_info, first_ok, heartbeat, hours, idempotency_key, join_all, last_heartbeat, map,
-    minutes, now, poll_until, promise, publish, race, random, seconds, set_tag, signal, signals,
-    sleep, sleep_until, step, timeout, update, updates, uuid, version, version_of,
+    Polling, Postpone, Postponed, Promise, PromiseError, Race, Random, Served, Signal, SignalError,
+    Signals, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates,
+    Versions, Workflow, attempt, callback, cancelled, child, compensate, continue_as_new, days,
+    execution_id, execution_info, first_ok, heartbeat, hours, idempotency_key, join_all,
+    last_heartbeat, map, minutes, now, poll_until, postpone, promise, publish, race, random,
+    seconds, set_tag, signal, signals, sleep, sleep_until, step, timeout, update, updates, uuid,
+    version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -221,3 +225,7 @@ struct TriggersPage;
 #[cfg(all(doctest, feature = "testing", feature = "http"))]
 #[doc = include_str!("../../docs/guide/http.md")]
 struct HttpPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/limiters.md")]
+struct LimitersPage;

@@ -281,3 +281,18 @@ const _: () =
     assert!(2 * (PAYLOAD_THRESHOLD_MAX / 3 * 4 + 1_000) + 16 * NAME_BYTES_MAX < EVENT_BYTES_MAX);
 const _: () = assert!(PAYLOAD_THRESHOLD <= PAYLOAD_THRESHOLD_MAX);
 const _: () = assert!(COMMIT_BYTES_MAX < 409_600);
+
+/// How long a step waits in place for a permit of a limiter, unless it is told otherwise; for one
+/// that comes later the execution is suspended. A Lambda function is paid while it waits.
+pub const LIMITER_WAIT: Duration = BACKOFF_IN_PLACE_MAX;
+
+/// For how long a permit of a concurrency limiter is lent, unless it is told otherwise: so long it is
+/// missing after its host has died. It is renewed every third of it.
+pub const LIMITER_LEASE: Duration = Duration::from_secs(30);
+
+/// How long behind the first possible time a limiter tells those it refuses to ask again, at most:
+/// those who wait are spread over it.
+pub const LIMITER_RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// How long a call to a Redis may take, and a connection to it.
+pub const LIMITER_ANSWER_MAX: Duration = Duration::from_secs(3);

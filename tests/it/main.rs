@@ -11,6 +11,7 @@ mod faulty;
 mod http;
 mod kills;
 mod kit;
+mod limiters;
 mod macros;
 mod memory;
 mod messages;

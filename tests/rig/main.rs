@@ -3,6 +3,7 @@
 mod deploy;
 mod kills;
 mod lambda;
+mod limiters;
 mod readme;
 mod sqs;
 mod triggers;

@@ -9,6 +9,7 @@ pub mod order;
 pub mod proxy;
 pub mod readme;
 pub mod record;
+pub mod redis;
 pub mod said;
 pub mod scenario;
 pub mod seed;

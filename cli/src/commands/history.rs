@@ -168,6 +168,10 @@ fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details
             let result = format!("{}; again at {}", e.failure.message(), time(e.retry_at));
             Details::step(e.attempt, Some(e.took_us), result)
         }
+        Event::StepPostponed(e) => {
+            let result = format!("not yet: {}; again at {}", e.reason, time(e.retry_at));
+            Details::step(e.attempt, Some(e.took_us), result)
+        }
         Event::StepHeartbeat(e) => Details::step(e.attempt, None, &e.details),
         Event::StepCompleted(e) => Details::step(e.attempt, Some(e.took_us), &e.output),
         Event::StepFailed(e) => Details::step(e.attempt, Some(e.took_us), e.failure.message()),

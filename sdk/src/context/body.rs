@@ -11,9 +11,10 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use super::panics;
+use super::postpone::Postponed;
 use super::watch::Watch;
 use crate::event::Json;
-use crate::replay::IdempotencyKey;
+use crate::replay::{Attempt, IdempotencyKey};
 
 thread_local! {
     static STEP: RefCell<Option<StepScope>> = const { RefCell::new(None) };
@@ -33,6 +34,8 @@ pub(crate) struct StepScope {
     pub(crate) bytes_max: usize,
     /// What it shares with its turn.
     pub(crate) watch: Arc<Watch>,
+    /// Set by a poll of the body that is to be the last.
+    pub(crate) postponed: RefCell<Option<Postponed>>,
 }
 
 /// What `ask` says of the step whose body is being polled on this thread.
@@ -72,19 +75,19 @@ pub fn attempt() -> u32 {
 }
 
 /// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.
-pub(crate) fn in_body<T>(scope: StepScope, body: BoxFuture<'static, T>) -> InBody<T> {
+pub(crate) fn in_body(scope: StepScope, body: BoxFuture<'static, Attempt>) -> InBody {
     InBody { scope: Some(scope), body: Some(body) }
 }
 
 /// The future of [`in_body`].
-pub(crate) struct InBody<T> {
+pub(crate) struct InBody {
     /// Lent to the thread while the body is polled.
     scope: Option<StepScope>,
-    body: Option<BoxFuture<'static, T>>,
+    body: Option<BoxFuture<'static, Attempt>>,
 }
 
-impl<T> Future for InBody<T> {
-    type Output = Result<T, String>;
+impl Future for InBody {
+    type Output = Result<Attempt, String>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { scope, body } = &mut *self;
@@ -93,7 +96,10 @@ impl<T> Future for InBody<T> {
         let polled = panics::catch(|| body.as_mut().poll(cx));
         *scope = STEP.replace(outer);
         let output = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Pending) => match postponed(scope.as_ref()) {
+                Some(attempt) => Ok(attempt),
+                None => return Poll::Pending,
+            },
             Ok(Poll::Ready(output)) => Ok(output),
             Err(message) => Err(message),
         };
@@ -104,4 +110,10 @@ impl<T> Future for InBody<T> {
             (output, _) => Poll::Ready(output),
         }
     }
+}
+
+/// What an attempt that has asked to be made later comes to.
+fn postponed(scope: Option<&StepScope>) -> Option<Attempt> {
+    let Postponed { delay, reason } = scope?.postponed.take()?;
+    Some(Attempt::Postponed { delay, reason })
 }

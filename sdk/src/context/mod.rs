@@ -19,6 +19,7 @@ mod object;
 mod outcomes;
 mod panics;
 mod poll_until;
+mod postpone;
 #[cfg(feature = "testing")]
 mod probe;
 mod promise;
@@ -49,6 +50,7 @@ pub use map::{EachItem, FailFast, Map, MapAll, MapEach, map};
 pub use object::{Commands, Object, Served};
 pub use outcomes::{Outcome, Outcomes, TooManyFailed};
 pub use poll_until::{PollError, PollUntil, Polling, poll_until};
+pub use postpone::{Postpone, Postponed, postpone};
 pub use promise::{Promise, PromiseError, promise};
 pub use publish::publish;
 pub use signal::{Signal, SignalError, signal};

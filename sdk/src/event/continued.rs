@@ -129,6 +129,7 @@ impl Event {
             Self::StepAttemptFailed(e) => {
                 e.site.len() + e.input.as_str().len() + weight_of(&e.failure)
             }
+            Self::StepPostponed(e) => e.site.len() + e.input.as_str().len() + e.reason.len(),
             Self::StepCompleted(e) => {
                 e.site.len() + e.input.as_str().len() + e.output.as_str().len()
             }

@@ -13,6 +13,7 @@ mod heartbeat;
 mod json;
 mod key;
 mod payloads;
+mod postponed;
 mod promise;
 mod tag;
 mod text;
@@ -31,6 +32,7 @@ pub(crate) use decode::decode;
 pub use heartbeat::StepHeartbeat;
 pub use json::Json;
 pub use key::OperationKey;
+pub use postponed::StepPostponed;
 pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
 pub use tag::TagSet;
 pub use text::Text;
@@ -60,6 +62,8 @@ pub enum Event {
     StepStarted(StepStarted),
     /// An attempt failed and another may follow.
     StepAttemptFailed(StepAttemptFailed),
+    /// An attempt could not do its work yet, and another follows. It does not count.
+    StepPostponed(StepPostponed),
     /// How far an attempt had got while it ran.
     StepHeartbeat(StepHeartbeat),
     /// A step has its result.
@@ -482,6 +486,7 @@ impl Event {
             Self::LeaseRenewed(e) => e.at,
             Self::StepStarted(e) => e.at,
             Self::StepAttemptFailed(e) => e.at,
+            Self::StepPostponed(e) => e.at,
             Self::StepHeartbeat(e) => e.at,
             Self::StepCompleted(e) => e.at,
             Self::StepFailed(e) => e.at,
@@ -521,6 +526,7 @@ impl Event {
             Self::LeaseRenewed(_) => "LeaseRenewed",
             Self::StepStarted(_) => "StepStarted",
             Self::StepAttemptFailed(_) => "StepAttemptFailed",
+            Self::StepPostponed(_) => "StepPostponed",
             Self::StepHeartbeat(_) => "StepHeartbeat",
             Self::StepCompleted(_) => "StepCompleted",
             Self::StepFailed(_) => "StepFailed",
@@ -557,6 +563,7 @@ impl Event {
         match self {
             Self::StepStarted(e) => Some(&e.key),
             Self::StepAttemptFailed(e) => Some(&e.key),
+            Self::StepPostponed(e) => Some(&e.key),
             Self::StepHeartbeat(e) => Some(&e.key),
             Self::StepCompleted(e) => Some(&e.key),
             Self::StepFailed(e) => Some(&e.key),
@@ -627,6 +634,7 @@ impl Event {
             Self::WorkflowStarted(_)
             | Self::StepStarted(_)
             | Self::StepAttemptFailed(_)
+            | Self::StepPostponed(_)
             | Self::StepCompleted(_)
             | Self::StepFailed(_)
             | Self::TimerStarted(_)

@@ -16,6 +16,7 @@ macro_rules! each {
                     $f(value);
                 }
             }
+            Event::StepPostponed(e) => $f(&$($m)? e.input),
             Event::StepHeartbeat(e) => $f(&$($m)? e.details),
             Event::StepCompleted(e) => {
                 $f(&$($m)? e.input);

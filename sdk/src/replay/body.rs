@@ -23,6 +23,8 @@ pub(crate) enum Attempt {
     Completed(Json),
     /// It did not; `retryable` if another attempt makes sense.
     Failed { failure: Failure, retryable: bool },
+    /// It did nothing, and another is to begin after `delay`.
+    Postponed { delay: Duration, reason: String },
 }
 
 /// A step's attributes, as far as they matter to who runs it.

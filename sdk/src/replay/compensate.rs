@@ -266,6 +266,19 @@ impl Engine {
         true
     }
 
+    /// An attempt of step `seq` did nothing, and another follows. Whether compensation waited for it
+    /// and waits no more.
+    pub(super) fn attempt_of_undoable_postponed(&mut self, seq: u32) -> bool {
+        let Some(undoable) = self.undoable(seq) else { return false };
+        // It knows nothing of the attempts before it.
+        if undoable.in_doubt || !undoable.finishing {
+            return false;
+        }
+        undoable.finishing = false;
+        self.compensation.finishing -= 1;
+        true
+    }
+
     /// Step `seq` has its outcome: an output, if it completed, is what there is to undo.
     pub(super) fn undoable_settled(&mut self, seq: u32, output: Option<&Json>) {
         let call = &mut self.calls[seq as usize];

@@ -628,6 +628,16 @@ impl Engine {
                 }
                 None
             }
+            Event::StepPostponed(e) => {
+                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
+                let step = self.step(e.seq);
+                step.retry_at = Some(e.retry_at);
+                step.begun = None;
+                if !self.attempt_of_undoable_postponed(e.seq) {
+                    return Ok(Delivered::Quiet);
+                }
+                None
+            }
             Event::PromiseResolved(e) => return Ok(self.promise_resolved(e)),
             Event::UpdateReceived(e) => {
                 let taker = self.updates.arrive(self.received, e);

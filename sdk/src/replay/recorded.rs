@@ -92,6 +92,7 @@ impl Recorded {
         let (kind, key, site, input, due): (_, _, &String, _, _) = match event {
             Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
             Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
+            Event::StepPostponed(e) => step(&e.key, &e.site, &e.input),
             Event::StepCompleted(e) => step(&e.key, &e.site, &e.input),
             Event::StepFailed(e) => step(&e.key, &e.site, &e.input),
             Event::StepHeartbeat(e) => (Kind::Step, &e.key, &e.site, None, None),
@@ -125,6 +126,7 @@ fn place(event: &Event) -> Option<(u32, bool)> {
     match event {
         Event::StepStarted(e) => Some((e.seq, false)),
         Event::StepAttemptFailed(e) => Some((e.seq, false)),
+        Event::StepPostponed(e) => Some((e.seq, false)),
         Event::StepHeartbeat(e) => Some((e.seq, false)),
         Event::StepCompleted(e) => Some((e.seq, true)),
         Event::StepFailed(e) => Some((e.seq, true)),

@@ -23,9 +23,9 @@ mod views;
 use crate::event::{
     CancelRequested, Event, Failure, Json, LeaseRenewed, OperationKey, PromiseCreated,
     PromiseHeartbeat, PromiseResolved, PromiseResult, Reply, Resumed, SignalReceived,
-    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TagSet, TimerFired, TimerStarted,
-    TurnEnd, TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen, ViewPublished,
-    WaitsFor, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
+    StepAttemptFailed, StepCompleted, StepFailed, StepPostponed, StepStarted, TagSet, TimerFired,
+    TimerStarted, TurnEnd, TurnEnded, TurnStarted, UpdateReceived, UpdateReplied, VersionChosen,
+    ViewPublished, WaitsFor, WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted,
 };
 use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
@@ -71,6 +71,23 @@ fn tried(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
     let (input, failure, retry_at) = (json("{}"), error_of("1"), Timestamp(retry_at));
     let of = StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
     Event::StepAttemptFailed(of)
+}
+
+/// Attempt `attempt` of step `key` did nothing, and another may start at `retry_at`.
+fn postponed(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (input, reason, retry_at) = (json("{}"), "not yet".to_owned(), Timestamp(retry_at));
+    Event::StepPostponed(StepPostponed {
+        at,
+        seq,
+        key,
+        site,
+        attempt,
+        took_us,
+        input,
+        reason,
+        retry_at,
+    })
 }
 
 /// At-most-once attempt `attempt` of step `key` is about to run.

@@ -13,6 +13,7 @@ mod children;
 mod compensate;
 mod ends;
 mod long;
+mod postponed;
 mod promises;
 mod runs;
 mod terminate;
@@ -20,6 +21,7 @@ mod times;
 mod visible;
 mod wait;
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -497,7 +499,8 @@ impl Turn<'_> {
             let left = self.time_left(asked_at, &body.policy());
             let watch = Arc::clone(&self.watch);
             let bytes_max = self.kitchen.payloads.value_bytes_max();
-            let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch };
+            let postponed = RefCell::default();
+            let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed };
             // Cloning its arguments is user code: outside the lock.
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);

@@ -42,6 +42,7 @@
 //! | schedules: skip, the calendar's times | all | |
 //! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
 //! | schedules: buffer one | in memory | it looks every minute |
+//! | postponed attempts | all | in calm where it counts bodies |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
 //! | B4 | P0 | it is about one batch of a queue |
@@ -59,6 +60,7 @@ mod long;
 mod long_steps;
 mod maps;
 mod objects;
+mod postponed;
 mod promises;
 mod races;
 mod runs;

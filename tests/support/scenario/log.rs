@@ -60,6 +60,12 @@ pub(super) fn verify(commits: &[Commit]) {
                 attempt(e.seq, e.attempt);
                 not_before.insert(e.seq, e.retry_at);
             }
+            Event::StepPostponed(e) => {
+                let before = *attempts.get(&e.seq).unwrap_or(&0);
+                assert_eq!(e.attempt, before + 1, "it does not count: {event:?}");
+                let retry_at = not_before.insert(e.seq, e.retry_at).unwrap_or(last);
+                assert!(last >= retry_at, "an attempt before its time: {event:?}");
+            }
             Event::Resumed(_) => {
                 attempts.clear();
                 not_before.clear();

@@ -35,6 +35,22 @@ fn an_at_most_once_attempt_that_began_is_known_until_its_end_is() {
 }
 
 #[test]
+fn an_attempt_that_was_postponed_does_not_count() {
+    check(&[postponed(101, 0, "a#1", 1, 150)], 0, Some(150), None);
+    check(
+        &[postponed(101, 0, "a#1", 1, 150), postponed(150, 0, "a#1", 1, 900)],
+        0,
+        Some(900),
+        None,
+    );
+    let log = [tried(101, 0, "a#1", 1, 150), postponed(150, 0, "a#1", 2, 400)];
+    check(&log, 1, Some(400), None);
+    // It has said itself how it ended, so that at most once is no reason not to run it again.
+    check(&[begun(101, 0, "a#1", 1), postponed(102, 0, "a#1", 1, 200)], 0, Some(200), None);
+    check(&[postponed(101, 0, "a#1", 1, 900), resumed(102)], 0, None, None);
+}
+
+#[test]
 fn a_resume_counts_attempts_anew_and_starts_the_next_at_once() {
     check(&[tried(101, 0, "a#1", 6, 900), resumed(102)], 0, None, None);
     let log = [tried(101, 0, "a#1", 6, 900), resumed(102), tried(103, 0, "a#1", 1, 150)];

@@ -145,6 +145,29 @@ fn a_body_that_runs_is_let_end_and_undone() {
 }
 
 #[test]
+fn a_body_that_is_postponed_did_nothing_but_knows_nothing_of_those_before_it() {
+    check(
+        &[],
+        |c| {
+            c.undoable("a").poll([0]).drop(0).happens(&undoing(150, &[0])).undo();
+            c.happens(&postponed(151, 0, "a#1", 1, 900)).needs(0).undo()
+        },
+        "a#1 - x + waits + nothing over",
+    );
+    check(
+        &[],
+        |c| {
+            c.undoable("a").poll([0]).drop(0).happens(&undoing(150, &[0]));
+            c.happens(&interrupted(151, 0, "a#1")).happens(&postponed(152, 0, "a#1", 2, 900));
+            c.needs(0).undo().happens(&done(900, 0, "a#1", "7")).needs(0).undo()
+        },
+        "a#1 - x + . . body waits + nothing undo a#1{\"undoes\":\"a#1\"}",
+    );
+    let dead = [claim(100, 200), claim(210, 310), postponed(220, 0, "a#1", 1, 900)];
+    check(&dead, |c| c.undoable("a").poll([0]).deliver_all().finishing([]), "a#1 - . . . [0]");
+}
+
+#[test]
 fn what_a_dead_turn_may_have_run_is_in_doubt() {
     let dead = [claim(100, 200), claim(210, 310)];
     check(&dead, |c| c.undoable("a").poll([0]).deliver_all().finishing([]), "a#1 - . . [0]");

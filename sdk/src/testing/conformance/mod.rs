@@ -1,8 +1,9 @@
-//! What every store and every queue must do, as checks written against the traits alone.
+//! What every store, every queue and every limiter must do, as checks written against the traits alone.
 //!
 //! Each check is a named async function; [`event_store_suite!`](crate::event_store_suite),
-//! [`wake_queue_suite!`](crate::wake_queue_suite) and
-//! [`payload_store_suite!`](crate::payload_store_suite) make one test of each:
+//! [`wake_queue_suite!`](crate::wake_queue_suite),
+//! [`payload_store_suite!`](crate::payload_store_suite) and
+//! [`limiter_suite!`](crate::limiter_suite) make one test of each:
 //!
 //! ```ignore
 //! struct Memory;
@@ -20,6 +21,7 @@
 //! A crash of the process is beyond these checks: a store has to test its own durability.
 
 pub mod event_store;
+pub mod limiter;
 pub mod payload_store;
 pub mod wake_queue;
 
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::limiter::Limiter;
 use crate::payload::PayloadStore;
 use crate::store::EventStore;
 use crate::wake::WakeQueue;
@@ -60,6 +63,13 @@ pub trait QueueFactory: Send + Sync {
     fn unit(&self) -> Duration {
         Duration::from_millis(200)
     }
+}
+
+/// Makes limiters for the checks of [`limiter`]. Each check has a factory of its own.
+#[async_trait]
+pub trait LimiterFactory: Send + Sync {
+    /// A limiter that has counted nothing. It is used no longer than the factory lives.
+    async fn limiter(&self) -> Arc<dyn Limiter>;
 }
 
 /// Waits for what a store may show late, for ten seconds at most.

@@ -189,6 +189,44 @@ macro_rules! payload_store_suite {
     };
 }
 
+/// Makes one test of each check of [`limiter`](crate::testing::conformance::limiter), in a module
+/// named `$name`. `$factory` is an expression that makes a
+/// [`LimiterFactory`](crate::testing::conformance::LimiterFactory), for each test anew. The crate
+/// needs tokio with its macros and its multi-threaded runtime.
+#[macro_export]
+macro_rules! limiter_suite {
+    ($name:ident, $factory:expr) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::limiter_suite! { @checks $factory;
+                a_burst_is_due_at_once_and_the_next_an_interval_later
+                a_permit_can_be_taken_before_it_is_due
+                a_refusal_takes_no_permit
+                the_refused_are_told_different_times
+                permits_are_taken_once_by_sixteen_at_once
+                permits_come_back_with_time_up_to_the_burst
+                keys_of_any_text_are_kept_apart
+                a_place_is_free_again_when_it_is_given_back
+                a_repeated_call_takes_no_second_place
+                only_a_token_s_own_place_is_given_back
+                a_place_is_free_when_its_lease_is_over
+                those_without_a_place_are_told_different_times
+                places_are_taken_once_by_sixteen_at_once
+            }
+        }
+    };
+    (@checks $factory:expr; $($check:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $check() {
+                let factory = $factory;
+                $crate::testing::conformance::limiter::$check(&factory).await;
+            }
+        )*
+    };
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -206,6 +244,7 @@ mod tests {
             include_str!("payload_store.rs"),
             include_str!("wake_queue/deliver.rs"),
             include_str!("wake_queue/redeliver.rs"),
+            include_str!("limiter.rs"),
         ] {
             let checks = source.lines().filter_map(|line| line.strip_prefix("pub async fn "));
             let mut count = 0;

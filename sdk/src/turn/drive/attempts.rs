@@ -89,6 +89,9 @@ impl Turn<'_> {
             Ok(Attempt::Failed { failure, retryable }) => {
                 self.note_failed(seq, attempt, took_us, failure, retryable);
             }
+            Ok(Attempt::Postponed { delay, reason }) => {
+                self.postponed(seq, attempt, took_us, delay, reason);
+            }
             Err(message) => {
                 let failure = Failure::Panicked { message: brief(message) };
                 self.note_failed(seq, attempt, took_us, failure, true);

@@ -57,6 +57,7 @@ pub(super) fn remade(event: &Event, engine: &mut Engine) -> Event {
     match &mut event {
         Event::StepStarted(e) => step!(e),
         Event::StepAttemptFailed(e) => step!(e),
+        Event::StepPostponed(e) => step!(e),
         Event::StepCompleted(e) => step!(e),
         Event::StepFailed(e) => step!(e),
         Event::TimerStarted(e) => {

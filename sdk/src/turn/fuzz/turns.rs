@@ -27,6 +27,7 @@ use super::world::World;
 use super::{Repeat, bodies, number, same_bytes};
 use crate::context::{
     Needs, State, States, WorkflowEnd, WorkflowFuture, WorkflowSpec, attempt, idempotency_key,
+    postpone,
 };
 use crate::error::Error;
 use crate::event::{
@@ -102,7 +103,7 @@ struct Stage {
     replay_check: bool,
     rng: Mutex<Rng>,
     /// The attempts that began, on whatever host.
-    begun: Mutex<HashSet<(u32, u32)>>,
+    begun: Mutex<HashSet<(u32, u32, usize)>>,
     /// What was wrong with a body's start.
     broken: Mutex<Option<String>>,
 }
@@ -261,6 +262,10 @@ impl Stage {
         if takes > 0 {
             sleep(Duration::from_millis(takes)).await;
         }
+        if self.chance(|rng| rng.below(10)) == 0 {
+            let delay = Duration::from_millis(self.chance(|rng| rng.below(3_000)));
+            postpone(delay, "by chance").await;
+        }
     }
 
     /// The durable log has all that led to this body, and not its result.
@@ -299,7 +304,11 @@ impl Stage {
             |event| matches!(event, Event::StepStarted(e) if e.seq == seq && e.attempt == attempt),
         );
         let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        if !begun.insert((seq, attempt)) && at_most_once {
+        // It may begin again each time that it said, durably, that it did nothing.
+        let postponed = log.iter().filter(
+            |event| matches!(event, Event::StepPostponed(e) if e.seq == seq && e.attempt == attempt),
+        );
+        if !begun.insert((seq, attempt, postponed.count())) && at_most_once {
             return Err(format!("attempt {attempt} began twice, at most once: {log:#?}"));
         }
         Ok(())
@@ -360,7 +369,7 @@ impl Stage {
         assert!(done.is_empty(), "{done:?} was not undone: {log:#?}");
         let replayed = World::replay(&self.program, log);
         let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        for (seq, _) in &*begun {
+        for (seq, ..) in &*begun {
             let last = log.iter().rev().find_map(|event| match event {
                 Event::StepCompleted(e) if e.seq == *seq => Some(true),
                 Event::StepFailed(e) if e.seq == *seq => Some(true),
@@ -369,6 +378,10 @@ impl Stage {
                 }
                 _ => None,
             });
+            // Of its own attempt it says that it did nothing.
+            let postponed =
+                log.iter().any(|event| matches!(event, Event::StepPostponed(e) if e.seq == *seq));
+            let last = last.or(postponed.then_some(true));
             assert!(
                 !replayed.has_undo(*seq) || last == Some(true),
                 "nobody knows what step {seq} did: {log:#?}"

@@ -3,6 +3,7 @@
 
 mod children;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use super::trace::{self, Trace};
 use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
     Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
-    StepAttemptFailed, StepCompleted, StepFailed, StepStarted, TimerFired, TimerStarted,
-    VersionChosen, WorkflowStarted,
+    StepAttemptFailed, StepCompleted, StepFailed, StepPostponed, StepStarted, TimerFired,
+    TimerStarted, VersionChosen, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::replay::{Attempt, Chosen, Engine, Request, site};
@@ -317,10 +318,15 @@ impl World {
         let Some(event) = self.sequence.next_undelivered().cloned() else { return };
         self.sequence.mark_delivered();
         self.meet(&event);
-        if let Event::StepAttemptFailed(e) = event
-            && self.run.engine().request(e.seq) == Some(Request::Step)
+        let again = match event {
+            Event::StepAttemptFailed(e) => Some(e.seq),
+            Event::StepPostponed(e) => Some(e.seq),
+            _ => None,
+        };
+        if let Some(seq) = again
+            && self.run.engine().request(seq) == Some(Request::Step)
         {
-            self.schedule(e.seq);
+            self.schedule(seq);
         }
         self.look();
     }
@@ -340,7 +346,9 @@ impl World {
         drop(engine);
         let watch = Arc::default();
         let bytes_max = crate::limits::VALUE_BYTES_MAX;
-        let scope = StepScope { key, seq, attempt, before: None, left: None, bytes_max, watch };
+        let postponed = RefCell::default();
+        let (before, left) = (None, None);
+        let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed };
         let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });
@@ -356,6 +364,9 @@ impl World {
         if self.rng.below(6) == 0 && retry.is_none_or(|retry| retry.allows_after(attempt)) {
             let message = "by chance".to_owned();
             return self.attempt_failed(seq, attempt, Failure::Interrupted { message }, true);
+        }
+        if self.rng.below(12) == 0 {
+            return self.postponed(seq, attempt);
         }
         match body.now_or_never().expect("bodies here do not wait") {
             Ok(Attempt::Completed(output)) => {
@@ -375,10 +386,18 @@ impl World {
             Ok(Attempt::Failed { failure, retryable }) => {
                 self.attempt_failed(seq, attempt, failure, retryable);
             }
+            Ok(Attempt::Postponed { .. }) => self.postponed(seq, attempt),
             Err(message) => {
                 self.attempt_failed(seq, attempt, Failure::Panicked { message }, true);
             }
         }
+    }
+
+    fn postponed(&mut self, seq: u32, attempt: u32) {
+        let (at, took_us, reason, retry_at) = (self.time, 0, "by chance".to_owned(), self.time);
+        let (key, site, input) = self.call(seq);
+        let event = StepPostponed { at, seq, key, site, attempt, took_us, input, reason, retry_at };
+        self.happened(Event::StepPostponed(event));
     }
 
     fn attempt_failed(&mut self, seq: u32, attempt: u32, failure: Failure, retryable: bool) {

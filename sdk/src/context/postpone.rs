@@ -1,0 +1,90 @@
+//! Ending an attempt that cannot do its work yet, without its having failed.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::body::with_scope;
+
+/// Ends this attempt of the step here, and lets the next one begin after `delay`.
+///
+/// For a body that finds that it cannot do its work *yet*: a service that says `Retry-After`, a
+/// permit that is not free, a machine that is switched on at eight. It is no failure: the next
+/// attempt has the same number, `retry(max_attempts)` does not count this one, and neither
+/// `retry_if` nor the pauses of `retry` have a say. A delay of more than two seconds suspends the
+/// execution, as a back-off does; nothing runs or is paid meanwhile. Each time is in the log, with
+/// `reason`.
+///
+/// **A body that postpones says that it has done nothing**: an `at_most_once` step runs again, and
+/// there is nothing to undo. What the body did before runs again.
+///
+/// Nothing but the step's `total_timeout` ends it: a step whose next attempt could only begin after
+/// that has failed as timed out. Give one to steps that wait for somebody who may never be ready.
+///
+/// ```
+/// use everstep::{postpone, prelude::*};
+///
+/// # struct Answer { status: u16, retry_after: u64 }
+/// # async fn post(_: &str) -> Answer {
+/// #     static ASKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+/// #     let again = ASKED.swap(true, std::sync::atomic::Ordering::Relaxed);
+/// #     Answer { status: if again { 200 } else { 429 }, retry_after: 600 }
+/// # }
+/// #[step(total_timeout = "1d")]
+/// async fn publish_post(text: &str) -> everstep::Result<()> {
+///     let answer = post(text).await;
+///     if answer.status == 429 {
+///         let wait = seconds(answer.retry_after);
+///         return Err(postpone(wait, "the service is busy").await.into());
+///     }
+///     Ok(())
+/// }
+/// # #[workflow] async fn blog(text: String) -> everstep::Result<()> { publish_post(&text).await }
+/// # let env = everstep::testing::Env::new(App::new().workflow(blog));
+/// # let post = env.start(blog, "hello".to_owned());
+/// # assert!(post.result().is_ok());
+/// # let postponed = post.events().into_iter().filter(|event| event.kind() == "StepPostponed");
+/// # assert_eq!(postponed.count(), 1);
+/// ```
+///
+/// The await does not come back: the body is dropped there, as by a time-out. Where there is no
+/// attempt to end (in a step called outside a workflow, or in a task that the body started) it
+/// returns the [`Postponed`], to be returned as an error.
+///
+/// # Panics
+/// In a workflow's own code, which has [`sleep`](super::sleep()).
+#[track_caller]
+pub fn postpone(delay: Duration, reason: impl fmt::Display) -> Postpone {
+    assert!(super::execution::current().is_none(), "everstep::postpone() belongs in a step");
+    Postpone(Some(Postponed { delay, reason: reason.to_string() }))
+}
+
+/// The future of [`postpone`]. Until it is polled nothing happens.
+#[derive(Debug)]
+#[must_use = "the attempt goes on unless it is awaited"]
+pub struct Postpone(Option<Postponed>);
+
+/// What an attempt that cannot do its work yet asks for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not yet, try again in {}: {reason}", humantime::format_duration(*.delay))]
+#[non_exhaustive]
+pub struct Postponed {
+    /// After how long another attempt may begin.
+    pub delay: Duration,
+    /// Why not now.
+    pub reason: String,
+}
+
+impl Future for Postpone {
+    type Output = Postponed;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Postponed> {
+        let Some(postponed) = self.0.take() else { return Poll::Pending };
+        let mut postponed = Some(postponed);
+        // Whoever polls the body sees it when this poll is over, and does not poll again.
+        with_scope(|scope| *scope.postponed.borrow_mut() = postponed.take());
+        postponed.map_or(Poll::Pending, Poll::Ready)
+    }
+}

@@ -1,0 +1,63 @@
+//! What both limiters do with the answer: wait here, wait elsewhere, or go on without.
+
+use std::time::Duration;
+
+use super::Unavailable;
+use crate::context::postpone;
+use crate::limits::LIMITER_WAIT;
+
+/// Why there is no permit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcquireError {
+    /// None becomes free soon. A step's body does not see it, as it is suspended: only code
+    /// outside of an attempt does, a task that a body started or a step called by hand.
+    #[error("{what} is at its limit, try again in {}", humantime::format_duration(*.retry_after))]
+    Limited {
+        /// The limiter's name and the key.
+        what: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+    /// The limiter did not answer. Nothing was done: try again.
+    #[error("no permit of {what}")]
+    Unavailable {
+        /// The limiter's name and the key.
+        what: String,
+        /// Why.
+        source: Unavailable,
+    },
+}
+
+/// The options that all limiters have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Options {
+    pub(super) wait: Duration,
+    pub(super) fail_open: bool,
+}
+
+impl Options {
+    pub(super) const DEFAULT: Self = Self { wait: LIMITER_WAIT, fail_open: false };
+
+    /// An answer, or none where that is no reason to stop.
+    pub(super) fn answer<T>(
+        self,
+        what: &str,
+        answer: Result<T, Unavailable>,
+    ) -> Result<Option<T>, AcquireError> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(source) if self.fail_open => {
+                tracing::warn!(what, error = %source.source, "going on without a permit");
+                Ok(None)
+            }
+            Err(source) => Err(AcquireError::Unavailable { what: what.to_owned(), source }),
+        }
+    }
+}
+
+/// Ends the attempt that this is, until it is worth asking again; or says so, where there is none.
+pub(super) async fn later(what: String, retry_after: Duration) -> AcquireError {
+    let _ = postpone(retry_after, format_args!("{what} is at its limit")).await;
+    AcquireError::Limited { what, retry_after }
+}

@@ -1,0 +1,7 @@
+-- Gives a place back, if the token has it.
+-- KEYS[1]: as for lease.lua. ARGV: the token, for how many milliseconds it was held.
+if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then return 0 end
+local held = tonumber(ARGV[2])
+local before = -(tonumber(redis.call('ZSCORE', KEYS[1], 'held') or -held) or -held)
+redis.call('ZADD', KEYS[1], -math.ceil((before * 4 + held) / 5) - 1, 'held')
+return 1
