@@ -138,10 +138,10 @@ pub use context::{
     Polling, Postpone, Postponed, Promise, PromiseError, Race, Random, Served, Signal, SignalError,
     Signals, Sleep, StartedChild, State, StepFuture, Timeout, TooManyFailed, Update, Updates,
     Versions, Workflow, attempt, callback, cancelled, child, compensate, continue_as_new, days,
-    execution_id, execution_info, first_ok, heartbeat, hours, idempotency_key, join_all,
-    last_heartbeat, map, minutes, now, poll_until, postpone, promise, publish, race, random,
-    seconds, set_tag, signal, signals, sleep, sleep_until, step, timeout, update, updates, uuid,
-    version, version_of,
+    execution_id, execution_info, first_ok, heartbeat, hours, idempotency_header, idempotency_key,
+    join_all, last_heartbeat, map, minutes, now, poll_until, postpone, promise, publish, race,
+    random, seconds, set_tag, signal, signals, sleep, sleep_until, step, timeout, update, updates,
+    uuid, version, version_of,
 };
 pub use error::{Error, Result, StepFailure, Terminal};
 pub use event::ClosePolicy;
@@ -229,3 +229,7 @@ struct HttpPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/limiters.md")]
 struct LimitersPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/calling-others.md")]
+struct CallingOthersPage;

@@ -1,6 +1,7 @@
 //! Every integration test that needs nothing but Rust: one module a feature.
 
 mod architecture;
+mod calling;
 mod costs;
 mod crash;
 mod deploy_check;

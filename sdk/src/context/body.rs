@@ -62,6 +62,35 @@ pub fn idempotency_key() -> String {
     key.unwrap_or_else(Uuid::new_v4).to_string()
 }
 
+/// The [`idempotency_key`] as an HTTP header, its name and its value: `idempotency-key`, which is what
+/// many services call it, and which no standard has come to be (the Internet-Draft
+/// <https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/> has expired).
+///
+/// Both are plain text, for whatever HTTP client: `request.header(name, value)` of reqwest,
+/// `HeaderName::from_static(name)` and `HeaderValue::try_from(value)` of the crate `http`. The value
+/// is the key as it is; the draft has it in quotes, and a service that insists on them needs
+/// `format!("\"{value}\"")`.
+///
+/// ```
+/// # use everstep::{idempotency_header, prelude::*};
+/// # struct Request; impl Request { fn header(self, _: &str, _: String) -> Self { self } }
+/// # #[step] async fn charge() -> everstep::Result<()> {
+/// # let request = Request;
+/// let (name, value) = idempotency_header();
+/// let request = request.header(name, value);
+/// # let _ = request; Ok(()) }
+/// # #[workflow] async fn sell(_: ()) -> everstep::Result<()> { charge().await }
+/// # assert!(everstep::testing::Env::new(App::new().workflow(sell)).run(sell, ()).is_ok());
+/// ```
+///
+/// # Panics
+/// In a workflow's own code.
+#[track_caller]
+#[must_use]
+pub fn idempotency_header() -> (&'static str, String) {
+    ("idempotency-key", idempotency_key())
+}
+
 /// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow, and in a
 /// task or thread that the body starts.
 ///

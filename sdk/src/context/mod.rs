@@ -38,7 +38,7 @@ mod within;
 mod workflow;
 
 pub use args::Args;
-pub use body::{attempt, idempotency_key};
+pub use body::{attempt, idempotency_header, idempotency_key};
 pub use callback::{Callback, CallbackError, Calling, callback};
 pub use child::{Child, ChildError, StartedChild, child};
 pub use combine::{Either, JoinAll, Race, join_all, race};

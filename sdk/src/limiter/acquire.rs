@@ -58,6 +58,7 @@ impl Options {
 
 /// Ends the attempt that this is, until it is worth asking again; or says so, where there is none.
 pub(super) async fn later(what: String, retry_after: Duration) -> AcquireError {
-    let _ = postpone(retry_after, format_args!("{what} is at its limit")).await;
+    let reason = format!("{what} is at its limit");
+    let _ = postpone(retry_after, reason).await;
     AcquireError::Limited { what, retry_after }
 }
