@@ -119,6 +119,9 @@ mod tests {
             format!(
                 r#"{{"StepAttemptFailed":{{{step},"took_us":1,"input":"payload-1",{failure},"retry_at":0}}}}"#
             ),
+            format!(
+                r#"{{"StepPostponed":{{{step},"took_us":1,"input":"payload-1","reason":"","retry_at":0}}}}"#
+            ),
             format!(r#"{{"StepHeartbeat":{{{step},"details":"payload-1"}}}}"#),
             format!(
                 r#"{{"StepCompleted":{{{step},"took_us":1,"input":"payload-1","output":"payload-2"}}}}"#
