@@ -23,6 +23,14 @@ async fn payloads() -> Result<Payloads, Failure> {
     Payloads::from_env().await.map_err(|error| Failure::from(BackendError::from(error)))
 }
 
+/// The dead letters of the queue that `url` names, if it has any.
+#[cfg(feature = "aws")]
+pub(crate) async fn dead_letters(url: &str) -> Result<Option<everstep::aws::DeadLetters>, Failure> {
+    let BackendUrl::Dynamodb { queue, .. } = parse(url)? else { return Ok(None) };
+    let queue = everstep::aws::SqsQueue::new(&everstep::aws::load_config().await, &queue)?;
+    Ok(queue.dead_letters().await?)
+}
+
 fn parse(url: &str) -> Result<BackendUrl, Failure> {
     let url = url.parse().map_err(Failure::usage)?;
     if url == BackendUrl::Memory {

@@ -121,6 +121,12 @@ impl From<StoreError> for Failure {
     }
 }
 
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        Self::new(of_queue(&error), error)
+    }
+}
+
 impl From<BackendError> for Failure {
     fn from(error: BackendError) -> Self {
         let code = match &error {

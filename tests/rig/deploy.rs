@@ -13,7 +13,11 @@ use everstep_tests::dynamodb::config_at;
 use everstep_tests::ministack::program;
 use serde_json::{Value, json};
 
-const TEMPLATE: &str = "template.yaml";
+const TEMPLATE: &str = "docs/deploy/template.yaml";
+
+const SAM: &str = "docs/deploy/sam.yaml";
+
+const PAGE: &str = include_str!("../../docs/deploy.md");
 
 /// The name of the stack, and so of all that is in it.
 const NAME: &str = "orders";
@@ -30,13 +34,15 @@ fn start(id: &str) -> String {
 }
 
 #[test]
-fn the_template_has_no_mistake_that_a_linter_finds() {
-    let template = format!("{}/../docs/deploy/{TEMPLATE}", env!("CARGO_MANIFEST_DIR"));
-    let lint = "import sys; from cfnlint.runner import main; sys.exit(main())";
-    let mut python = Command::new(program().with_file_name("python"));
-    let output = python.args(["-c", lint, &template]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+fn the_templates_have_no_mistake_that_a_linter_finds() {
+    for template in [TEMPLATE, SAM] {
+        let template = format!("{}/../{template}", env!("CARGO_MANIFEST_DIR"));
+        let lint = "import sys; from cfnlint.runner import main; sys.exit(main())";
+        let mut python = Command::new(program().with_file_name("python"));
+        let output = python.args(["-c", lint, &template]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// What counts of a table: keys, indexes and what they hold, and how it is paid.
@@ -199,4 +205,98 @@ fn receive(cloud: &Cloud, on: bool) {
     let mapping = cloud.ask(&[("lambda", "list_event_source_mappings", json!({}))]).remove(0);
     let set = json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
     let _ = cloud.ask(&[("lambda", "update_event_source_mapping", set)]);
+}
+
+/// The resources that stand in both templates, as they are written.
+#[test]
+fn what_both_templates_have_is_the_same() {
+    let resources = |template: &str| -> BTreeMap<String, String> {
+        let path = format!("{}/../{template}", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, resources) = text.split_once("\nResources:\n").unwrap();
+        let (resources, _) = resources.split_once("\nOutputs:\n").unwrap();
+        let mut all: BTreeMap<String, String> = BTreeMap::new();
+        let mut name = String::new();
+        for line in resources.lines() {
+            if line.trim().is_empty() || line.trim_start().starts_with('#') {
+                continue;
+            }
+            match line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) {
+                Some(head) => name = head.to_owned(),
+                None => *all.entry(name.clone()).or_default() += &format!("{line}\n"),
+            }
+        }
+        all
+    };
+    let (plain, sam) = (resources(TEMPLATE), resources(SAM));
+    // What SAM makes itself, and what names its alias.
+    let other = ["Function:", "HttpUrl:", "HttpUrlIsOpen:", "HttpInvokeIsOpen:"];
+    let mut same = 0;
+    for (name, text) in &sam {
+        let Some(plain) = plain.get(name).filter(|_| !other.contains(&name.as_str())) else {
+            continue;
+        };
+        let alias = "!Sub \"arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${Name}:live\"";
+        assert_eq!(text.replace(alias, "!Ref Live"), *plain, "{name}");
+        same += 1;
+    }
+    let missing: Vec<_> =
+        plain.keys().filter(|name| !sam.contains_key(*name)).map(String::as_str).collect();
+    assert_eq!(missing, ["Live:", "Mapping:", "Sweeper:", "Version:"]);
+    assert!(same > 12, "{same}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_says_is_what_happens() {
+    let cloud = Cloud::start(&[]).await;
+    cloud.session(PAGE, "deploy");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_page_says_of_sam_is_what_happens() {
+    let cloud = Cloud::start(&[]).await;
+    cloud.session(PAGE, "sam");
+}
+
+/// Runs `everstep` with this environment, and finds the sentence that it prints on the page.
+#[track_caller]
+fn check_named(cloud: &Cloud, user: &Credentials, environment: &[(&str, &str)], sentence: &str) {
+    let mut all = vec![("EVERSTEP_URL".to_owned(), URL.to_owned())];
+    all.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let said = cloud.types(user, "everstep start greet --id x", &all);
+    assert!(!said.done, "{}", said.text);
+    // Where the rig is does not stand there.
+    let text = said.text.replace(&format!(" at {}", cloud.url()), "").replace('`', "'");
+    assert!(text.contains(sentence), "{sentence:?} is not in {text}");
+    assert!(PAGE.contains(sentence), "the page does not have {sentence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_is_named_as_the_page_says() {
+    let cloud = Cloud::start(&[]).await;
+    let stack = &cloud.deploy(TEMPLATE, NAME, &[]);
+    let root = Credentials::root();
+    let nobody = cloud.user(stack, "nobody", &[]);
+    let remedy = "create it with 'everstep setup', or correct EVERSTEP_URL or AWS_REGION";
+    let table = ("EVERSTEP_URL", "dynamodb://oders?queue=orders");
+    let says = format!("table \"oders\" in region eu-west-1 does not exist: {remedy}");
+    check_named(&cloud, &root, &[table], &says);
+    let queue = ("EVERSTEP_URL", "dynamodb://orders?queue=oders");
+    let says = format!("queue \"oders\" in region eu-west-1 does not exist: {remedy}");
+    check_named(&cloud, &root, &[queue], &says);
+    let says = format!("table \"orders\" in region eu-west-3 does not exist: {remedy}");
+    check_named(&cloud, &root, &[("AWS_REGION", "eu-west-3")], &says);
+    let says = "AWS does not accept the credentials for table \"orders\" in region eu-west-1";
+    check_named(&cloud, &root, &[("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")], says);
+    let listed = cloud.everstep(&nobody, URL, "list").text;
+    let says = "allow dynamodb:Query in its IAM policy";
+    assert!(listed.contains(says) && PAGE.contains(says), "{listed}");
+    let nowhere = cloud.types(
+        &root,
+        "unset AWS_REGION AWS_DEFAULT_REGION; AWS_EC2_METADATA_DISABLED=true everstep list",
+        &[("EVERSTEP_URL".to_owned(), URL.to_owned())],
+    );
+    let says =
+        "no AWS region is set for table \"orders\": set AWS_REGION, or a region in the AWS profile";
+    assert!(nowhere.text.contains(says) && PAGE.contains(says), "{}", nowhere.text);
 }

@@ -1,6 +1,8 @@
 //! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
 
+mod dead_letters;
 mod deploy;
+mod front;
 mod kills;
 mod lambda;
 mod limiters;

@@ -19,14 +19,19 @@ use super::order::program;
 /// The function's program, if not the one that `tests/run` builds.
 const BOOTSTRAP_VARIABLE: &str = "EVERSTEP_RIG_BOOTSTRAP";
 
-/// The beginning of a program in Python: botocore's clients, and `mend`.
+/// The beginning of a program in Python: botocore's clients, and what is done more than once.
 const CLIENT: &str = r#"
-import json, sys, botocore.session
+import json, sys, zipfile, botocore.session
 asked = json.loads(sys.argv[1])
 session = botocore.session.get_session()
 def client(service):
     return session.create_client(service, region_name=asked[1], endpoint_url=asked[0],
         aws_access_key_id="test", aws_secret_access_key="test")
+def zip(release):
+    # Not compressed: that takes longer than it saves here.
+    with zipfile.ZipFile(f"order-{release}.zip", "w") as package:
+        package.write("bootstrap")
+        package.writestr("release", str(release))
 def mend():
     functions = client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
@@ -43,7 +48,7 @@ storage.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
 storage.put_object(Bucket=bucket, Key="order-1.zip", Body=open("order-1.zip", "rb").read())
 parameters = {"Name": name, "CodeBucket": bucket, "CodeKey": "order-1.zip", **parameters}
 stacks.create_stack(
-    StackName=name, TemplateBody=open("docs/deploy/" + template).read(),
+    StackName=name, TemplateBody=open(template).read(),
     Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()])
 try:
@@ -56,6 +61,9 @@ mend()
 stack = stacks.describe_stacks(StackName=name)["Stacks"][0]
 print(json.dumps({it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}))
 "#;
+
+/// How long a command may take, in seconds.
+const TYPED_MAX: &str = "120";
 
 /// How long an execution may take to come where a page says it comes.
 const ARRIVE_MAX: Duration = Duration::from_secs(120);
@@ -113,17 +121,25 @@ impl Cloud {
     /// # Panics
     /// Something that `tests/run` installs or builds is missing.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
+        Self::of(&bootstrap(), environment).await
+    }
+
+    /// The same with another program in the place of the order example.
+    ///
+    /// # Panics
+    /// See [`start`](Self::start).
+    pub async fn of(program: &Path, environment: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let world = folder.path().join("world.db");
         let mut all = vec![("AUTH", "true"), ("ORDER_WORLD", world.to_str().expect("UTF-8"))];
         all.extend(environment);
         let rig = Ministack::start_with(&all).await;
         let this = Self { rig, folder };
-        this.furnish();
+        this.furnish(program);
         this
     }
 
-    fn furnish(&self) {
+    fn furnish(&self, bootstrap: &Path) {
         let (folder, python) = (self.path(), ministack().with_file_name("python"));
         let bin = folder.join("bin");
         std::fs::create_dir(&bin).expect("a folder");
@@ -134,16 +150,25 @@ impl Cloud {
         link(&program("everstep-cli", "everstep"), &bin.join("everstep"));
         let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
         link(&docs.canonicalize().expect("the docs are there"), &folder.join("docs"));
-        let bootstrap = bootstrap();
-        std::fs::copy(&bootstrap, folder.join("bootstrap")).unwrap_or_else(|error| {
+        std::fs::copy(bootstrap, folder.join("bootstrap")).unwrap_or_else(|error| {
             panic!("{} cannot be read: {error}: use ./tests/run", bootstrap.display())
         });
-        std::fs::write(folder.join("release"), "2").expect("a file");
-        for (zip, files) in [("order-1.zip", "bootstrap"), ("order-2.zip", "bootstrap release")] {
-            let mut zipping = Command::new(&python);
-            zipping.args(["-m", "zipfile", "-c", zip]).args(files.split(' '));
-            assert!(zipping.current_dir(folder).status().expect("python starts").success());
-        }
+    }
+
+    /// Makes the zip of a release.
+    fn zip(&self, release: u32) {
+        let script = format!("{CLIENT}\nzip({release})");
+        self.python(&script, &json!([self.url(), REGION]));
+    }
+
+    /// What a program in Python prints.
+    fn python(&self, script: &str, asked: &Value) -> Vec<u8> {
+        let mut python = Command::new(ministack().with_file_name("python"));
+        python.args(["-c", script, &asked.to_string()]).current_dir(self.path());
+        let output = python.output().expect("python starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        output.stdout
     }
 
     /// The services' address.
@@ -171,8 +196,8 @@ impl Cloud {
     #[must_use]
     pub fn types(&self, who: &Credentials, command: &str, more: &[(String, String)]) -> Printed {
         let path = std::env::var("PATH").unwrap_or_default();
-        let output = Command::new("sh")
-            .args(["-c", &format!("{{ {command}\n}} 2>&1")])
+        let output = Command::new("timeout")
+            .args([TYPED_MAX, "sh", "-c", &format!("{{ {command}\n}} 2>&1")])
             .current_dir(self.path())
             .env("PATH", format!("{}:{path}", self.path().join("bin").display()))
             .env("AWS_ENDPOINT_URL", self.url())
@@ -198,30 +223,37 @@ impl Cloud {
         calls(&self.rig, asked)
     }
 
-    /// Deploys `template` of docs/deploy as a stack of the name `name`, with release `order-1.zip`,
+    /// A template with other words in the place of some of its own: its path.
+    ///
+    /// # Panics
+    /// It does not have these words, or more than once.
+    #[must_use]
+    pub fn edited(&self, template: &str, edits: &[(&str, &str)]) -> String {
+        let mut text = std::fs::read_to_string(self.path().join(template)).expect("a template");
+        for (old, new) in edits {
+            assert_eq!(text.matches(old).count(), 1, "{template}: {old}");
+            text = text.replace(old, new);
+        }
+        std::fs::write(self.path().join("edited.yaml"), text).expect("a file");
+        "edited.yaml".to_owned()
+    }
+
+    /// Deploys the template at this path as a stack of the name `name`, with release `order-1.zip`,
     /// and returns what the stack says of itself.
     ///
     /// # Panics
     /// It is refused.
     pub fn deploy(&self, template: &str, name: &str, parameters: &[(&str, &str)]) -> Stack {
         let parameters: BTreeMap<&str, &str> = parameters.iter().copied().collect();
-        let asked = json!([self.url(), REGION, template, name, parameters]).to_string();
-        let mut python = Command::new(ministack().with_file_name("python"));
-        python.args(["-c", &format!("{CLIENT}\n{DEPLOY}"), &asked]).current_dir(self.path());
-        let output = python.output().expect("python starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        Stack(serde_json::from_slice(&output.stdout).expect("JSON"))
+        let asked = json!([self.url(), REGION, template, name, parameters]);
+        let said = self.python(&format!("{CLIENT}\nzip(1)\n{DEPLOY}"), &asked);
+        Stack(serde_json::from_slice(&said).expect("JSON"))
     }
 
     /// ministack keeps a number that is a parameter of a stack as a text, and its poller compares
     /// that with numbers.
     fn mend(&self) {
-        let python = ministack().with_file_name("python");
-        let script = format!("{CLIENT}\nmend()");
-        let asked = json!([self.url(), REGION]).to_string();
-        let done = Command::new(python).args(["-c", &script, &asked]).status();
-        assert!(done.expect("python starts").success());
+        self.python(&format!("{CLIENT}\nmend()"), &json!([self.url(), REGION]));
     }
 
     /// A new user, who has these policies of a stack and no others.

@@ -8,6 +8,8 @@ mod list;
 mod promise;
 mod promises;
 mod record;
+#[cfg(feature = "aws")]
+mod redrive;
 mod resume;
 mod schedule;
 mod setup;
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Promise(promise::Promise),
     Update(update::Update),
     Cancel(cancel::Cancel),
+    #[cfg(feature = "aws")]
+    Redrive(redrive::Redrive),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
     Schedule(schedule::Schedule),
@@ -58,6 +62,8 @@ impl Command {
             Self::Signal(command) => command.run(url, out).await,
             Self::Update(command) => command.run(url, out).await,
             Self::Cancel(command) => command.run(url, out).await,
+            #[cfg(feature = "aws")]
+            Self::Redrive(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,
             Self::Schedule(command) => command.run(url, out).await,

@@ -46,6 +46,11 @@ impl Place {
         })
     }
 
+    /// Another of the same kind, as the same client sees it.
+    pub(super) fn beside(&self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self.clone() }
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }

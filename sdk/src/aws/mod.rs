@@ -40,6 +40,7 @@
 
 mod answer;
 mod config;
+mod dead;
 mod errors;
 mod host;
 mod index;
@@ -56,5 +57,6 @@ pub(crate) use host::run;
 pub(crate) use host::run_with;
 
 pub use config::load_config;
+pub use dead::{DeadLetter, DeadLetters};
 pub use store::DynamoStore;
 pub use wake::SqsQueue;

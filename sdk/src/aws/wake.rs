@@ -46,7 +46,7 @@ const DEAD: &str = "-dead";
 /// client and its connections.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
-    client: Client,
+    pub(super) client: Client,
     place: Place,
     /// Known at once from a URL, at first use from a name.
     url: OnceCell<String>,
@@ -93,7 +93,16 @@ impl SqsQueue {
         self
     }
 
-    async fn url(&self) -> Result<&str, QueueError> {
+    /// Another queue of the same account and region.
+    pub(super) fn beside(&self, name: &str) -> Self {
+        Self { place: self.place.beside(name), url: OnceCell::new(), ..self.clone() }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    pub(super) async fn url(&self) -> Result<&str, QueueError> {
         let look_up = || async {
             let answer = self.client.get_queue_url().queue_name(self.place.name()).send().await;
             let answer = answer.map_err(|error| self.failed("sqs:GetQueueUrl", error))?;
@@ -102,7 +111,11 @@ impl SqsQueue {
         self.url.get_or_try_init(look_up).await.map(String::as_str)
     }
 
-    fn failed<E>(&self, action: &'static str, error: SdkError<E, HttpResponse>) -> QueueError
+    pub(super) fn failed<E>(
+        &self,
+        action: &'static str,
+        error: SdkError<E, HttpResponse>,
+    ) -> QueueError
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
@@ -113,11 +126,47 @@ impl SqsQueue {
     }
 
     /// An answer without the part that was asked for.
-    fn nonsense(&self, action: &str) -> QueueError {
+    pub(super) fn nonsense(&self, action: &str) -> QueueError {
         QueueError::Unavailable {
             reason: format!("the answer to {action} on {} is incomplete", self.place),
             source: None,
         }
+    }
+
+    /// Receives up to `max` messages, waits for them up to `wait`, and hides them for `visibility`.
+    /// With `whole` it asks for everything that a message has, else for what a wake has.
+    pub(super) async fn messages(
+        &self,
+        max: usize,
+        wait: Duration,
+        visibility: Duration,
+        whole: bool,
+    ) -> Result<Vec<Message>, QueueError> {
+        let wait = whole_seconds(wait, WAIT_MAX);
+        // The answer comes when the wait is over, so the time-outs begin then.
+        let answer_max = Duration::from_secs(wait.unsigned_abs().into()) + Duration::from_secs(5);
+        let timeouts = TimeoutConfig::builder()
+            .read_timeout(answer_max)
+            .operation_attempt_timeout(answer_max)
+            .operation_timeout(answer_max + Duration::from_secs(10))
+            .build();
+        let call = self
+            .client
+            .receive_message()
+            .queue_url(self.url().await?)
+            .max_number_of_messages(max.clamp(1, BATCH_MAX).try_into().unwrap_or(1))
+            .wait_time_seconds(wait)
+            .visibility_timeout(whole_seconds(visibility, VISIBILITY_MAX))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let call = if whole {
+            call.message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+                .message_attribute_names("All")
+        } else {
+            call
+        };
+        let call = call.customize().config_override(Config::builder().timeout_config(timeouts));
+        let answer = call.send().await.map_err(|error| self.failed("sqs:ReceiveMessage", error))?;
+        Ok(answer.messages.unwrap_or_default())
     }
 
     /// Whether the queue is there.
@@ -211,26 +260,8 @@ impl WakeQueue for SqsQueue {
     /// A wait is rounded up to whole seconds, and one of more than 20 ends after 20. More than 10
     /// messages never come at once.
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let wait = whole_seconds(wait, WAIT_MAX);
-        // The answer comes when the wait is over, so the time-outs begin then.
-        let answer_max = Duration::from_secs(wait.unsigned_abs().into()) + Duration::from_secs(5);
-        let timeouts = TimeoutConfig::builder()
-            .read_timeout(answer_max)
-            .operation_attempt_timeout(answer_max)
-            .operation_timeout(answer_max + Duration::from_secs(10))
-            .build();
-        let call = self
-            .client
-            .receive_message()
-            .queue_url(self.url().await?)
-            .max_number_of_messages(max.clamp(1, BATCH_MAX).try_into().unwrap_or(1))
-            .wait_time_seconds(wait)
-            .visibility_timeout(whole_seconds(self.visibility, VISIBILITY_MAX))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .customize()
-            .config_override(Config::builder().timeout_config(timeouts));
-        let answer = call.send().await.map_err(|error| self.failed("sqs:ReceiveMessage", error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(delivery).collect())
+        let messages = self.messages(max, wait, self.visibility, false).await?;
+        Ok(messages.into_iter().filter_map(delivery).collect())
     }
 
     async fn delete(&self, receipt: &str) -> Result<(), QueueError> {

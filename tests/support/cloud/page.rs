@@ -5,22 +5,17 @@ use crate::readme::{Typed, session};
 
 impl Cloud {
     /// Types the session `name` of `page`, and compares what is printed: line by line, but for
-    /// numbers, ids and the widths of columns; a line `...` stands for any number of lines. Where the
-    /// page says `# until ID is STATUS`, that is waited for.
+    /// numbers, ids and white space; a line `...` stands for any number of lines.
     ///
     /// # Panics
     /// The page has no such session, or something else is printed.
     pub fn session(&self, page: &str, name: &str) {
         let session = session(page, name);
         assert!(!session.is_empty(), "the page has no session {name:?}");
+        self.zip(1);
+        self.zip(2);
         let mut exported: Vec<(String, String)> = Vec::new();
         for Typed { command, prints } in session {
-            if let Some(wait) = command.strip_prefix("# until ") {
-                let (id, status) = wait.split_once(" is ").expect("# until ID is STATUS");
-                let url = exported.iter().rev().find(|(name, _)| name == "EVERSTEP_URL");
-                self.until(&url.expect("a backend is named").1, id, status);
-                continue;
-            }
             // What is exported stays.
             let (command, variable) = match command.strip_prefix("export ") {
                 None => (command.clone(), None),
@@ -83,7 +78,7 @@ fn without_chance(line: &str) -> String {
         let is_long = word.len() > 11 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_id || is_long { "ID".to_owned() } else { numbers(word) }
     });
-    words.collect::<Vec<_>>().join(" ")
+    words.collect()
 }
 
 /// The word with `0` for each number that has a dot or a colon beside it, or is the whole word: what
