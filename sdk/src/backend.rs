@@ -5,6 +5,10 @@
 //! | `sqlite:PATH` | one SQLite file; `sqlite:PATH?synchronous=full` flushes every write to the disk |
 //! | `memory:` | this process; gone when it ends |
 //! | `dynamodb://TABLE?queue=QUEUE` | a DynamoDB table and an SQS queue, by its URL or its name |
+//! | `dynamodb://TABLE?queue=QUEUE&scheduler=GROUP&scheduler_role=ARN` | the same, and timers of more than 15 minutes in a group of EventBridge Scheduler; the feature `scheduler` |
+//!
+//! Where the URL does not name them, `EVERSTEP_SCHEDULER` is the group and
+//! `EVERSTEP_SCHEDULER_ROLE` the role.
 
 mod url;
 
@@ -14,7 +18,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-pub use url::{BackendUrl, InvalidBackendUrl};
+pub use url::{BackendUrl, InvalidBackendUrl, SchedulerUrl};
 
 use crate::id::HostId;
 use crate::memory::{MemoryQueue, MemoryStore};
@@ -24,6 +28,13 @@ use crate::wake::{QueueError, WakeQueue};
 
 /// The environment variable that names the backend.
 pub const URL_VARIABLE: &str = "EVERSTEP_URL";
+
+/// The environment variable that names the schedule group of a DynamoDB backend, where its URL does
+/// not.
+pub const SCHEDULER_VARIABLE: &str = "EVERSTEP_SCHEDULER";
+
+/// The environment variable that names the role of a schedule group, where the URL does not.
+pub const SCHEDULER_ROLE_VARIABLE: &str = "EVERSTEP_SCHEDULER_ROLE";
 
 /// The backend where the environment names none: a file in the current folder.
 pub const DEFAULT_URL: &str = "sqlite:everstep.db";
@@ -142,7 +153,11 @@ impl Backend {
             BackendUrl::Sqlite { path, synchronous_full } => {
                 Self::sqlite(url, path, *synchronous_full, create)
             }
-            BackendUrl::Dynamodb { table, queue } => Self::dynamodb(url, table, queue).await,
+            BackendUrl::Dynamodb { table, queue, scheduler } => {
+                let scheduler =
+                    with_environment(scheduler.clone(), |name| std::env::var(name).ok());
+                Self::dynamodb(url, table, queue, scheduler?).await
+            }
         }
     }
 
@@ -166,15 +181,39 @@ impl Backend {
     }
 
     #[cfg(feature = "aws")]
-    async fn dynamodb(_: &BackendUrl, table: &str, queue: &str) -> Result<Self, BackendError> {
+    async fn dynamodb(
+        url: &BackendUrl,
+        table: &str,
+        queue: &str,
+        scheduler: Option<SchedulerUrl>,
+    ) -> Result<Self, BackendError> {
         let config = crate::aws::load_config().await;
         let store = crate::aws::DynamoStore::new(&config, table)?;
         let queue = crate::aws::SqsQueue::new(&config, queue)?;
-        Ok(Self::new(Arc::new(store), Arc::new(queue)))
+        let queue: Arc<dyn WakeQueue> = match scheduler {
+            None => Arc::new(queue),
+            #[cfg(feature = "scheduler")]
+            Some(scheduler) => {
+                let clock = crate::aws::EventBridgeScheduler::new(&config, &queue, &scheduler)?;
+                Arc::new(crate::wake::AlarmQueue::new(Arc::new(queue), Arc::new(clock)))
+            }
+            #[cfg(not(feature = "scheduler"))]
+            Some(_) => {
+                let (url, feature) = (url.clone(), "scheduler");
+                return Err(BackendError::NotBuiltIn { url, feature });
+            }
+        };
+        let _ = url;
+        Ok(Self::new(Arc::new(store), queue))
     }
 
     #[cfg(not(feature = "aws"))]
-    async fn dynamodb(url: &BackendUrl, _: &str, _: &str) -> Result<Self, BackendError> {
+    async fn dynamodb(
+        url: &BackendUrl,
+        _: &str,
+        _: &str,
+        _: Option<SchedulerUrl>,
+    ) -> Result<Self, BackendError> {
         Err(BackendError::NotBuiltIn { url: url.clone(), feature: "aws" })
     }
 
@@ -206,6 +245,27 @@ impl fmt::Debug for Backend {
     }
 }
 
+/// What a URL says of the scheduler, and for the rest the environment.
+fn with_environment(
+    named: Option<SchedulerUrl>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<SchedulerUrl>, InvalidBackendUrl> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    let (group, role) = match named {
+        Some(SchedulerUrl { group, role }) => (Some(group), role),
+        None => (set(SCHEDULER_VARIABLE), None),
+    };
+    let Some(group) = group else { return Ok(None) };
+    let role = role.or_else(|| set(SCHEDULER_ROLE_VARIABLE));
+    let scheduler = SchedulerUrl::new(&group, role.as_deref());
+    scheduler.map(Some).map_err(|expected| InvalidBackendUrl::InvalidValue {
+        url: "the environment".to_owned(),
+        name: SCHEDULER_VARIABLE,
+        value: format!("{group}, {SCHEDULER_ROLE_VARIABLE}={}", role.unwrap_or_default()),
+        expected,
+    })
+}
+
 /// A name that no other process has: the log stream of a Lambda function, which is where its
 /// output is found, or machine, process and a random part.
 fn this_process() -> HostId {
@@ -218,4 +278,42 @@ fn this_process() -> HostId {
     let machine = Some(machine.trim()).filter(|name| !name.is_empty()).unwrap_or("host");
     let random = Uuid::new_v4().as_fields().0;
     HostId(format!("{machine}/{}/{random:08x}", std::process::id()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/wakes";
+
+    fn check(
+        url: Option<(&str, Option<&str>)>,
+        variables: [&str; 2],
+        is: Option<(&str, Option<&str>)>,
+    ) {
+        let of = |(group, role)| SchedulerUrl::new(group, role).unwrap();
+        let [group, role] = variables.map(str::to_owned);
+        let variable = |name: &str| match name {
+            SCHEDULER_VARIABLE => Some(group.clone()),
+            SCHEDULER_ROLE_VARIABLE => Some(role.clone()),
+            _ => None,
+        };
+        assert_eq!(with_environment(url.map(of), variable), Ok(is.map(of)));
+    }
+
+    #[test]
+    fn the_environment_says_of_the_scheduler_what_the_url_does_not() {
+        check(None, ["", ""], None);
+        check(None, ["", ROLE], None);
+        check(None, ["g", ROLE], Some(("g", Some(ROLE))));
+        check(None, ["g", ""], Some(("g", None)));
+        check(Some(("h", None)), ["g", ROLE], Some(("h", Some(ROLE))));
+        check(
+            Some(("h", Some("arn:aws:iam::1:role/mine"))),
+            ["g", ROLE],
+            Some(("h", Some("arn:aws:iam::1:role/mine"))),
+        );
+        let wrong = with_environment(None, |_| Some("a b".to_owned())).unwrap_err().to_string();
+        assert!(wrong.contains(SCHEDULER_VARIABLE) && wrong.contains("64 letters"), "{wrong}");
+    }
 }

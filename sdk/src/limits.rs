@@ -128,6 +128,20 @@ pub const WAITS_FOR_MAX: usize = 16;
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 
+/// How long a turn that suspends waits for the answer of an alarm clock
+/// ([`AlarmClock`](crate::wake::AlarmClock)) before its timer hops through the queue. The clock
+/// answers in tens of milliseconds; this is as long as a connection may take to open, and one try
+/// more.
+pub const ALARM_WAIT: Duration = Duration::from_secs(4);
+
+/// How long an alarm clock that failed is left alone: timers hop meanwhile. A throttled clock is
+/// given air, and one that can never work (no role, no permission) costs a call a minute.
+pub const ALARM_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long the end of a turn waits until the alarms that nobody counts on any more are taken back. What
+/// is not taken back by then rings in vain.
+pub const DISARM_WAIT: Duration = Duration::from_secs(2);
+
 /// W of the protocol: how long after its first try a message may be sent again by the same id. An
 /// execution that continues as new knows the ids that it took for so long.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);

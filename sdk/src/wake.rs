@@ -3,13 +3,18 @@
 //! Any number of wakes at any time is safe; a wake carries no truth. Every queue passes the suite
 //! in [`testing::conformance`](crate::testing).
 
+mod alarm;
+
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use alarm::{Alarm, AlarmClock, AlarmQueue};
+
 use crate::id::ExecutionId;
+use crate::limits::QUEUE_DELAY_MAX;
 use crate::store::BoxError;
 use crate::time::Timestamp;
 
@@ -26,6 +31,20 @@ pub trait WakeQueue: Send + Sync + fmt::Debug + 'static {
     /// survives every crash; after an error it may have been sent all the same. A delay longer than
     /// [`QUEUE_DELAY_MAX`](crate::limits::QUEUE_DELAY_MAX) is cut to that.
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError>;
+
+    /// Sends the wake of a timer that is due after `delay`, however long that is, and promises what
+    /// [`send`](Self::send) does. A queue without an alarm clock delays it as long as it can; whoever
+    /// receives it before its time arms it again.
+    async fn arm(&self, alarm: &Alarm, delay: Duration) -> Result<(), QueueError> {
+        self.send(&alarm.wake(), delay.min(QUEUE_DELAY_MAX)).await
+    }
+
+    /// Takes back what [`arm`](Self::arm) has sent, if that is possible: nobody counts on it any
+    /// more. A queue without an alarm clock does nothing, and the wake comes.
+    async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {
+        let _ = alarm;
+        Ok(())
+    }
 
     /// Waits up to `wait` for messages and returns up to `max` of them (at least one if there is one). Each is
     /// invisible to others for the queue's visibility time-out, or until its receiver is known to

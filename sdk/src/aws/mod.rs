@@ -5,6 +5,13 @@
 //! `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS` …). [`setup`](crate::store::EventStore::setup)
 //! makes both where they are missing.
 //!
+//! # Timers of more than 15 minutes
+//!
+//! SQS delays a message by [15 minutes](crate::limits::QUEUE_DELAY_MAX) at most, so the wake of a
+//! timer further away is sent again every quarter of an hour. With the feature `scheduler` and
+//! `dynamodb://TABLE?queue=QUEUE&scheduler=GROUP&scheduler_role=ARN` it is a one-time schedule of
+//! EventBridge Scheduler instead: see docs/guide/timers.md.
+//!
 //! # As a Lambda function
 //!
 //! [`App::run`](crate::App::run) is a Lambda function's whole program: built for the function's
@@ -46,6 +53,8 @@ mod host;
 mod index;
 mod items;
 mod later;
+#[cfg(feature = "scheduler")]
+mod scheduler;
 mod setup;
 mod store;
 mod transact;
@@ -58,5 +67,7 @@ pub(crate) use host::run_with;
 
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
+#[cfg(feature = "scheduler")]
+pub use scheduler::EventBridgeScheduler;
 pub use store::DynamoStore;
 pub use wake::SqsQueue;

@@ -212,6 +212,16 @@ impl SqsQueue {
         let answer = self.client.get_queue_url().queue_name(name).send().await;
         let answer = answer.map_err(|error| self.failed("sqs:GetQueueUrl", error))?;
         let url = answer.queue_url.ok_or_else(|| self.nonsense("sqs:GetQueueUrl"))?;
+        self.arn_of(&url).await
+    }
+
+    /// This queue's ARN.
+    #[cfg(feature = "scheduler")]
+    pub(super) async fn own_arn(&self) -> Result<String, QueueError> {
+        self.arn_of(self.url().await?).await
+    }
+
+    async fn arn_of(&self, url: &str) -> Result<String, QueueError> {
         let call = self.client.get_queue_attributes().queue_url(url);
         let answer = call.attribute_names(QueueAttributeName::QueueArn).send().await;
         let answer = answer.map_err(|error| self.failed("sqs:GetQueueAttributes", error))?;
@@ -320,7 +330,7 @@ fn whole_seconds(time: Duration, max: Duration) -> i32 {
 /// SQS refuses the two characters that XML cannot hold
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 /// A wake is JSON, where they stand within strings and can be escaped.
-fn to_sqs_text(body: String) -> String {
+pub(super) fn to_sqs_text(body: String) -> String {
     if !body.contains(['\u{fffe}', '\u{ffff}']) {
         return body;
     }

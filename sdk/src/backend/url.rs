@@ -24,7 +24,44 @@ pub enum BackendUrl {
         table: String,
         /// The queue's URL or name.
         queue: String,
+        /// `&scheduler=GROUP&scheduler_role=ARN`: who keeps timers of more than 15 minutes. The
+        /// queue does, if it is absent.
+        scheduler: Option<SchedulerUrl>,
     },
+}
+
+/// Where timers of more than 15 minutes are kept: EventBridge Scheduler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchedulerUrl {
+    /// The name of the group that the schedules are in.
+    pub group: String,
+    /// The ARN of the role with which Scheduler sends to the queue. Without one no schedule can be
+    /// made, and timers hop through the queue.
+    pub role: Option<String>,
+}
+
+/// Longest name of a schedule group
+/// (<https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateScheduleGroup.html>).
+const GROUP_BYTES_MAX: usize = 64;
+
+impl SchedulerUrl {
+    /// The group with the role.
+    ///
+    /// # Errors
+    /// Neither can be one: what it may be.
+    pub fn new(group: &str, role: Option<&str>) -> Result<Self, &'static str> {
+        let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        if !(1..=GROUP_BYTES_MAX).contains(&group.len()) || !group.bytes().all(is_name) {
+            return Err(
+                "the name of a schedule group has 1 to 64 letters, digits, '-', '_' and '.'",
+            );
+        }
+        if role.is_some_and(|arn| !arn.starts_with("arn:") || !arn.contains(":role/")) {
+            return Err("a role is given by its ARN, as `arn:aws:iam::123456789012:role/NAME`");
+        }
+        Ok(Self { group: group.to_owned(), role: role.map(str::to_owned) })
+    }
 }
 
 /// Why a text is no [`BackendUrl`].
@@ -69,14 +106,14 @@ pub enum InvalidBackendUrl {
         table: String,
     },
     /// A parameter is not known.
-    #[error("{url:?} has the unknown parameter {name:?}: the only one is `{known}`")]
+    #[error("{url:?} has the unknown parameter {name:?}: known is {known}")]
     UnknownParameter {
         /// The text.
         url: String,
         /// The parameter.
         name: String,
-        /// The one there is.
-        known: &'static str,
+        /// Those there are.
+        known: String,
     },
     /// A parameter is there twice.
     #[error("{url:?} has the parameter {name:?} twice")]
@@ -112,7 +149,7 @@ impl FromStr for BackendUrl {
                 Err(InvalidBackendUrl::MemoryHasNothing { url: whole() })
             }
             "sqlite" => {
-                let (path, synchronous) = split(url, rest, "synchronous")?;
+                let (path, [synchronous]) = split(url, rest, ["synchronous"])?;
                 // Others write `sqlite://PATH`.
                 let path = path.strip_prefix("//").unwrap_or(path);
                 if path.is_empty() {
@@ -133,7 +170,8 @@ impl FromStr for BackendUrl {
                 Ok(Self::Sqlite { path: path.into(), synchronous_full })
             }
             "dynamodb" => {
-                let (table, queue) = split(url, rest, "queue")?;
+                let (table, [queue, group, role]) =
+                    split(url, rest, ["queue", "scheduler", "scheduler_role"])?;
                 let table = table.strip_prefix("//").unwrap_or_default();
                 if table.is_empty() || table.contains(['/', ':', '@', '#']) {
                     return Err(InvalidBackendUrl::NoTable { url: whole() });
@@ -141,37 +179,53 @@ impl FromStr for BackendUrl {
                 let Some(queue) = queue.filter(|queue| !queue.is_empty()) else {
                     return Err(InvalidBackendUrl::NoQueue { url: whole(), table: table.into() });
                 };
-                let Some(queue) = percent_decoded(queue) else {
-                    return Err(InvalidBackendUrl::InvalidValue {
-                        url: whole(),
-                        name: "queue",
-                        value: queue.to_owned(),
-                        expected: "a `%` is followed by two hexadecimal digits",
-                    });
+                let invalid = |name, value: &str, expected| InvalidBackendUrl::InvalidValue {
+                    url: whole(),
+                    name,
+                    value: value.to_owned(),
+                    expected,
                 };
-                Ok(Self::Dynamodb { table: table.to_owned(), queue })
+                let decoded = |name, value| {
+                    let expected = "a `%` is followed by two hexadecimal digits";
+                    percent_decoded(value).ok_or_else(|| invalid(name, value, expected))
+                };
+                let queue = decoded("queue", queue)?;
+                let role = role.map(|role| decoded("scheduler_role", role)).transpose()?;
+                let scheduler = match (group, role) {
+                    (Some(group), role) => {
+                        let scheduler = SchedulerUrl::new(group, role.as_deref());
+                        Some(scheduler.map_err(|expected| invalid("scheduler", group, expected))?)
+                    }
+                    (None, None) => None,
+                    (None, Some(role)) => {
+                        let expected = "it goes with `scheduler=` and the name of a schedule group";
+                        return Err(invalid("scheduler_role", &role, expected));
+                    }
+                };
+                Ok(Self::Dynamodb { table: table.to_owned(), queue, scheduler })
             }
             _ => Err(InvalidBackendUrl::UnknownScheme { url: whole() }),
         }
     }
 }
 
-/// What stands before the `?`, and the value of the one parameter there is.
-fn split<'a>(
+/// What stands before the `?`, and the values of the parameters there are.
+fn split<'a, const N: usize>(
     url: &str,
     rest: &'a str,
-    known: &'static str,
-) -> Result<(&'a str, Option<&'a str>), InvalidBackendUrl> {
+    known: [&'static str; N],
+) -> Result<(&'a str, [Option<&'a str>; N]), InvalidBackendUrl> {
     let (before, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut found = None;
+    let mut found = [None; N];
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let url = url.to_owned();
-        if name != known {
+        let Some(number) = known.iter().position(|known| *known == name) else {
+            let known = known.map(|name| format!("`{name}`")).join(", ");
             return Err(InvalidBackendUrl::UnknownParameter { url, name: name.into(), known });
-        }
-        if found.replace(value).is_some() {
-            return Err(InvalidBackendUrl::RepeatedParameter { url, name: known });
+        };
+        if found[number].replace(value).is_some() {
+            return Err(InvalidBackendUrl::RepeatedParameter { url, name: known[number] });
         }
     }
     Ok((before, found))
@@ -197,7 +251,12 @@ impl fmt::Display for BackendUrl {
                 let full = if *synchronous_full { "?synchronous=full" } else { "" };
                 write!(f, "sqlite:{}{full}", path.display())
             }
-            Self::Dynamodb { table, queue } => write!(f, "dynamodb://{table}?queue={queue}"),
+            Self::Dynamodb { table, queue, scheduler } => {
+                write!(f, "dynamodb://{table}?queue={queue}")?;
+                let Some(SchedulerUrl { group, role }) = scheduler else { return Ok(()) };
+                write!(f, "&scheduler={group}")?;
+                role.iter().try_for_each(|role| write!(f, "&scheduler_role={role}"))
+            }
         }
     }
 }
@@ -224,7 +283,12 @@ mod tests {
     }
 
     fn dynamodb(queue: &str) -> BackendUrl {
-        BackendUrl::Dynamodb { table: "orders".into(), queue: queue.into() }
+        BackendUrl::Dynamodb { table: "orders".into(), queue: queue.into(), scheduler: None }
+    }
+
+    fn scheduled(group: &str, role: Option<&str>) -> BackendUrl {
+        let scheduler = Some(SchedulerUrl::new(group, role).expect("a group"));
+        BackendUrl::Dynamodb { table: "orders".into(), queue: "wakes".into(), scheduler }
     }
 
     #[test]
@@ -240,6 +304,10 @@ mod tests {
         check(&format!("dynamodb://orders?queue={queue}"), dynamodb(queue));
         let encoded = queue.replace(':', "%3A").replace('/', "%2f");
         check(&format!("dynamodb://orders?queue={encoded}"), dynamodb(queue));
+        check("dynamodb://orders?queue=wakes&scheduler=g.1", scheduled("g.1", None));
+        let role = "arn:aws:iam::123456789012:role/wakes";
+        let url = format!("dynamodb://orders?scheduler_role={role}&scheduler=g&queue=wakes");
+        check(&url, scheduled("g", Some(role)));
     }
 
     #[test]
@@ -263,6 +331,17 @@ mod tests {
         check_refused("dynamodb://orders?queue=a&region=b", "unknown parameter \"region\"");
         check_refused("dynamodb://orders?queue=a&queue=b", "twice");
         check_refused("dynamodb://orders?queue=a%2", "hexadecimal");
+        check_refused(
+            "dynamodb://orders?queue=a&region=b",
+            "`queue`, `scheduler`, `scheduler_role`",
+        );
+        check_refused("dynamodb://orders?queue=a&scheduler=", "1 to 64 letters");
+        check_refused("dynamodb://orders?queue=a&scheduler=a/b", "1 to 64 letters");
+        check_refused("dynamodb://orders?queue=a&scheduler=g&scheduler_role=me", "its ARN");
+        check_refused(
+            "dynamodb://orders?queue=a&scheduler_role=arn:role",
+            "goes with `scheduler=`",
+        );
         check_refused("dynamodb://orders?queue=a%é", "hexadecimal");
     }
 }

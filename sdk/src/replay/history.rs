@@ -31,7 +31,7 @@ pub(crate) struct History {
     /// The earliest time something becomes due, as the last ended turn said.
     pub(crate) wake_at: Option<Timestamp>,
     /// The times the last ended turn had wakes under way for.
-    pub(crate) armed: Vec<Timestamp>,
+    pub(crate) armed: Vec<Armed>,
     /// What the current run published last.
     pub(crate) view: Option<Json>,
     /// What the execution is found by.
@@ -47,6 +47,14 @@ pub(crate) struct History {
     carried_from: Option<CommitNumber>,
     /// The current run has continued as new: the next one must start in the same commit.
     continues: bool,
+}
+
+/// A time that has a wake under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Armed {
+    pub(crate) due: Timestamp,
+    /// When the turn ended from which on each turn's end has listed it.
+    pub(crate) since: Timestamp,
 }
 
 /// A claim whose turn has not ended.
@@ -199,8 +207,15 @@ impl History {
                 self.open_turn = None;
                 self.turn_end = Some(end.reason);
                 self.wake_at = end.wake_at;
-                self.armed.clone_from(&end.armed);
+                self.armed.retain(|armed| end.armed.contains(&armed.due));
+                for &due in &end.armed {
+                    if !self.armed.iter().any(|armed| armed.due == due) {
+                        self.armed.push(Armed { due, since: end.at });
+                    }
+                }
             }
+            // Rule 12: a wake that came while it was blocked is gone.
+            Event::Resumed(_) => self.armed.clear(),
             Event::ChildCompleted(child) => {
                 let run = self.start().run;
                 self.taken.insert(child_item_id(run, child.seq), child.at);

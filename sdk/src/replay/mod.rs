@@ -38,7 +38,7 @@ pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
 pub(crate) use fault::Fault;
 #[cfg(feature = "testing")]
 pub(crate) use fault::REPLAY_CHECK;
-pub(crate) use history::{History, OpenTurn};
+pub(crate) use history::{Armed, History, OpenTurn};
 pub(crate) use note::Note;
 pub(crate) use promises::PromiseState;
 pub(crate) use seed::child_writer;

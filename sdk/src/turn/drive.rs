@@ -39,7 +39,7 @@ use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
-use crate::replay::{Engine, Fault, History, Request, TakenIds, site};
+use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message};
 use crate::time::Timestamp;
 use crate::wake::Wake;
@@ -97,7 +97,7 @@ pub(super) struct Turn<'a> {
     backoffs: BTreeSet<(Timestamp, u32)>,
     timers: BTreeSet<(Timestamp, u32)>,
     /// The times that have a timer wake under way.
-    armed: Vec<Timestamp>,
+    armed: Vec<Armed>,
     lease_end: Timestamp,
     /// Whether this turn has written its claim.
     claimed: bool,

@@ -1,5 +1,6 @@
 //! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
 
+use super::alarms::far_alarms;
 use super::children::Family;
 use super::shown::Shown;
 use super::{Kitchen, TurnError};
@@ -10,6 +11,7 @@ use crate::payload::SealedPayload;
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
+use crate::wake::Alarm;
 
 /// What a turn left behind.
 pub(super) struct Ended {
@@ -27,6 +29,8 @@ pub(super) struct Ended {
     pub(super) family: Option<Family>,
     /// The ids of the items that were in the inbox: the log has taken them all.
     pub(super) seen: Vec<String>,
+    /// The alarms that nobody counts on any more.
+    pub(super) disarm: Vec<Alarm>,
 }
 
 impl Kitchen {
@@ -40,6 +44,7 @@ impl Kitchen {
         let projection = self.projection_of([last, first], status, wake_at, reason, shown);
         let record = self.store.project(id, &projection).await?;
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
+        self.disarm(&ended.disarm).await;
         if record.arrivals > ended.arrivals || due {
             return Ok(false);
         }
@@ -56,6 +61,8 @@ impl Kitchen {
             // Whoever ended it died before its record said so, and perhaps before this.
             let events = self.open_end(&loaded.record.id, &history.events).await?;
             self.say_end(&Family::of(history.start(), &events)).await?;
+            let now = self.clock.now();
+            self.disarm(&far_alarms(&loaded.record.id, history.armed.iter(), now)).await;
         }
         self.repair(loaded, history).await?;
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));

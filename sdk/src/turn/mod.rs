@@ -16,6 +16,7 @@
 //! - An error of store or queue ends the turn and leaves the wake: it comes back. The workflow
 //!   never sees it.
 
+mod alarms;
 mod bodies;
 mod children;
 mod decide;
@@ -282,19 +283,6 @@ impl Kitchen {
         };
         let delay = at.since(now).clamp(Duration::from_secs(1), QUEUE_DELAY_MAX);
         self.queue.send(wake, delay).await
-    }
-
-    /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind. One
-    /// that the log does not count on is let go: its timer was dropped, or has another wake.
-    async fn send_again_if_early(&self, wake: &Wake, history: &History) -> Result<(), QueueError> {
-        let now = self.clock.now();
-        match wake.kind {
-            WakeKind::Timer { due } if due > now && history.armed.contains(&due) => {
-                let delay = due.since(now).clamp(Duration::from_secs(1), QUEUE_DELAY_MAX);
-                self.queue.send(wake, delay).await
-            }
-            _ => Ok(()),
-        }
     }
 }
 

@@ -117,15 +117,44 @@ fn how_the_last_turn_ended_is_known_until_the_next_claim() {
     let history = read_each(&[claim(101, 900), suspended.clone()]);
     assert_eq!(history.turn_end, Some(TurnEnd::Suspended));
     assert_eq!(history.wake_at, Some(Timestamp(500)));
-    assert_eq!(history.armed, [Timestamp(500), Timestamp(700)]);
+    assert_eq!(history.armed, [armed(500, 102), armed(700, 102)]);
     let history = read_each(&[claim(101, 900), suspended.clone(), claim(103, 900)]);
     assert_eq!(history.turn_end, None);
     // The wakes of the turn before are still under way.
-    assert_eq!(history.armed, [Timestamp(500), Timestamp(700)]);
+    assert_eq!(history.armed, [armed(500, 102), armed(700, 102)]);
     let yielded = over(104, TurnEnd::Yielded, None, &[700]);
     let history = read_each(&[claim(101, 900), suspended, claim(103, 900), yielded]);
     assert_eq!(history.turn_end, Some(TurnEnd::Yielded));
-    assert_eq!((history.wake_at, history.armed), (None, vec![Timestamp(700)]));
+    assert_eq!((history.wake_at, history.armed), (None, vec![armed(700, 102)]));
+}
+
+fn armed(due: i64, since: i64) -> Armed {
+    Armed { due: Timestamp(due), since: Timestamp(since) }
+}
+
+#[test]
+fn a_time_is_armed_since_the_first_of_the_ends_that_list_it_without_a_break() {
+    let over = |at, times: &[i64]| over(at, TurnEnd::Suspended, Some(500), times);
+    let turns = |all: &[&[i64]]| {
+        let turn = |(at, times): (i64, &&[i64])| [claim(at, 900), over(at, times)];
+        let log: Vec<_> = (101..).zip(all).flat_map(turn).collect();
+        read_each(&log).armed
+    };
+    assert_eq!(turns(&[&[500], &[500, 400], &[500]]), [armed(500, 101)]);
+    assert_eq!(turns(&[&[500], &[500, 400], &[400, 500]]), [armed(500, 101), armed(400, 102)]);
+    assert_eq!(turns(&[&[500], &[], &[500]]), [armed(500, 103)], "it is another wake");
+}
+
+/// Its wakes may have come and gone while it was blocked: also for a turn that follows one which
+/// died with the resume in hand.
+#[test]
+fn after_a_resume_no_time_is_armed() {
+    let suspended = over(102, TurnEnd::Suspended, Some(500), &[500]);
+    let log = [claim(101, 900), suspended.clone(), claim(103, 900), resumed(104)];
+    assert!(read_each(&log).armed.is_empty());
+    let again = over(105, TurnEnd::Suspended, Some(500), &[500]);
+    let log = [claim(101, 900), suspended, claim(103, 900), resumed(104), again];
+    assert_eq!(read_each(&log).armed, [armed(500, 105)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
-use crate::wake::{Delivery, QueueError, Wake, WakeQueue};
+use crate::wake::{Alarm, Delivery, QueueError, Wake, WakeQueue};
 
 /// A queue around another one, with [`Faults`].
 #[derive(Debug, Clone)]
@@ -42,6 +42,15 @@ impl WakeQueue for FaultyQueue {
 
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError> {
         self.call("queue.send", self.inner.send(wake, delay)).await
+    }
+
+    /// What it does is called `queue.send`, as that of [`send`](WakeQueue::send).
+    async fn arm(&self, alarm: &Alarm, delay: Duration) -> Result<(), QueueError> {
+        self.call("queue.send", self.inner.arm(alarm, delay)).await
+    }
+
+    async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {
+        self.call("queue.disarm", self.inner.disarm(alarm)).await
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {

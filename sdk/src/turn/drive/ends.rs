@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use super::compensate::end_of;
-use super::{Driven, Ended, Halt, Turn};
+use super::{Armed, Driven, Ended, Halt, Turn};
 use crate::context::WorkflowEnd;
 use crate::event::{Event, Failure, TurnEnd, TurnEnded, WaitsFor};
-use crate::limits::QUEUE_DELAY_MAX;
 use crate::replay::Fault;
 use crate::store::Status;
 use crate::time::Timestamp;
@@ -47,17 +46,15 @@ impl Turn<'_> {
             return self.blocked(Fault::ForeignAwait { what }).await;
         }
         let now = self.kitchen.clock.now();
-        let mut armed = self.still_armed();
+        let at = self.now();
+        let mut armed = dues(&self.still_armed());
         if let Some(due) = due
             && !armed.contains(&due)
         {
             // Before the commit: a crash between the two must not lose the timer.
-            let wake = Wake::timer(self.wake.execution.clone(), due);
-            let delay = due.since(now).min(QUEUE_DELAY_MAX);
-            self.kitchen.queue.send(&wake, delay).await?;
+            self.kitchen.queue.arm(&self.alarm(due, at), due.since(now)).await?;
             armed.push(due);
         }
-        let at = self.now();
         let reason = TurnEnd::Suspended;
         let event = Event::TurnEnded(TurnEnded { at, reason, wake_at: due, armed, waits_for });
         self.last_commit(event, Status::Suspended, due, None).await
@@ -78,7 +75,7 @@ impl Turn<'_> {
             return Ok(Driven::NoTime);
         }
         let at = self.now();
-        let armed = self.still_armed();
+        let armed = dues(&self.still_armed());
         let reason = TurnEnd::Yielded;
         let (wake_at, waits_for) = (Some(at), WaitsFor::default());
         let event = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
@@ -95,7 +92,7 @@ impl Turn<'_> {
         self.bodies.abort().await;
         if self.claimed {
             let at = self.now();
-            let (reason, armed) = (TurnEnd::Blocked, self.still_armed());
+            let (reason, armed) = (TurnEnd::Blocked, dues(&self.still_armed()));
             let (wake_at, waits_for) = (None, WaitsFor::default());
             let ended = TurnEnded { at, reason, wake_at, armed, waits_for };
             self.sequence.push(Event::TurnEnded(ended));
@@ -111,6 +108,10 @@ impl Turn<'_> {
         wake_at: Option<Timestamp>,
         reason: Option<String>,
     ) -> Result<Driven, Halt> {
+        let disarm = match &event {
+            Event::TurnEnded(end) => self.let_go(&end.armed),
+            _ => self.let_go(&[]),
+        };
         self.happened(event);
         self.write().await?;
         // A wake that this very turn sends to hand over is not for this turn.
@@ -125,6 +126,11 @@ impl Turn<'_> {
             shown: self.visible.take(),
             arrivals: self.arrivals,
             seen: std::mem::take(&mut self.seen),
+            disarm,
         }))
     }
+}
+
+fn dues(armed: &[Armed]) -> Vec<Timestamp> {
+    armed.iter().map(|armed| armed.due).collect()
 }

@@ -57,6 +57,7 @@ impl Turn<'_> {
             arrivals: self.arrivals,
             family: None,
             seen: std::mem::take(&mut self.seen),
+            disarm: self.let_go(&[]),
         }))
     }
 
@@ -84,9 +85,10 @@ impl Kitchen {
         id: &ExecutionId,
         ended: Ended,
     ) -> Result<(), StoreError> {
-        let Ended { last, first, status, wake_at, reason, shown, seen, .. } = ended;
+        let Ended { last, first, status, wake_at, reason, shown, seen, disarm, .. } = ended;
         let projection = self.projection_of([last, first], status, wake_at, reason, shown);
         self.store.project(id, &projection).await?;
+        self.disarm(&disarm).await;
         if seen.is_empty() {
             return Ok(());
         }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::Turn;
+use super::{Armed, Turn};
 use crate::event::{Event, TimerFired};
 use crate::limits::BACKOFF_IN_PLACE_MAX;
 use crate::replay::Request;
 use crate::time::Timestamp;
-use crate::wake::WakeKind;
+use crate::turn::alarms::far_alarms;
+use crate::wake::{Alarm, WakeKind};
 
 impl Turn<'_> {
     /// Fires due timers and readies due attempts. Whether there were any.
@@ -51,21 +52,41 @@ impl Turn<'_> {
     /// The times that have a wake under way which somebody still waits for. This turn's own wake
     /// is about to be deleted and does not count; nor do times of timers that were dropped, or
     /// a loop of time-outs would carry them all along.
-    pub(super) fn still_armed(&mut self) -> Vec<Timestamp> {
+    pub(super) fn still_armed(&mut self) -> Vec<Armed> {
         self.next_due();
         let now = self.kitchen.clock.now();
-        let own = match self.wake.kind {
-            WakeKind::Timer { due } => Some(due),
-            WakeKind::News | WakeKind::Sweep => None,
-        };
+        let own = self.own_due();
         let waited_for = |at: Timestamp| {
             let next = |set: &BTreeSet<(Timestamp, u32)>| {
                 set.range((at, 0)..).next().is_some_and(|(due, _)| *due == at)
             };
             next(&self.timers) || next(&self.backoffs)
         };
-        let counts = |at: &Timestamp| *at > now && Some(*at) != own && waited_for(*at);
+        let counts =
+            |armed: &Armed| armed.due > now && Some(armed.due) != own && waited_for(armed.due);
         self.armed.iter().copied().filter(counts).collect()
+    }
+
+    /// The alarm for `due`, which this turn's end lists from `at` on if no turn's before did.
+    pub(super) fn alarm(&self, due: Timestamp, at: Timestamp) -> Alarm {
+        let since = self.armed.iter().find(|armed| armed.due == due).map_or(at, |old| old.since);
+        Alarm::new(self.wake.execution.clone(), due, since)
+    }
+
+    /// The alarms that nobody counts on once an end that keeps these times is durable.
+    pub(super) fn let_go(&self, kept: &[Timestamp]) -> Vec<Alarm> {
+        let own = self.own_due();
+        let dropped = self.armed.iter().filter(|armed| !kept.contains(&armed.due));
+        let dropped = dropped.filter(|armed| Some(armed.due) != own);
+        far_alarms(&self.wake.execution, dropped, self.kitchen.clock.now())
+    }
+
+    /// The time of the timer whose wake this turn is on.
+    fn own_due(&self) -> Option<Timestamp> {
+        match self.wake.kind {
+            WakeKind::Timer { due } => Some(due),
+            WakeKind::News | WakeKind::Sweep => None,
+        }
     }
 
     pub(super) fn backs_off_in_place(&mut self) -> bool {
