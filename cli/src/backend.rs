@@ -15,7 +15,7 @@ pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
 
 /// Opens what `url` names, a new SQLite file included.
 pub(crate) async fn new(url: &str) -> Result<Backend, Failure> {
-    Ok(Backend::connect(&parse(url)?).await?.with_payloads(payloads().await?))
+    connect(&parse(url)?).await
 }
 
 /// What `EVERSTEP_PAYLOADS` names.
@@ -31,7 +31,12 @@ pub(crate) async fn dead_letters(url: &str) -> Result<Option<everstep::aws::Dead
     Ok(queue.dead_letters().await?)
 }
 
-fn parse(url: &str) -> Result<BackendUrl, Failure> {
+/// The same of a URL that is read already.
+pub(crate) async fn connect(url: &BackendUrl) -> Result<Backend, Failure> {
+    Ok(Backend::connect(url).await?.with_payloads(payloads().await?))
+}
+
+pub(crate) fn parse(url: &str) -> Result<BackendUrl, Failure> {
     let url = url.parse().map_err(Failure::usage)?;
     if url == BackendUrl::Memory {
         let refused = "memory: ends with this command, so nothing can be there or stay there";

@@ -1,6 +1,7 @@
 //! The protocol's rules one by one, where crashes and races alone would not show that one is gone.
 //! `docs/protocol.md` numbers them.
 
+mod alarms;
 mod children;
 mod ending;
 mod news;

@@ -7,5 +7,6 @@ mod kills;
 mod lambda;
 mod limiters;
 mod readme;
+mod scheduler;
 mod sqs;
 mod triggers;

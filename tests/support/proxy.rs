@@ -167,9 +167,13 @@ async fn read_message(stream: &mut TcpStream) -> std::io::Result<Option<Message>
     Ok(Some(Message { head, bytes }))
 }
 
-/// The operation a request asks for: the end of `X-Amz-Target: DynamoDB_20120810.PutItem`.
+/// The operation a request asks for: the end of `X-Amz-Target: DynamoDB_20120810.PutItem`; of a
+/// service without that header, the method and the first part of the path: `POST /schedules`.
 fn operation(head: &str) -> String {
-    let target = header(head, "x-amz-target").unwrap_or_default();
+    let Some(target) = header(head, "x-amz-target") else {
+        let end = head.match_indices(['/', '?', ' ']).nth(2).map_or(head.len(), |(end, _)| end);
+        return head[..end].to_owned();
+    };
     target.rsplit_once('.').map_or(target, |(_, operation)| operation).to_owned()
 }
 

@@ -1,4 +1,5 @@
 use clap::Args;
+use everstep::backend::{BackendUrl, SchedulerUrl};
 use serde::Serialize;
 
 use crate::backend;
@@ -9,16 +10,43 @@ use crate::output::{Output, talk};
 ///
 /// Safe to repeat: what is there already is left as it is.
 #[derive(Debug, Args)]
-pub(crate) struct Setup {}
+pub(crate) struct Setup {
+    /// The ARN of the role with which EventBridge Scheduler sends to the queue, where the URL names a
+    /// schedule group: the same as `&scheduler_role=ARN` in the URL.
+    #[arg(long, value_name = "ARN")]
+    scheduler_role: Option<String>,
+}
 
 #[derive(Serialize)]
 struct Ready<'a> {
     url: &'a str,
 }
 
+/// What the role must be, which nobody but the account's owner can make.
+const ROLE: &str = "timers of more than 15 minutes need a role for EventBridge Scheduler: one that \
+                    scheduler.amazonaws.com may assume, and that may sqs:SendMessage to the queue. \
+                    Until the URL has its ARN (--scheduler-role shows how) they hop through the queue";
+
 impl Setup {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        backend::new(url).await?.setup().await?;
+        let mut backend_url = backend::parse(url)?;
+        if let Some(role) = self.scheduler_role {
+            let BackendUrl::Dynamodb { scheduler: Some(scheduler), .. } = &mut backend_url else {
+                let refused = "--scheduler-role goes with a schedule group";
+                return Err(Failure::usage(refused).todo("add &scheduler=GROUP to the URL"));
+            };
+            *scheduler =
+                SchedulerUrl::new(&scheduler.group, Some(&role)).map_err(Failure::usage)?;
+        }
+        let lacks_role = matches!(
+            &backend_url,
+            BackendUrl::Dynamodb { scheduler: Some(scheduler), .. } if scheduler.role.is_none()
+        );
+        let url = &backend_url.to_string();
+        backend::connect(&backend_url).await?.setup().await?;
+        if lacks_role {
+            talk(ROLE);
+        }
         if out.json {
             return out.object(&Ready { url });
         }

@@ -4,6 +4,7 @@
 //! All of it runs on one thread under tokio's paused clock, so a run is a function of its plan and
 //! its seed, and hours of waiting cost nothing.
 
+mod alarms;
 mod check;
 mod dice;
 mod host;
@@ -14,6 +15,7 @@ mod run;
 mod slow;
 mod world;
 
+pub use alarms::Alarms;
 pub use check::{check_log, essence};
 pub use dice::{Dice, seeds};
 pub use host::{Death, Fates, Host, HostOptions};

@@ -3,7 +3,7 @@
 use super::*;
 use crate::event::StoredCommit;
 use crate::id::WriterId;
-use crate::replay::History;
+use crate::replay::{Armed, History};
 
 /// The writer of commit `number` here.
 pub(super) fn writer(number: u64) -> WriterId {

@@ -11,6 +11,7 @@
 //! let queue = FaultyQueue::new(Arc::new(MemoryQueue::new()), &faults);
 //! ```
 
+mod alarms;
 mod payloads;
 mod queue;
 mod store;
@@ -20,6 +21,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use alarms::FaultyAlarmClock;
 pub use payloads::FaultyPayloads;
 pub use queue::FaultyQueue;
 pub use store::FaultyStore;
