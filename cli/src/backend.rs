@@ -18,6 +18,11 @@ pub(crate) async fn new(url: &str) -> Result<Backend, Failure> {
     connect(&parse(url)?).await
 }
 
+/// The same of a URL that is read already.
+pub(crate) async fn connect(url: &BackendUrl) -> Result<Backend, Failure> {
+    Ok(Backend::connect(url).await?.with_payloads(payloads().await?))
+}
+
 /// What `EVERSTEP_PAYLOADS` names.
 async fn payloads() -> Result<Payloads, Failure> {
     Payloads::from_env().await.map_err(|error| Failure::from(BackendError::from(error)))
@@ -29,11 +34,6 @@ pub(crate) async fn dead_letters(url: &str) -> Result<Option<everstep::aws::Dead
     let BackendUrl::Dynamodb { queue, .. } = parse(url)? else { return Ok(None) };
     let queue = everstep::aws::SqsQueue::new(&everstep::aws::load_config().await, &queue)?;
     Ok(queue.dead_letters().await?)
-}
-
-/// The same of a URL that is read already.
-pub(crate) async fn connect(url: &BackendUrl) -> Result<Backend, Failure> {
-    Ok(Backend::connect(url).await?.with_payloads(payloads().await?))
 }
 
 pub(crate) fn parse(url: &str) -> Result<BackendUrl, Failure> {

@@ -90,6 +90,7 @@
 //! |---|---|---|
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
+//! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with `aws` |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
@@ -217,6 +218,10 @@ struct SchedulesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/steps.md")]
 struct StepsPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/timers.md")]
+struct TimersPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/triggers.md")]

@@ -128,9 +128,8 @@ pub const WAITS_FOR_MAX: usize = 16;
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>).
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 
-/// How long a turn that suspends waits for the answer of an alarm clock
-/// ([`AlarmClock`](crate::wake::AlarmClock)) before its timer hops through the queue. The clock
-/// answers in tens of milliseconds; this is as long as a connection may take to open, and one try
+/// How long a turn that suspends waits for the answer of an alarm clock (`wake::AlarmClock`)
+/// before its timer hops through the queue. The clock answers in tens of milliseconds; this is as long as a connection may take to open, and one try
 /// more.
 pub const ALARM_WAIT: Duration = Duration::from_secs(4);
 

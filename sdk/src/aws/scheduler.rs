@@ -11,7 +11,7 @@ use aws_sdk_scheduler::operation::create_schedule::CreateScheduleError;
 use aws_sdk_scheduler::operation::create_schedule_group::CreateScheduleGroupError;
 use aws_sdk_scheduler::operation::delete_schedule::DeleteScheduleError;
 use aws_sdk_scheduler::types::{
-    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target,
+    ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, Target,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -26,6 +26,10 @@ use crate::wake::{Alarm, AlarmClock, QueueError};
 /// (<https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html>).
 const SECONDS_MAX: i64 = 253_402_300_799;
 
+/// How long, in seconds, and how often a delivery that fails is tried again: the most there is
+/// (<https://docs.aws.amazon.com/scheduler/latest/APIReference/API_RetryPolicy.html>).
+const RETRY_MAX: [i32; 2] = [86_400, 185];
+
 /// What begins the name of each schedule.
 const PREFIX: &str = "everstep-";
 
@@ -36,7 +40,7 @@ const PREFIX: &str = "everstep-";
 /// invokes targets within 60 seconds of that
 /// (<https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>). It is deleted
 /// when it is done, or when nobody needs it any more. Should a delivery fail, Scheduler tries again
-/// for a day (its default); an execution whose wake is lost all the same is found by the sweeper.
+/// for a day; an execution whose wake is lost all the same is found by the sweeper.
 #[derive(Debug)]
 pub struct EventBridgeScheduler {
     client: Client,
@@ -120,10 +124,16 @@ impl AlarmClock for EventBridgeScheduler {
         let queue = self.target().await?;
         let not_asked_yet =
             |problem| QueueError::unusable("a schedule cannot be asked for", problem);
+        let [age, attempts] = RETRY_MAX;
+        let retries = RetryPolicy::builder()
+            .maximum_event_age_in_seconds(age)
+            .maximum_retry_attempts(attempts)
+            .build();
         let target = Target::builder()
             .arn(queue)
             .role_arn(role)
             .input(input(alarm))
+            .retry_policy(retries)
             .build()
             .map_err(not_asked_yet)?;
         let window = FlexibleTimeWindow::builder()

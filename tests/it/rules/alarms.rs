@@ -2,20 +2,23 @@
 //! it when nobody needs it any more.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::event::Event;
+use everstep::id::ExecutionId;
 use everstep::limits::{ALARM_PAUSE, ALARM_WAIT, QUEUE_DELAY_MAX};
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
-use everstep::store::Status;
+use everstep::store::{Message, NewItem, Status};
 use everstep::testing::conformance::QueueFactory;
 use everstep::testing::faults::{Fate, Faults, FaultyAlarmClock};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::{Alarm, AlarmClock, AlarmQueue, Delivery, QueueError, Wake, WakeQueue};
 use everstep_tests::said::Said;
 use everstep_tests::sim::{Alarms, Fates, Host, Ledger, World, check_log};
+use futures::FutureExt;
 
 use super::{count, counts, events, host, host_with, without_sweeper};
 
@@ -132,7 +135,7 @@ async fn a_timer_of_thirty_days_is_one_alarm_and_no_hops() {
 /// The clock is late, and the timer is by as much. It is early, and the rest of the time is a hop.
 #[tokio::test(start_paused = true)]
 async fn an_alarm_that_rings_early_or_late_never_makes_its_timer_early() {
-    for (late_millis, claims) in [(59_000, 2), (-59_000, 2), (-2_000_000, 2)] {
+    for (late_millis, claims) in [(59_000, 2), (-59_000, 2)] {
         let Clocked { world, alarms, .. } = clocked(late_millis);
         let _host = host(&world, "host", &without_sweeper());
         let _ = world.client().start(counts, ("x".to_owned(), 86_400)).id("x").await.unwrap();
@@ -363,26 +366,28 @@ async fn a_hop_that_comes_twice_sets_one_alarm() {
     else {
         panic!("one timer")
     };
-    let id = everstep::id::ExecutionId::new("x").unwrap();
-    let wake = everstep::wake::Wake::timer(id, due);
+    let id = ExecutionId::new("x").unwrap();
+    let wake = Wake::timer(id, due);
     world.queue.send(&wake, Duration::ZERO).await.unwrap();
     tokio::time::sleep(QUEUE_DELAY_MAX).await;
     assert_eq!((clocked.asked("alarm.set"), clocked.alarms.set().len(), world.wakes()), (3, 1, 0));
+}
+
+/// Waits for a time, until "go" comes, and after "next" again.
+#[workflow]
+async fn until(_: State<Ledger>, due: Timestamp) -> everstep::Result<u64> {
+    let due = chrono::DateTime::from(due);
+    let go = async { signal::<u64>("go").await.expect("a number") };
+    let _: Either<(), u64> = race(sleep_until(due), go).await;
+    signal::<u64>("next").await?;
+    sleep_until(due).await;
+    Ok(7)
 }
 
 /// Two timers for one time: the first is dropped, and what takes its alarm back is slow. Meanwhile
 /// the second is started, and its alarm set. The slow call does not take that one.
 #[tokio::test(start_paused = true)]
 async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_time() {
-    #[workflow]
-    async fn until(_: State<Ledger>, due: Timestamp) -> everstep::Result<u64> {
-        let due = chrono::DateTime::from(due);
-        let go = async { signal::<u64>("go").await.expect("a number") };
-        let _: Either<(), u64> = race(sleep_until(due), go).await;
-        signal::<u64>("next").await?;
-        sleep_until(due).await;
-        Ok(7)
-    }
     let Clocked { world, alarms, faults } = clocked(0);
     let _host = start_host(&world, App::new().workflow(until), &Fates::good(&world, "host"));
     let due = world.clock.now().after(days(10));
@@ -404,11 +409,59 @@ async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_
     assert!(fired >= due && fired.since(due) < seconds(1), "{due:?} {fired:?}");
 }
 
+/// A turn drops a time and loses the race for its last commit, to one that has read more and waits
+/// for that time again. The loser has taken nothing back.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_loses_its_end_has_taken_no_alarm_back() {
+    let Clocked { world, alarms, faults } = clocked(0);
+    let due = world.clock.now().after(days(10));
+    let go = |name: &str| Message::Signal {
+        name: name.into(),
+        payload: serde_json::from_str("1").unwrap(),
+    };
+    let inside = world.clone();
+    // The slow host's second commit, which ends its turn on "go", is held back.
+    let appends = AtomicU32::new(0);
+    let slow = Fates::by(&world, "slow", move |call| {
+        let held = call.name == "append" && appends.fetch_add(1, Ordering::SeqCst) == 1;
+        if held {
+            let item = NewItem {
+                id: "signal/next".into(),
+                arrived_at: inside.clock.now(),
+                message: go("next"),
+            };
+            let id = ExecutionId::new("x").unwrap();
+            inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
+            let wake = Wake::news(id);
+            inside.queue.send(&wake, Duration::ZERO).now_or_never().unwrap().unwrap();
+        }
+        if held { Fate::Slow(seconds(5)) } else { Fate::Proceed }
+    });
+    let app = App::new().workflow(until);
+    let slow = start_host(&world, app.clone(), &slow);
+    let handle = world.client().start(until, due).id("x").await.unwrap();
+    tokio::time::sleep(hours(1)).await;
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let _quick = start_host(&world, app, &Fates::good(&world, "quick"));
+    // The slow host has the wake for "next"; the quick one gets another.
+    world.queue.send(&Wake::news(handle.id().clone()), Duration::ZERO).await.unwrap();
+    tokio::time::sleep(seconds(2)).await;
+    let waits = count(&world, "x", |event| matches!(event, Event::TimerStarted(_))).await;
+    assert_eq!(waits, 2, "the quick one has taken both");
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!((faults.counts().of("alarm.unset"), alarms.set().len()), (0, 1));
+    closed(&world, "x", days(11)).await;
+    let fired = timer(&world, "x").await[1];
+    assert!(fired >= due && fired.since(due) < seconds(1), "{due:?} {fired:?}");
+    drop(slow);
+}
+
 /// An alarm is told from another by what it is for, and from an earlier one by its age.
 #[tokio::test(start_paused = true)]
 async fn an_alarm_is_set_once_and_taken_back_by_its_name() {
     let Clocked { alarms, world, .. } = clocked(0);
-    let id = everstep::id::ExecutionId::new("x").unwrap();
+    let id = ExecutionId::new("x").unwrap();
     let (now, due) = (world.clock.now(), world.clock.now().after(days(1)));
     let [one, later] = [now, now.after(seconds(1))].map(|since| Alarm::new(id.clone(), due, since));
     for alarm in [&one, &one, &later] {

@@ -17,9 +17,11 @@
 //! | `check` | the search, and the three things that can be wrong |
 //! | `configurations` | what is searched, and what must come of it |
 //! | `family` | a model of its own, of a parent and its child |
+//! | `alarms` | another one, of an alarm clock beside the queue |
 //!
 //! One action is one atomic call of the store or the queue, or one decision between two of them.
 
+mod alarms;
 mod append;
 mod check;
 mod configurations;
@@ -72,10 +74,16 @@ fn main() -> ExitCode {
         if is_right { passed += 1 } else { failed += 1 }
     });
     let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
-    for case in family::cases().iter().filter(|case| chosen_case(&case.name)) {
+    let families = family::cases().into_iter().map(Small::Family);
+    let alarms = alarms::cases().into_iter().map(Small::Alarm);
+    for case in families.chain(alarms) {
+        let (name, expected) = case.expects();
+        if !chosen_case(name) {
+            continue;
+        }
         let found = case.check();
-        let is_right = found.verdict == case.expected;
-        report::family_line(case, &found);
+        let is_right = found.verdict == expected;
+        report::family_line(name, expected, &found);
         if !is_right || wants_traces {
             report::family_trace(&found);
         }
@@ -84,6 +92,28 @@ fn main() -> ExitCode {
     report::closing(passed, failed);
     // A run that checked nothing must not look like one that found nothing.
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A case of a model of its own.
+enum Small {
+    Family(family::Case),
+    Alarm(alarms::Case),
+}
+
+impl Small {
+    fn expects(&self) -> (&str, family::Verdict) {
+        match self {
+            Self::Family(case) => (&case.name, case.expected),
+            Self::Alarm(case) => (&case.name, case.expected),
+        }
+    }
+
+    fn check(&self) -> family::Finding {
+        match self {
+            Self::Family(case) => case.check(),
+            Self::Alarm(case) => case.check(),
+        }
+    }
 }
 
 /// Searches all on every core, and hands out what was found in the order of the table.

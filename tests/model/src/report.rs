@@ -25,12 +25,12 @@ pub(crate) fn trace(found: &Finding) {
     }
 }
 
-/// A case of parent and child, one line.
-pub(crate) fn family_line(case: &family::Case, found: &family::Finding) {
-    let is_right = found.verdict == case.expected;
+/// A case of a model of its own, one line.
+pub(crate) fn family_line(name: &str, expected: family::Verdict, found: &family::Finding) {
+    let is_right = found.verdict == expected;
     let mark = if is_right { "ok  " } else { "FAIL" };
-    let but = if is_right { String::new() } else { format!("  (expected: {:?})", case.expected) };
-    println!("{mark}  {:<38} {:>8} states  {:?}{but}", case.name, found.states, found.verdict);
+    let but = if is_right { String::new() } else { format!("  (expected: {expected:?})") };
+    println!("{mark}  {name:<38} {:>8} states  {:?}{but}", found.states, found.verdict);
 }
 
 /// How it comes to that.
