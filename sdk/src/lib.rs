@@ -89,9 +89,10 @@
 //! | feature | default | what it adds |
 //! |---|---|---|
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
-//! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host |
+//! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host; `dynamodb`: steps whose writes to DynamoDB happen exactly once |
 //! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with `aws` |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
+//! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
@@ -100,6 +101,8 @@
 pub mod aws;
 pub mod backend;
 pub mod client;
+#[cfg(feature = "aws")]
+pub mod dynamodb;
 pub mod event;
 pub mod host;
 #[cfg(feature = "http")]
@@ -111,6 +114,8 @@ pub mod limits;
 pub mod local;
 pub mod memory;
 pub mod payload;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "schedules")]
 pub mod schedule;
 pub mod store;
@@ -182,6 +187,10 @@ struct CompensationPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/several-at-once.md")]
 struct SeveralAtOncePage;
+
+#[cfg(all(doctest, feature = "postgres"))]
+#[doc = include_str!("../../docs/guide/data.md")]
+struct DataPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/versions.md")]

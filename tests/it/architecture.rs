@@ -30,6 +30,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("turn", &["context", "replay", "store", "wake", "payload", "host"]),
     ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend"]),
     ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
+    // What names a step, what is recorded of a result, and whether an execution is closed.
+    ("postgres", &["client", "context", "replay", "store"]),
+    // What names a step, what is recorded of a result; of the store its boxed error, and what a
+    // cancelled transaction means.
+    ("dynamodb", &["aws", "context", "replay", "store"]),
     ("trigger", &["wake", "client", "context", "error"]),
     (
         "host",

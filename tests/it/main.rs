@@ -26,3 +26,4 @@ mod rules;
 mod scenarios;
 mod smoke;
 mod sqlite;
+mod transact;

@@ -6,6 +6,7 @@ mod front;
 mod kills;
 mod lambda;
 mod limiters;
+mod postgres;
 mod readme;
 mod scheduler;
 mod sqs;

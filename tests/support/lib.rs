@@ -6,6 +6,7 @@ pub mod dynamodb;
 pub mod http;
 pub mod ministack;
 pub mod order;
+pub mod postgres;
 pub mod proxy;
 pub mod readme;
 pub mod record;

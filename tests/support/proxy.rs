@@ -17,6 +17,10 @@ pub enum Fault {
     RequestLost,
     /// No answer comes, and the call is not done.
     Hang,
+    /// The connection is cut before the call is done, and this is done.
+    Instead(Hook),
+    /// The call is done; then this is, and the connection is cut before the answer.
+    Before(Hook),
     /// The service answers this, and the call is not done.
     Answer {
         /// The HTTP status.
@@ -24,6 +28,23 @@ pub enum Fault {
         /// The JSON body.
         body: String,
     },
+}
+
+/// What a test does at a moment that only the proxy sees.
+#[derive(Clone)]
+pub struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl Hook {
+    /// Does `then`.
+    pub fn new(then: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(then))
+    }
+}
+
+impl std::fmt::Debug for Hook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl Fault {
@@ -122,8 +143,12 @@ async fn serve(
             *plan.calls.entry(operation.clone()).or_default() += 1;
             plan.faults.get_mut(&operation).and_then(VecDeque::pop_front)
         };
-        match fault {
+        match &fault {
             Some(Fault::RequestLost) => return Ok(()),
+            Some(Fault::Instead(hook)) => {
+                (hook.0)();
+                return Ok(());
+            }
             Some(Fault::Hang) => std::future::pending::<()>().await,
             Some(Fault::Answer { status, body }) => {
                 let head = format!(
@@ -134,10 +159,13 @@ async fn serve(
                 client.write_all(format!("{head}{body}").as_bytes()).await?;
                 continue;
             }
-            Some(Fault::AnswerLost) | None => {}
+            Some(Fault::AnswerLost | Fault::Before(_)) | None => {}
         }
         server.write_all(&request.bytes).await?;
         let Some(answer) = read_message(&mut server).await? else { return Ok(()) };
+        if let Some(Fault::Before(hook)) = &fault {
+            (hook.0)();
+        }
         if fault.is_some() {
             return Ok(());
         }

@@ -64,6 +64,7 @@ mod wake;
 pub(crate) use host::run;
 #[cfg(feature = "http")]
 pub(crate) use host::run_with;
+pub(crate) use transact::{codes, passes};
 
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};

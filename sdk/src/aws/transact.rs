@@ -216,7 +216,7 @@ impl DynamoStore {
 
 /// Whether a transaction cancelled for this reason may succeed later
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
-fn passes(code: Option<&str>) -> bool {
+pub(crate) fn passes(code: Option<&str>) -> bool {
     matches!(
         code,
         None | Some(
@@ -225,7 +225,7 @@ fn passes(code: Option<&str>) -> bool {
     )
 }
 
-fn codes(reasons: &[CancellationReason]) -> String {
+pub(crate) fn codes(reasons: &[CancellationReason]) -> String {
     let reasons = reasons.iter().map(|reason| match (reason.code(), reason.message()) {
         (code, None) => code.unwrap_or("None").to_owned(),
         (code, Some(message)) => format!("{} ({message})", code.unwrap_or("None")),

@@ -36,7 +36,16 @@ pub(crate) struct StepScope {
     pub(crate) watch: Arc<Watch>,
     /// Set by a poll of the body that is to be the last.
     pub(crate) postponed: RefCell<Option<Postponed>>,
+    /// The parts of the step that this attempt has begun.
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "postgres")),
+        expect(dead_code, reason = "only transactions are parts")
+    )]
+    pub(crate) parts: Parts,
 }
+
+/// Names of parts, each of which an attempt begins once.
+pub(crate) type Parts = RefCell<Vec<String>>;
 
 /// What `ask` says of the step whose body is being polled on this thread.
 pub(super) fn with_scope<T>(ask: impl FnOnce(&StepScope) -> T) -> Option<T> {
@@ -101,6 +110,26 @@ pub fn idempotency_header() -> (&'static str, String) {
 pub fn attempt() -> u32 {
     assert!(super::execution::current().is_none(), "everstep::attempt() belongs in a step");
     STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))
+}
+
+/// Which step `part` is of, for whoever keeps results of its own; `Err` if this attempt has begun
+/// that part before. `None` where no step's body is being polled.
+///
+/// # Panics
+/// In a workflow's own code, with `what` it is that belongs in a step.
+#[cfg(any(feature = "aws", feature = "postgres"))]
+#[track_caller]
+pub(crate) fn begin_part(what: &str, part: &str) -> Option<Result<IdempotencyKey, IdempotencyKey>> {
+    assert!(super::execution::current().is_none(), "{what} belongs in a step");
+    with_scope(|scope| {
+        let part = format!("{what} {part}");
+        let mut parts = scope.parts.borrow_mut();
+        if parts.contains(&part) {
+            return Err(scope.key.clone());
+        }
+        parts.push(part);
+        Ok(scope.key.clone())
+    })
 }
 
 /// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.

@@ -69,13 +69,17 @@ pub use workflow::{
     Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
 };
 
-pub(crate) use body::{StepScope, in_body};
+#[cfg(any(feature = "aws", feature = "postgres"))]
+pub(crate) use body::begin_part;
+pub(crate) use body::{Parts, StepScope, in_body};
 pub(crate) use execution::{Progress, Run};
 pub(crate) use object::COMMAND;
 pub(crate) use panics::catch as catch_panic;
 #[cfg(feature = "testing")]
 pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};
 pub(crate) use step::call as call_step;
+#[cfg(any(feature = "aws", feature = "postgres"))]
+pub(crate) use step::record;
 pub(crate) use watch::Watch;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
 

@@ -90,8 +90,18 @@ pub(crate) struct Dropped {
 /// The idempotency key of a step, hashed when somebody asks for it.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "postgres")),
+        expect(dead_code, reason = "for a table of results")
+    )]
+    pub(crate) execution: ExecutionId,
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "postgres")),
+        expect(dead_code, reason = "for a table of results")
+    )]
+    pub(crate) run: u32,
+    pub(crate) key: OperationKey,
     seed: Seed,
-    key: OperationKey,
 }
 
 impl IdempotencyKey {
@@ -373,7 +383,12 @@ impl Engine {
 
     /// What makes a UUID that is the same for every attempt of step `seq` and for nothing else.
     pub(crate) fn idempotency_key(&self, seq: u32) -> IdempotencyKey {
-        IdempotencyKey { seed: self.seed.clone(), key: self.calls[seq as usize].key.clone() }
+        IdempotencyKey {
+            execution: self.execution.clone(),
+            run: self.run,
+            key: self.calls[seq as usize].key.clone(),
+            seed: self.seed.clone(),
+        }
     }
 
     /// The time of the last event the workflow has seen.

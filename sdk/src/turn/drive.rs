@@ -35,7 +35,7 @@ use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::shown::Shown;
 use super::{Items, Kitchen, Lease, Term, TurnError};
-use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd};
+use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
@@ -500,7 +500,9 @@ impl Turn<'_> {
             let watch = Arc::clone(&self.watch);
             let bytes_max = self.kitchen.payloads.value_bytes_max();
             let postponed = RefCell::default();
-            let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed };
+            let parts = Parts::default();
+            let scope =
+                StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed, parts };
             // Cloning its arguments is user code: outside the lock.
             self.bodies.start(seq, scope, &*body, alone);
             self.run.engine().put_body_back(seq, body);

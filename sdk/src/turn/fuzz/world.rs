@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use super::programs::Program;
 use super::rng::Rng;
 use super::trace::{self, Trace};
-use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
+use crate::context::{Parts, Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
     Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
     StepAttemptFailed, StepCompleted, StepFailed, StepPostponed, StepStarted, TimerFired,
@@ -348,7 +348,9 @@ impl World {
         let bytes_max = crate::limits::VALUE_BYTES_MAX;
         let postponed = RefCell::default();
         let (before, left) = (None, None);
-        let scope = StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed };
+        let parts = Parts::default();
+        let scope =
+            StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed, parts };
         let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });

@@ -1,0 +1,40 @@
+//! Steps whose writes to DynamoDB happen exactly once.
+//!
+//! A step runs at least once: a host may die after the effect and before the step's result is in the
+//! log. [`transact`] closes that gap for writes to DynamoDB: they are one transaction with a
+//! *marker*, an item with the step's result under its
+//! [idempotency key](crate::idempotency_key()). Whoever runs the step again finds the marker, and
+//! returns what it says. It does not matter where the log is: the same program runs on a laptop with
+//! its log in a file and its tables in an emulator.
+//!
+//! ```text
+//!   is there a marker?            yes: its result is the step's
+//!   the closure says what to write, and the result
+//!   TransactWriteItems:           the marker, if there is none
+//!                                 the closure's writes, with their conditions
+//! ```
+//!
+//! The guide's page docs/guide/data.md says when to take this, and what remains at least once.
+//!
+//! # The table of markers
+//!
+//! [`Markers::setup`] makes it, billed by request, with DynamoDB's time to live on: a marker goes
+//! [90 days](crate::limits::MARKER_KEPT) after its step, unless [told](Markers::keep) otherwise. Where a
+//! template makes it: a string `pk` as its only key, and `expires` as the attribute of its time to live.
+//! A program needs `dynamodb:GetItem` and `dynamodb:PutItem` on it. It belongs to one backend: the keys
+//! follow from the ids of executions, so two backends whose executions have the same ids must not
+//! share it.
+
+mod error;
+mod marker;
+mod markers;
+mod run;
+mod transact;
+
+pub use error::TransactError;
+pub use markers::{Markers, SetupError};
+pub use run::{Transacting, transact};
+pub use transact::Transact;
+
+#[doc(no_inline)]
+pub use aws_sdk_dynamodb::{Client, types};
