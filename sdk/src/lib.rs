@@ -188,7 +188,7 @@ struct CompensationPage;
 #[doc = include_str!("../../docs/guide/several-at-once.md")]
 struct SeveralAtOncePage;
 
-#[cfg(all(doctest, feature = "postgres"))]
+#[cfg(all(doctest, feature = "aws", feature = "postgres"))]
 #[doc = include_str!("../../docs/guide/data.md")]
 struct DataPage;
 

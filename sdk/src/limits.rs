@@ -99,24 +99,19 @@ pub const WRITE_TRIES_MAX: u32 = 8;
 /// How often a transaction that a database could not finish is tried in one attempt of its step: a
 /// conflict with another one, a lost connection. With pauses from 20 ms on, that is about a second;
 /// what takes longer is for the step's own retries, which are in the log.
-#[cfg(any(feature = "aws", feature = "postgres"))]
 pub const TRANSACTION_TRIES_MAX: u32 = 6;
 
-/// Most writes of a [`dynamodb::Transact`](crate::dynamodb::Transact): a transaction of DynamoDB has at
-/// most 100 items and 4 MB
+/// Most writes of a `dynamodb::Transact`: a transaction of DynamoDB has at most 100 items and 4 MB
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>), and
 /// one is the marker.
-#[cfg(feature = "aws")]
 pub const TRANSACT_WRITES_MAX: usize = 99;
 
-/// How long the marker of a [`dynamodb::transact`](crate::dynamodb::transact()) stays at least: longer
-/// than an execution is likely to stay blocked, and cheap.
-#[cfg(feature = "aws")]
+/// How long the marker of a `dynamodb::transact` stays at least: longer than an execution is likely to
+/// stay blocked, and cheap.
 pub const MARKER_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
 /// How long a transaction waits for another one of the same step: one of a host that has lost its
 /// lease and still runs, or whose connection broke and whose server has not noticed.
-#[cfg(feature = "postgres")]
 pub const TRANSACTION_WAIT: Duration = Duration::from_secs(10);
 
 /// How many sends to other executions (starts and cancels of children) one turn makes at once: enough

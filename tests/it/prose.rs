@@ -162,6 +162,12 @@ fn the_page_of_the_event_log_has_the_tables_of_sqlite() {
 }
 
 #[test]
+fn the_page_of_data_has_the_table_of_postgresql() {
+    let page = include_str!("../../docs/guide/data.md");
+    assert!(page.contains(everstep::postgres::SCHEMA), "docs/guide/data.md must show SCHEMA");
+}
+
+#[test]
 fn the_page_of_limits_is_the_source() {
     let mut table = String::new();
     let mut doc: Vec<&str> = Vec::new();
