@@ -207,6 +207,19 @@ fn receive(cloud: &Cloud, on: bool) {
     let _ = cloud.ask(&[("lambda", "update_event_source_mapping", set)]);
 }
 
+#[test]
+fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
+    let logged =
+        r#"tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked")"#;
+    assert!(include_str!("../../sdk/src/turn/end.rs").contains(logged), "the words are others");
+    for template in [
+        include_str!("../../docs/deploy/template.yaml"),
+        include_str!("../../docs/deploy/sam.yaml"),
+    ] {
+        assert!(template.contains(r#"FilterPattern: '"execution blocked"'"#));
+    }
+}
+
 /// The resources that stand in both templates, as they are written.
 #[test]
 fn what_both_templates_have_is_the_same() {
