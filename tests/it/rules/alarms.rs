@@ -17,7 +17,7 @@ use everstep::testing::faults::{Fate, Faults, FaultyAlarmClock};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::{Alarm, AlarmClock, AlarmQueue, Delivery, QueueError, Wake, WakeQueue};
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Alarms, Fates, Host, Ledger, World, check_log};
+use everstep_tests::sim::{Alarms, Death, Fates, Host, Ledger, World, check_log};
 use futures::FutureExt;
 
 use super::{count, counts, events, host, host_with, without_sweeper};
@@ -283,6 +283,52 @@ async fn an_alarm_that_nobody_takes_back_rings_in_vain() {
         tokio::time::sleep(days(11)).await;
         assert_eq!((alarms.rung().len(), alarms.set().len(), world.wakes()), (1, 0, 0));
         assert_eq!(world.log("x").await.len(), log);
+    }
+}
+
+/// A host dies before or after each of its calls, of the clock's as well: the story ends in time, by
+/// alarms alone, and in the end none is set.
+#[tokio::test(start_paused = true)]
+async fn a_host_may_die_at_each_of_its_calls_around_an_alarm() {
+    for after in [false, true] {
+        for at in 0.. {
+            let Clocked { world, alarms, .. } = clocked(0);
+            let fates = Fates::dying(&world, "dying", Some(Death { at, after }));
+            let app = App::new().workflow(patient);
+            let mut dying = start_host(&world, app.clone(), &fates);
+            let handle = world.client().start(patient, "x".to_owned()).id("x").await.unwrap();
+            tokio::time::sleep(hours(1)).await;
+            handle.signal("go", &1).await.unwrap();
+            let goes_on = async {
+                dying.dies().await;
+                let _host = start_host(&world, app, &Fates::good(&world, "host"));
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = closed(&world, "x", days(12)) => {}
+                () = goes_on => {}
+            }
+            assert_eq!(handle.result().await.unwrap(), 1, "{at} {after}");
+            let events = events(&world, "x").await;
+            let due = events.iter().rev().find_map(|event| match event {
+                Event::TimerStarted(timer) => Some(timer.due),
+                _ => None,
+            });
+            let fired = events.iter().rev().find_map(|event| match event {
+                Event::TimerFired(fired) => Some(fired.at),
+                _ => None,
+            });
+            let (due, fired) = (due.unwrap(), fired.unwrap());
+            assert!(
+                fired >= due && fired.since(due) < minutes(2),
+                "{at} {after}: {due:?} {fired:?}"
+            );
+            check_log(&world.log("x").await);
+            assert_eq!(alarms.set().len(), 0, "{at} {after}");
+            if fates.calls() <= at {
+                break;
+            }
+        }
     }
 }
 
