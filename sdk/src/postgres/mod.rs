@@ -26,13 +26,7 @@
 //!
 //! # The table
 //!
-//! [`setup`] makes it. Where migrations do, this is [what it runs](SCHEMA):
-//!
-//! ```sql
-#![doc = include_str!("schema.sql")]
-//! ```
-//!
-//! It belongs to one backend: the keys follow from the ids of executions, so two backends whose
+//! [`setup`] makes it; [`SCHEMA`] is for those who have migrations. It belongs to one backend: the keys follow from the ids of executions, so two backends whose
 //! executions have the same ids must not share it. Whoever empties the one empties the other.
 
 mod clean;

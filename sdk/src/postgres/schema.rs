@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use sqlx::{PgPool, Row as _};
 
-/// What [`setup`] runs.
+/// What [`setup`] runs:
+///
+/// ```sql
+#[doc = include_str!("schema.sql")]
+/// ```
 pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// The version of [`SCHEMA`]. It is the table's comment.
