@@ -101,15 +101,13 @@ fn dead(cloud: &Cloud, who: &Credentials, count: usize) -> Vec<(String, String)>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poisoned_execution_is_blocked_garbage_is_dead_and_the_rest_of_the_batch_unharmed() {
+async fn garbage_is_dead_and_the_rest_of_its_batch_unharmed_and_poison_is_blocked() {
     let folder = tempfile::tempdir().unwrap();
     let antidote = folder.path().join("antidote");
     let cloud = Cloud::of(&deployed(), &[]).await;
     let stack = &deploy(&cloud);
     let operator = &cloud.user(stack, "operator", &["Client", "Operator"]);
     receive(&cloud, false);
-    let poison = format!("start poison --id poison --input '\"{}\"'", antidote.display());
-    everstep(&cloud, operator, &poison);
     send(&cloud, "deployed", &["no wake", r#"{"order":7}"#]);
     let innocent = ["ada", "eve", "bob"];
     for id in innocent {
@@ -120,6 +118,9 @@ async fn a_poisoned_execution_is_blocked_garbage_is_dead_and_the_rest_of_the_bat
     for id in innocent {
         cloud.until(URL, id, "completed");
     }
+
+    let poison = format!("start poison --id poison --input '\"{}\"'", antidote.display());
+    everstep(&cloud, operator, &poison);
     cloud.until(URL, "poison", "blocked");
     let listed = everstep(&cloud, operator, "list --status blocked");
     assert_eq!(listed.matches("poison").count(), 2, "{listed}");
