@@ -6,7 +6,7 @@ use std::io;
 
 use everstep::backend::BackendError;
 use everstep::client::{
-    HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
+    EraseError, HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
 };
 use everstep::payload::{PayloadError, PayloadsError};
 use everstep::schedule::{InvalidScheduleId, ScheduleError};
@@ -135,6 +135,18 @@ impl From<BackendError> for Failure {
             BackendError::Payloads(error) => of_payloads(error),
             BackendError::Store(error) => of_store(error),
             BackendError::Queue(error) => of_queue(error),
+            _ => exit::UNEXPECTED,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<EraseError> for Failure {
+    fn from(error: EraseError) -> Self {
+        let code = match error {
+            EraseError::History(error) => return error.into(),
+            EraseError::Open { .. } | EraseError::StartedAgain { .. } => exit::CONFLICT,
+            EraseError::NoStore => exit::UNUSABLE,
             _ => exit::UNEXPECTED,
         };
         Self::new(code, error)

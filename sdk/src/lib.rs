@@ -91,6 +91,9 @@
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host; `dynamodb`: steps whose writes to DynamoDB happen exactly once |
 //! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with `aws` |
+//! | `s3` | no | `aws::S3Payloads`: large payloads in an S3 bucket; with it comes `aws` |
+//! | `zstd` | no | `payload::Zstd`: payloads are compressed |
+//! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
@@ -204,7 +207,7 @@ struct LongLivesPage;
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
 
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "testing", feature = "zstd", feature = "encryption"))]
 #[doc = include_str!("../../docs/guide/payloads.md")]
 struct PayloadsPage;
 

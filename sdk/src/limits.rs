@@ -38,6 +38,13 @@ pub const PAYLOAD_THRESHOLD_MAX: usize = 140_000;
 /// How many payloads of one execution are read or written at once.
 pub const PAYLOADS_AT_ONCE: usize = 8;
 
+/// How many data keys a process keeps in memory, and for how long: an erased execution cannot be read
+/// any more after that, wherever it was read before.
+pub const DATA_KEYS_KEPT: usize = 1_024;
+
+/// See [`DATA_KEYS_KEPT`].
+pub const DATA_KEY_KEPT_FOR: Duration = Duration::from_secs(300);
+
 /// Largest inbox message, in bytes: it becomes one event of one commit.
 pub const EVENT_BYTES_MAX: usize = COMMIT_BYTES_MAX - 1_000;
 

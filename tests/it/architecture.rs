@@ -18,7 +18,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("error", &[]),
     ("store", &["payload"]),
-    ("payload", &["store"]),
+    // Of `aws` the bucket that a URL may name.
+    ("payload", &["store", "aws"]),
     ("wake", &["store"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
@@ -45,9 +46,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     // Built on what users have, but for the reading of a log.
     ("schedule", &["backend", "client", "context", "error", "replay", "retry", "store"]),
-    ("http", &["client", "store", "wake"]),
+    ("http", &["client", "store", "wake", "payload"]),
     // Its host is the reason for all but `store` and `wake`.
-    ("aws", &["store", "wake", "backend", "client", "host", "sweep", "trigger", "turn", "http"]),
+    (
+        "aws",
+        &[
+            "store", "wake", "payload", "backend", "client", "host", "sweep", "trigger", "turn",
+            "http",
+        ],
+    ),
     (
         "testing",
         &[

@@ -6,6 +6,7 @@ mod front;
 mod kills;
 mod lambda;
 mod limiters;
+mod payloads;
 mod postgres;
 mod readme;
 mod scheduler;

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod completions;
+mod erase;
 mod export;
 mod history;
 mod list;
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Redrive(redrive::Redrive),
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
+    Erase(erase::Erase),
     Schedule(schedule::Schedule),
     Sweep(sweep::Sweep),
     Verify(verify::Verify),
@@ -66,6 +68,7 @@ impl Command {
             Self::Redrive(command) => command.run(url, out).await,
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,
+            Self::Erase(command) => command.run(url, out).await,
             Self::Schedule(command) => command.run(url, out).await,
             Self::Sweep(command) => command.run(url, out).await,
             Self::Verify(command) => command.run(url, out).await,

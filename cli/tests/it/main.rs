@@ -4,6 +4,7 @@ mod commands;
 mod damaged;
 mod documented;
 mod failures;
+mod payloads;
 mod promises;
 mod schedules;
 mod support;

@@ -48,7 +48,14 @@ impl Place {
     pub(crate) fn command<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(EVERSTEP);
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for variable in ["EVERSTEP_URL", "NO_COLOR", "COLUMNS", "AWS_REGION", "AWS_PROFILE"] {
+        for variable in [
+            "EVERSTEP_URL",
+            "EVERSTEP_PAYLOADS",
+            "NO_COLOR",
+            "COLUMNS",
+            "AWS_REGION",
+            "AWS_PROFILE",
+        ] {
             command.env_remove(variable);
         }
         command

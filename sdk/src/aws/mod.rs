@@ -53,6 +53,8 @@ mod host;
 mod index;
 mod items;
 mod later;
+#[cfg(feature = "s3")]
+mod payloads;
 #[cfg(feature = "scheduler")]
 mod scheduler;
 mod setup;
@@ -68,6 +70,8 @@ pub(crate) use transact::{codes, passes};
 
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
+#[cfg(feature = "s3")]
+pub use payloads::S3Payloads;
 #[cfg(feature = "scheduler")]
 pub use scheduler::EventBridgeScheduler;
 pub use store::DynamoStore;

@@ -1,6 +1,7 @@
 //! The client: start, signal, update, cancel, terminate, describe, list, history; from any
 //! process, without a host.
 
+mod erase;
 mod family;
 mod first;
 mod handle;
@@ -19,6 +20,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use erase::{EraseError, Erased};
 pub use family::{ChildInfo, Family};
 pub use handle::{Handle, ResultError};
 pub use object::{Calling, ObjectHandle};

@@ -406,6 +406,8 @@ impl Client {
                     if again && first.iter().any(|first| ended.taken.contains(&first.id)) {
                         return Ok(false);
                     }
+                    // It may have been erased meanwhile, and this process not know.
+                    self.payloads.forget(id);
                     run.after = Some(ended);
                     continue;
                 }

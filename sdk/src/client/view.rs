@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::{Client, Handle, HistoryError};
+use crate::event::Json;
 use crate::id::ExecutionId;
 
 /// Why a view cannot be had.
@@ -34,14 +35,22 @@ impl Client {
         &self,
         id: &ExecutionId,
     ) -> Result<Option<T>, ViewError> {
-        let mut view = self.stored_record(id).await?.projection.view;
-        if let Some(view) = &mut view {
-            self.open_payload(id, view).await?;
-        }
+        let view = self.opened_view(id).await?;
         view.map(|view| view.read()).transpose().map_err(|source| {
             let expected = std::any::type_name::<T>();
             ViewError::Unreadable { id: id.clone(), expected, source }
         })
+    }
+}
+
+impl Client {
+    /// The view as JSON.
+    pub(crate) async fn opened_view(&self, id: &ExecutionId) -> Result<Option<Json>, HistoryError> {
+        let mut view = self.stored_record(id).await?.projection.view;
+        if let Some(view) = &mut view {
+            self.open_payload(id, view).await?;
+        }
+        Ok(view)
     }
 }
 

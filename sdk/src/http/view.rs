@@ -20,6 +20,7 @@ use super::router::Shared;
 use super::waiting::Whole;
 use crate::event::Json;
 use crate::id::ExecutionId;
+use crate::payload::SealedPayload;
 
 /// How soon a stream asks the store again after something new; up to the next, when nothing is.
 const ASK_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
@@ -51,7 +52,7 @@ pub(super) async fn view(
     Id(id): Id,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Some(view) = shared.client.describe(&id).await?.projection.view else {
+    let Some(view) = shared.client.opened_view(&id).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let etag = format!("\"{}\"", tag(&view));
@@ -145,7 +146,8 @@ impl Watching {
             self.pause = (self.pause * 5 / 4).clamp(soon, late);
             // A client whose stream ends comes again by itself, and gets the problem then.
             let of = self.shared.client.describe(&self.id).await.ok()?.projection;
-            if let Some(view) = of.view {
+            // One that cannot be opened is not shown; who asks for it alone is told why.
+            if let Some(view) = of.view.filter(|view| SealedPayload::of(view).is_none()) {
                 let tag = tag(&view);
                 if self.seen.as_ref() != Some(&tag) {
                     self.pause = if of.status.is_closed() { Duration::ZERO } else { soon };

@@ -15,6 +15,9 @@
 
 mod again;
 mod codec;
+#[cfg(feature = "encryption")]
+mod encryption;
+mod erase;
 mod error;
 mod file;
 mod memory;
@@ -23,17 +26,23 @@ mod seal;
 mod sealed;
 mod store;
 mod url;
+#[cfg(feature = "zstd")]
+mod zstd;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use codec::{Codec, CodecScope};
+#[cfg(feature = "encryption")]
+pub use encryption::{DataKey, Encryption, KeyProvider, LocalKeys};
 pub use error::PayloadError;
 pub use file::FilePayloads;
 pub use memory::MemoryPayloads;
 pub use sealed::SealedPayload;
 pub use store::{BlobName, Folder, PayloadStore, Put};
 pub use url::{PAYLOADS_VARIABLE, PayloadsError};
+#[cfg(feature = "zstd")]
+pub use zstd::Zstd;
 
 use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, VALUE_BYTES_MAX};
 

@@ -14,6 +14,9 @@ use crate::event::Json;
 /// How every sealed payload begins, byte for byte.
 const MARK: &str = r#"{"$everstep":"#;
 
+/// The codec that needs a key.
+pub(super) const ENCRYPTED: &str = "aes-256-gcm";
+
 /// The version of the sealed form.
 const FORM: u64 = 1;
 
@@ -166,6 +169,15 @@ impl SealedPayload {
             }
             Ok(Some(Sealed::Escaped(_)) | None) => None,
         }
+    }
+}
+
+impl SealedPayload {
+    /// Whether nobody can read it without a key, or what stood in a blob.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.at.is_some()
+            || self.bytes.is_none()
+            || self.codecs.iter().any(|codec| codec == ENCRYPTED)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which payload store: chosen by a URL, usually that of `EVERSTEP_PAYLOADS`.
 
+use std::path::Path;
+
 use super::{FilePayloads, MemoryPayloads, PayloadError, Payloads};
 
 /// The environment variable that names the payload store.
@@ -11,14 +13,24 @@ pub const PAYLOADS_VARIABLE: &str = "EVERSTEP_PAYLOADS";
 pub enum PayloadsError {
     /// The URL is not one: correct it.
     #[error(
-        "{url:?} names no payload store ({problem}): use `file:FOLDER`, with `?threshold=BYTES` behind it \
-         where that is wanted"
+        "{url:?} names no payload store ({problem}): use `file:FOLDER` or `s3://BUCKET/PREFIX`, and \
+         `?threshold=BYTES`, `&zstd=on` and `&key=FILE` behind it where they are wanted"
     )]
     Url {
         /// The text.
         url: String,
         /// What is wrong with it.
         problem: String,
+    },
+    /// This program was built without what the URL names: build it again with the feature.
+    #[error(
+        "{url} needs the feature {feature:?} of everstep, and this program is built without it"
+    )]
+    NotBuiltIn {
+        /// The URL.
+        url: String,
+        /// The cargo feature.
+        feature: &'static str,
     },
     /// What the URL names cannot be used.
     #[error(transparent)]
@@ -30,12 +42,15 @@ pub enum PayloadsError {
 struct Parsed<'a> {
     place: Place<'a>,
     threshold: Option<usize>,
+    zstd: bool,
+    key: Option<&'a str>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Place<'a> {
     Memory,
     File(&'a str),
+    S3 { bucket: &'a str, prefix: &'a str },
 }
 
 impl Payloads {
@@ -44,12 +59,14 @@ impl Payloads {
     /// | URL | payload store |
     /// |---|---|
     /// | `file:FOLDER` | a folder, made if it is missing |
+    /// | `s3://BUCKET/PREFIX` | a bucket, which must be there, with the feature `s3` |
     /// | `memory:` | this process; gone when it ends |
     ///
-    /// Behind it may stand `?threshold=BYTES`; see [`threshold`](Self::threshold).
+    /// Behind it may stand `?threshold=BYTES`, and `&zstd=on` (feature `zstd`) and `&key=FILE`
+    /// (feature `encryption`: a file of 32 random bytes, which encrypts data keys) for the codecs.
     ///
     /// # Errors
-    /// The variable has another text, or names what cannot be used.
+    /// The variable has another text, or names what this program is built without or cannot use.
     pub async fn from_env() -> Result<Self, PayloadsError> {
         match std::env::var(PAYLOADS_VARIABLE) {
             Ok(url) if url.is_empty() => Ok(Self::none()),
@@ -66,16 +83,59 @@ impl Payloads {
     /// # Errors
     /// See [`from_env`](Self::from_env).
     pub async fn from_url(url: &str) -> Result<Self, PayloadsError> {
-        let Parsed { place, threshold } = parse(url)?;
+        let Parsed { place, threshold, zstd, key } = parse(url)?;
         let mut payloads = match place {
             Place::Memory => Self::new(MemoryPayloads::new()),
             Place::File(folder) => Self::new(FilePayloads::new(folder)),
+            Place::S3 { bucket, prefix } => s3(url, bucket, prefix).await?,
         };
         if let Some(bytes) = threshold {
             payloads = payloads.threshold(bytes);
         }
-        Ok(payloads)
+        if zstd {
+            payloads = with_zstd(url, payloads)?;
+        }
+        match key {
+            Some(file) => with_key(url, payloads, Path::new(file)),
+            None => Ok(payloads),
+        }
     }
+}
+
+#[cfg(feature = "s3")]
+async fn s3(_: &str, bucket: &str, prefix: &str) -> Result<Payloads, PayloadsError> {
+    let config = crate::aws::load_config().await;
+    Ok(Payloads::new(crate::aws::S3Payloads::new(&config, bucket, prefix)?))
+}
+
+#[cfg(not(feature = "s3"))]
+async fn s3(url: &str, _: &str, _: &str) -> Result<Payloads, PayloadsError> {
+    Err(not_built_in(url, "s3"))
+}
+
+#[cfg(feature = "zstd")]
+fn with_zstd(_: &str, payloads: Payloads) -> Result<Payloads, PayloadsError> {
+    Ok(payloads.codec(super::Zstd::new()))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn with_zstd(url: &str, _: Payloads) -> Result<Payloads, PayloadsError> {
+    Err(not_built_in(url, "zstd"))
+}
+
+#[cfg(feature = "encryption")]
+fn with_key(_: &str, payloads: Payloads, file: &Path) -> Result<Payloads, PayloadsError> {
+    Ok(payloads.codec(super::Encryption::new(super::LocalKeys::from_file(file)?)))
+}
+
+#[cfg(not(feature = "encryption"))]
+fn with_key(url: &str, _: Payloads, _: &Path) -> Result<Payloads, PayloadsError> {
+    Err(not_built_in(url, "encryption"))
+}
+
+#[cfg(not(all(feature = "s3", feature = "zstd", feature = "encryption")))]
+fn not_built_in(url: &str, feature: &'static str) -> PayloadsError {
+    PayloadsError::NotBuiltIn { url: url.to_owned(), feature }
 }
 
 fn wrong(url: &str, problem: impl Into<String>) -> PayloadsError {
@@ -89,18 +149,27 @@ fn parse(url: &str) -> Result<Parsed<'_>, PayloadsError> {
             return Err(wrong(url, "it names no folder"));
         }
         Place::File(folder)
+    } else if let Some(rest) = place.strip_prefix("s3://") {
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return Err(wrong(url, "it names no bucket"));
+        }
+        Place::S3 { bucket, prefix: prefix.trim_matches('/') }
     } else if place == "memory:" {
         Place::Memory
     } else {
         return Err(wrong(url, "it begins otherwise"));
     };
-    let mut parsed = Parsed { place, threshold: None };
+    let mut parsed = Parsed { place, threshold: None, zstd: false, key: None };
     for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
         match parameter.split_once('=') {
             Some(("threshold", bytes)) => {
                 let bytes = bytes.parse().map_err(|_| wrong(url, "a threshold is a number"))?;
                 parsed.threshold = Some(bytes);
             }
+            Some(("zstd", "on")) => parsed.zstd = true,
+            Some(("zstd", "off")) => parsed.zstd = false,
+            Some(("key", file)) if !file.is_empty() => parsed.key = Some(file),
             _ => return Err(wrong(url, format!("{parameter:?} is no parameter"))),
         }
     }
@@ -113,8 +182,16 @@ mod tests {
 
     #[test]
     fn a_url_names_a_place_and_what_is_done_on_the_way() {
-        let parsed = parse("file:/var/payloads?threshold=10").expect("a URL");
-        assert_eq!(parsed, Parsed { place: Place::File("/var/payloads"), threshold: Some(10) });
+        let parsed = parse("file:/var/payloads?threshold=10&zstd=on&key=/etc/key").expect("a URL");
+        let place = Place::File("/var/payloads");
+        let expected = Parsed { place, threshold: Some(10), zstd: true, key: Some("/etc/key") };
+        assert_eq!(parsed, expected);
+        let parsed = parse("s3://bucket/a/b/").expect("a URL");
+        assert_eq!(parsed.place, Place::S3 { bucket: "bucket", prefix: "a/b" });
+        assert_eq!(
+            parse("s3://bucket").expect("a URL").place,
+            Place::S3 { bucket: "bucket", prefix: "" }
+        );
         assert_eq!(parse("memory:").expect("a URL").place, Place::Memory);
     }
 
@@ -124,8 +201,10 @@ mod tests {
             ("", "begins otherwise"),
             ("http://x", "begins otherwise"),
             ("file:", "no folder"),
+            ("s3:///x", "no bucket"),
             ("file:x?threshold=many", "a threshold is a number"),
-            ("file:x?size=1", "\"size=1\" is no parameter"),
+            ("file:x?zstd=yes", "\"zstd=yes\" is no parameter"),
+            ("file:x?key=", "\"key=\" is no parameter"),
         ] {
             let error = parse(url).expect_err(url).to_string();
             assert!(error.contains(problem) && error.contains("file:FOLDER"), "{error}");

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::{Kitchen, TurnError};
 use crate::event::{
-    ChildOutcome, ChildRequested, ClosePolicy, Event, Parent, StoredCommit, WorkflowStarted,
+    ChildOutcome, ChildRequested, ClosePolicy, Event, Json, Parent, StoredCommit, WorkflowStarted,
     child_item_id,
 };
 use crate::id::{ExecutionId, WriterId};
@@ -84,6 +84,19 @@ impl Family {
             }
             _ => {}
         }
+    }
+
+    /// The payloads that [`say_end`](Kitchen::say_end) sends.
+    pub(super) fn said_at_end(&mut self) -> Vec<&mut Json> {
+        let waits = self.parent.as_ref().is_some_and(|parent| parent.waits);
+        let outcome = self.outcome.as_mut().filter(|_| waits).and_then(|outcome| match outcome {
+            ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value } => {
+                Some(value)
+            }
+            _ => None,
+        });
+        let unstarted = self.children.values_mut().filter(|open| !open.started);
+        outcome.into_iter().chain(unstarted.map(|open| &mut open.request.input)).collect()
     }
 
     /// Whether call `seq` of run `run` waits for the end of this child.

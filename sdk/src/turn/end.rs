@@ -59,8 +59,9 @@ impl Kitchen {
     pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), TurnError> {
         if loaded.record.projection.commit < history.last {
             // Whoever ended it died before its record said so, and perhaps before this.
-            let events = self.open_end(&loaded.record.id, &history.events).await?;
-            self.say_end(&Family::of(history.start(), &events)).await?;
+            let mut family = Family::of(history.start(), &history.events);
+            self.open_end(&loaded.record.id, &mut family).await?;
+            self.say_end(&family).await?;
             let now = self.clock.now();
             self.disarm(&far_alarms(&loaded.record.id, history.armed.iter(), now)).await;
         }

@@ -1,8 +1,8 @@
 //! What a turn does to payloads: it opens what it has read, and seals what it writes (in
 //! [`LogEnd`](super::log::LogEnd)).
 
+use super::children::Family;
 use super::{Items, Kitchen};
-use crate::event::Event;
 use crate::id::ExecutionId;
 use crate::payload::PayloadError;
 use crate::replay::{Fault, History};
@@ -34,24 +34,16 @@ impl Kitchen {
         }))
     }
 
-    /// Opens what an execution that has ended says to others. What cannot be read cannot be said:
-    /// then this fails, and is tried again.
+    /// Opens what an execution that has ended says to others, as its log has it. What cannot be read
+    /// cannot be said: then this fails, and is tried again.
     pub(super) async fn open_end(
         &self,
         id: &ExecutionId,
-        events: &[Event],
-    ) -> Result<Vec<Event>, PayloadError> {
-        let said = |event: &&Event| {
-            let of_child = matches!(
-                event,
-                Event::ChildRequested(_) | Event::ChildStarted(_) | Event::ChildCompleted(_)
-            );
-            of_child || event.is_end()
-        };
-        let mut events: Vec<Event> = events.iter().filter(said).cloned().collect();
-        match self.payloads.open_events(id, &mut events).await? {
-            None => Ok(events),
-            Some(error) => Err(error),
+        family: &mut Family,
+    ) -> Result<(), PayloadError> {
+        for said in family.said_at_end() {
+            self.payloads.open(id, said).await?;
         }
+        Ok(())
     }
 }

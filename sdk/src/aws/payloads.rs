@@ -1,0 +1,150 @@
+//! The payload store in an S3 bucket.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ChecksumAlgorithm;
+
+use super::errors::{Fault, Place, classify};
+use crate::payload::{BlobName, Folder, PayloadError, PayloadStore, Put};
+
+/// How long a connection may take to open.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How long one try of a call may take: the largest payload at eleven megabits a second.
+const ATTEMPT_MAX: Duration = Duration::from_secs(25);
+
+/// How long a call may take with all its tries.
+const OPERATION_MAX: Duration = Duration::from_secs(60);
+
+/// A [`PayloadStore`] in a bucket: `PREFIX/<execution>/<blob>`.
+///
+/// Blobs are put on condition that they are not there (`If-None-Match`), with a SHA-256 checksum that
+/// S3 verifies. The bucket must be there; versioning keeps what is erased, so leave it off, or let a
+/// lifecycle rule expire what is not current. The program's role needs `s3:PutObject` and
+/// `s3:GetObject` on the prefix, and `s3:ListBucket` on the bucket, without which S3 does not say
+/// that a blob is missing
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>); to erase,
+/// `s3:DeleteObject`.
+#[derive(Clone)]
+pub struct S3Payloads {
+    client: Client,
+    bucket: String,
+    prefix: String,
+    place: Place,
+}
+
+impl S3Payloads {
+    /// The store under `prefix` (which may be empty) in `bucket`. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// The configuration has no region.
+    pub fn new(
+        config: &SdkConfig,
+        bucket: impl Into<String>,
+        prefix: impl Into<String>,
+    ) -> Result<Self, PayloadError> {
+        let (bucket, prefix) = (bucket.into(), prefix.into());
+        let place = Place::new("bucket", &bucket, config)
+            .map_err(|remedy| PayloadError::Unusable { remedy, source: None })?;
+        // What listens at an endpoint of one's own need not know a host's name for each bucket.
+        let own =
+            config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_MAX)
+            .operation_attempt_timeout(ATTEMPT_MAX)
+            .operation_timeout(OPERATION_MAX)
+            .build();
+        let config = aws_sdk_s3::config::Builder::from(config)
+            .force_path_style(own)
+            .timeout_config(timeouts)
+            .build();
+        Ok(Self { client: Client::from_conf(config), bucket, prefix, place })
+    }
+
+    fn path(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) }
+    }
+
+    fn failed<E>(&self, action: &'static str, error: SdkError<E, HttpResponse>) -> PayloadError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        if error.code() == Some("NoSuchBucket") {
+            let place = &self.place;
+            let remedy = format!("{place} does not exist: create it, or correct EVERSTEP_PAYLOADS");
+            return PayloadError::unusable(remedy, error);
+        }
+        match classify(action, &self.place, &error) {
+            Fault::Later(reason) => PayloadError::unavailable(reason, error),
+            Fault::Never(remedy) => PayloadError::unusable(remedy, error),
+        }
+    }
+}
+
+#[async_trait]
+impl PayloadStore for S3Payloads {
+    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(self.path(&name.to_string()));
+        let put = put
+            .if_none_match("*")
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
+            .body(ByteStream::from(bytes.to_vec()));
+        match put.send().await {
+            Ok(_) => Ok(Put::New),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Exists),
+            // Another put of the same name is under way.
+            Err(error) if error.code() == Some("ConditionalRequestConflict") => {
+                Err(PayloadError::unavailable("another write of the same blob is under way", error))
+            }
+            Err(error) => Err(self.failed("s3:PutObject", error)),
+        }
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.path(&name.to_string()));
+        match get.send().await {
+            Ok(answer) => {
+                let bytes = answer.body.collect().await.map_err(|error| {
+                    PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
+                })?;
+                Ok(Some(bytes.to_vec()))
+            }
+            Err(error) if error.code() == Some("NoSuchKey") => Ok(None),
+            Err(error) => Err(self.failed("s3:GetObject", error)),
+        }
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        let key = self.path(&name.to_string());
+        let removed = self.client.delete_object().bucket(&self.bucket).key(key).send().await;
+        removed.map(drop).map_err(|error| self.failed("s3:DeleteObject", error))
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        let prefix = self.path(&format!("{folder}/"));
+        let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(&prefix);
+        let mut pages = list.into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| self.failed("s3:ListBucket", error))?;
+            let keys = page.contents().iter().filter_map(|object| object.key());
+            names.extend(keys.filter_map(|key| folder.blob(key.strip_prefix(&prefix)?)));
+        }
+        Ok(names)
+    }
+}
+
+impl fmt::Debug for S3Payloads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bucket, prefix, .. } = self;
+        f.debug_struct("S3Payloads").field("bucket", bucket).field("prefix", prefix).finish()
+    }
+}

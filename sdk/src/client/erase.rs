@@ -1,0 +1,92 @@
+//! Erasing what an execution's payloads were.
+
+use super::{Client, HistoryError};
+use crate::event::{Event, Json};
+use crate::id::ExecutionId;
+use crate::payload::{PayloadError, SealedPayload};
+use crate::store::{Status, StoreError};
+
+/// Why an execution was not erased.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EraseError {
+    /// It is open, and needs its payloads to go on: cancel or terminate it first.
+    #[error("execution {id} is open ({status}): cancel or terminate it, and then erase it")]
+    Open {
+        /// Its id.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// It was started again while it was erased, and what the new run had by then may be gone.
+    #[error(
+        "execution {id} was started again while it was erased: terminate it, and erase it again"
+    )]
+    StartedAgain {
+        /// Its id.
+        id: ExecutionId,
+    },
+    /// This program has no payload store, and payloads in the log cannot be erased.
+    #[error(
+        "this program has no payload store to erase from: set EVERSTEP_PAYLOADS to the one that the \
+         executions use"
+    )]
+    NoStore,
+    /// There is no such execution, its log cannot be read, or the store failed. Erase it again.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+/// What was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Erased {
+    /// Whether the execution had a data key, which is gone now.
+    pub key: bool,
+    /// How many blobs it had, which are gone now.
+    pub blobs: usize,
+    /// How many payloads can be read still: they stand in the log, and were never encrypted.
+    pub readable: usize,
+}
+
+impl Client {
+    /// Makes the payloads of a closed execution unreadable, for ever and for everybody: deletes its
+    /// data key and its blobs. The log stays, and [verifies](crate::store::Loaded::read); what it
+    /// carried shows as sealed, and whoever asks for it gets [`PayloadError::Erased`].
+    ///
+    /// Only what is encrypted or stands in blobs is erased; [`Erased::readable`] counts what is not.
+    /// What other executions were given (a parent its child's result, a child its input) is theirs.
+    /// Processes that have the data key in memory forget it after
+    /// [`DATA_KEY_KEPT_FOR`](crate::limits::DATA_KEY_KEPT_FOR); do not start the execution again before.
+    /// Repeating it is safe, and completes one that was interrupted.
+    ///
+    /// # Errors
+    /// See [`EraseError`].
+    pub async fn erase(&self, id: &ExecutionId) -> Result<Erased, EraseError> {
+        let status = self.stored_record(id).await?.projection.status;
+        if !status.is_closed() {
+            return Err(EraseError::Open { id: id.clone(), status });
+        }
+        let store = |error: PayloadError| HistoryError::from(StoreError::from(error));
+        let removed = self.payloads.erase(id, self.clock.now()).await.map_err(store)?;
+        let removed = removed.ok_or(EraseError::NoStore)?;
+        if !self.stored_record(id).await?.projection.status.is_closed() {
+            return Err(EraseError::StartedAgain { id: id.clone() });
+        }
+        let commits = self.stored_history(id).await?;
+        let events = commits.iter().flat_map(|commit| &commit.events);
+        let readable = events.map(readable).sum();
+        Ok(Erased { key: removed.key, blobs: removed.blobs, readable })
+    }
+}
+
+/// How many payloads of the event stand in it for all to read. `null` says nothing.
+fn readable(event: &Event) -> usize {
+    let mut count = 0;
+    event.payloads(&mut |json: &Json| {
+        let sealed = SealedPayload::of(json);
+        let hidden = sealed.is_some_and(|sealed| sealed.is_hidden());
+        count += usize::from(!hidden && !matches!(json.as_str(), "null" | "{}"));
+    });
+    count
+}

@@ -1,0 +1,54 @@
+//! Erasing: what an execution's payloads were, nobody can read any more.
+
+use super::again::again;
+use super::{ERASED, Folder, PayloadError, Payloads};
+use crate::id::ExecutionId;
+use crate::time::Timestamp;
+
+/// What was removed of an execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Removed {
+    /// Whether its data key was there.
+    pub(crate) key: bool,
+    /// How many blobs were.
+    pub(crate) blobs: usize,
+}
+
+impl Payloads {
+    /// Removes the data key and the blobs of an execution. `None` if there is no payload store.
+    ///
+    /// What says that it was erased is put first, and stays: after a crash in between, what is gone
+    /// is known to be erased and not lost, and whoever erases again removes the rest.
+    pub(crate) async fn erase(
+        &self,
+        id: &ExecutionId,
+        now: Timestamp,
+    ) -> Result<Option<Removed>, PayloadError> {
+        let Some(config) = &self.0 else { return Ok(None) };
+        self.forget(id);
+        let folder = Folder::of(id);
+        let erased = folder.blob(ERASED).unwrap_or_else(|| unreachable!("a name"));
+        let when = now.to_string();
+        again(|| config.store.put(&erased, when.as_bytes())).await?;
+        let mut names = again(|| config.store.list(&folder)).await?;
+        names.retain(|name| *name != erased);
+        // The key first: without it the rest is noise.
+        names.sort_by_key(|name| name.name() != "key");
+        let mut removed = Removed { key: false, blobs: 0 };
+        for name in &names {
+            again(|| config.store.remove(name)).await?;
+            match name.name() {
+                "key" => removed.key = true,
+                _ => removed.blobs += 1,
+            }
+        }
+        Ok(Some(removed))
+    }
+
+    /// Forgets what is in memory of an execution's keys: it starts again, or is erased.
+    pub(crate) fn forget(&self, id: &ExecutionId) {
+        let Some(config) = &self.0 else { return };
+        let folder = Folder::of(id);
+        config.codecs.iter().for_each(|codec| codec.forget(&folder));
+    }
+}
