@@ -170,10 +170,10 @@ pub const DISARM_WAIT: Duration = Duration::from_secs(2);
 /// execution that continues as new knows the ids that it took for so long.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How many bytes of ids a run hands on to the next, at most: about 1,800 random ids. Of an
+/// How many bytes of ids a run hands on to the next, at most: of about 2,000 messages. Of an
 /// execution that takes more in [`RETRY_WINDOW`], the latest are known. Ids, input and tags make
 /// one commit, since a closed execution is started again by one write.
-pub const CARRIED_IDS_BYTES_MAX: usize = 150_000;
+pub const CARRIED_IDS_BYTES_MAX: usize = 40_000;
 
 /// After how many events of a run it had better continue as new: a load of so many takes about
 /// 10 ms on one core.

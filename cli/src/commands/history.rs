@@ -223,7 +223,8 @@ fn carried(carried: &Carried) -> String {
         1 => "1 message".to_owned(),
         many => format!("{many} messages"),
     };
-    format!("{messages} not consumed, {} ids", carried.taken.len())
+    let ids: usize = carried.taken.iter().map(|hour| hour.ids.len()).sum();
+    format!("{messages} not consumed, {ids} ids")
 }
 
 fn undoes(started: &CompensationStarted) -> String {

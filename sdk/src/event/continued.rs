@@ -22,20 +22,36 @@ pub struct Carried {
     /// happen again in the next run, before everything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Event>,
-    /// What was taken from the inbox and may be sent again.
+    /// What was taken from the inbox and may be sent again, hour by hour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<Taken>,
 }
 
-/// An inbox item that was taken.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The inbox items that were taken in one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredTaken")]
 #[non_exhaustive]
 pub struct Taken {
-    /// When.
+    /// When the hour began.
     pub at: Timestamp,
-    /// The sender's id of it.
-    pub id: String,
+    /// Their ids, in short.
+    pub ids: ShortIds,
 }
+
+/// [`Taken`] as it is read. The first logs have one for each item, with its time and its whole id.
+#[derive(Deserialize)]
+struct StoredTaken {
+    at: Timestamp,
+    ids: Option<ShortIds>,
+    id: Option<String>,
+}
+
+/// Ids of inbox items in the order in which they were taken, each as the first 80 bits of its
+/// SHA-256 in hexadecimal. Each run of a long life hands on thousands of them, and all that is asked
+/// is whether one is there; by chance a new id is among 2,000 once in 6 * 10^20 times.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ShortIds(String);
 
 /// See [`Event::ContinuedAsNew`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +66,72 @@ pub struct ContinuedAsNew {
 pub struct InputHash([u8; 32]);
 
 impl Taken {
-    pub(crate) fn new(at: Timestamp, id: String) -> Self {
-        Self { at, id }
+    pub(crate) fn new(at: Timestamp, ids: ShortIds) -> Self {
+        Self { at, ids }
+    }
+}
+
+impl ShortIds {
+    /// How many bytes an id takes.
+    pub(crate) const WIDTH: usize = 20;
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len() / Self::WIDTH
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `id`, in short.
+    pub(crate) fn short(id: &str) -> String {
+        let mut text = String::with_capacity(64);
+        Hex(Sha256::digest(id.as_bytes()).into()).push_to(&mut text);
+        text.truncate(Self::WIDTH);
+        text
+    }
+
+    /// Adds a [short](Self::short) id.
+    pub(crate) fn push(&mut self, short: &str) {
+        debug_assert_eq!(short.len(), Self::WIDTH);
+        self.0.push_str(short);
+    }
+
+    /// The short ids.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|at| &self.0[at * Self::WIDTH..(at + 1) * Self::WIDTH])
+    }
+
+    /// Whether this [short](Self::short) id is there.
+    pub(crate) fn contains(&self, short: &str) -> bool {
+        self.0.as_bytes().chunks_exact(Self::WIDTH).any(|one| one == short.as_bytes())
+    }
+}
+
+impl TryFrom<StoredTaken> for Taken {
+    type Error = &'static str;
+
+    fn try_from(stored: StoredTaken) -> Result<Self, Self::Error> {
+        let ids = stored.ids.or_else(|| stored.id.map(|id| ShortIds(ShortIds::short(&id))));
+        Ok(Self::new(stored.at, ids.ok_or("what was taken has no ids")?))
+    }
+}
+
+impl TryFrom<String> for ShortIds {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let sound = text.is_ascii() && text.len().is_multiple_of(Self::WIDTH);
+        sound.then_some(Self(text)).ok_or_else(|| {
+            format!(
+                "ids in short are {} hexadecimal digits each, without anything between",
+                Self::WIDTH
+            )
+        })
     }
 }
 

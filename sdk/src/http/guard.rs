@@ -1,12 +1,14 @@
 //! Who may: a bearer token, and whatever else the program asks.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::{
-    AUTHORIZATION, CACHE_CONTROL, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, HOST, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
@@ -21,6 +23,8 @@ const SCHEME: &str = "bearer ";
 pub(super) struct Guard {
     pub(super) bearers: Vec<Bearer>,
     pub(super) hooks: Vec<Hook>,
+    /// Only what is asked of this machine by one of its own names is answered.
+    pub(super) local: bool,
 }
 
 pub(super) type Hook = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
@@ -43,6 +47,13 @@ impl Guard {
     }
 
     fn check(&self, parts: &Parts) -> Result<(), Problem> {
+        if self.local && !names_this_machine(parts) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "who asks for no token answers only requests to localhost, 127.0.0.1 or [::1], and \
+                 the header Host names another",
+            ));
+        }
         if !self.bearers.is_empty() && !self.knows(parts) {
             return Err(Problem::new(
                 Kind::Unauthorized,
@@ -75,6 +86,17 @@ impl Guard {
         let none = subtle::Choice::from(0);
         self.bearers.iter().map(equal).fold(none, |any, one| any | one).into()
     }
+}
+
+/// A page of the web may have its own name resolve to this machine (DNS rebinding); then a browser
+/// lets it read what is answered. But the browser says that name.
+fn names_this_machine(parts: &Parts) -> bool {
+    let Some(host) = parts.headers.get(HOST) else { return true };
+    let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
+    let name = authority.host();
+    let address = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Asks before anything of the request's body is read.

@@ -30,18 +30,25 @@ impl Front {
     /// # }
     /// ```
     ///
+    /// A front that asks for nothing and listens on this machine only answers nothing that a browser
+    /// asks for a page of another site: the header `Host` must be `localhost` or an address of this
+    /// machine.
+    ///
     /// Each connection is a task of its own: a request that does not end in time goes on until it
     /// is answered or the runtime ends, and so does every request when the future is dropped, except
     /// those that wait. What they have stored is stored.
     ///
     /// # Errors
-    /// None today; a server that cannot go on would say why.
+    /// The listener has no address, or the server cannot go on.
     pub async fn serve(
-        self,
+        mut self,
         client: &Client,
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> io::Result<()> {
+        if !self.may_be_reached() {
+            self.guard.local = listener.local_addr()?.ip().is_loopback();
+        }
         let (stopping, stopped) = watch::channel(false);
         let router = self.routes(client, Some(stopped.clone()));
         let mut told = stopped;

@@ -223,9 +223,7 @@ impl History {
             Event::Carried(carried) => {
                 self.carried_from.get_or_insert(commit.number);
                 self.carried.extend(carried.messages.iter().cloned());
-                for taken in &carried.taken {
-                    self.taken.insert(taken.id.clone(), taken.at);
-                }
+                self.taken.know(&carried.taken);
                 return;
             }
             Event::ContinuedAsNew(_) => {

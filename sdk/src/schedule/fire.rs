@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::client::{Client, HistoryError, OnConflict, SendError, StartError};
 use crate::error::Error;
 use crate::id::ExecutionId;
-use crate::store::Status;
+use crate::store::{Status, StoreError};
 use crate::time::Clock;
 
 /// The tag by which the executions of a schedule are found.
@@ -133,11 +133,14 @@ impl Fire {
         }
         match start.tag(TAG, &self.id).await {
             Ok(_) => Ok(Outcome::Started),
+            // What is too large now is so the next time.
+            Err(error @ StartError::Store { source: StoreError::TooLarge { .. }, .. }) => {
+                Ok(Outcome::Refused(chain(error)))
+            }
             Err(
                 error @ (StartError::Store { .. }
                 | StartError::Wake { .. }
-                | StartError::Send { .. }
-                | StartError::Corrupt { .. }),
+                | StartError::Send { .. }),
             ) => Err(chain(error)),
             Err(error) => Ok(Outcome::Refused(chain(error))),
         }

@@ -81,3 +81,14 @@ fn looks_become_rarer_up_to_a_minute() {
     let two_days = state.schedule.clone().catch_up(days(2));
     assert_eq!(two_days.catch_up_window(), days(2));
 }
+
+/// What a schedule of an earlier version has in its log is read by this one.
+#[test]
+fn the_stored_form_of_a_schedule_stays_readable() {
+    let full = r#"{"id":"nightly","schedule":{"times":{"cron":{"expression":"0 3 * * *","zone":"Europe/Zurich"}},"workflow":"report","input":{"region":"eu"},"tags":{"team":"billing"},"overlap":"buffer_one","from":1735689600000,"until":1767225600000,"jitter_millis":60000,"catch_up_millis":86400000,"pause_on_failure":true},"done_until":1735700400000,"open":["nightly/2025-01-01T02:00:00Z"],"waiting":{"firing":{"execution":"nightly/2025-01-02T02:00:00Z","time":1735783200000},"again_at":1735783260000,"pause_millis":60000},"shown":{"paused":null,"next":{"time":1735869600000,"at":1735869630000},"waiting":"nightly/2025-01-02T02:00:00Z","counts":{"started":1,"skipped":2,"missed":3,"failed":4},"recent":[{"execution":"nightly/2025-01-01T02:00:00Z","time":1735696800000,"at":1735696801000}]}}"#;
+    let least = r#"{"id":"s","schedule":{"times":{"every":{"millis":3600000}},"workflow":"w","input":null,"overlap":"skip","catch_up_millis":31536000000},"shown":{"paused":null,"next":null,"waiting":null,"counts":{"started":0,"skipped":0,"missed":0,"failed":0},"recent":[]}}"#;
+    for stored in [full, least] {
+        let state: State = serde_json::from_str(stored).expect("it is readable");
+        assert_eq!(serde_json::to_string(&state).expect("JSON"), stored);
+    }
+}

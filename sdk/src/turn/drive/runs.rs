@@ -1,7 +1,9 @@
 //! From one run to the next: rule 19.
 
 use super::{Driven, Ended, Halt, Turn};
-use crate::event::{Carried, ContinuedAsNew, Event, InputHash, Json, Taken, WorkflowStarted};
+use crate::event::{
+    Carried, ContinuedAsNew, Event, InputHash, Json, ShortIds, Taken, WorkflowStarted,
+};
 use crate::id::ExecutionId;
 use crate::limits::VALUE_BYTES_MAX;
 use crate::payload::Payloads;
@@ -119,7 +121,7 @@ fn carry(
         all[place].messages.push(message);
     }
     for taken in taken {
-        let place = next(&mut all, taken.id.len() + 40);
+        let place = next(&mut all, taken.ids.len() * ShortIds::WIDTH + 40);
         all[place].taken.push(taken);
     }
     all
