@@ -223,7 +223,8 @@ fn carried(carried: &Carried) -> String {
         1 => "1 message".to_owned(),
         many => format!("{many} messages"),
     };
-    let ids: usize = carried.taken.iter().map(|hour| hour.ids.len()).sum();
+    let hours: usize = carried.hours.iter().map(|hour| hour.ids.len()).sum();
+    let ids = carried.taken.len() + hours;
     format!("{messages} not consumed, {ids} ids")
 }
 

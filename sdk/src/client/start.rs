@@ -481,10 +481,11 @@ impl NewRun<'_> {
             first_input: None,
         });
         // Rule 19: what an earlier run took is not taken again.
-        let taken = self.after.as_ref().map(|history| history.taken.carried(at, &[]));
-        let taken = taken.unwrap_or_default();
-        let carried = (!taken.is_empty())
-            .then(|| Event::Carried(Carried { at, messages: Vec::new(), taken }));
+        let hours = self.after.as_ref().map(|history| history.taken.carried(at, &[]));
+        let hours = hours.unwrap_or_default();
+        let (messages, taken) = (Vec::new(), Vec::new());
+        let carried =
+            (!hours.is_empty()).then_some(Event::Carried(Carried { at, messages, taken, hours }));
         let events: Vec<Event> =
             carried.into_iter().chain([event]).chain(first::events(self.first, at)).collect();
         let sealed = payloads.seal_events(self.id, &events).await?;

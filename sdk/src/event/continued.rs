@@ -1,6 +1,6 @@
 //! One run after the other: what an execution takes along, and how much of a log an event is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,28 +22,33 @@ pub struct Carried {
     /// happen again in the next run, before everything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Event>,
-    /// What was taken from the inbox and may be sent again, hour by hour.
+    /// What was taken from the inbox and may be sent again, item by item: the form of the first
+    /// logs, which is read only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<Taken>,
+    /// The same, hour by hour.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<TakenHour>,
+}
+
+/// An inbox item that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Taken {
+    /// When.
+    pub at: Timestamp,
+    /// The sender's id of it.
+    pub id: String,
 }
 
 /// The inbox items that were taken in one hour.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "StoredTaken")]
 #[non_exhaustive]
-pub struct Taken {
-    /// When the hour began.
+pub struct TakenHour {
+    /// When it began.
     pub at: Timestamp,
     /// Their ids, in short.
     pub ids: ShortIds,
-}
-
-/// [`Taken`] as it is read. The first logs have one for each item, with its time and its whole id.
-#[derive(Deserialize)]
-struct StoredTaken {
-    at: Timestamp,
-    ids: Option<ShortIds>,
-    id: Option<String>,
 }
 
 /// Ids of inbox items in the order in which they were taken, each as the first 80 bits of its
@@ -65,7 +70,7 @@ pub struct ContinuedAsNew {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct InputHash([u8; 32]);
 
-impl Taken {
+impl TakenHour {
     pub(crate) fn new(at: Timestamp, ids: ShortIds) -> Self {
         Self { at, ids }
     }
@@ -101,6 +106,15 @@ impl ShortIds {
         self.0.push_str(short);
     }
 
+    /// Adds those of `others` that are not there.
+    pub(crate) fn add(&mut self, others: &Self) {
+        let new: Vec<&str> = {
+            let known: HashSet<&str> = self.iter().collect();
+            others.iter().filter(|short| !known.contains(short)).collect()
+        };
+        new.iter().for_each(|short| self.push(short));
+    }
+
     /// The short ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.len()).map(|at| &self.0[at * Self::WIDTH..(at + 1) * Self::WIDTH])
@@ -109,15 +123,6 @@ impl ShortIds {
     /// Whether this [short](Self::short) id is there.
     pub(crate) fn contains(&self, short: &str) -> bool {
         self.0.as_bytes().chunks_exact(Self::WIDTH).any(|one| one == short.as_bytes())
-    }
-}
-
-impl TryFrom<StoredTaken> for Taken {
-    type Error = &'static str;
-
-    fn try_from(stored: StoredTaken) -> Result<Self, Self::Error> {
-        let ids = stored.ids.or_else(|| stored.id.map(|id| ShortIds(ShortIds::short(&id))));
-        Ok(Self::new(stored.at, ids.ok_or("what was taken has no ids")?))
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use commit::Previous;
 pub use commit::{Commit, CorruptCommit, StoredCommit};
 pub(crate) use compensation::reason_with;
 pub use compensation::{CompensationCause, CompensationStarted};
-pub use continued::{Carried, ContinuedAsNew, InputHash, ShortIds, Taken};
+pub use continued::{Carried, ContinuedAsNew, InputHash, ShortIds, Taken, TakenHour};
 pub(crate) use decode::decode;
 pub use heartbeat::StepHeartbeat;
 pub use json::Json;

@@ -223,7 +223,7 @@ impl History {
             Event::Carried(carried) => {
                 self.carried_from.get_or_insert(commit.number);
                 self.carried.extend(carried.messages.iter().cloned());
-                self.taken.know(&carried.taken);
+                self.taken.know(carried);
                 return;
             }
             Event::ContinuedAsNew(_) => {

@@ -1,8 +1,9 @@
 //! The ids of what was taken from the inbox, by which a message that is sent again is known.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::event::{ShortIds, Taken};
+use crate::event::{Carried, ShortIds, TakenHour};
 use crate::limits::{CARRIED_IDS_BYTES_MAX, RETRY_WINDOW};
 use crate::time::Timestamp;
 
@@ -37,13 +38,15 @@ impl TakenIds {
     }
 
     /// Notes what a run was handed on.
-    pub(crate) fn know(&mut self, taken: &[Taken]) {
-        for hour in taken {
-            let known = self.handed.entry(hour_of(hour.at)).or_default();
-            for short in hour.ids.iter() {
-                if !known.contains(short) {
-                    known.push(short);
-                }
+    pub(crate) fn know(&mut self, carried: &Carried) {
+        for taken in &carried.taken {
+            self.insert(taken.id.clone(), taken.at);
+        }
+        for hour in &carried.hours {
+            match self.handed.entry(hour.at) {
+                Entry::Vacant(first) => drop(first.insert(hour.ids.clone())),
+                // Of a run before, or of a turn that died before the run's start.
+                Entry::Occupied(mut known) => known.get_mut().add(&hour.ids),
             }
         }
     }
@@ -52,7 +55,7 @@ impl TakenIds {
     /// last [`RETRY_WINDOW`] or the hour in which that began, as many of the latest as fit in
     /// [`CARRIED_IDS_BYTES_MAX`]; and whatever is in the inbox still, since it would be taken
     /// again.
-    pub(crate) fn carried(&self, now: Timestamp, inbox: &[String]) -> Vec<Taken> {
+    pub(crate) fn carried(&self, now: Timestamp, inbox: &[String]) -> Vec<TakenHour> {
         let inbox: HashSet<String> = inbox.iter().map(|id| ShortIds::short(id)).collect();
         let since = hour_of(now.before(RETRY_WINDOW));
         let mut room = CARRIED_IDS_BYTES_MAX;
@@ -68,7 +71,7 @@ impl TakenIds {
             }
             if !kept.is_empty() {
                 room = room.saturating_sub(FRAME + kept.len() * ShortIds::WIDTH);
-                carried.push(Taken::new(*at, kept));
+                carried.push(TakenHour::new(*at, kept));
             }
         }
         carried.reverse();
@@ -116,10 +119,11 @@ mod tests {
         taken
     }
 
-    /// What a run knows that was handed on `carried`.
-    fn next(carried: &[Taken]) -> TakenIds {
+    /// What a run knows that was handed on `hours`.
+    fn next(hours: &[TakenHour]) -> TakenIds {
+        let (messages, taken) = (Vec::new(), Vec::new());
         let mut next = TakenIds::default();
-        next.know(carried);
+        next.know(&Carried { at: NOW, messages, taken, hours: hours.to_vec() });
         next
     }
 
@@ -167,14 +171,15 @@ mod tests {
 
     #[test]
     fn the_first_logs_have_whole_ids() {
-        let stored = r#"[{"at":1735689600007,"id":"s/1"},{"at":1735689600008,"id":"s/2"}]"#;
-        let known = next(&serde_json::from_str::<Vec<Taken>>(stored).expect("it is readable"));
+        let stored = r#"{"at":1735689600009,"taken":[{"at":1735689600007,"id":"s/1"},{"at":1735689600008,"id":"s/2"}]}"#;
+        let mut known = TakenIds::default();
+        known.know(&serde_json::from_str(stored).expect("it is readable"));
         assert!(known.contains("s/1") && known.contains("s/2") && !known.contains("s/3"));
         let carried = known.carried(NOW, &[]);
         assert_eq!((carried.len(), carried[0].at, carried[0].ids.len()), (1, NOW, 2));
         for broken in [r#"{"at":1}"#, r#"{"at":1,"ids":"abc"}"#, r#"{"at":1,"ids":"ääääääääää"}"#]
         {
-            assert!(serde_json::from_str::<Taken>(broken).is_err(), "{broken}");
+            assert!(serde_json::from_str::<TakenHour>(broken).is_err(), "{broken}");
         }
     }
 

@@ -10,8 +10,9 @@ fn carried(at: i64, messages: &[Event], taken: &[(&str, i64)]) -> Event {
     for (id, at) in taken {
         known.insert((*id).to_owned(), Timestamp(*at));
     }
-    let taken = known.carried(Timestamp(at), &[]);
-    Event::Carried(Carried { at: Timestamp(at), messages: messages.to_vec(), taken })
+    let hours = known.carried(Timestamp(at), &[]);
+    let at = Timestamp(at);
+    Event::Carried(Carried { at, messages: messages.to_vec(), taken: Vec::new(), hours })
 }
 
 fn continued(at: i64) -> Event {

@@ -2,7 +2,7 @@
 
 use super::{Driven, Ended, Halt, Turn};
 use crate::event::{
-    Carried, ContinuedAsNew, Event, InputHash, Json, ShortIds, Taken, WorkflowStarted,
+    Carried, ContinuedAsNew, Event, InputHash, Json, ShortIds, TakenHour, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::limits::VALUE_BYTES_MAX;
@@ -102,7 +102,7 @@ impl Kitchen {
 fn carry(
     at: Timestamp,
     messages: Vec<Event>,
-    taken: Vec<Taken>,
+    hours: Vec<TakenHour>,
     payloads: &Payloads,
 ) -> Vec<Carried> {
     let mut all: Vec<Carried> = Vec::new();
@@ -110,7 +110,7 @@ fn carry(
     // One message may be as large as a value; no event becomes larger than two.
     let mut next = |all: &mut Vec<Carried>, more: usize| {
         if all.is_empty() || bytes + more > VALUE_BYTES_MAX {
-            all.push(Carried { at, messages: Vec::new(), taken: Vec::new() });
+            all.push(Carried { at, messages: Vec::new(), taken: Vec::new(), hours: Vec::new() });
             bytes = 0;
         }
         bytes += more;
@@ -120,9 +120,9 @@ fn carry(
         let place = next(&mut all, payloads.stored_bytes(message.weight()));
         all[place].messages.push(message);
     }
-    for taken in taken {
-        let place = next(&mut all, taken.ids.len() * ShortIds::WIDTH + 40);
-        all[place].taken.push(taken);
+    for hour in hours {
+        let place = next(&mut all, hour.ids.len() * ShortIds::WIDTH + 40);
+        all[place].hours.push(hour);
     }
     all
 }
