@@ -96,7 +96,7 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
         limit: usize,
     ) -> Result<Vec<ExecutionId>, StoreError>;
 
-    /// A page of records by workflow and status, newest first. May be stale.
+    /// A page of records by workflow, status, tags and time of start, newest first. May be stale.
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
 
     /// Whether the store knows for certain that the process `host` is gone. A store that cannot
@@ -310,6 +310,10 @@ pub struct ListQuery {
     pub status: Option<Status>,
     /// Only with all of these tags.
     pub tags: BTreeMap<String, String>,
+    /// Only those that started at this time or later.
+    pub started_from: Option<Timestamp>,
+    /// Only those that started earlier than this.
+    pub started_before: Option<Timestamp>,
     /// At most so many; 0 means the store's own page size.
     pub limit: usize,
     /// Where the page before ended.

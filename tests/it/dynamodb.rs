@@ -30,7 +30,10 @@ struct DynamoStores(std::sync::OnceLock<DynamoDb>);
 #[async_trait]
 impl StoreFactory for DynamoStores {
     async fn store(&self) -> Arc<dyn EventStore> {
-        Arc::new(self.0.get_or_init(DynamoDb::start).store().await)
+        // With as many shards as there are in production.
+        let store = store_at(self.0.get_or_init(DynamoDb::start).url(), &new_table()).await;
+        store.setup().await.unwrap();
+        Arc::new(store)
     }
 }
 

@@ -69,11 +69,14 @@ impl DynamoDb {
 
     /// A store in a new table of its own.
     pub async fn store(&self) -> DynamoStore {
-        let store = store_at(&self.url, &new_table()).await;
+        let store = store_at(&self.url, &new_table()).await.with_shards(FEW_SHARDS);
         store.setup().await.expect("setup");
         store
     }
 }
+
+/// A sweep asks for each shard, and most tests have one execution.
+pub const FEW_SHARDS: u8 = 8;
 
 /// A table's name that no other test uses.
 #[must_use]

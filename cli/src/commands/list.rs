@@ -1,3 +1,4 @@
+use chrono::{DateTime, Utc};
 use clap::Args;
 use everstep::client;
 use everstep::store::{Record, Status};
@@ -27,6 +28,14 @@ pub(crate) struct List {
     /// helps: everything else that is asked for is read.
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = tag)]
     tags: Vec<(String, String)>,
+
+    /// Only executions that started then or later: a time of RFC 3339, such as 2026-01-31T12:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    started_from: Option<DateTime<Utc>>,
+
+    /// Only executions that started earlier than that.
+    #[arg(long, value_name = "TIME")]
+    started_before: Option<DateTime<Utc>>,
 
     /// At most so many.
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
@@ -95,6 +104,12 @@ impl List {
         }
         for (name, value) in &self.tags {
             query = query.tag(name, value);
+        }
+        if let Some(time) = self.started_from {
+            query = query.started_from(time);
+        }
+        if let Some(time) = self.started_before {
+            query = query.started_before(time);
         }
         if !self.all {
             query = query.limit(usize::try_from(left).unwrap_or(usize::MAX));

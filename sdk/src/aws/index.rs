@@ -6,11 +6,11 @@ use std::collections::HashSet;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::items::{self, Item, Kind, SHARDS, number, text};
+use super::items::{self, Item, Kind, number, text};
 use super::store::DynamoStore;
 use super::transact::Patience;
 use crate::id::ExecutionId;
-use crate::store::{ListCursor, ListPage, ListQuery, Record, Status, StoreError};
+use crate::store::{ListPage, ListQuery, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The index of what is due, by `due_shard` and `due_at`: keys only.
@@ -37,13 +37,15 @@ const BATCH_MAX: usize = 100;
 struct Slice {
     index: &'static str,
     partition: (&'static str, AttributeValue),
-    /// A bound of the sort key, not included: `#sort < :bound` or `#sort > :bound`.
-    bound: Option<(&'static str, &'static str, AttributeValue)>,
+    /// The sort key, a condition on it as `#sort`, and the condition's values.
+    sort: Option<Sort>,
     workflow: Option<String>,
     /// Tags as they are stored, all of which a record must have.
     tags: Vec<String>,
     limit: usize,
 }
+
+type Sort = (&'static str, &'static str, Vec<(&'static str, AttributeValue)>);
 
 /// One page of a slice.
 struct Page {
@@ -66,11 +68,12 @@ impl DynamoStore {
             .expression_attribute_values(":partition", value.clone())
             .limit(self.page_items.map_or(limit, |items| items.min(limit)))
             .set_exclusive_start_key(from);
-        if let Some((name, relation, bound)) = &slice.bound {
-            condition.push_str(&format!(" AND #sort {relation} :bound"));
-            call = call
-                .expression_attribute_names("#sort", *name)
-                .expression_attribute_values(":bound", bound.clone());
+        if let Some((name, bound, values)) = &slice.sort {
+            condition.push_str(&format!(" AND {bound}"));
+            call = call.expression_attribute_names("#sort", *name);
+            for (name, value) in values {
+                call = call.expression_attribute_values(*name, value.clone());
+            }
         }
         let mut filters = Vec::new();
         if let Some(workflow) = &slice.workflow {
@@ -105,7 +108,8 @@ impl DynamoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let shards = stream::iter((0..SHARDS).map(|shard| self.due_of(shard, before, limit)));
+        let shards =
+            stream::iter((0..self.shards.0).map(|shard| self.due_of(shard, before, limit)));
         let found: Vec<Vec<_>> = shards.buffer_unordered(PARALLEL).try_collect().await?;
         let mut found: Vec<(i64, ExecutionId)> = found.into_iter().flatten().collect();
         found.sort_unstable();
@@ -123,7 +127,7 @@ impl DynamoStore {
         let slice = Slice {
             index: DUE,
             partition: ("due_shard", items::due_shard(shard)),
-            bound: Some(("due_at", "<", number(before.0))),
+            sort: Some(("due_at", "#sort < :before", vec![(":before", number(before.0))])),
             workflow: None,
             tags: Vec::new(),
             limit,
@@ -208,12 +212,17 @@ impl DynamoStore {
     /// One page of the list: round by round over all shards, as far as every shard has been read.
     pub(super) async fn query_list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         let limit = query.page_size();
-        let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
-        let mut after = after.map(|after| items::newest_key(after.started_at, after.id));
+        let mut after = query.begins_after()?.map(|it| items::newest_key(it.started_at, it.id));
+        let until = query.ends_before().map(|it| items::newest_key(it.started_at, it.id));
         let mut records = Vec::new();
         for _ in 0..LIST_ROUNDS_MAX {
             let left = limit - records.len();
-            let (round, next) = self.list_round(query, left, after.as_deref()).await?;
+            let bounds = (after.as_deref(), until.as_deref());
+            if matches!(bounds, (Some(after), Some(until)) if after >= until) {
+                after = None;
+                break;
+            }
+            let (round, next) = self.list_round(query, left, bounds).await?;
             records.extend(round);
             after = next;
             if after.is_none() || records.len() >= limit {
@@ -230,16 +239,17 @@ impl DynamoStore {
         &self,
         query: &ListQuery,
         limit: usize,
-        after: Option<&str>,
+        (after, until): (Option<&str>, Option<&str>),
     ) -> Result<(Vec<Record>, Option<String>), StoreError> {
         let is_filtered = query.workflow.is_some() || !query.tags.is_empty();
         let statuses = Status::ALL.into_iter().filter(|s| query.status.is_none_or(|q| q == *s));
-        let shards = statuses.flat_map(|status| (0..SHARDS).map(move |shard| (status, shard)));
+        let shards =
+            statuses.flat_map(|status| (0..self.shards.0).map(move |shard| (status, shard)));
         let pages = shards.map(|(status, shard)| async move {
             let slice = Slice {
                 index: BY_STATUS,
                 partition: ("status_shard", items::status_shard(status, shard)),
-                bound: after.map(|after| ("newest_key", ">", text(after))),
+                sort: between(after, until),
                 workflow: query.workflow.clone(),
                 tags: query.tags.iter().map(|(name, value)| items::tag(name, value)).collect(),
                 // A filter is applied to what was read, so more has to be.
@@ -255,7 +265,8 @@ impl DynamoStore {
             let (Some(id), Some(place)) = (items::execution_of(&item), place(&item)) else {
                 continue;
             };
-            if known_to.as_ref().is_none_or(|known_to| place <= *known_to) {
+            let comes = after.is_none_or(|after| place.as_str() > after);
+            if comes && known_to.as_ref().is_none_or(|known_to| place <= *known_to) {
                 records.push((place, items::read_record(&id, item)?));
             }
         }
@@ -267,4 +278,19 @@ impl DynamoStore {
         let next = if cut { records.last().map(|(place, _)| place.clone()) } else { known_to };
         Ok((records.into_iter().map(|(_, record)| record).collect(), next))
     }
+}
+
+/// What comes after the one place in the list and before the other. Between two, DynamoDB includes
+/// them; at `until` there is nothing.
+fn between(after: Option<&str>, until: Option<&str>) -> Option<Sort> {
+    let (after, until) = (after.map(text), until.map(text));
+    let (condition, values) = match (after, until) {
+        (None, None) => return None,
+        (Some(after), None) => ("#sort > :after", vec![(":after", after)]),
+        (None, Some(until)) => ("#sort < :until", vec![(":until", until)]),
+        (Some(after), Some(until)) => {
+            ("#sort BETWEEN :after AND :until", vec![(":after", after), (":until", until)])
+        }
+    };
+    Some(("newest_key", condition, values))
 }

@@ -29,8 +29,9 @@ pub(super) type Item = HashMap<String, AttributeValue>;
 /// How many parts each index key is spread over, so that no one partition of the index takes
 /// every write (1,000 write units a second at most:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>).
-/// Part of the stored format: a smaller number would hide the higher shards.
-pub(super) const SHARDS: u8 = 8;
+/// Part of the stored format: a smaller number would hide the higher shards. `docs/scale.md` says
+/// what this many are enough for; a sweep is so many queries.
+pub(super) const SHARDS: Shards = Shards(64);
 
 /// The sort key of the record: before every commit, so that a query reads it first.
 pub(super) const RECORD: &str = "#";
@@ -102,9 +103,15 @@ pub(super) fn key(id: &ExecutionId, sk: AttributeValue) -> Item {
     HashMap::from([("pk".into(), pk(id)), ("sk".into(), sk)])
 }
 
-/// Which shard of the indexes an execution is in.
-fn shard(id: &ExecutionId) -> u8 {
-    Sha256::digest(id.as_str().as_bytes())[0] % SHARDS
+/// Over how many parts the indexes are spread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shards(pub(super) u8);
+
+impl Shards {
+    /// Which of them an execution is in.
+    fn of(self, id: &ExecutionId) -> u8 {
+        Sha256::digest(id.as_str().as_bytes())[0] % self.0
+    }
 }
 
 pub(super) fn due_shard(shard: u8) -> AttributeValue {
@@ -134,6 +141,7 @@ pub(super) fn read_newest_key(key: &str) -> Option<ListCursor<'_>> {
 pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
+    shards: Shards,
 ) -> [(&'static str, Option<AttributeValue>); 11] {
     let Projection { commit, first, status, wake_at, updated_at, code, reason, view, tags: _ } =
         projection;
@@ -142,9 +150,9 @@ pub(super) fn projected(
         ("commit", Some(number(commit))),
         ("first", (*first > 0).then(|| number(first))),
         ("status", Some(text(status.as_str()))),
-        ("status_shard", Some(status_shard(*status, shard(id)))),
+        ("status_shard", Some(status_shard(*status, shards.of(id)))),
         ("wake_at", wake_at.map(|at| number(at.0))),
-        ("due_shard", due.map(|_| due_shard(shard(id)))),
+        ("due_shard", due.map(|_| due_shard(shards.of(id)))),
         ("due_at", due.map(|at| number(at.0))),
         ("updated_at", Some(number(updated_at.0))),
         ("code", Some(text(code))),
@@ -177,11 +185,11 @@ pub(super) fn tag(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-pub(super) fn record_item(record: &Record) -> Result<Item, StoreError> {
+pub(super) fn record_item(record: &Record, shards: Shards) -> Result<Item, StoreError> {
     let mut item = key(&record.id, text(RECORD));
     item.insert("arrivals".into(), number(record.arrivals));
     for (name, value) in
-        identity(record).into_iter().chain(projected(&record.id, &record.projection))
+        identity(record).into_iter().chain(projected(&record.id, &record.projection, shards))
     {
         item.extend(value.map(|value| (name.to_owned(), value)));
     }
@@ -201,6 +209,7 @@ pub(super) fn inbox_item(
     id: &ExecutionId,
     item: &NewItem,
     arrival: u64,
+    shards: Shards,
 ) -> Result<Item, StoreError> {
     if !is_storable_id(&item.id) {
         return Err(StoreError::TooLarge {
@@ -214,7 +223,7 @@ pub(super) fn inbox_item(
     attributes.insert("arrival".into(), number(arrival));
     attributes.insert("arrived_at".into(), number(item.arrived_at.0));
     attributes.insert("message".into(), text(message));
-    attributes.insert("due_shard".into(), due_shard(shard(id)));
+    attributes.insert("due_shard".into(), due_shard(shards.of(id)));
     attributes.insert("due_at".into(), number(item.arrived_at.0));
     check_size(attributes, || format!("inbox item {}", item.id))
 }
@@ -426,7 +435,7 @@ mod tests {
         let tags = [("customer".to_owned(), "ada".to_owned())].into();
         let parent = Some(ParentRun { execution: id.clone(), run: 1 });
         let record = Record { id, workflow, started_at, arrivals: 1, tags, parent, projection };
-        let item = record_item(&record).expect("it fits");
+        let item = record_item(&record, SHARDS).expect("it fits");
         let keys = [
             "pk",
             "sk",

@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::errors::{Fault, Place, classify};
-use super::items::{self, Item, Kind, text};
+use super::items::{self, Item, Kind, SHARDS, Shards, text};
 use super::later::LaterRuns;
 use super::transact::Patience;
 use super::update::Update;
@@ -43,6 +43,7 @@ pub struct DynamoStore {
     pub(super) place: Place,
     /// How many items a page of a query has at most, if not as many as fit in 1 MB.
     pub(super) page_items: Option<i32>,
+    pub(super) shards: Shards,
     later_runs: LaterRuns,
 }
 
@@ -66,6 +67,7 @@ impl DynamoStore {
             client: Client::new(config),
             place,
             page_items: None,
+            shards: SHARDS,
             later_runs: LaterRuns::default(),
         })
     }
@@ -75,6 +77,15 @@ impl DynamoStore {
     #[must_use]
     pub fn with_page_items(mut self, items: i32) -> Self {
         self.page_items = Some(items);
+        self
+    }
+
+    /// The same store with its indexes in `shards` parts, up to the usual 64: all that use a table
+    /// must have the same number. Fewer make lists and sweeps of small tables cheaper.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_shards(mut self, shards: u8) -> Self {
+        self.shards = Shards(shards.clamp(1, SHARDS.0));
         self
     }
 
@@ -332,7 +343,7 @@ impl EventStore for DynamoStore {
         projection: &Projection,
     ) -> Result<Record, StoreError> {
         let mut update = Update::default();
-        for (name, value) in items::projected(id, projection) {
+        for (name, value) in items::projected(id, projection, self.shards) {
             // Without a view of its own it keeps the stored one.
             if name != items::VIEW || value.is_some() {
                 update.put(name, value);

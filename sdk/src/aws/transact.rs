@@ -58,7 +58,7 @@ impl DynamoStore {
         start: &StoredCommit,
     ) -> Result<Created, StoreError> {
         let commit = self.put_if_absent(items::commit_item(&record.id, start)?)?;
-        let first = items::record_item(record)?;
+        let first = items::record_item(record, self.shards)?;
         let record_write = match start.number.checked_sub(1) {
             None => self.put_if_absent(first)?,
             Some(last) => self.restart(record, last)?,
@@ -101,7 +101,8 @@ impl DynamoStore {
         if status.is_closed() {
             return Ok(Sent::Closed { status });
         }
-        let item = self.put_if_absent(items::inbox_item(id, item, record.arrivals + 1)?)?;
+        let item =
+            self.put_if_absent(items::inbox_item(id, item, record.arrivals + 1, self.shards)?)?;
         let there = match self.transact([self.count_arrival(id)?, item]).await? {
             Outcome::Done => return Ok(Sent::New),
             Outcome::Refused(there) => there,
@@ -133,7 +134,7 @@ impl DynamoStore {
         for (name, value) in items::identity(record) {
             update.put(name, value);
         }
-        for (name, value) in items::projected(&record.id, &record.projection) {
+        for (name, value) in items::projected(&record.id, &record.projection, self.shards) {
             update.put(name, value);
         }
         update.value("last", number(last));

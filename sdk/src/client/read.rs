@@ -1,5 +1,7 @@
 //! Looking at executions.
 
+use chrono::{DateTime, Utc};
+
 use super::{Client, Handle, ask};
 use crate::context::{Workflow, WorkflowSpec};
 use crate::event::{Commit, CorruptCommit, Json};
@@ -151,7 +153,7 @@ impl Client {
         loaded.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
 
-    /// Executions by workflow and status, newest first, a page at a time. May be a moment behind.
+    /// Executions by workflow, status, tags and time of start, newest first, a page at a time. May be a moment behind.
     pub fn list(&self) -> List<'_> {
         List { client: self, query: ListQuery::default() }
     }
@@ -192,6 +194,26 @@ impl List<'_> {
     /// reads, about half a read unit for each execution.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.tags.insert(name.into(), value.into());
+        self
+    }
+
+    /// Only executions that started at `time` or later.
+    ///
+    /// ```
+    /// # use std::time::{Duration, SystemTime};
+    /// # async fn yesterdays(client: &everstep::Client) -> Result<(), everstep::store::StoreError> {
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let page = client.list().started_from(SystemTime::now() - day).page().await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn started_from(mut self, time: impl Into<DateTime<Utc>>) -> Self {
+        self.query.started_from = Some(time.into().into());
+        self
+    }
+
+    /// Only executions that started earlier than `time`.
+    pub fn started_before(mut self, time: impl Into<DateTime<Utc>>) -> Self {
+        self.query.started_before = Some(time.into().into());
         self
     }
 

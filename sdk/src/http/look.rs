@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -93,6 +94,9 @@ pub(super) async fn describe(
         ("status" = Option<String>, Query, description = "Only with this status"),
         ("tag" = Option<Vec<String>>, Query,
             description = "Only with this tag, written `name=value`; several must all be there"),
+        ("started_from" = Option<String>, Query,
+            description = "Only those started then or later: a time of RFC 3339"),
+        ("started_before" = Option<String>, Query, description = "Only those started earlier"),
         ("limit" = Option<u64>, Query, description = "At most so many, from 1 to 100"),
         ("after" = Option<String>, Query, description = "Begin where a page before ended")
     ),
@@ -116,6 +120,12 @@ pub(super) async fn list(
         let (name, value) = tag.split_once('=').ok_or_else(wrong)?;
         list = list.tag(name, value);
     }
+    if let Some(time) = params.take("started_from")? {
+        list = list.started_from(time_of("started_from", &time)?);
+    }
+    if let Some(time) = params.take("started_before")? {
+        list = list.started_before(time_of("started_before", &time)?);
+    }
     let most = HTTP_LIST_MAX as u64;
     list = list.limit(params.take_number("limit", 1..=most, most)? as usize);
     if let Some(after) = params.take("after")? {
@@ -125,4 +135,12 @@ pub(super) async fn list(
     let page = list.page().await?;
     let executions = page.records.iter().map(Execution::of).collect();
     json(StatusCode::OK, &Page { executions, next: page.next.as_deref() })
+}
+
+fn time_of(name: &str, text: &str) -> Result<DateTime<Utc>, Problem> {
+    let wrong = |_| {
+        let example = "2026-01-31T12:00:00Z";
+        malformed(format!("{name} is a time of RFC 3339, such as {example}, and not {text:?}"))
+    };
+    DateTime::parse_from_rfc3339(text).map(DateTime::into).map_err(wrong)
 }

@@ -275,11 +275,12 @@ fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result
 }
 
 fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
-    let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
+    let after = query.begins_after()?;
     let mut statement = db.prepare_cached(&format!(
         "SELECT {LISTED} FROM executions \
          WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR status = ?2) \
          AND (?3 IS NULL OR started_at < ?3 OR (started_at = ?3 AND id > ?4)) \
+         AND (?7 IS NULL OR started_at >= ?7) \
          AND NOT EXISTS (SELECT 1 FROM json_each(?6) AS wanted WHERE NOT EXISTS \
              (SELECT 1 FROM json_each(tags) AS tag \
               WHERE tag.key = wanted.key AND tag.value = wanted.value)) \
@@ -299,6 +300,7 @@ fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
                 after.as_ref().map(|after| after.id),
                 i64::try_from(page_size.saturating_add(1)).unwrap_or(i64::MAX),
                 tags,
+                query.started_from.map(|from| from.0),
             ],
             rows::record,
         )?

@@ -184,7 +184,7 @@ impl EventStore for MemoryStore {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
-        let after = query.after.as_deref().map(ListCursor::parse).transpose()?;
+        let (after, until) = (query.begins_after()?, query.ends_before());
         let executions = self.executions();
         let mut found: Vec<&Record> = executions
             .values()
@@ -193,6 +193,7 @@ impl EventStore for MemoryStore {
             .filter(|record| query.status.is_none_or(|it| it == record.projection.status))
             .filter(|record| query.tags.iter().all(|(name, it)| record.tags.get(name) == Some(it)))
             .filter(|record| after.as_ref().is_none_or(|after| after.is_before(record)))
+            .filter(|record| until.as_ref().is_none_or(|until| !until.is_before(record)))
             .collect();
         found.sort_by_key(|record| (Reverse(record.started_at), &record.id));
         let more = found.len() > query.page_size();

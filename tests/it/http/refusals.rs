@@ -53,6 +53,8 @@ async fn what_cannot_be_read_is_400_and_says_where() {
         ("/executions?limit=0", "malformed-request", "from 1 to 100"),
         ("/executions?limit=101", "malformed-request", "from 1 to 100"),
         ("/executions?tag=team", "malformed-request", "name=value"),
+        ("/executions?started_from=yesterday", "malformed-request", "RFC 3339"),
+        ("/executions?started_before=12:00", "malformed-request", "RFC 3339"),
         ("/executions?workflows=x", "malformed-request", "workflows"),
         ("/executions?after=x&after=y", "malformed-request", "twice"),
         ("/executions?after=nowhere", "invalid-cursor", "nowhere"),

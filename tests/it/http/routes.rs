@@ -43,6 +43,11 @@ async fn an_execution_is_started_looked_at_told_and_read_on_every_store() {
         assert_eq!(signals.count(), 1, "{name}: {history}");
         let found = server.get("/executions?tag=team%3Da%3Db&workflow=greet").await.is(200);
         assert_eq!(found["executions"][0]["id"], "ada", "{name}");
+        let began = found["executions"][0]["started_at"].as_str().unwrap();
+        let found = server.get(&format!("/executions?started_from={began}")).await.is(200);
+        assert_eq!(found["executions"][0]["id"], "ada", "{name}");
+        let none = server.get(&format!("/executions?started_before={began}")).await.is(200);
+        assert_eq!(none["executions"], json!([]), "{name}");
         let none = server.get("/executions?status=blocked").await.is(200);
         assert_eq!(none["executions"], json!([]), "{name}");
     }

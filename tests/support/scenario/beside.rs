@@ -19,7 +19,7 @@ use everstep::time::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::{Handle, Runtime};
 
-use crate::dynamodb::{DynamoDb, config_at, new_table};
+use crate::dynamodb::{DynamoDb, FEW_SHARDS, config_at, new_table};
 
 /// Which store a world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,7 @@ fn dynamodb(page_items: Option<i32>) -> Arc<dyn EventStore> {
         (database, finished(async move { config_at(&url).await }))
     });
     let store = DynamoStore::new(config, &new_table()).expect("a table's name");
+    let store = store.with_shards(FEW_SHARDS);
     let made = store.clone();
     finished(async move { made.setup().await }).expect("setup");
     let store = match page_items {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use everstep::event::{Commit, Event, PromiseResult};
 use everstep::time::Timestamp;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Logs;
 
@@ -154,11 +155,7 @@ fn name_items(value: &mut Value, names: &HashMap<String, usize>) {
                             *id = format!("item {number}");
                         }
                     }
-                    // Those of one millisecond stand in the order of their ids.
-                    Value::Array(items) if name == "taken" => {
-                        items.iter_mut().for_each(|item| name_items(item, names));
-                        items.sort_by_key(Value::to_string);
-                    }
+                    Value::Array(hours) if name == "hours" => *field = taken(hours, names),
                     field => name_items(field, names),
                 }
             }
@@ -166,6 +163,23 @@ fn name_items(value: &mut Value, names: &HashMap<String, usize>) {
         Value::Array(items) => items.iter_mut().for_each(|item| name_items(item, names)),
         _ => {}
     }
+}
+
+/// The items whose ids stand in `hours`, in short. Those of one millisecond stand there in the order
+/// of their ids, so the order is left out.
+fn taken(hours: &[Value], names: &HashMap<String, usize>) -> Value {
+    let short = |id: &str| {
+        let digest = Sha256::digest(id.as_bytes());
+        digest.iter().take(10).map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let names: HashMap<String, usize> =
+        names.iter().map(|(id, number)| (short(id), *number)).collect();
+    let ids: String = hours.iter().filter_map(|hour| hour["ids"].as_str()).collect();
+    let ids = ids.as_bytes().chunks(20).map(|id| String::from_utf8_lossy(id).into_owned());
+    let mut items: Vec<String> =
+        ids.map(|id| names.get(&id).map_or(id, |number| format!("item {number}"))).collect();
+    items.sort_unstable();
+    items.into()
 }
 
 const ALL_DIFFER: [&str; 8] =

@@ -87,6 +87,7 @@ macro_rules! event_store_suite {
                     blocked_and_closed_executions_are_never_overdue
                     no_more_are_overdue_than_asked_for
                     lists_are_filtered_by_workflow_and_status
+                    lists_are_filtered_by_the_time_of_start
                     pages_visit_every_record_once_newest_first
                     a_list_follows_the_record
                     a_host_that_nobody_knows_is_not_known_to_be_gone

@@ -140,6 +140,44 @@ pub async fn lists_are_filtered_by_workflow_and_status(store: Store) {
     }
 }
 
+/// Lists can be narrowed by the time of start, also page by page and with other conditions.
+pub async fn lists_are_filtered_by_the_time_of_start(store: Store) {
+    for (name, workflow, started) in
+        [("a", "x", 100), ("b", "y", 200), ("c", "x", 200), ("d", "x", 201), ("e", "y", 300)]
+    {
+        let workflow = workflow.into();
+        start(&store, &Record { workflow, started_at: at(started), ..record(name) }).await;
+    }
+    let when = |from: Option<i64>, before: Option<i64>| ListQuery {
+        started_from: from.map(at),
+        started_before: before.map(at),
+        ..ListQuery::default()
+    };
+    for (query, expected) in [
+        (when(None, None), names(["a", "b", "c", "d", "e"])),
+        (when(Some(200), None), names(["b", "c", "d", "e"])),
+        (when(Some(201), None), names(["d", "e"])),
+        (when(None, Some(200)), names(["a"])),
+        (when(None, Some(201)), names(["a", "b", "c"])),
+        (when(Some(200), Some(201)), names(["b", "c"])),
+        (when(Some(101), Some(300)), names(["b", "c", "d"])),
+        (when(Some(201), Some(201)), names([])),
+        (when(Some(300), Some(200)), names([])),
+        (when(Some(301), None), names([])),
+        (when(None, Some(100)), names([])),
+        (when(Some(i64::MIN), Some(i64::MIN)), names([])),
+    ] {
+        for limit in [0, 1, 2] {
+            let query = ListQuery { limit, ..query.clone() };
+            eventually(expected.clone(), async || listed(&store, &query).await).await;
+        }
+        let ofx: BTreeSet<_> =
+            expected.into_iter().filter(|name| ["a", "c", "d"].contains(&&**name)).collect();
+        let query = ListQuery { workflow: Some("x".into()), limit: 1, ..query };
+        eventually(ofx, async || listed(&store, &query).await).await;
+    }
+}
+
 /// Pages follow one another without a gap or a repetition, newest start first.
 pub async fn pages_visit_every_record_once_newest_first(store: Store) {
     let mut all = BTreeSet::new();
