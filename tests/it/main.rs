@@ -23,6 +23,7 @@ mod races;
 mod readme;
 mod refusals;
 mod rules;
+mod scale;
 mod scenarios;
 mod smoke;
 mod sqlite;
