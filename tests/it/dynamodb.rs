@@ -30,10 +30,7 @@ struct DynamoStores(std::sync::OnceLock<DynamoDb>);
 #[async_trait]
 impl StoreFactory for DynamoStores {
     async fn store(&self) -> Arc<dyn EventStore> {
-        // With as many shards as there are in production.
-        let store = store_at(self.0.get_or_init(DynamoDb::start).url(), &new_table()).await;
-        store.setup().await.unwrap();
-        Arc::new(store)
+        Arc::new(self.0.get_or_init(DynamoDb::start).store().await)
     }
 }
 
@@ -516,6 +513,34 @@ async fn a_list_in_pages_has_every_record_once_and_the_newest_first() {
 }
 
 /// All pages of a list.
+/// With as many shards as there are in production.
+#[tokio::test]
+async fn whichever_shard_an_execution_is_in_it_is_listed_and_swept() {
+    let db = DynamoDb::start();
+    let store = store_at(db.url(), &new_table()).await;
+    store.setup().await.unwrap();
+    let mut all = Vec::new();
+    for number in 0..300 {
+        let record = record(&format!("x{number:03}"), 0);
+        store.create(&record, &commit(0, WriterId::random())).await.unwrap();
+        all.push(record.id.to_string());
+    }
+    let running = ListQuery { status: Some(Status::Running), limit: 1_000, ..ListQuery::default() };
+    assert_eq!(list(&store, running).await, all);
+    let mut overdue: Vec<String> = store
+        .overdue(Timestamp(1_001), 1_000)
+        .await
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    overdue.sort_unstable();
+    assert_eq!(overdue, all);
+    // 300 executions are in nearly all of the 64.
+    let few = store.with_shards(32);
+    assert!(few.overdue(Timestamp(1_001), 1_000).await.unwrap().len() < 250);
+}
+
 async fn list(store: &DynamoStore, mut query: ListQuery) -> Vec<String> {
     let mut ids = Vec::new();
     loop {

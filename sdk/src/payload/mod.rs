@@ -15,6 +15,7 @@
 
 mod again;
 mod codec;
+mod distinct;
 #[cfg(feature = "encryption")]
 mod encryption;
 mod erase;

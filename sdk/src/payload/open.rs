@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::{FutureExt, StreamExt, stream};
 
 use super::again::again;
+use super::distinct::distinct;
 use super::sealed::{Sealed, Stored, is_marked};
 use super::store::hash_of;
 use super::{CodecScope, Config, ERASED, Folder, PayloadError, Payloads};
@@ -92,15 +93,7 @@ impl Payloads {
         if values.is_empty() {
             return Ok(None);
         }
-        let mut distinct: Vec<Json> = Vec::new();
-        let mut places = Vec::with_capacity(values.len());
-        for value in &values {
-            let known = distinct.iter().position(|known| known == &**value);
-            places.push(known.unwrap_or(distinct.len()));
-            if known.is_none() {
-                distinct.push((*value).clone());
-            }
-        }
+        let (distinct, places) = distinct(&values);
         let folder = Folder::of(id);
         let mut opened = Vec::with_capacity(distinct.len());
         let mut unopened = None;

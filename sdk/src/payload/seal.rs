@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::again::again;
+use super::distinct::distinct;
 use super::sealed::{Sealed, Stored, is_marked};
 use super::{CodecScope, Config, Folder, PayloadError, Payloads};
 use crate::event::{Event, Json};
@@ -73,16 +74,7 @@ impl Payloads {
 
     async fn seal(&self, id: &ExecutionId, values: Vec<&mut Json>) -> Result<(), PayloadError> {
         let mut values: Vec<_> = values.into_iter().filter(|json| self.seals(json)).collect();
-        // What stands in several places, such as a result that is passed on, is stored once.
-        let mut distinct: Vec<Json> = Vec::new();
-        let mut places = Vec::with_capacity(values.len());
-        for value in &values {
-            let known = distinct.iter().position(|known| known == &**value);
-            places.push(known.unwrap_or(distinct.len()));
-            if known.is_none() {
-                distinct.push((*value).clone());
-            }
-        }
+        let (distinct, places) = distinct(&values);
         let folder = Folder::of(id);
         // Boxed: a turn's future has no room for what it rarely does.
         let sealing: Vec<_> =
