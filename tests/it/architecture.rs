@@ -22,6 +22,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wake", &["store"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
+    ("invoke", &["client", "context", "error", "trigger"]),
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),
     ("local", &["store", "wake"]),
