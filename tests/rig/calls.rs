@@ -1,9 +1,11 @@
 //! Steps that call another Lambda function (tests/callee): it replies, fails, crashes, takes too
 //! long, is throttled, is not there; and replies later, by a promise.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, StatusCode};
 use everstep::aws::{DynamoStore, SqsQueue};
 use everstep::invoke::{InvokeError, Lambda, Report};
 use everstep::prelude::*;
@@ -208,5 +210,57 @@ async fn what_a_destination_is_told_completes_the_promise() {
         assert_eq!(report.reply_to(), &token);
         let action = format!("{:?}", report.action());
         assert!(action.contains(expected), "{action} of {body}");
+    }
+}
+
+/// Lambda as the SDK sees it: what was asked of it, and 21 twice.
+async fn recorder(
+    Shared(calls): Shared<Arc<Mutex<Vec<(HeaderMap, String)>>>>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    calls.lock().unwrap().push((headers, body));
+    (StatusCode::OK, "42".to_owned())
+}
+
+#[step(skip(lambda), retry(max_attempts = 2, initial = "1ms"))]
+async fn double(lambda: &Lambda, number: u64) -> everstep::Result<(u64, String)> {
+    let doubled = lambda.invoke("double", &number).await?;
+    if everstep::attempt() == 1 {
+        return Err(everstep::Error::msg("as if the host had died here"));
+    }
+    Ok((doubled, idempotency_key()))
+}
+
+#[workflow]
+async fn call_lambda(State(lambda): State<Lambda>, number: u64) -> everstep::Result<(u64, String)> {
+    double(&lambda, number).await
+}
+
+#[tokio::test]
+async fn a_function_gets_the_plain_request_and_the_step_s_key_in_its_client_context() {
+    use base64::Engine;
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = axum::Router::new().fallback(recorder).with_state(calls.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let config = config_at(&url).await;
+    let backend = Backend::memory();
+    let app = App::new().workflow(call_lambda).state(Lambda::new(&config));
+    let app = app.backend(backend.clone());
+    let call = Client::new(&backend).start(call_lambda, 21).await.unwrap();
+    let result = app.worker().await.unwrap().run_until(call.result()).await.unwrap();
+    server.abort();
+    let (doubled, key) = result.unwrap();
+    assert_eq!(doubled, 42);
+    let calls = calls.lock().unwrap();
+    assert_eq!(calls.len(), 2, "one an attempt, and none by the SDK");
+    for (headers, body) in &*calls {
+        assert_eq!(body, "21");
+        let context = headers["x-amz-client-context"].as_bytes();
+        let context = base64::engine::general_purpose::STANDARD.decode(context).unwrap();
+        let context: Value = serde_json::from_slice(&context).unwrap();
+        assert_eq!(context["custom"]["everstep-idempotency-key"], key.as_str());
     }
 }
