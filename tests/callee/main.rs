@@ -28,6 +28,7 @@ enum Request {
     ReplyFailure(String),
 }
 
+#[derive(Debug)]
 struct Raised(String);
 
 impl From<Raised> for Diagnostic {
