@@ -2,12 +2,11 @@
 //! long, is throttled, is not there; and replies later, by a promise.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 use everstep::aws::{DynamoStore, SqsQueue};
-use everstep::invoke::{InvokeError, Lambda, Report};
+use everstep::invoke::{InvokeError, Lambda};
 use everstep::prelude::*;
 use everstep::{CallbackError, PromiseError};
 use everstep_tests::dynamodb::{DynamoDb, config_at, new_table};
@@ -176,41 +175,6 @@ async fn a_function_replies_to_a_promise_and_the_first_reply_counts() {
     let AskError::Later(CallbackError::Submit(InvokeError::NotFound { .. })) = &error else {
         panic!("{error:?}")
     };
-}
-
-/// The function knows nothing of promises: what it returns goes to a queue, and from there to the
-/// promise.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_destination_is_told_completes_the_promise() {
-    let deployed = Deployed::start().await;
-    let sqs = aws_sdk_sqs::Client::new(&config_at(deployed.rig.url()).await);
-    let url = sqs.create_queue().queue_name("reports").send().await.unwrap().queue_url.unwrap();
-    let to = json!({ "Destination": "arn:aws:sqs:eu-west-1:000000000000:reports" });
-    let destinations = json!({
-        "MaximumRetryAttempts": 0, "DestinationConfig": { "OnSuccess": to, "OnFailure": to },
-    });
-    deployed.ask("PUT", "/2019-09-25/functions/callee/event-invoke-config", &destinations).await;
-    let execution = ExecutionId::new("asked").unwrap();
-    for (request, expected) in
-        [(json!({ "double": 3 }), "Complete"), (json!({ "raise": "it is broken" }), "it is broken")]
-    {
-        let token: PromiseToken = format!("p1.{execution}.1.reply.1").parse().unwrap();
-        deployed.lambda.send("callee", &request, &token).await.unwrap();
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        let body = loop {
-            let taken = sqs.receive_message().queue_url(&url).wait_time_seconds(2).send().await;
-            if let Some(message) = taken.unwrap().messages.unwrap_or_default().pop() {
-                let receipt = message.receipt_handle.unwrap();
-                sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.unwrap();
-                break message.body.unwrap();
-            }
-            assert!(std::time::Instant::now() < deadline, "no report came");
-        };
-        let report: Report = serde_json::from_str(&body).unwrap();
-        assert_eq!(report.reply_to(), &token);
-        let action = format!("{:?}", report.action());
-        assert!(action.contains(expected), "{action} of {body}");
-    }
 }
 
 /// Lambda as the SDK sees it: what was asked of it, and 21 twice.
