@@ -97,6 +97,7 @@
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
+//! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
@@ -111,6 +112,8 @@ pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod id;
+#[cfg(feature = "lambda-invoke")]
+pub mod invoke;
 pub mod limiter;
 pub mod limits;
 #[cfg(feature = "sqlite")]

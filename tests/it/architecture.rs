@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wake", &["store"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
+    ("invoke", &["client", "context", "error", "trigger"]),
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),
     ("local", &["store", "wake"]),
