@@ -112,10 +112,13 @@ async fn try_start(data: &Path) -> Option<(u16, Child)> {
             return Some((port, server));
         }
         if server.try_wait().is_ok_and(|exit| exit.is_some()) {
-            return None;
+            break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // If it has ended already there is nothing to end.
+    let _ = server.kill();
+    let _ = server.wait();
     None
 }
 
