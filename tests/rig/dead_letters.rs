@@ -111,7 +111,7 @@ async fn a_poisoned_execution_is_blocked_garbage_is_dead_and_the_rest_of_the_bat
     let poison = format!("start poison --id poison --input '\"{}\"'", antidote.display());
     everstep(&cloud, operator, &poison);
     send(&cloud, "deployed", &["no wake", r#"{"order":7}"#]);
-    let innocent = ["ada", "eve", "bob"];
+    let innocent = ["ada", "eve", "bob", "joe", "kim", "lee", "pat"];
     for id in innocent {
         everstep(&cloud, operator, &format!("start greet --id {id} --input '\"{id}\"'"));
     }
