@@ -109,7 +109,7 @@ async fn garbage_is_dead_and_the_rest_of_its_batch_unharmed_and_poison_is_blocke
     let operator = &cloud.user(stack, "operator", &["Client", "Operator"]);
     receive(&cloud, false);
     send(&cloud, "deployed", &["no wake", r#"{"order":7}"#]);
-    let innocent = ["ada", "eve", "bob"];
+    let innocent = ["ada", "eve", "bob", "joe", "kim", "lee", "pat"];
     for id in innocent {
         everstep(&cloud, operator, &format!("start greet --id {id} --input '\"{id}\"'"));
     }

@@ -43,7 +43,7 @@ use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds, site};
 use crate::store::{InboxItem, Loaded, Message};
 use crate::time::Timestamp;
 use crate::wake::Wake;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use visible::Visible;
 
 /// How a turn ended.
@@ -67,6 +67,8 @@ pub(super) struct Begin {
     pub(super) items: Items,
     /// Write the claim before anything runs.
     pub(super) eager: bool,
+    /// No other suspect begins before this is dropped.
+    pub(super) alone: Option<OwnedSemaphorePermit>,
 }
 
 /// Why the loop stops.
@@ -133,6 +135,8 @@ pub(super) struct Turn<'a> {
     /// When what bodies say is written next, at the earliest.
     next_heartbeats: Timestamp,
     active: Active,
+    /// Dropped with the first commit after the claim.
+    alone: Option<OwnedSemaphorePermit>,
 }
 
 impl Kitchen {
@@ -144,7 +148,7 @@ impl Kitchen {
         term: &Term,
         begin: Begin,
     ) -> Result<Driven, TurnError> {
-        let Begin { active, items, eager } = begin;
+        let Begin { active, items, eager, alone } = begin;
         let last = history.last;
         let shown = Shown::missing_in(&loaded.record, &history);
         let tags = std::mem::take(&mut history.tags);
@@ -219,6 +223,7 @@ impl Kitchen {
             watch: Arc::default(),
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active,
+            alone,
         };
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
@@ -560,6 +565,9 @@ impl Turn<'_> {
         let (Written::Durable, marked) = self.log.append_noting(&sealed, mark).await? else {
             return Err(Halt::Lost);
         };
+        if self.claimed {
+            self.alone = None;
+        }
         self.claimed = true;
         for (event, sealed) in events.iter().zip(&*sealed) {
             if let Event::LeaseRenewed(renewed) = event {

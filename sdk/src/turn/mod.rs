@@ -32,6 +32,7 @@ mod recheck;
 mod rehearse;
 mod sequence;
 mod shown;
+mod suspects;
 mod terminate;
 mod versions;
 
@@ -57,6 +58,7 @@ use decide::Decision;
 use desk::{Desk, Look};
 use drive::{Begin, Driven};
 use shown::Shown;
+use suspects::Suspects;
 
 /// A process that takes turns.
 pub(crate) struct Kitchen {
@@ -69,6 +71,7 @@ pub(crate) struct Kitchen {
     /// The turns that this process is taking, and who waits for one. A claim of this process by any
     /// other writer is dead, whatever its lease says.
     desk: Desk,
+    suspects: Suspects,
 }
 
 /// How long a turn may go on.
@@ -133,7 +136,8 @@ impl Kitchen {
         registry: Registry,
     ) -> Self {
         let (payloads, desk) = (Payloads::none(), Desk::default());
-        Self { store, queue, clock, host, registry, payloads, desk }
+        let suspects = Suspects::default();
+        Self { store, queue, clock, host, registry, payloads, desk, suspects }
     }
 
     pub(crate) fn with_payloads(mut self, payloads: Payloads) -> Self {
@@ -218,13 +222,16 @@ impl Kitchen {
                     }
                     let again = receive_count > 1 && !continued;
                     let eager = again || history.open_turn.is_some();
-                    if eager {
+                    let alone = if eager {
                         self.payloads.probe(id).await?;
-                    }
+                        self.suspects.enter(term, &self.clock).await
+                    } else {
+                        None
+                    };
                     let first = history.first;
                     let active = self.desk.enter(id, WriterId::random());
                     look = None; // Whoever waits finds a turn to tell.
-                    let begin = Begin { active, items, eager };
+                    let begin = Begin { active, items, eager, alone };
                     let driven = self.drive(&wake, &loaded, history, term, begin).await?;
                     if wake.kind == WakeKind::Sweep {
                         // News that it was told of counts on its message from here on.

@@ -197,6 +197,40 @@ async fn a_batch_is_answered_message_by_message() {
     assert_eq!(function.receive().await.len(), 1);
 }
 
+/// A function with a batch that was received once already: an earlier process died of it.
+async fn died_of(ids: [&str; 4]) -> Function {
+    let function = Function::new();
+    for id in ids {
+        function.start("takes", id, "1").await;
+    }
+    for delivery in function.queue.receive(10, Duration::ZERO).await.expect("messages") {
+        function.queue.keep(&delivery.receipt, Duration::ZERO).await.expect("it is given back");
+    }
+    function
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_batch_that_comes_again_one_has_claimed_when_its_process_dies_once_more() {
+    let ids = ["a", "b", "c", "d"];
+    let function = died_of(ids).await;
+    // Dropping it is a death.
+    let short = tokio::time::timeout(Duration::from_millis(500), function.invoke(T)).await;
+    short.expect_err("each takes a second");
+    let mut claims = 0;
+    for id in ids {
+        let events = function.events(id).await;
+        claims += events.iter().filter(|event| matches!(event, Event::TurnStarted(_))).count();
+    }
+    assert_eq!(claims, 1);
+
+    let function = died_of(ids).await;
+    assert_eq!(function.invoke(T).await, Vec::<String>::new());
+    for id in ids {
+        assert_eq!(function.status(id).await, Status::Completed);
+    }
+    assert_eq!(function.elapsed(), Duration::from_secs(4), "one after the other");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_turn_hands_over_before_the_deadline_and_its_lease_outlasts_it() {
     let function = Function::new();
