@@ -140,7 +140,6 @@ impl Report {
     }
 
     /// Completes the promise with what the function returned, or fails it with what Lambda says.
-    #[must_use]
     pub fn action(&self) -> Action {
         let failed = self.response_context.as_ref().is_some_and(|it| it.function_error.is_some());
         if self.request_context.condition == "Success" && !failed {

@@ -107,7 +107,6 @@ impl InvokeError {
     /// or was throttled, or Lambda did not answer. What the function itself returned as an error is
     /// its answer; to try that again, say so in a `retry_if` of your own.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "retry_if takes a reference")]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
