@@ -177,9 +177,12 @@ async fn a_function_replies_to_a_promise_and_the_first_reply_counts() {
     };
 }
 
+/// Headers and body of each request.
+type Calls = Arc<Mutex<Vec<(HeaderMap, String)>>>;
+
 /// Lambda as the SDK sees it: what was asked of it, and 21 twice.
 async fn recorder(
-    Shared(calls): Shared<Arc<Mutex<Vec<(HeaderMap, String)>>>>,
+    Shared(calls): Shared<Calls>,
     headers: HeaderMap,
     body: String,
 ) -> (StatusCode, String) {

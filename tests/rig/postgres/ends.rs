@@ -48,8 +48,12 @@ async fn act(pool: &PgPool, ran: &Ran, does: Does) -> everstep::Result<f64> {
                 Does::Swallows => {
                     let _ = sqlx::query("SELECT 1 / 0").execute(&mut *tx).await;
                 }
-                Does::Commits => drop(sqlx::raw_sql("COMMIT").execute(&mut *tx).await?),
-                Does::RollsBack => drop(sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await?),
+                Does::Commits => {
+                    sqlx::raw_sql("COMMIT").execute(&mut *tx).await?;
+                }
+                Does::RollsBack => {
+                    sqlx::raw_sql("ROLLBACK").execute(&mut *tx).await?;
+                }
                 Does::Keeps => {
                     tokio::spawn(async move {
                         tokio::time::sleep(Duration::from_secs(60)).await;
