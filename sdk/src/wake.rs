@@ -29,7 +29,7 @@ pub trait WakeQueue: Send + Sync + fmt::Debug + 'static {
 
     /// Sends `wake`, to be received after `delay` at the earliest. After `Ok` the message
     /// survives every crash; after an error it may have been sent all the same. A delay longer than
-    /// [`QUEUE_DELAY_MAX`](crate::limits::QUEUE_DELAY_MAX) is cut to that.
+    /// [`QUEUE_DELAY_MAX`] is cut to that.
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError>;
 
     /// Sends the wake of a timer that is due after `delay`, however long that is, and promises what
