@@ -142,7 +142,7 @@ async fn a_body_is_read_no_further_than_the_limit() {
     let server = Server::start().await;
     let mut stream =
         tokio::net::TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
-    let head = "POST /executions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let head = "POST /executions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     let chunk = format!("2710\r\n{}\r\n", " ".repeat(10_000));
@@ -161,7 +161,7 @@ async fn a_body_is_read_no_further_than_the_limit() {
     // One that says beforehand how long it is, is refused before any of it came.
     let mut stream =
         tokio::net::TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
-    let head = "POST /executions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+    let head = "POST /executions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                 content-length: 9999999999\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.read_exact(&mut answer).await.unwrap();
