@@ -265,8 +265,7 @@ impl DynamoStore {
             let (Some(id), Some(place)) = (items::execution_of(&item), place(&item)) else {
                 continue;
             };
-            let comes = after.is_none_or(|after| place.as_str() > after);
-            if comes && known_to.as_ref().is_none_or(|known_to| place <= *known_to) {
+            if known_to.as_ref().is_none_or(|known_to| place <= *known_to) {
                 records.push((place, items::read_record(&id, item)?));
             }
         }
@@ -281,9 +280,14 @@ impl DynamoStore {
 }
 
 /// What comes after the one place in the list and before the other. Between two, DynamoDB includes
-/// them; at `until` there is nothing.
+/// them: at `until` there is nothing, and the first place after `after` is the one with a character
+/// more that no id has. A page that began with `after` itself could have nothing else in it.
 fn between(after: Option<&str>, until: Option<&str>) -> Option<Sort> {
-    let (after, until) = (after.map(text), until.map(text));
+    let after = match until {
+        Some(_) => after.map(|after| text(format!("{after}\u{1}"))),
+        None => after.map(text),
+    };
+    let until = until.map(text);
     let (condition, values) = match (after, until) {
         (None, None) => return None,
         (Some(after), None) => ("#sort > :after", vec![(":after", after)]),
