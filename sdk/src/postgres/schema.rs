@@ -81,6 +81,7 @@ async fn version(pool: &PgPool) -> Result<Option<u32>, sqlx::Error> {
 
 fn is_race(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|said| said.code());
-    // Unique violation, duplicate table or object, and "tuple concurrently updated", an internal error.
-    matches!(code.as_deref(), Some("23505" | "42P07" | "42710" | "XX000"))
+    // Unique violation, duplicate table or object, a deadlock (each has the table and wants to write
+    // its comment), and "tuple concurrently updated", an internal error.
+    matches!(code.as_deref(), Some("23505" | "42P07" | "42710" | "40P01" | "XX000"))
 }
