@@ -104,9 +104,11 @@ impl<Req> Call<Req> {
 /// ```
 /// use everstep::invoke::Report;
 /// use everstep::prelude::*;
-/// use everstep::trigger::Invoke;
+/// use everstep::trigger::{Action, Invoke};
 ///
-/// let app = App::new().on(|invoke: Invoke| Ok(invoke.json::<Report>()?.action()));
+/// let app = App::new().on(|invoke: Invoke| -> everstep::Result<Action> {
+///     Ok(invoke.json::<Report>()?.action())
+/// });
 /// # let _ = app;
 /// ```
 #[derive(Debug, Clone, Deserialize)]

@@ -12,7 +12,7 @@
 //! #[derive(Serialize)]
 //! struct Resize<'a> { picture: &'a str, width: u32 }
 //!
-//! #[derive(Serialize, Deserialize)]
+//! #[derive(Clone, Serialize, Deserialize)]
 //! struct Resized { picture: String }
 //!
 //! #[step(skip(lambda), timeout = "1m", retry_if = InvokeError::is_retryable)]
