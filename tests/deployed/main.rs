@@ -1,4 +1,5 @@
-//! A Lambda function for the tests of the templates: it has an HTTP front, and code that kills it.
+//! A Lambda function for the tests of the templates: it has an HTTP front, code that kills it, and
+//! timers and payloads that need more than table and queue.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +19,19 @@ async fn greet(name: String) -> everstep::Result<String> {
     compose(&name).await
 }
 
+#[step]
+async fn think(bytes: usize) -> everstep::Result<String> {
+    Ok("x".repeat(bytes))
+}
+
+/// Has a thought of so many bytes, and then a rest that no queue can keep a message for.
+#[workflow]
+async fn ponder(bytes: usize) -> everstep::Result<usize> {
+    let thought = think(bytes).await?;
+    sleep(hours(1)).await;
+    Ok(thought.len())
+}
+
 /// Kills its process, until the file of its input is there.
 #[workflow]
 async fn poison(antidote: String) -> everstep::Result<()> {
@@ -35,5 +49,6 @@ fn overflow(antidote: &str) {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let front = Front::new().bearer("a-long-secret");
-    Ok(App::new().workflow(greet).workflow(poison).http(front).run().await?)
+    let app = App::new().workflow(greet).workflow(ponder).workflow(poison);
+    Ok(app.http(front).run().await?)
 }

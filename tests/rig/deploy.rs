@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use everstep::aws::{DynamoStore, SqsQueue};
 use everstep::limits::{LAMBDA_TIMEOUT, LAMBDA_VISIBILITY};
 use everstep::store::EventStore;
 use everstep::wake::WakeQueue;
 use everstep_tests::cloud::{Cloud, Credentials};
-use everstep_tests::dynamodb::config_at;
+use everstep_tests::dynamodb::{REGION, config_at};
 use everstep_tests::ministack::program;
+use everstep_tests::order;
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = "docs/deploy/template.yaml";
@@ -205,6 +206,48 @@ fn receive(cloud: &Cloud, on: bool) {
     let mapping = cloud.ask(&[("lambda", "list_event_source_mappings", json!({}))]).remove(0);
     let set = json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
     let _ = cloud.ask(&[("lambda", "update_event_source_mapping", set)]);
+}
+
+#[track_caller]
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not yet");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_timers_are_schedules_and_large_payloads_in_the_bucket_if_the_stack_is_told_so() {
+    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    let bucket = json!({
+        "Bucket": "payloads", "CreateBucketConfiguration": { "LocationConstraint": REGION },
+    });
+    let _ = cloud.ask(&[("s3", "create_bucket", bucket)]);
+    // ministack takes each schedule for one of the default group when it asks whether it is allowed.
+    let template = cloud.edited(TEMPLATE, &[(":schedule/${Name}/*", ":schedule/default/*")]);
+    let parameters = [("LongTimers", "SCHEDULER"), ("PayloadBucket", "payloads")];
+    let stack = &cloud.deploy(&template, NAME, &parameters);
+    assert!(stack.output("PayloadsPolicyArn").contains(":policy/"), "{stack:?}");
+    let client = cloud.user(stack, "client", &["Client"]);
+    check_allowed(&cloud, &client, "start ponder --id deep --input 100000");
+    let is = |status: &str| {
+        let list = format!("list --json --status {status}");
+        check_allowed(&cloud, &client, &list).contains(r#""id":"deep""#)
+    };
+    until("it is suspended", || is("suspended"));
+    let schedules = || {
+        let listed = cloud.ask(&[("scheduler", "list_schedules", json!({}))]).remove(0);
+        let all = listed["Schedules"].as_array().unwrap().iter();
+        all.filter(|schedule| schedule["GroupName"] == NAME).count()
+    };
+    assert_eq!(schedules(), 1);
+    let of_ours = json!({ "Bucket": "payloads", "Prefix": "orders/" });
+    let blobs = cloud.ask(&[("s3", "list_objects_v2", of_ours)]).remove(0);
+    assert_eq!(blobs["KeyCount"], 1, "{blobs}");
+    check_allowed(&cloud, &client, "terminate deep --reason test");
+    until("it has ended", || is("terminated"));
+    until("its alarm is taken back", || schedules() == 0);
 }
 
 #[test]
