@@ -69,7 +69,9 @@
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
 //!   and `aws` are the ones there are. Large values go to a [`payload`] store.
-//! - **Limits of what steps do**: [`limiter`], so many calls a second or at once, over all hosts.
+//! - **What steps do to others**: [`limiter`], so many calls a second or at once, over all hosts;
+//!   `postgres` and `dynamodb`, data that changes exactly once; `invoke`, other Lambda functions;
+//!   [`idempotency_key`], the same for every attempt.
 //! - **The log**: [`event`] is what a history can say.
 //! - **Limits** and defaults, with their reasons: [`limits`].
 //!
@@ -90,14 +92,14 @@
 //! |---|---|---|
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host; `dynamodb`: steps whose writes to DynamoDB happen exactly once |
-//! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with `aws` |
+//! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with it comes `aws` |
 //! | `s3` | no | `aws::S3Payloads`: large payloads in an S3 bucket; with it comes `aws` |
 //! | `zstd` | no | `payload::Zstd`: payloads are compressed |
 //! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
-//! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions |
+//! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions; with it comes `aws` |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
