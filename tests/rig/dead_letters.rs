@@ -157,8 +157,12 @@ async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
     let url = cloud.ask(&[("sqs", "get_queue_url", name)]).remove(0);
     let purge = json!({ "QueueUrl": url["QueueUrl"] });
     let _ = cloud.ask(&[("sqs", "purge_queue", purge)]);
+    // The record of "odd" cannot be read.
+    let odd = json!({ "pk": { "S": "x#odd" }, "sk": { "S": "#" } });
+    let put = json!({ "TableName": "deployed", "Item": odd });
+    let _ = cloud.ask(&[("dynamodb", "put_item", put)]);
     let wake = |id: &str| Wake::news(ExecutionId::new(id).unwrap()).to_body();
-    let wakes = ["closed", "blocked", "open", "other", "nobody"].map(wake);
+    let wakes = ["closed", "blocked", "open", "other", "nobody", "odd"].map(wake);
     let mut letters: Vec<&str> = wakes.iter().map(String::as_str).collect();
     letters.extend(["no wake", NEWER]);
     send(&cloud, "deployed-dead", &letters);
@@ -169,6 +173,7 @@ async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
         ("open", "running: kept"),
         ("other", "running: kept"),
         ("nobody", "-: kept"),
+        ("odd", "-: kept"),
         ("no wake", "-: kept"),
         (NEWER, "-: kept"),
     ]);
@@ -179,7 +184,12 @@ async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
     let mut done = redrive(&cloud, operator, "");
     done.retain(|(_, done)| !done.ends_with(": kept"));
     assert!(done.len() >= 2, "{done:?}");
-    let kept = rows(&[("nobody", "-: kept"), ("no wake", "-: kept"), (NEWER, "-: kept")]);
+    let kept = rows(&[
+        ("nobody", "-: kept"),
+        ("odd", "-: kept"),
+        ("no wake", "-: kept"),
+        (NEWER, "-: kept"),
+    ]);
     assert_eq!(redrive(&cloud, operator, ""), kept);
 
     // Given back is given back.
@@ -193,7 +203,7 @@ async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
 
     // The others go back as they are, with their attributes, or for good.
     let back = redrive(&cloud, operator, "--others return");
-    assert_eq!(back.len(), 3, "{back:?}");
+    assert_eq!(back.len(), 4, "{back:?}");
     assert!(back.iter().all(|(_, done)| done == "-: given_back"), "{back:?}");
     let queue = json!({
         "QueueUrl": url["QueueUrl"], "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"],

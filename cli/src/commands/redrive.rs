@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use everstep::ExecutionId;
 use everstep::aws::{DeadLetter, DeadLetters};
 use everstep::client::{Client, HistoryError, SendError};
-use everstep::store::Status;
+use everstep::store::{Status, StoreError};
 use serde::Serialize;
 
 use super::record::time;
@@ -18,8 +18,9 @@ use crate::table::Rows;
 ///
 /// A wake is given back to the queue; if its execution is blocked, that is asked to go on, as
 /// `resume` does. A wake whose execution has ended is deleted. Everything else (messages that are no
-/// wakes, wakes of a newer program or for executions that are not there) is shown and stays, unless
-/// `--others` says otherwise. Fix what kept the messages from being dealt with first.
+/// wakes, wakes of a newer program or for executions that are not there or cannot be read) is shown
+/// and stays, unless `--others` says otherwise. Fix what kept the messages from being dealt with
+/// first.
 #[derive(Debug, Args)]
 pub(crate) struct Redrive {
     /// Only wakes of these executions.
@@ -230,6 +231,10 @@ impl About {
             // Perhaps the queue belongs to another table: its wakes are not ours to delete.
             Err(HistoryError::Unknown { .. }) => {
                 Ok(Self::Other("there is no such execution".to_owned()))
+            }
+            // One that cannot be read must not keep the others where they are.
+            Err(HistoryError::Store(error @ StoreError::Corrupt { .. })) => {
+                Ok(Self::Other(error.to_string()))
             }
             Err(error) => Err(error.into()),
         }
