@@ -45,6 +45,7 @@ pub(crate) struct History {
     /// What the next run, if one starts here, is handed on, and from which commit on.
     carried: Vec<Event>,
     carried_from: Option<CommitNumber>,
+    handed: Option<TakenIds>,
     /// The current run has continued as new: the next one must start in the same commit.
     continues: bool,
 }
@@ -87,6 +88,7 @@ impl History {
             time: Timestamp::default(),
             carried: Vec::new(),
             carried_from: None,
+            handed: None,
             continues: false,
         };
         let mut stored = commits.iter();
@@ -183,6 +185,10 @@ impl History {
                 self.tags.clone_from(&start.tags);
                 self.first = self.carried_from.take().unwrap_or(commit.number);
                 self.events.clear();
+                // It knows what it was handed on and no more, wherever reading began.
+                if let Some(handed) = self.handed.take() {
+                    self.taken = handed;
+                }
                 if !self.continues {
                     self.view = None;
                 }
@@ -223,11 +229,12 @@ impl History {
             Event::Carried(carried) => {
                 self.carried_from.get_or_insert(commit.number);
                 self.carried.extend(carried.messages.iter().cloned());
-                self.taken.know(carried);
+                self.handed.get_or_insert_default().know(carried);
                 return;
             }
             Event::ContinuedAsNew(_) => {
                 self.carried_from.get_or_insert(commit.number);
+                self.handed.get_or_insert_default();
                 self.continues = true;
                 self.ended = true;
                 return;
@@ -249,6 +256,7 @@ impl History {
             // A turn died before the run that it was to be carried into.
             self.carried.clear();
             self.carried_from = None;
+            self.handed = None;
         }
     }
 }
