@@ -32,6 +32,8 @@ pub(crate) struct History {
     pub(crate) wake_at: Option<Timestamp>,
     /// The times the last ended turn had wakes under way for.
     pub(crate) armed: Vec<Armed>,
+    /// The latest time that any TurnEnded may have, if there may have been one.
+    pub(crate) turn_ended_at: Option<Timestamp>,
     /// What the current run published last.
     pub(crate) view: Option<Json>,
     /// What the execution is found by.
@@ -81,6 +83,7 @@ impl History {
             turn_end: None,
             wake_at: None,
             armed: Vec::new(),
+            turn_ended_at: None,
             view: None,
             tags: BTreeMap::new(),
             strikes: 0,
@@ -198,6 +201,8 @@ impl History {
                 self.turn_end = None;
                 self.wake_at = None;
                 self.armed.clear();
+                // Reading may have begun behind the ends of the runs before.
+                self.turn_ended_at = (start.run > 1).then_some(start.at);
             }
             Event::TurnStarted(claim) => {
                 self.strikes += 1;
@@ -212,6 +217,7 @@ impl History {
             Event::TurnEnded(end) => {
                 self.open_turn = None;
                 self.turn_end = Some(end.reason);
+                self.turn_ended_at = Some(end.at);
                 self.wake_at = end.wake_at;
                 self.armed.retain(|armed| end.armed.contains(&armed.due));
                 for &due in &end.armed {

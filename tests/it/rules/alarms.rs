@@ -17,7 +17,7 @@ use everstep::testing::faults::{Fate, Faults, FaultyAlarmClock};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::{Alarm, AlarmClock, AlarmQueue, Delivery, QueueError, Wake, WakeQueue};
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Alarms, Death, Fates, Host, Ledger, World, check_log};
+use everstep_tests::sim::{Alarms, Death, Fates, Host, HostOptions, Ledger, World, check_log};
 use futures::FutureExt;
 
 use super::{count, counts, events, host, host_with, without_sweeper};
@@ -453,6 +453,35 @@ async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_
     assert_eq!(handle.result().await.unwrap(), 7);
     let fired = timer(&world, "x").await[1];
     assert!(fired >= due && fired.since(due) < seconds(1), "{due:?} {fired:?}");
+}
+
+/// The same while the log is ahead of the clock, since a host's clock was: all turns end at one time.
+#[tokio::test(start_paused = true)]
+async fn alarms_of_turns_that_end_at_one_time_have_names_of_their_own() {
+    let Clocked { world, alarms, faults } = clocked(0);
+    let app = App::new().workflow(until).state(world.ledger.clone());
+    let fates = Fates::good(&world, "ahead");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let options = HostOptions { skew_millis: 4_000, ..without_sweeper() };
+    let ahead = Host::start(&world, app, backend, &fates, &options);
+    let due = world.clock.now().after(days(10));
+    let handle = world.client().start(until, due).id("x").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    ahead.kill().await;
+    let _host = start_host(&world, App::new().workflow(until), &Fates::good(&world, "host"));
+    faults.set(|call| match call.name {
+        "alarm.unset" => Fate::Slow(seconds(1)),
+        _ => Fate::Proceed,
+    });
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    handle.signal("next", &1).await.unwrap();
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (2, 1));
+    assert_eq!(alarms.set().len(), 1);
+    closed(&world, "x", days(11)).await;
+    assert_eq!(handle.result().await.unwrap(), 7);
+    check_log(&world.log("x").await);
 }
 
 /// A turn drops a time and loses the race for its last commit, to one that has read more and waits
