@@ -97,14 +97,21 @@ impl AlarmQueue {
         if self.health().pause_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
-        let problem = match tokio::time::timeout(ALARM_WAIT, self.clock.set(alarm)).await {
+        let mut asked = Asked { queue: self, alarm, answered: false };
+        let answer = tokio::time::timeout(ALARM_WAIT, self.clock.set(alarm)).await;
+        asked.answered = true;
+        match answer {
             Ok(Ok(())) => {
                 *self.health() = Health::default();
                 return true;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", ALARM_WAIT.as_secs()),
-        };
+            Ok(Err(error)) => self.failed(alarm, &error.to_string()),
+            Err(_) => self.failed(alarm, &format!("no answer within {} s", ALARM_WAIT.as_secs())),
+        }
+        false
+    }
+
+    fn failed(&self, alarm: &Alarm, problem: &str) {
         let again_at = Instant::now() + ALARM_PAUSE;
         let before = {
             let mut health = self.health();
@@ -118,11 +125,26 @@ impl AlarmQueue {
                  queue until that is possible again"
             );
         }
-        false
     }
 
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A clock that is asked. Whoever waits for it no longer has had no answer: the next one need not
+/// wait as long.
+struct Asked<'a> {
+    queue: &'a AlarmQueue,
+    alarm: &'a Alarm,
+    answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.queue.failed(self.alarm, "no answer in time");
+        }
     }
 }
 

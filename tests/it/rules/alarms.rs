@@ -368,6 +368,26 @@ async fn while_the_clock_fails_timers_hop() {
     }
 }
 
+/// An invocation has so much time. A clock that hangs gets a part of what is left, and is then known
+/// to hang: the commit does not wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_hangs_leaves_an_invocation_the_time_to_suspend() {
+    let said = Said::listen();
+    let clocked = clocked(0);
+    let world = &clocked.world;
+    clocked.faults.set(|_| Fate::Hang);
+    // Ten seconds before its end it hands over: after two.
+    let options = HostOptions { invocation: Some(seconds(12)), ..without_sweeper() };
+    let _host = host(world, "host", &options);
+    for id in ["x", "y"] {
+        let _ = world.client().start(counts, (id.to_owned(), 86_400)).id(id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(world.record(id).await.unwrap().projection.status, Status::Suspended);
+    }
+    assert_eq!((clocked.asked("alarm.set"), world.wakes()), (1, 2), "it is left alone");
+    assert_eq!(said.with(&["WARN", "an alarm for a timer cannot be set"]).len(), 1);
+}
+
 /// A clock that failed is left alone for a while; then each timer's next hop sets its alarm.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_works_again_is_used_again() {

@@ -57,7 +57,8 @@ impl Turn<'_> {
                 self.time = at;
             }
             // Before the commit: a crash between the two must not lose the timer.
-            self.kitchen.queue.arm(&self.alarm(due, at), due.since(now)).await?;
+            let alarm = self.alarm(due, at);
+            self.kitchen.arm(&alarm, due.since(now), self.term.lease).await?;
             armed.push(due);
         }
         let reason = TurnEnd::Suspended;
