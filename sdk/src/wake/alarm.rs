@@ -69,7 +69,8 @@ pub trait AlarmClock: Send + Sync + fmt::Debug + 'static {
 /// While the clock does not do its work, for whatever reason, timers make hops on the queue as they
 /// do without one: an execution neither waits for the clock nor fails by it, and no wake is lost.
 /// The first failure is a warning of `tracing`, and so is the first after the clock has worked again;
-/// after each, the clock is left alone for [`ALARM_PAUSE`].
+/// after each, the clock is left alone for [`ALARM_PAUSE`]. What is not taken back meanwhile rings in
+/// vain.
 #[derive(Debug)]
 pub struct AlarmQueue {
     queue: Arc<dyn WakeQueue>,
@@ -94,7 +95,7 @@ impl AlarmQueue {
 
     /// Sets an alarm, if the clock is not known to be out of order. Whether it is set.
     async fn set(&self, alarm: &Alarm) -> bool {
-        if self.health().pause_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_left_alone() {
             return false;
         }
         let mut asked = Asked { queue: self, alarm, answered: false };
@@ -109,6 +110,10 @@ impl AlarmQueue {
             Err(_) => self.failed(alarm, &format!("no answer within {} s", ALARM_WAIT.as_secs())),
         }
         false
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.health().pause_until.is_some_and(|until| Instant::now() < until)
     }
 
     fn failed(&self, alarm: &Alarm, problem: &str) {
@@ -167,7 +172,10 @@ impl WakeQueue for AlarmQueue {
     }
 
     async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {
-        if alarm.is_far() { self.clock.unset(alarm).await } else { Ok(()) }
+        if alarm.is_far() && !self.is_left_alone() {
+            return self.clock.unset(alarm).await;
+        }
+        Ok(())
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {

@@ -388,6 +388,23 @@ async fn a_clock_that_hangs_leaves_an_invocation_the_time_to_suspend() {
     assert_eq!(said.with(&["WARN", "an alarm for a timer cannot be set"]).len(), 1);
 }
 
+/// No turn's end waits for a clock that is known to hang either.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_failed_is_not_asked_to_take_an_alarm_back() {
+    let Clocked { world, faults, .. } = clocked(0);
+    faults.set(|_| Fate::Hang);
+    let _host = start_host(&world, App::new().workflow(patient), &Fates::good(&world, "host"));
+    let handle = world.client().start(patient, "x".to_owned()).id("x").await.unwrap();
+    tokio::time::sleep(ALARM_WAIT + seconds(1)).await;
+    for number in 0..3 {
+        handle.signal("go", &number).await.unwrap();
+        tokio::time::sleep(seconds(1)).await;
+    }
+    let timers = count(&world, "x", |event| matches!(event, Event::TimerStarted(_))).await;
+    assert_eq!(timers, 4, "each signal has won its race");
+    assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (1, 0));
+}
+
 /// A clock that failed is left alone for a while; then each timer's next hop sets its alarm.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_works_again_is_used_again() {
