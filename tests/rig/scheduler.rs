@@ -252,22 +252,33 @@ async fn what_is_near_is_no_schedule() {
 #[tokio::test]
 async fn the_command_sets_up_the_group_and_says_which_role_it_needs() {
     let rig = Ministack::start().await;
-    let run = |arguments: &[&str]| {
+    let run_with = |arguments: &[&str], variables: &[(&str, &str)]| {
         Command::new(everstep_tests::order::program("everstep-cli", "everstep"))
             .args(arguments)
             .env("AWS_ENDPOINT_URL", rig.url())
             .env("AWS_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
+            .envs(variables.iter().copied())
             .output()
             .unwrap()
     };
+    let run = |arguments: &[&str]| run_with(arguments, &[]);
     let url = "dynamodb://orders?queue=orders&scheduler=timers";
     for _ in 0..2 {
         let ran = run(&["setup", "--url", url]);
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{said}");
         assert!(said.contains("scheduler.amazonaws.com may assume"), "{said}");
+    }
+    for (url, variables, says) in [
+        (url, [("EVERSTEP_SCHEDULER_ROLE", ROLE)], false),
+        ("dynamodb://orders?queue=orders", [("EVERSTEP_SCHEDULER", "timers")], true),
+    ] {
+        let ran = run_with(&["setup", "--url", url], &variables);
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{said}");
+        assert_eq!(said.contains("scheduler.amazonaws.com may assume"), says, "{said}");
     }
     let asked = json!({ "Name": "timers" });
     let group = calls(&rig, &[("scheduler", "get_schedule_group", asked)]).remove(0);

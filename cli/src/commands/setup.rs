@@ -1,5 +1,5 @@
 use clap::Args;
-use everstep::backend::{BackendUrl, SchedulerUrl};
+use everstep::backend::{BackendUrl, SCHEDULER_ROLE_VARIABLE, SCHEDULER_VARIABLE, SchedulerUrl};
 use serde::Serialize;
 
 use crate::backend;
@@ -38,10 +38,14 @@ impl Setup {
             *scheduler =
                 SchedulerUrl::new(&scheduler.group, Some(&role)).map_err(Failure::usage)?;
         }
-        let lacks_role = matches!(
-            &backend_url,
-            BackendUrl::Dynamodb { scheduler: Some(scheduler), .. } if scheduler.role.is_none()
-        );
+        let set = |name| std::env::var(name).is_ok_and(|value| !value.is_empty());
+        let lacks_role = match &backend_url {
+            BackendUrl::Dynamodb { scheduler: Some(SchedulerUrl { role, .. }), .. } => {
+                role.is_none() && !set(SCHEDULER_ROLE_VARIABLE)
+            }
+            BackendUrl::Dynamodb { .. } => set(SCHEDULER_VARIABLE) && !set(SCHEDULER_ROLE_VARIABLE),
+            _ => false,
+        };
         let url = &backend_url.to_string();
         backend::connect(&backend_url).await?.setup().await?;
         if lacks_role {

@@ -193,8 +193,13 @@ impl FromStr for BackendUrl {
                 let role = role.map(|role| decoded("scheduler_role", role)).transpose()?;
                 let scheduler = match (group, role) {
                     (Some(group), role) => {
-                        let scheduler = SchedulerUrl::new(group, role.as_deref());
-                        Some(scheduler.map_err(|expected| invalid("scheduler", group, expected))?)
+                        let of_group = |expected| invalid("scheduler", group, expected);
+                        SchedulerUrl::new(group, None).map_err(of_group)?;
+                        let role = role.as_deref();
+                        let of_role = |expected| {
+                            invalid("scheduler_role", role.unwrap_or_default(), expected)
+                        };
+                        Some(SchedulerUrl::new(group, role).map_err(of_role)?)
                     }
                     (None, None) => None,
                     (None, Some(role)) => {
@@ -337,7 +342,10 @@ mod tests {
         );
         check_refused("dynamodb://orders?queue=a&scheduler=", "1 to 64 letters");
         check_refused("dynamodb://orders?queue=a&scheduler=a/b", "1 to 64 letters");
-        check_refused("dynamodb://orders?queue=a&scheduler=g&scheduler_role=me", "its ARN");
+        check_refused(
+            "dynamodb://orders?queue=a&scheduler=g&scheduler_role=me",
+            "scheduler_role=me",
+        );
         check_refused(
             "dynamodb://orders?queue=a&scheduler_role=arn:role",
             "goes with `scheduler=`",

@@ -32,6 +32,8 @@ pub(crate) struct History {
     pub(crate) wake_at: Option<Timestamp>,
     /// The times the last ended turn had wakes under way for.
     pub(crate) armed: Vec<Armed>,
+    /// The latest time that any TurnEnded may have, if there may have been one.
+    pub(crate) turn_ended_at: Option<Timestamp>,
     /// What the current run published last.
     pub(crate) view: Option<Json>,
     /// What the execution is found by.
@@ -45,6 +47,7 @@ pub(crate) struct History {
     /// What the next run, if one starts here, is handed on, and from which commit on.
     carried: Vec<Event>,
     carried_from: Option<CommitNumber>,
+    handed: Option<TakenIds>,
     /// The current run has continued as new: the next one must start in the same commit.
     continues: bool,
 }
@@ -80,6 +83,7 @@ impl History {
             turn_end: None,
             wake_at: None,
             armed: Vec::new(),
+            turn_ended_at: None,
             view: None,
             tags: BTreeMap::new(),
             strikes: 0,
@@ -87,6 +91,7 @@ impl History {
             time: Timestamp::default(),
             carried: Vec::new(),
             carried_from: None,
+            handed: None,
             continues: false,
         };
         let mut stored = commits.iter();
@@ -183,6 +188,10 @@ impl History {
                 self.tags.clone_from(&start.tags);
                 self.first = self.carried_from.take().unwrap_or(commit.number);
                 self.events.clear();
+                // It knows what it was handed on and no more, wherever reading began.
+                if let Some(handed) = self.handed.take() {
+                    self.taken = handed;
+                }
                 if !self.continues {
                     self.view = None;
                 }
@@ -192,6 +201,8 @@ impl History {
                 self.turn_end = None;
                 self.wake_at = None;
                 self.armed.clear();
+                // Reading may have begun behind the ends of the runs before.
+                self.turn_ended_at = (start.run > 1).then_some(start.at);
             }
             Event::TurnStarted(claim) => {
                 self.strikes += 1;
@@ -206,6 +217,7 @@ impl History {
             Event::TurnEnded(end) => {
                 self.open_turn = None;
                 self.turn_end = Some(end.reason);
+                self.turn_ended_at = Some(end.at);
                 self.wake_at = end.wake_at;
                 self.armed.retain(|armed| end.armed.contains(&armed.due));
                 for &due in &end.armed {
@@ -223,11 +235,12 @@ impl History {
             Event::Carried(carried) => {
                 self.carried_from.get_or_insert(commit.number);
                 self.carried.extend(carried.messages.iter().cloned());
-                self.taken.know(carried);
+                self.handed.get_or_insert_default().know(carried);
                 return;
             }
             Event::ContinuedAsNew(_) => {
                 self.carried_from.get_or_insert(commit.number);
+                self.handed.get_or_insert_default();
                 self.continues = true;
                 self.ended = true;
                 return;
@@ -249,6 +262,7 @@ impl History {
             // A turn died before the run that it was to be carried into.
             self.carried.clear();
             self.carried_from = None;
+            self.handed = None;
         }
     }
 }

@@ -45,7 +45,7 @@ impl TakenIds {
         for hour in &carried.hours {
             match self.handed.entry(hour.at) {
                 Entry::Vacant(first) => drop(first.insert(hour.ids.clone())),
-                // Of a run before, or of a turn that died before the run's start.
+                // Spread over several events.
                 Entry::Occupied(mut known) => known.get_mut().add(&hour.ids),
             }
         }
@@ -163,7 +163,7 @@ mod tests {
             known = next(&known.carried(Timestamp(NOW.0 + run * 1_000), &[]));
         }
         assert!((0..1_000).all(|run| known.contains(&format!("s/{run}"))));
-        // Whoever reads the log from its start has the same id from two sides.
+        // The same id from two sides is one.
         known.own.insert("s/7".into(), Timestamp(NOW.0 + 7_000));
         let carried = known.carried(NOW, &[]);
         assert_eq!((carried.len(), carried[0].ids.len()), (1, 1_000));

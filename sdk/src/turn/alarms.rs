@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use super::Kitchen;
+use super::{Kitchen, Lease};
 use crate::id::ExecutionId;
-use crate::limits::DISARM_WAIT;
+use crate::limits::{DISARM_WAIT, QUEUE_DELAY_MAX};
 use crate::replay::{Armed, History};
 use crate::time::Timestamp;
 use crate::wake::{Alarm, QueueError, Wake, WakeKind};
@@ -21,19 +21,40 @@ pub(super) fn far_alarms<'a>(
 }
 
 impl Kitchen {
+    /// Sends a timer's wake. An alarm clock that does not answer must not take the time that an
+    /// invocation needs for its commit: it would do so each time, until that passes for poison.
+    pub(super) async fn arm(
+        &self,
+        alarm: &Alarm,
+        delay: Duration,
+        lease: Lease,
+    ) -> Result<(), QueueError> {
+        let wait = match lease {
+            Lease::Invocation { hand_over, .. } if delay > QUEUE_DELAY_MAX => {
+                hand_over.since(self.clock.now()) / 2
+            }
+            _ => return self.queue.arm(alarm, delay).await,
+        };
+        match tokio::time::timeout(wait, self.queue.arm(alarm, delay)).await {
+            Ok(armed) => armed,
+            Err(_) => self.queue.send(&alarm.wake(), QUEUE_DELAY_MAX).await,
+        }
+    }
+
     /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind. One
     /// that the log does not count on is let go: its timer was dropped, or has another wake.
     pub(super) async fn send_again_if_early(
         &self,
         wake: &Wake,
         history: &History,
+        lease: Lease,
     ) -> Result<(), QueueError> {
         let WakeKind::Timer { due } = wake.kind else { return Ok(()) };
         let now = self.clock.now();
         let armed = history.armed.iter().find(|armed| armed.due == due && due > now);
         let Some(armed) = armed else { return Ok(()) };
         let alarm = Alarm::new(wake.execution.clone(), due, armed.since);
-        self.queue.arm(&alarm, due.since(now).max(Duration::from_secs(1))).await
+        self.arm(&alarm, due.since(now).max(Duration::from_secs(1)), lease).await
     }
 
     /// Rule 33: takes back what nobody counts on any more, now that this is durable. Whatever is not

@@ -100,6 +100,8 @@ pub(super) struct Turn<'a> {
     timers: BTreeSet<(Timestamp, u32)>,
     /// The times that have a timer wake under way.
     armed: Vec<Armed>,
+    /// The latest time that the end of a turn before may have.
+    turn_ended_at: Option<Timestamp>,
     lease_end: Timestamp,
     /// Whether this turn has written its claim.
     claimed: bool,
@@ -202,6 +204,7 @@ impl Kitchen {
             timers: BTreeSet::new(),
             // A blocked execution's timer wake may have come and gone.
             armed: if resumed { Vec::new() } else { history.armed },
+            turn_ended_at: history.turn_ended_at,
             lease_end,
             claimed: false,
             time: history.time,

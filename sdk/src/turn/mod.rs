@@ -207,7 +207,7 @@ impl Kitchen {
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history).await?;
-                    self.send_again_if_early(&wake, &history).await?;
+                    self.send_again_if_early(&wake, &history, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { mut items } => {

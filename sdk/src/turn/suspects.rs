@@ -35,9 +35,13 @@ impl Suspects {
             Lease::Renewed(lease) => WAIT_MAX.min(lease / 4),
             Lease::Invocation { hand_over, .. } => WAIT_MAX.min(hand_over.since(clock.now()) / 4),
         };
+        let mut stop = term.stop.clone();
+        let told_to_stop = async { stop.wait_for(Option::is_some).await.is_ok() };
         tokio::select! {
             biased;
             permit = Arc::clone(&self.0).acquire_owned() => permit.ok(),
+            // Nothing begins any more: its wake must not wait for that.
+            true = told_to_stop => None,
             () = tokio::time::sleep(wait) => None,
         }
     }
@@ -82,6 +86,23 @@ mod tests {
         let began = Instant::now();
         let (second, ()) = tokio::join!(second, further);
         assert!(second.is_some());
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_told_to_stop_waits_for_nobody() {
+        let clock = Clock::virtual_from(Timestamp(0));
+        let (stopping, stop) = watch::channel(None);
+        let worker = Term { lease: Lease::Renewed(Duration::from_secs(20)), stop };
+        let suspects = Suspects::default();
+        let _first = suspects.enter(&worker, &clock).await;
+        let began = Instant::now();
+        let told = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stopping.send_replace(Some(clock.now()));
+        };
+        let (second, ()) = tokio::join!(suspects.enter(&worker, &clock), told);
+        assert!(second.is_none());
         assert_eq!(began.elapsed(), Duration::from_secs(1));
     }
 }

@@ -69,7 +69,8 @@ pub trait AlarmClock: Send + Sync + fmt::Debug + 'static {
 /// While the clock does not do its work, for whatever reason, timers make hops on the queue as they
 /// do without one: an execution neither waits for the clock nor fails by it, and no wake is lost.
 /// The first failure is a warning of `tracing`, and so is the first after the clock has worked again;
-/// after each, the clock is left alone for [`ALARM_PAUSE`].
+/// after each, the clock is left alone for [`ALARM_PAUSE`]. What is not taken back meanwhile rings in
+/// vain.
 #[derive(Debug)]
 pub struct AlarmQueue {
     queue: Arc<dyn WakeQueue>,
@@ -94,17 +95,28 @@ impl AlarmQueue {
 
     /// Sets an alarm, if the clock is not known to be out of order. Whether it is set.
     async fn set(&self, alarm: &Alarm) -> bool {
-        if self.health().pause_until.is_some_and(|until| Instant::now() < until) {
+        if self.is_left_alone() {
             return false;
         }
-        let problem = match tokio::time::timeout(ALARM_WAIT, self.clock.set(alarm)).await {
+        let mut asked = Asked { queue: self, alarm, answered: false };
+        let answer = tokio::time::timeout(ALARM_WAIT, self.clock.set(alarm)).await;
+        asked.answered = true;
+        match answer {
             Ok(Ok(())) => {
                 *self.health() = Health::default();
                 return true;
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", ALARM_WAIT.as_secs()),
-        };
+            Ok(Err(error)) => self.failed(alarm, &error.to_string()),
+            Err(_) => self.failed(alarm, &format!("no answer within {} s", ALARM_WAIT.as_secs())),
+        }
+        false
+    }
+
+    fn is_left_alone(&self) -> bool {
+        self.health().pause_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn failed(&self, alarm: &Alarm, problem: &str) {
         let again_at = Instant::now() + ALARM_PAUSE;
         let before = {
             let mut health = self.health();
@@ -118,11 +130,26 @@ impl AlarmQueue {
                  queue until that is possible again"
             );
         }
-        false
     }
 
     fn health(&self) -> std::sync::MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A clock that is asked. Whoever waits for it no longer has had no answer: the next one need not
+/// wait as long.
+struct Asked<'a> {
+    queue: &'a AlarmQueue,
+    alarm: &'a Alarm,
+    answered: bool,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.queue.failed(self.alarm, "no answer in time");
+        }
     }
 }
 
@@ -145,7 +172,10 @@ impl WakeQueue for AlarmQueue {
     }
 
     async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {
-        if alarm.is_far() { self.clock.unset(alarm).await } else { Ok(()) }
+        if alarm.is_far() && !self.is_left_alone() {
+            return self.clock.unset(alarm).await;
+        }
+        Ok(())
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {

@@ -17,7 +17,7 @@ use everstep::testing::faults::{Fate, Faults, FaultyAlarmClock};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::{Alarm, AlarmClock, AlarmQueue, Delivery, QueueError, Wake, WakeQueue};
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Alarms, Death, Fates, Host, Ledger, World, check_log};
+use everstep_tests::sim::{Alarms, Death, Fates, Host, HostOptions, Ledger, World, check_log};
 use futures::FutureExt;
 
 use super::{count, counts, events, host, host_with, without_sweeper};
@@ -368,6 +368,43 @@ async fn while_the_clock_fails_timers_hop() {
     }
 }
 
+/// An invocation has so much time. A clock that hangs gets a part of what is left, and is then known
+/// to hang: the commit does not wait for it.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_hangs_leaves_an_invocation_the_time_to_suspend() {
+    let said = Said::listen();
+    let clocked = clocked(0);
+    let world = &clocked.world;
+    clocked.faults.set(|_| Fate::Hang);
+    // Ten seconds before its end it hands over: after two.
+    let options = HostOptions { invocation: Some(seconds(12)), ..without_sweeper() };
+    let _host = host(world, "host", &options);
+    for id in ["x", "y"] {
+        let _ = world.client().start(counts, (id.to_owned(), 86_400)).id(id).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(world.record(id).await.unwrap().projection.status, Status::Suspended);
+    }
+    assert_eq!((clocked.asked("alarm.set"), world.wakes()), (1, 2), "it is left alone");
+    assert_eq!(said.with(&["WARN", "an alarm for a timer cannot be set"]).len(), 1);
+}
+
+/// No turn's end waits for a clock that is known to hang either.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_failed_is_not_asked_to_take_an_alarm_back() {
+    let Clocked { world, faults, .. } = clocked(0);
+    faults.set(|_| Fate::Hang);
+    let _host = start_host(&world, App::new().workflow(patient), &Fates::good(&world, "host"));
+    let handle = world.client().start(patient, "x".to_owned()).id("x").await.unwrap();
+    tokio::time::sleep(ALARM_WAIT + seconds(1)).await;
+    for number in 0..3 {
+        handle.signal("go", &number).await.unwrap();
+        tokio::time::sleep(seconds(1)).await;
+    }
+    let timers = count(&world, "x", |event| matches!(event, Event::TimerStarted(_))).await;
+    assert_eq!(timers, 4, "each signal has won its race");
+    assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (1, 0));
+}
+
 /// A clock that failed is left alone for a while; then each timer's next hop sets its alarm.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_works_again_is_used_again() {
@@ -453,6 +490,35 @@ async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_
     assert_eq!(handle.result().await.unwrap(), 7);
     let fired = timer(&world, "x").await[1];
     assert!(fired >= due && fired.since(due) < seconds(1), "{due:?} {fired:?}");
+}
+
+/// The same while the log is ahead of the clock, since a host's clock was: all turns end at one time.
+#[tokio::test(start_paused = true)]
+async fn alarms_of_turns_that_end_at_one_time_have_names_of_their_own() {
+    let Clocked { world, alarms, faults } = clocked(0);
+    let app = App::new().workflow(until).state(world.ledger.clone());
+    let fates = Fates::good(&world, "ahead");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let options = HostOptions { skew_millis: 4_000, ..without_sweeper() };
+    let ahead = Host::start(&world, app, backend, &fates, &options);
+    let due = world.clock.now().after(days(10));
+    let handle = world.client().start(until, due).id("x").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    ahead.kill().await;
+    let _host = start_host(&world, App::new().workflow(until), &Fates::good(&world, "host"));
+    faults.set(|call| match call.name {
+        "alarm.unset" => Fate::Slow(seconds(1)),
+        _ => Fate::Proceed,
+    });
+    handle.signal("go", &1).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    handle.signal("next", &1).await.unwrap();
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (2, 1));
+    assert_eq!(alarms.set().len(), 1);
+    closed(&world, "x", days(11)).await;
+    assert_eq!(handle.result().await.unwrap(), 7);
+    check_log(&world.log("x").await);
 }
 
 /// A turn drops a time and loses the race for its last commit, to one that has read more and waits

@@ -100,6 +100,24 @@ fn what_a_dead_turn_meant_to_hand_on_counts_for_nothing() {
     assert_eq!((history.events, history.first), (vec![run(2), two], 3));
 }
 
+/// A run is handed on the latest ids, and not all that the log before it has.
+#[test]
+fn what_is_known_to_be_taken_does_not_depend_on_where_reading_begins() {
+    let log = stored(&[
+        &[run(1), came(101, "s", "1"), came(102, "s", "2")],
+        // Of a turn that died before the next run's start.
+        &[claim(103, 900), carried(104, &[], &[("s/101", 101)])],
+        &[claim(901, 1_800), carried(905, &[], &[("s/102", 102)]), continued(905), run(2)],
+    ]);
+    for from in [0, 2] {
+        let history = History::read(&log[from..], from as u64).expect("a sound log");
+        assert!(history.taken.contains("s/102") && !history.taken.contains("s/101"), "{from}");
+    }
+    let dead = History::read(&log[..2], 0).expect("a sound log");
+    assert!(["s/101", "s/102"].iter().all(|id| dead.taken.contains(id)));
+    assert_eq!(dead.taken.carried(Timestamp(904), &[])[0].ids.len(), 2);
+}
+
 #[test]
 fn a_run_that_was_started_again_knows_what_was_taken_before() {
     let log = stored(&[
