@@ -107,6 +107,46 @@ async fn nothing_that_is_stored_can_be_read_without_the_key() {
     assert!(error.contains("give this program the key file"), "{error}");
 }
 
+/// Adds the first number that it is sent.
+#[workflow]
+async fn adds(to: u64) -> Result<u64> {
+    let mut numbers = updates::<u64, u64>("add");
+    let add = numbers.next().await;
+    let sum = to + *add.request();
+    add.reply(&sum);
+    Ok(sum)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_of_a_block_quotes_no_value_that_is_encrypted() {
+    let backend = Backend::memory().with_payloads(encrypted(&MemoryPayloads::new()));
+    let client = Client::new(&backend);
+    let secret = Json::record("the secret word").unwrap();
+    let handle = client.start_named("adds", secret).await.unwrap();
+    let app = app().workflow(adds).backend(backend);
+    let reason = run_until(app, &client, handle.id(), Status::Blocked).await.unwrap();
+    assert!(reason.contains("the input of workflow adds"), "{reason}");
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_refusal_of_an_update_quotes_no_value_that_is_encrypted() {
+    let backend = Backend::memory().with_payloads(encrypted(&MemoryPayloads::new()));
+    let client = Client::new(&backend);
+    let handle = client.start(adds, 1).await.unwrap();
+    let worker = app().workflow(adds).backend(backend).worker().await.unwrap();
+    let asked = async {
+        let refused = handle.update::<u64>("add", "the secret word").await.unwrap_err();
+        assert_eq!(handle.update::<u64>("add", &2).await.unwrap(), 3);
+        refused.to_string()
+    };
+    let refused = worker.run_until(asked).await.unwrap();
+    assert!(refused.contains("the request is not a u64"), "{refused}");
+    let log = client.load(handle.id()).await.unwrap().commits;
+    let log: String = log.iter().map(|commit| commit.body.to_string()).collect();
+    assert!(log.contains("the request is not a u64") && !log.contains("secret"), "{log}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_erased_execution_verifies_and_nobody_reads_what_it_carried() {
     let store = MemoryPayloads::new();
