@@ -60,7 +60,10 @@ impl Payloads {
     pub(crate) async fn probe(&self, id: &ExecutionId) -> Result<(), PayloadError> {
         let Some(config) = &self.0 else { return Ok(()) };
         let name = Folder::of(id).blob(PROBE).unwrap_or_else(|| unreachable!("a name"));
-        config.store.put(&name, PROBE.as_bytes()).await.map(drop)
+        config.store.put(&name, PROBE.as_bytes()).await?;
+        // If it may: what is there already is put anywhere, also on a full disk.
+        let _ = config.store.remove(&name).await;
+        Ok(())
     }
 
     /// Whether `json` may not be stored as it is.
