@@ -71,8 +71,8 @@ impl Client {
         Ok(record)
     }
 
-    /// The record as it is stored.
-    pub(super) async fn stored_record(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
+    /// The record as it is stored: its view need not be opened for what else it says.
+    pub(crate) async fn stored_record(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
         let record = ask(|| self.store.record(id)).await?;
         record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
