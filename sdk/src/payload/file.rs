@@ -12,8 +12,8 @@ use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
 /// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
 ///
 /// A blob is written under another name, flushed to the disk, and then given its own: nobody ever
-/// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it; it goes when its
-/// folder is listed, which is done to erase an execution.
+/// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it; it goes when
+/// its folder is listed, which is done to erase an execution.
 #[derive(Debug, Clone)]
 pub struct FilePayloads {
     root: PathBuf,

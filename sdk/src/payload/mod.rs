@@ -144,8 +144,9 @@ impl Payloads {
         }
     }
 
-    /// The answers to `calls` of one execution's payloads, in their order, several at once. Where there
-    /// are codecs the first is made alone: what they have to ask for (a data key) they ask for once.
+    /// The answers to `calls` of one execution's payloads, in their order, several at once. Where
+    /// there are codecs the first is made alone: what they have to ask for (a data key) they ask
+    /// for once.
     fn at_once<'f, T>(
         &self,
         mut calls: Vec<BoxFuture<'f, T>>,
