@@ -80,8 +80,8 @@ impl Payloads {
         &self,
         id: &ExecutionId,
         json: &mut Json,
-    ) -> Result<(), PayloadError> {
-        self.open_all(id, vec![json]).await.map(drop)
+    ) -> Result<Unopened, PayloadError> {
+        self.open_all(id, vec![json]).await
     }
 
     async fn open_all(
