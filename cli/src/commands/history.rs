@@ -60,7 +60,9 @@ impl History {
                 out.object(&line)?;
             }
         } else {
-            name_sealed(&mut commits);
+            if unopened.is_some() {
+                name_sealed(&mut commits);
+            }
             self.print(&commits, out)?;
         }
         finish(corrupt).and_then(|()| say_sealed(out, unopened))

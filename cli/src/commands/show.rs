@@ -83,13 +83,12 @@ impl Show {
         if out.json {
             out.object(&shown(&loaded, &commits))?;
         } else {
-            name_sealed(&mut commits);
-            loaded
-                .inbox
-                .iter_mut()
-                .filter_map(|item| item.message.payload_mut())
-                .for_each(name_one);
-            loaded.record.projection.view.iter_mut().for_each(name_one);
+            if unopened.is_some() {
+                name_sealed(&mut commits);
+                let inbox = loaded.inbox.iter_mut();
+                inbox.filter_map(|item| item.message.payload_mut()).for_each(name_one);
+                loaded.record.projection.view.iter_mut().for_each(name_one);
+            }
             self.print(&loaded, &commits, out)?;
         }
         finish(corrupt).and_then(|()| say_sealed(out, unopened))

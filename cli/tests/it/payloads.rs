@@ -46,6 +46,17 @@ fn what_can_be_opened_is_shown_and_what_cannot_is_named() {
 }
 
 #[test]
+fn a_value_that_looks_like_a_sealed_one_is_shown_as_it_is() {
+    let place = Place::ready();
+    let input = r#"{"$everstep":{"v":1,"bytes":3,"at":"ab"}}"#;
+    place.ok(["start", "greet", "--id", "a", "--input", input]);
+    for args in [["show", "a", "--full"], ["history", "a", "--full"]] {
+        let ran = place.run(args);
+        assert!(ran.out.contains(input) && !ran.out.contains("<sealed"), "{ran:?}");
+    }
+}
+
+#[test]
 fn an_execution_is_erased_when_it_has_ended() {
     let place = place();
     let ran = run(&place, &["erase", "a"]);

@@ -71,8 +71,8 @@ impl Client {
         Ok(record)
     }
 
-    /// The record as it is stored.
-    pub(super) async fn stored_record(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
+    /// The record as it is stored: its view need not be opened for what else it says.
+    pub(crate) async fn stored_record(&self, id: &ExecutionId) -> Result<Record, HistoryError> {
         let record = ask(|| self.store.record(id)).await?;
         record.ok_or_else(|| HistoryError::Unknown { id: id.clone() })
     }
@@ -117,10 +117,11 @@ impl Client {
         let opened = async {
             let in_log = self.payloads.open_commits(&record.id, commits).await?;
             let in_inbox = self.payloads.open_items(&record.id, inbox).await?;
-            if let Some(view) = &mut record.projection.view {
-                self.payloads.open_if_possible(&record.id, view).await?;
-            }
-            Ok(in_log.or(in_inbox))
+            let in_view = match &mut record.projection.view {
+                Some(view) => self.payloads.open_if_possible(&record.id, view).await?,
+                None => None,
+            };
+            Ok(in_log.or(in_inbox).or(in_view))
         };
         opened.await.map_err(|error: PayloadError| StoreError::from(error).into())
     }

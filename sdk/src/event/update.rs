@@ -60,6 +60,13 @@ impl Reply {
         }
     }
 
+    /// Takes out of a refusal, which is no payload, what may quote the request.
+    pub(crate) fn leave_out_values(&mut self) {
+        if let Self::Refused(reason) = self {
+            reason.truncate(reason.find(": ").unwrap_or(reason.len()));
+        }
+    }
+
     /// Whether two replies are the same answer. The words of a refusal are not compared: they may
     /// be those of another version of a library.
     pub(crate) fn same(&self, other: &Self) -> bool {

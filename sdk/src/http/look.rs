@@ -82,7 +82,7 @@ pub(super) async fn describe(
     State(shared): State<Shared>,
     Id(id): Id,
 ) -> Result<Response, Problem> {
-    let record = shared.client.describe(&id).await?;
+    let record = shared.client.stored_record(&id).await?;
     json(StatusCode::OK, &Execution::of(&record))
 }
 

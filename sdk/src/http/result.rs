@@ -94,8 +94,8 @@ pub(super) async fn result(
     let wait = params.take_number("wait", 0..=HTTP_WAIT_MAX.as_secs(), 0)?;
     params.end()?;
     let wait = Whole::bound(whole.as_deref(), Duration::from_secs(wait));
+    let status = shared.client.stored_record(&id).await?.projection.status;
     let handle: Handle<Json, Json> = shared.client.handle_as(id);
-    let status = handle.describe().await?.projection.status;
     if status.is_closed() || status == Status::Blocked {
         // One look, however it ends: a new run, or a resume in between, is nothing to wait for here.
         return match handle.outcome().await.transpose() {

@@ -18,9 +18,10 @@ use super::output::text;
 use super::problem::{Kind, NoLook, NoStream, Problem};
 use super::router::Shared;
 use super::waiting::Whole;
+use crate::client::HistoryError;
 use crate::event::Json;
 use crate::id::ExecutionId;
-use crate::payload::SealedPayload;
+use crate::store::StoreError;
 
 /// How soon a stream asks the store again after something new; up to the next, when nothing is.
 const ASK_AFTER: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
@@ -102,11 +103,18 @@ pub(super) async fn stream(
         return Err(Problem::new(Kind::NoStream, detail));
     }
     let place = shared.waiting.enter()?;
-    shared.client.describe(&id).await?;
+    shared.client.stored_record(&id).await?;
     let last = headers.get(HeaderName::from_static("last-event-id"));
     let seen = last.and_then(|id| id.to_str().ok()).map(str::to_owned);
-    let watching =
-        Watching { shared, id, seen, pause: Duration::ZERO, ended: false, _place: place };
+    let watching = Watching {
+        shared,
+        id,
+        seen,
+        looked_at: None,
+        pause: Duration::ZERO,
+        ended: false,
+        _place: place,
+    };
     Ok(Sse::new(events(watching)).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -116,6 +124,8 @@ struct Watching {
     id: ExecutionId,
     /// The last view that was sent.
     seen: Option<String>,
+    /// The last view that was opened, as it is stored.
+    looked_at: Option<Json>,
     pause: Duration,
     ended: bool,
     _place: OwnedSemaphorePermit,
@@ -145,11 +155,21 @@ impl Watching {
             let [soon, late] = ASK_AFTER;
             self.pause = (self.pause * 5 / 4).clamp(soon, late);
             // A client whose stream ends comes again by itself, and gets the problem then.
-            let of = self.shared.client.describe(&self.id).await.ok()?.projection;
-            // One that cannot be opened is not shown; who asks for it alone is told why.
-            if let Some(view) = of.view.filter(|view| SealedPayload::of(view).is_none()) {
+            let client = &self.shared.client;
+            let of = client.stored_record(&self.id).await.ok()?.projection;
+            let new = of.view.filter(|view| self.looked_at.as_ref() != Some(view));
+            if let Some(mut view) = new {
+                let stored = view.clone();
+                let opened = client.open_payload(&self.id, &mut view).await;
+                let can_be_opened = match opened {
+                    Ok(()) => true,
+                    // It is not shown; who asks for it alone is told why.
+                    Err(HistoryError::Store(StoreError::Payload(e))) if e.is_of_payload() => false,
+                    Err(_) => return None,
+                };
+                self.looked_at = Some(stored);
                 let tag = tag(&view);
-                if self.seen.as_ref() != Some(&tag) {
+                if can_be_opened && self.seen.as_ref() != Some(&tag) {
                     self.pause = if of.status.is_closed() { Duration::ZERO } else { soon };
                     // Outside of its texts, which escape it, JSON has it only as white space.
                     let view = view.as_str().replace('\r', " ");

@@ -43,7 +43,7 @@ pub trait Codec: Send + Sync + fmt::Debug + 'static {
         false
     }
 
-    /// Its execution is about to be erased: whatever the process keeps in memory to read its payloads
+    /// Its execution is erased, or starts again: whatever the process keeps in memory to read its payloads
     /// is to be forgotten. Nothing, by default.
     fn forget(&self, folder: &Folder) {
         let _ = folder;

@@ -1,7 +1,7 @@
 //! Erasing: what an execution's payloads were, nobody can read any more.
 
 use super::again::again;
-use super::{ERASED, Folder, PayloadError, Payloads};
+use super::{Config, ERASED, Folder, PayloadError, Payloads};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -25,24 +25,10 @@ impl Payloads {
         now: Timestamp,
     ) -> Result<Option<Removed>, PayloadError> {
         let Some(config) = &self.0 else { return Ok(None) };
+        let removed = config.erase(&Folder::of(id), now).await;
+        // Not before: who reads meanwhile learns a key that is there still.
         self.forget(id);
-        let folder = Folder::of(id);
-        let erased = folder.blob(ERASED).unwrap_or_else(|| unreachable!("a name"));
-        let when = now.to_string();
-        again(|| config.store.put(&erased, when.as_bytes())).await?;
-        let mut names = again(|| config.store.list(&folder)).await?;
-        names.retain(|name| *name != erased);
-        // The key first: without it the rest is noise.
-        names.sort_by_key(|name| name.name() != "key");
-        let mut removed = Removed { key: false, blobs: 0 };
-        for name in &names {
-            again(|| config.store.remove(name)).await?;
-            match name.name() {
-                "key" => removed.key = true,
-                _ => removed.blobs += 1,
-            }
-        }
-        Ok(Some(removed))
+        removed.map(Some)
     }
 
     /// Forgets what is in memory of an execution's keys: it starts again, or is erased.
@@ -50,5 +36,26 @@ impl Payloads {
         let Some(config) = &self.0 else { return };
         let folder = Folder::of(id);
         config.codecs.iter().for_each(|codec| codec.forget(&folder));
+    }
+}
+
+impl Config {
+    async fn erase(&self, folder: &Folder, now: Timestamp) -> Result<Removed, PayloadError> {
+        let erased = folder.blob(ERASED).unwrap_or_else(|| unreachable!("a name"));
+        let when = now.to_string();
+        again(|| self.store.put(&erased, when.as_bytes())).await?;
+        let mut names = again(|| self.store.list(folder)).await?;
+        names.retain(|name| *name != erased);
+        // The key first: without it the rest is noise.
+        names.sort_by_key(|name| name.name() != "key");
+        let mut removed = Removed { key: false, blobs: 0 };
+        for name in &names {
+            again(|| self.store.remove(name)).await?;
+            match name.name() {
+                "key" => removed.key = true,
+                _ => removed.blobs += 1,
+            }
+        }
+        Ok(removed)
     }
 }

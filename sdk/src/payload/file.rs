@@ -12,7 +12,8 @@ use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
 /// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
 ///
 /// A blob is written under another name, flushed to the disk, and then given its own: nobody ever
-/// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it.
+/// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it; it goes when
+/// its folder is listed, which is done to erase an execution.
 #[derive(Debug, Clone)]
 pub struct FilePayloads {
     root: PathBuf,
@@ -101,13 +102,14 @@ impl PayloadStore for FilePayloads {
 
 fn put(root: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
     if path.try_exists()? {
+        // Whoever gave it its name may not have flushed that yet.
+        sync_folder(folder)?;
+        sync_folder(root)?;
         return Ok(Put::Exists);
     }
-    if !folder.try_exists()? {
-        fs::create_dir_all(folder)?;
-        sync_folder(root)?;
-    }
-    let unfinished = folder.join(format!(".{}", Uuid::new_v4()));
+    fs::create_dir_all(folder)?;
+    sync_folder(root)?;
+    let unfinished = folder.join(unfinished_name());
     let put = write(&unfinished, bytes).and_then(|()| {
         // Unlike a rename it takes no other blob's place: of several at once one is first.
         match fs::hard_link(&unfinished, path) {
@@ -142,7 +144,26 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        names.extend(entry?.file_name().into_string().ok());
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !is_unfinished(&name) {
+            names.push(name);
+            continue;
+        }
+        // It has a payload's bytes in it. A put that is under way finds it gone and is made again.
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     Ok(names)
+}
+
+/// The name of a blob until all of it is on the disk.
+fn unfinished_name() -> String {
+    format!(".{}", Uuid::new_v4())
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.strip_prefix('.').is_some_and(|id| Uuid::try_parse(id).is_ok())
 }

@@ -33,6 +33,9 @@ mod zstd;
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
+use futures::stream::{self, Stream, StreamExt};
+
 pub use codec::{Codec, CodecScope};
 #[cfg(feature = "encryption")]
 pub use encryption::{DataKey, Encryption, KeyProvider, LocalKeys};
@@ -45,7 +48,9 @@ pub use url::{PAYLOADS_VARIABLE, PayloadsError};
 #[cfg(feature = "zstd")]
 pub use zstd::Zstd;
 
-use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, VALUE_BYTES_MAX};
+use crate::limits::{
+    PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, PAYLOADS_AT_ONCE, VALUE_BYTES_MAX,
+};
 
 /// The name of the blob that says that an execution was erased.
 const ERASED: &str = "erased";
@@ -137,6 +142,19 @@ impl Payloads {
             Some(config) => bytes.min(config.threshold + 1_000),
             None => bytes,
         }
+    }
+
+    /// The answers to `calls` of one execution's payloads, in their order, several at once. Where
+    /// there are codecs the first is made alone: what they have to ask for (a data key) they ask
+    /// for once.
+    fn at_once<'f, T>(
+        &self,
+        mut calls: Vec<BoxFuture<'f, T>>,
+    ) -> impl Stream<Item = T> + Unpin + use<'f, T> {
+        let codecs = self.0.as_ref().is_some_and(|config| !config.codecs.is_empty());
+        let others = calls.split_off(usize::from(codecs).min(calls.len()));
+        let others = stream::iter(others).buffered(PAYLOADS_AT_ONCE);
+        stream::iter(calls).buffered(1).chain(others)
     }
 
     /// Whether it seals what stands in the log: then texts for people say nothing of it either.

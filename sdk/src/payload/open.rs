@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::{FutureExt, StreamExt, stream};
+use futures::{FutureExt, StreamExt};
 
 use super::again::again;
 use super::distinct::distinct;
@@ -11,7 +11,7 @@ use super::store::hash_of;
 use super::{CodecScope, Config, ERASED, Folder, PayloadError, Payloads};
 use crate::event::{Commit, Event, Json};
 use crate::id::ExecutionId;
-use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOADS_AT_ONCE};
+use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::store::InboxItem;
 
 /// The first payload that could not be opened, if one could not: it stays sealed.
@@ -80,8 +80,8 @@ impl Payloads {
         &self,
         id: &ExecutionId,
         json: &mut Json,
-    ) -> Result<(), PayloadError> {
-        self.open_all(id, vec![json]).await.map(drop)
+    ) -> Result<Unopened, PayloadError> {
+        self.open_all(id, vec![json]).await
     }
 
     async fn open_all(
@@ -99,7 +99,7 @@ impl Payloads {
         let mut unopened = None;
         let opening: Vec<_> =
             distinct.iter().map(|json| self.open_one(id, &folder, json).boxed()).collect();
-        let mut opening = stream::iter(opening).buffered(PAYLOADS_AT_ONCE);
+        let mut opening = self.at_once(opening);
         while let Some(answer) = opening.next().await {
             match answer {
                 Ok(json) => opened.push(Some(json)),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, TryStreamExt};
 
 use super::again::again;
 use super::distinct::distinct;
@@ -12,7 +12,6 @@ use super::sealed::{Sealed, Stored, is_marked};
 use super::{CodecScope, Config, Folder, PayloadError, Payloads};
 use crate::event::{Event, Json};
 use crate::id::ExecutionId;
-use crate::limits::PAYLOADS_AT_ONCE;
 use crate::store::Message;
 
 /// The blob that is put to see whether the store takes any.
@@ -61,7 +60,10 @@ impl Payloads {
     pub(crate) async fn probe(&self, id: &ExecutionId) -> Result<(), PayloadError> {
         let Some(config) = &self.0 else { return Ok(()) };
         let name = Folder::of(id).blob(PROBE).unwrap_or_else(|| unreachable!("a name"));
-        config.store.put(&name, PROBE.as_bytes()).await.map(drop)
+        config.store.put(&name, PROBE.as_bytes()).await?;
+        // If it may: what is there already is put anywhere, also on a full disk.
+        let _ = config.store.remove(&name).await;
+        Ok(())
     }
 
     /// Whether `json` may not be stored as it is.
@@ -79,8 +81,7 @@ impl Payloads {
         // Boxed: a turn's future has no room for what it rarely does.
         let sealing: Vec<_> =
             distinct.iter().map(|json| self.seal_one(id, &folder, json).boxed()).collect();
-        let sealed: Vec<Json> =
-            stream::iter(sealing).buffered(PAYLOADS_AT_ONCE).try_collect().await?;
+        let sealed: Vec<Json> = self.at_once(sealing).try_collect().await?;
         for (value, place) in values.iter_mut().zip(places) {
             **value = sealed[place].clone();
         }

@@ -44,8 +44,9 @@ pub enum Put {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Folder(String);
 
-/// The name of a blob: the SHA-256 of its bytes, or, of an execution's data key, `key`; in the folder
-/// of its execution. Lower-case letters and digits, and one `/` between the two.
+/// The name of a blob: the SHA-256 of its bytes; or `key`, an execution's data key; `erased`, which
+/// says that the execution was erased; `probe`, which says nothing. In the folder of its execution:
+/// lower-case letters and digits, and one `/` between the two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobName {
     folder: Folder,

@@ -84,7 +84,7 @@ pub async fn clean(
 
 async fn is_over(client: &Client, execution: &str) -> Result<bool, CleanError> {
     let Ok(id) = ExecutionId::new(execution) else { return Ok(false) };
-    match client.describe(&id).await {
+    match client.stored_record(&id).await {
         Ok(record) => Ok(record.projection.status.is_closed()),
         Err(HistoryError::Unknown { .. }) => Ok(true),
         Err(source) => Err(CleanError::Store { source }),

@@ -151,6 +151,28 @@ impl Fault {
             other => other.to_string(),
         }
     }
+
+    /// What can be said of it where nobody may read payloads: nothing that may quote one.
+    pub(crate) fn without_values(&self) -> String {
+        let hidden = || {
+            "what is wrong is not said here, for payloads are encrypted; the deploy check says it"
+                .to_owned()
+        };
+        match self {
+            Self::Value { what, .. } => {
+                Self::Value { what: what.clone(), problem: hidden() }.to_string()
+            }
+            Self::NotRepeatable { .. } => Self::NotRepeatable { problem: hidden() }.to_string(),
+            Self::StepGaveUp { key, .. } => {
+                Self::StepGaveUp { key: key.clone(), problem: hidden() }.to_string()
+            }
+            Self::OtherEnd { .. } => {
+                let recorded = "it failed with an error that is encrypted".to_owned();
+                Self::OtherEnd { recorded, now: "it ends otherwise".to_owned() }.to_string()
+            }
+            other => other.in_brief(),
+        }
+    }
 }
 
 impl Mismatch {

@@ -69,7 +69,7 @@ impl Fire {
         };
         let (mut ended, mut failed, mut open) = (Vec::new(), None, Vec::new());
         for id in &self.open {
-            match client.describe(id).await {
+            match client.stored_record(id).await {
                 Ok(record) if record.projection.status.is_closed() => {
                     ended.push(id.clone());
                     if self.is_failure(record.projection.status) {

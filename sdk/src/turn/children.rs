@@ -43,6 +43,13 @@ struct Open {
     started: bool,
 }
 
+impl Open {
+    /// Whether it is asked to cancel when its parent ends.
+    fn is_cancelled(&self) -> bool {
+        self.request.on_close == ClosePolicy::Cancel
+    }
+}
+
 impl Family {
     /// The family of the run whose events these are.
     pub(super) fn of(start: &WorkflowStarted, events: &[Event]) -> Self {
@@ -95,7 +102,9 @@ impl Family {
             }
             _ => None,
         });
-        let unstarted = self.children.values_mut().filter(|open| !open.started);
+        // Of the others nothing is said: what they are started with may be lost.
+        let unstarted =
+            self.children.values_mut().filter(|open| !open.started && open.is_cancelled());
         outcome.into_iter().chain(unstarted.map(|open| &mut open.request.input)).collect()
     }
 
@@ -217,8 +226,7 @@ impl Kitchen {
     /// long as the record shows it open, somebody comes back and says it again.
     pub(super) async fn say_end(&self, family: &Family) -> Result<(), TurnError> {
         self.tell_parent(family).await?;
-        let left = family.children.values();
-        let to_cancel = left.filter(|open| open.request.on_close == ClosePolicy::Cancel);
+        let to_cancel = family.children.values().filter(|open| open.is_cancelled());
         let cancels: Vec<_> =
             to_cancel.map(|open| self.cancel_child(family, open).boxed()).collect();
         stream::iter(cancels).buffer_unordered(SENDS_AT_ONCE).try_collect().await
@@ -324,5 +332,33 @@ impl TurnError {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_children_that_are_left_alone_nothing_is_said_at_the_end() {
+        let start = WorkflowStarted {
+            at: Timestamp::default(),
+            execution: ExecutionId::new("parent").expect("an id"),
+            workflow: "parent".to_owned(),
+            run: 1,
+            input: Json::null(),
+            parent: None,
+            tags: BTreeMap::new(),
+            first_input: None,
+        };
+        let asked = [(1, "leave"), (2, "cancel")].map(|(seq, on_close)| {
+            let text = format!(
+                r#"{{"ChildRequested":{{"at":0,"seq":{seq},"key":"a#{seq}","site":"x:1","child":"c","input":"{on_close}","waits":false,"on_close":"{on_close}"}}}}"#
+            );
+            serde_json::from_str::<Event>(&text).expect("an event")
+        });
+        let mut family = Family::of(&start, &asked);
+        let said: Vec<&str> = family.said_at_end().into_iter().map(|json| json.as_str()).collect();
+        assert_eq!(said, [r#""cancel""#]);
     }
 }

@@ -459,7 +459,12 @@ impl Turn<'_> {
     /// Takes what call `seq` leaves in the log, if it is one that only leaves an event.
     fn take_note(&mut self, seq: u32) {
         let at = self.now();
-        let note = self.run.engine().take_note(seq, at);
+        let mut note = self.run.engine().take_note(seq, at);
+        if let Some(Event::UpdateReplied(replied)) = &mut note
+            && self.kitchen.payloads.hides()
+        {
+            replied.reply.leave_out_values();
+        }
         note.into_iter().for_each(|note| self.happened(note));
     }
 

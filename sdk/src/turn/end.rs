@@ -97,7 +97,7 @@ impl Kitchen {
         fault: &Fault,
     ) -> Result<u64, StoreError> {
         let hides = self.payloads.hides();
-        let fault = if hides { fault.in_brief() } else { fault.to_string() };
+        let fault = if hides { fault.without_values() } else { fault.to_string() };
         let (status, reason) = (Status::Blocked, Some(fault.clone()));
         let projection = self.projection_of([last, first], status, None, reason, shown);
         let record = self.store.project(id, &projection).await?;

@@ -53,8 +53,15 @@ async fn breaks(_input: ()) -> everstep::Result<()> {
     panic!("a plate fell")
 }
 
+/// Shows what it was given.
+#[workflow]
+async fn shows(what: Value) -> everstep::Result<()> {
+    publish(&what);
+    Ok(())
+}
+
 pub(super) fn app() -> App {
-    App::new().workflow(greet).workflow(scale).workflow(ask).workflow(breaks)
+    App::new().workflow(greet).workflow(scale).workflow(ask).workflow(breaks).workflow(shows)
 }
 
 /// A server, and who asks it.

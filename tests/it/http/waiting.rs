@@ -52,6 +52,17 @@ async fn a_stream_shows_each_view_and_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_shows_a_view_that_looks_like_a_sealed_one() {
+    let server = Server::start().await;
+    let view = json!({ "$everstep": { "v": 1, "bytes": 3, "at": "ab" } });
+    server.started("shows", "l", view).await;
+    let request = server.request(Method::GET, "/executions/l/view/stream");
+    let mut stream = request.send().await.unwrap();
+    let first = next_event(&mut stream, &mut String::new()).await.unwrap();
+    assert!(first.contains("event: view") && first.contains("\"$everstep\""), "{first}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_result_is_waited_for_and_not_longer_than_asked() {
     let server = Server::start().await;
     server.started("greet", "r", json!("R")).await;

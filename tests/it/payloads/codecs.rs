@@ -107,6 +107,46 @@ async fn nothing_that_is_stored_can_be_read_without_the_key() {
     assert!(error.contains("give this program the key file"), "{error}");
 }
 
+/// Adds the first number that it is sent.
+#[workflow]
+async fn adds(to: u64) -> Result<u64> {
+    let mut numbers = updates::<u64, u64>("add");
+    let add = numbers.next().await;
+    let sum = to + *add.request();
+    add.reply(&sum);
+    Ok(sum)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_of_a_block_quotes_no_value_that_is_encrypted() {
+    let backend = Backend::memory().with_payloads(encrypted(&MemoryPayloads::new()));
+    let client = Client::new(&backend);
+    let secret = Json::record("the secret word").unwrap();
+    let handle = client.start_named("adds", secret).await.unwrap();
+    let app = app().workflow(adds).backend(backend);
+    let reason = run_until(app, &client, handle.id(), Status::Blocked).await.unwrap();
+    assert!(reason.contains("the input of workflow adds"), "{reason}");
+    assert!(!reason.contains("secret"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_refusal_of_an_update_quotes_no_value_that_is_encrypted() {
+    let backend = Backend::memory().with_payloads(encrypted(&MemoryPayloads::new()));
+    let client = Client::new(&backend);
+    let handle = client.start(adds, 1).await.unwrap();
+    let worker = app().workflow(adds).backend(backend).worker().await.unwrap();
+    let asked = async {
+        let refused = handle.update::<u64>("add", "the secret word").await.unwrap_err();
+        assert_eq!(handle.update::<u64>("add", &2).await.unwrap(), 3);
+        refused.to_string()
+    };
+    let refused = worker.run_until(asked).await.unwrap();
+    assert!(refused.contains("the request is not a u64"), "{refused}");
+    let log = client.load(handle.id()).await.unwrap().commits;
+    let log: String = log.iter().map(|commit| commit.body.to_string()).collect();
+    assert!(log.contains("the request is not a u64") && !log.contains("secret"), "{log}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_erased_execution_verifies_and_nobody_reads_what_it_carried() {
     let store = MemoryPayloads::new();
@@ -217,10 +257,17 @@ impl KeyProvider for Counted {
 
 #[tokio::test(start_paused = true)]
 async fn of_sixteen_programs_that_need_a_data_key_one_makes_it_and_all_use_it() {
-    // Each looks for it a little later than it begins.
-    let slow = Faults::by(|call| match call.name {
-        "payloads.get" => Fate::Slow(Duration::from_millis(10)),
-        _ => Fate::Proceed,
+    // Each looks for it a little later than it begins: the first has put it by then. Or each puts it
+    // a little later than it has found none: all have made one, and that of the first counts.
+    for (slow, expected) in [("payloads.get", (1, 15)), ("payloads.put", (16, 15))] {
+        data_keys_of_sixteen_programs(slow, expected).await;
+    }
+}
+
+async fn data_keys_of_sixteen_programs(slow: &'static str, expected: (u32, u32)) {
+    let slow = Faults::by(move |call| {
+        let is_slow = call.name == slow;
+        if is_slow { Fate::Slow(Duration::from_millis(10)) } else { Fate::Proceed }
     });
     let store = FaultyPayloads::new(Arc::new(MemoryPayloads::new()), &slow);
     let id = ExecutionId::new("order-1").unwrap();
@@ -236,7 +283,26 @@ async fn of_sixteen_programs_that_need_a_data_key_one_makes_it_and_all_use_it() 
         assert_eq!(codec.decode(&scope, sealed, 5).await.unwrap(), b"hello");
     }
     let (made, unwrapped) = *calls.0.lock().unwrap();
-    assert_eq!((made, unwrapped), (1, 15), "and then each knows it");
+    assert_eq!((made, unwrapped), expected, "and then each knows it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_many_payloads_of_an_execution_asks_for_its_data_key_once() {
+    let store = MemoryPayloads::new();
+    let backend = Backend::memory().with_payloads(encrypted(&store));
+    let client = Client::new(&backend);
+    let handle = client.start(fetch_and_count, 20 * THRESHOLD).await.unwrap();
+    run_until(app().backend(backend.clone()), &client, handle.id(), Status::Completed).await;
+
+    let slow = Faults::by(|_| Fate::Slow(Duration::from_millis(10)));
+    let calls = Counted::default();
+    let payloads = counted(&store, &slow).codec(Zstd::new()).codec(Encryption::new(calls.clone()));
+    let reader = Client::new(&backend.with_payloads(payloads));
+    let history = reader.history(handle.id()).await.unwrap();
+    for event in history.iter().flat_map(|commit| &commit.events) {
+        event.payloads(&mut |json| assert!(SealedPayload::of(json).is_none(), "{json}"));
+    }
+    assert_eq!(*calls.0.lock().unwrap(), (0, 1));
 }
 
 #[tokio::test]

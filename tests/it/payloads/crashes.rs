@@ -1,9 +1,12 @@
 //! Hosts that die, and stores that do not answer, around blobs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use everstep::payload::MemoryPayloads;
+use async_trait::async_trait;
+use everstep::payload::{
+    BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads, Put,
+};
 use everstep::prelude::*;
 use everstep::testing::faults::{Fate, Faults};
 use everstep::testing::{Env, crash_everywhere, explore};
@@ -54,6 +57,60 @@ fn an_outage_of_the_payload_store_is_waited_out_and_no_outcome_of_the_workflow()
     env.advance(hours(2));
     faults.heal();
     assert_eq!(execution.result().unwrap(), 2 * THRESHOLD);
+}
+
+/// A disk that is full at times: what is there is there.
+#[derive(Debug, Clone, Default)]
+struct Disk {
+    blobs: MemoryPayloads,
+    full: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl PayloadStore for Disk {
+    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+        if self.full.load(Ordering::Relaxed) && self.blobs.get(name).await?.is_none() {
+            let reason = "the disk is full".to_owned();
+            return Err(PayloadError::Unavailable { reason, source: None });
+        }
+        self.blobs.put(name, bytes).await
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        self.blobs.get(name).await
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        self.blobs.remove(name).await
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        self.blobs.list(folder).await
+    }
+}
+
+#[workflow]
+async fn fetch_twice(bytes: usize) -> everstep::Result<usize> {
+    let one = super::fetch(bytes).await?;
+    sleep(hours(1)).await;
+    let two = super::fetch(2 * bytes).await?;
+    Ok(one.len() + two.len())
+}
+
+#[test]
+fn a_disk_that_is_full_again_and_again_is_waited_out_and_no_outcome_of_the_workflow() {
+    let disk = Disk::default();
+    let payloads = Payloads::new(disk.clone()).threshold(THRESHOLD);
+    let env = Env::new(App::new().workflow(fetch_twice).payloads(payloads));
+    disk.full.store(true, Ordering::Relaxed);
+    let execution = env.start(fetch_twice, 2 * THRESHOLD);
+    env.advance(minutes(1));
+    disk.full.store(false, Ordering::Relaxed);
+    env.advance(minutes(30));
+    disk.full.store(true, Ordering::Relaxed);
+    env.advance(hours(2));
+    disk.full.store(false, Ordering::Relaxed);
+    assert_eq!(execution.result().unwrap(), 6 * THRESHOLD);
 }
 
 #[test]

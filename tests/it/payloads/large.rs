@@ -1,6 +1,7 @@
 //! Large payloads, from end to end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use everstep::backend::Backend;
 use everstep::client::{SendError, StartError};
@@ -87,6 +88,42 @@ async fn a_small_payload_costs_no_call_and_a_large_one_a_put_and_a_get() {
         assert_eq!(counts.of("payloads.get"), gets, "of {bytes} bytes");
         assert_eq!(counts.total(), puts + gets);
     }
+}
+
+#[step]
+async fn takes_a_minute() -> everstep::Result<()> {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    Ok(())
+}
+
+#[workflow]
+async fn hears_three(_: ()) -> everstep::Result<usize> {
+    takes_a_minute().await?;
+    let mut bytes = 0;
+    for _ in 0..3 {
+        let said: String = signal("said").await?;
+        bytes += said.len();
+    }
+    Ok(bytes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_turn_is_at_work_is_opened_once() {
+    let faults = Faults::none();
+    let payloads = counted(&MemoryPayloads::new(), &faults);
+    let backend = Backend::memory().with_payloads(payloads);
+    let client = Client::new(&backend);
+    let handle = client.start(hears_three, ()).await.unwrap();
+    let says = async {
+        for more in 0..3 {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            handle.signal("said", &text(2 * THRESHOLD + more)).await.unwrap();
+        }
+    };
+    let app = App::new().workflow(hears_three).backend(backend);
+    tokio::join!(says, run_until(app, &client, handle.id(), Status::Completed));
+    assert_eq!(handle.result().await.unwrap(), 6 * THRESHOLD + 3);
+    assert_eq!(faults.counts().of("payloads.get"), 3);
 }
 
 #[test]

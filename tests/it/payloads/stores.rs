@@ -50,6 +50,20 @@ async fn what_a_crash_left_of_a_file_is_neither_read_nor_listed() {
 }
 
 #[tokio::test]
+async fn what_a_crash_left_of_a_file_goes_when_its_folder_is_listed_to_be_erased() {
+    let folder = TempDir::new().unwrap();
+    let store = FilePayloads::new(folder.path());
+    let of = Folder::of(&ExecutionId::new("order-1").unwrap());
+    let name = of.blob("key").unwrap();
+    store.put(&name, b"whole").await.unwrap();
+    let unfinished = format!(".{}", uuid::Uuid::new_v4());
+    let unfinished = folder.path().join(of.as_str()).join(unfinished);
+    std::fs::write(&unfinished, b"who").unwrap();
+    assert_eq!(store.list(&of).await.unwrap(), [name]);
+    assert!(!unfinished.exists());
+}
+
+#[tokio::test]
 async fn a_folder_that_is_a_file_cannot_be_used_and_the_error_names_it() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("payloads");

@@ -1,6 +1,7 @@
 //! Blobs that are lost or damaged, and programs that are not configured for them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use everstep::client::{HistoryError, ResultError};
 use everstep::event::{Event, Json};
@@ -10,6 +11,7 @@ use everstep::payload::{
 use everstep::prelude::*;
 use everstep::store::{Status, StoreError};
 use everstep::{Backend, ExecutionId};
+use tokio::time::Instant;
 
 use super::{THRESHOLD, app, echo, run_until, shout, text};
 
@@ -114,4 +116,34 @@ async fn an_execution_whose_blob_is_lost_can_be_terminated() {
     run_until(app.clone(), &client, handle.id(), Status::Blocked).await;
     handle.terminate("its input is lost").await.unwrap();
     run_until(app, &client, handle.id(), Status::Terminated).await;
+}
+
+#[step]
+async fn takes_an_hour() -> everstep::Result<()> {
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    Ok(())
+}
+
+#[workflow]
+async fn listens_late(_: ()) -> everstep::Result<String> {
+    takes_an_hour().await?;
+    Ok(signal("said").await?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_terminate_is_heard_while_a_body_runs_though_what_came_before_it_is_lost() {
+    let backend = Backend::memory().with_payloads(payloads(&MemoryPayloads::new()));
+    let client = Client::new(&backend);
+    let handle = client.start(listens_late, ()).await.unwrap();
+    // What it sends is in a payload store that nobody else has.
+    let lost = Client::new(&backend.clone().with_payloads(payloads(&MemoryPayloads::new())));
+    let ends = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        lost.signal(handle.id(), "said", &text(2 * THRESHOLD)).await.unwrap();
+        handle.terminate("it is not needed").await.unwrap();
+    };
+    let begun = Instant::now();
+    let app = App::new().workflow(listens_late).backend(backend);
+    tokio::join!(ends, run_until(app, &client, handle.id(), Status::Terminated));
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }

@@ -3,7 +3,7 @@
 use super::{Halt, Lease, Turn};
 use crate::event::{Event, LeaseRenewed};
 use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_AGAIN_AFTER, INBOX_LOOK_EVERY};
-use crate::store::StoreError;
+use crate::store::{Message, StoreError};
 use crate::time::Timestamp;
 
 impl Turn<'_> {
@@ -81,19 +81,24 @@ impl Turn<'_> {
             return Ok(());
         }
         if let Some(mut loaded) = if_answered(store.load(id).await)? {
+            // Items stay in the inbox until the turn's end: each look finds those of all before it.
+            let there: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
+            loaded.inbox.retain(|item| !self.taken.contains(&item.id));
             match self.kitchen.payloads.open_items(id, &mut loaded.inbox).await {
                 Ok(None) => {}
-                // Whoever looks again at the end of this turn finds them, and says what is wrong.
-                Ok(Some(_)) => return Ok(()),
+                // Whoever looks again at the end of this turn finds them, and says what is wrong. A
+                // terminate waits for no payload.
+                Ok(Some(_)) => {
+                    loaded.inbox.retain(|item| matches!(item.message, Message::Terminate { .. }));
+                    loaded.inbox.into_iter().for_each(|item| self.take(item));
+                    return Ok(());
+                }
                 Err(error) if error.is_retryable() => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
             self.arrivals = loaded.record.arrivals;
-            for item in loaded.inbox {
-                self.seen.push(item.id.clone());
-                self.take(item);
-            }
-            // Items stay in the inbox until the turn's end: each look finds those of all before it.
+            loaded.inbox.into_iter().for_each(|item| self.take(item));
+            self.seen.extend(there);
             self.seen.sort_unstable();
             self.seen.dedup();
         }
