@@ -83,6 +83,10 @@ pub const STRIKES_MAX: u32 = 5;
 /// How long a retry waits in its turn; a longer back-off suspends the execution.
 pub const BACKOFF_IN_PLACE_MAX: Duration = Duration::from_secs(2);
 
+/// The shortest time for which an attempt is postponed. Nothing counts these attempts, and each is
+/// two writes: a body that asks for no delay would fill its log as fast as the store takes it.
+pub const POSTPONE_MIN: Duration = Duration::from_secs(1);
+
 /// How long a finished result waits for company before it is written, while other bodies run.
 pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::body::with_scope;
 
-/// Ends this attempt of the step here, and lets the next one begin after `delay`.
+/// Ends this attempt of the step here, and lets the next one begin after `delay`, a second at least.
 ///
 /// For a body that finds that it cannot do its work *yet*: a service that says `Retry-After`, a
 /// permit that is not free, a machine that is switched on at eight. It is no failure: the next
