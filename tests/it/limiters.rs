@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use everstep::client::ResultError;
 use everstep::event::Event;
 use everstep::limiter::{
     AcquireError, ConcurrencyLimiter, InProcessLimiter, Leased, Limiter, Rate, RateLimiter, Taken,
@@ -73,6 +74,16 @@ async fn dine(State(shop): State<Shop>, for_seconds: u64) -> everstep::Result<()
     sit(&shop, for_seconds).await
 }
 
+#[workflow]
+async fn rash(State(shop): State<Shop>, of_rate: bool) -> everstep::Result<()> {
+    if of_rate {
+        shop.calls.acquire("bank").await?;
+    } else {
+        drop(shop.seats.acquire("table").await?);
+    }
+    Ok(())
+}
+
 /// When the one step of each execution was done, in order.
 fn done_at(visits: &[Execution<(), everstep::Error>]) -> Vec<i64> {
     let done = |events: Vec<Event>| {
@@ -130,6 +141,18 @@ fn a_permit_that_is_due_soon_is_waited_for_where_the_step_runs() {
     }
     let times = done_at(&visits);
     assert!(times.windows(2).all(|two| two[1] - two[0] >= 990), "{times:?}");
+}
+
+#[test]
+fn a_workflow_that_takes_a_permit_itself_is_told_that_this_belongs_in_a_step() {
+    let shop = Shop::new(Rate::per_second(1), 1);
+    let env = Env::new(App::new().state(shop).workflow(rash));
+    for (of_rate, limiter) in [(true, "RateLimiter"), (false, "ConcurrencyLimiter")] {
+        let Err(ResultError::Blocked { reason }) = env.run(rash, of_rate) else {
+            panic!("it got its permit")
+        };
+        assert!(reason.contains(&format!("{limiter}::acquire() belongs in a step")), "{reason}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

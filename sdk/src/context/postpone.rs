@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::body::with_scope;
+use super::execution::expect_step;
 
 /// Ends this attempt of the step here, and lets the next one begin after `delay`, a second at least.
 ///
@@ -57,7 +58,7 @@ use super::body::with_scope;
 /// In a workflow's own code, which has [`sleep`](super::sleep()).
 #[track_caller]
 pub fn postpone(delay: Duration, reason: impl fmt::Display) -> Postpone {
-    assert!(super::execution::current().is_none(), "everstep::postpone() belongs in a step");
+    expect_step("everstep::postpone()");
     Postpone(Some(Postponed { delay, reason: reason.to_string() }))
 }
 

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::acquire::{AcquireError, Options, later};
 use super::{Leased, Limiter};
+use crate::context::expect_step;
 use crate::limits::LIMITER_LEASE;
 
 /// A limit of so many permits at once, for each key of its own.
@@ -90,6 +91,7 @@ impl ConcurrencyLimiter {
     ///
     /// [`postpone`]: crate::postpone
     pub async fn acquire(&self, key: &str) -> Result<Permit, AcquireError> {
+        expect_step("ConcurrencyLimiter::acquire()");
         let what = format!("{}/{key}", self.name);
         let until = Instant::now() + self.options.wait;
         // Gives back, when dropped, what an unanswered call may have taken.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::acquire::{AcquireError, Options, later};
 use super::{Limiter, Taken};
+use crate::context::expect_step;
 
 /// How many permits there are in which time.
 ///
@@ -127,6 +128,7 @@ impl RateLimiter {
     ///
     /// [`postpone`]: crate::postpone
     pub async fn acquire(&self, key: &str) -> Result<(), AcquireError> {
+        expect_step("RateLimiter::acquire()");
         let what = format!("{}/{key}", self.name);
         let taken = self.limiter.take(&what, self.rate, self.options.wait).await;
         match self.options.answer(&what, taken)? {
