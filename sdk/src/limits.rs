@@ -332,6 +332,9 @@ pub const LIMITER_WAIT: Duration = BACKOFF_IN_PLACE_MAX;
 /// missing after its host has died. It is renewed every third of it.
 pub const LIMITER_LEASE: Duration = Duration::from_secs(30);
 
+/// The longest lease of a permit.
+pub const LIMITER_LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long behind the first possible time a limiter tells those it refuses to ask again, at most:
 /// those who wait are spread over it.
 pub const LIMITER_RETRY_MAX: Duration = Duration::from_secs(60);

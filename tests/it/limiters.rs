@@ -211,6 +211,37 @@ impl Limiter for Moody {
     }
 }
 
+#[test]
+fn options_that_make_no_sense_are_refused_where_they_are_made() {
+    fn seats(name: &str, at_once: u32) -> ConcurrencyLimiter {
+        ConcurrencyLimiter::new(InProcessLimiter::new(), name, at_once)
+    }
+    for make in [
+        || drop(seats("seats", 0)),
+        || drop(seats("seats/a", 1)),
+        || drop(RateLimiter::new(InProcessLimiter::new(), "calls/a", Rate::per_second(1))),
+        || drop(seats("seats", 1).lease(Duration::from_millis(999))),
+        || drop(seats("seats", 1).lease(Duration::MAX)),
+    ] {
+        assert!(std::panic::catch_unwind(make).is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_ever_gets_a_permit_in_the_end() {
+    let limiter = InProcessLimiter::new();
+    let rate = RateLimiter::new(limiter.clone(), "calls", Rate::new(1, days(1)));
+    let rate = rate.wait_at_most(Duration::MAX);
+    let seats = ConcurrencyLimiter::new(limiter, "seats", 1).wait_at_most(Duration::MAX);
+    rate.acquire("a").await.unwrap();
+    rate.acquire("a").await.unwrap();
+    let permit = seats.acquire("a").await.unwrap();
+    let next = tokio::spawn(async move { seats.acquire("a").await.map(drop) });
+    tokio::time::sleep(minutes(10)).await;
+    drop(permit);
+    next.await.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limiter_that_does_not_answer_is_an_error_unless_it_may_fail_open() {
     let moody = Moody::default();

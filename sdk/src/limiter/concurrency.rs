@@ -10,10 +10,10 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::acquire::{AcquireError, Options, later};
+use super::acquire::{AcquireError, Options, later, named};
 use super::{Leased, Limiter};
 use crate::context::expect_step;
-use crate::limits::LIMITER_LEASE;
+use crate::limits::{LIMITER_LEASE, LIMITER_LEASE_MAX};
 
 /// A limit of so many permits at once, for each key of its own.
 ///
@@ -32,25 +32,31 @@ impl ConcurrencyLimiter {
     /// A limit of `at_once` permits, counted by `limiter` under `name`.
     ///
     /// # Panics
-    /// `at_once` is zero: nobody would ever get one.
+    /// `at_once` is zero: nobody would ever get one. Or `name` has a `/`: what is behind it would be
+    /// taken for a key.
     #[track_caller]
     pub fn new(limiter: impl Limiter + 'static, name: impl Into<Arc<str>>, at_once: u32) -> Self {
         assert!(at_once > 0, "ConcurrencyLimiter::new(.., 0) would never let anything through");
         let (lease, options) = (LIMITER_LEASE, Options::DEFAULT);
-        Self { limiter: Arc::new(limiter), name: name.into(), at_once, lease, options }
+        Self { limiter: Arc::new(limiter), name: named(name), at_once, lease, options }
     }
 
     /// For how long a permit is lent; 30 seconds without it. A permit that is held is renewed every
     /// third of it, so a body may take longer; one whose host has died is free again after it.
     ///
     /// # Panics
-    /// It is less than a second: a renewal that is late would lose the permit.
+    /// It is less than a second, as a renewal that is late would lose the permit; or more than a day,
+    /// for which the permit would be missing after its host has died.
     #[track_caller]
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         assert!(
             lease >= Duration::from_secs(1),
             "ConcurrencyLimiter::lease(): at least a second, or a late renewal loses the permit"
+        );
+        assert!(
+            lease <= LIMITER_LEASE_MAX,
+            "ConcurrencyLimiter::lease(): at most a day, for which a dead host's permit is missing"
         );
         self.lease = lease;
         self
@@ -93,7 +99,7 @@ impl ConcurrencyLimiter {
     pub async fn acquire(&self, key: &str) -> Result<Permit, AcquireError> {
         expect_step("ConcurrencyLimiter::acquire()");
         let what = format!("{}/{key}", self.name);
-        let until = Instant::now() + self.options.wait;
+        let begun = Instant::now();
         // Gives back, when dropped, what an unanswered call may have taken.
         let mut permit = Permit::new(self, what.clone());
         loop {
@@ -107,7 +113,7 @@ impl ConcurrencyLimiter {
                 None => return Ok(permit),
                 Some(Leased::Refused { retry_after }) => {
                     permit.place.taken = false;
-                    if Instant::now() + retry_after > until {
+                    if begun.elapsed().saturating_add(retry_after) > self.options.wait {
                         return Err(later(what, retry_after).await);
                     }
                     tokio::time::sleep(retry_after).await;
