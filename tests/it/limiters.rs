@@ -292,6 +292,14 @@ async fn a_permit_that_cannot_be_renewed_is_lost_when_its_lease_is_over_and_not_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_holder_that_was_paused_past_its_lease_is_told_though_nobody_has_its_place() {
+    let seats = ConcurrencyLimiter::new(InProcessLimiter::new(), "seats", 1);
+    let permit = seats.acquire("a").await.unwrap();
+    tokio::time::advance(seconds(31)).await;
+    tokio::time::timeout(seconds(1), permit.lost()).await.expect("it is told");
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_stops_waiting_leaves_nothing_taken() {
     let seats = ConcurrencyLimiter::new(InProcessLimiter::new(), "seats", 1).wait_at_most(hours(1));
     let permit = seats.acquire("a").await.unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -134,7 +134,7 @@ impl ConcurrencyLimiter {
 pub struct Permit {
     place: Place,
     since: Instant,
-    renewal: Option<AbortHandle>,
+    renewal: Option<JoinHandle<()>>,
     /// Told by the task that renews it.
     lost: watch::Receiver<bool>,
 }
@@ -170,8 +170,7 @@ impl Permit {
         self.since = asked;
         let (told, lost) = watch::channel(false);
         self.lost = lost;
-        let renewal = tokio::spawn(renew(self.place.clone(), asked, told));
-        self.renewal = Some(renewal.abort_handle());
+        self.renewal = Some(tokio::spawn(renew(self.place.clone(), asked, told)));
     }
 
     /// Ready when the permit is lost: it could not be renewed in time, and somebody else may have
@@ -211,13 +210,20 @@ impl Permit {
     fn give_back(
         &mut self,
     ) -> Option<impl Future<Output = Result<(), super::Unavailable>> + Send + 'static> {
-        if let Some(renewal) = self.renewal.take() {
+        let renewal = self.renewal.take();
+        if let Some(renewal) = &renewal {
             renewal.abort();
         }
         let held = self.since.elapsed();
         std::mem::take(&mut self.place.taken).then(|| {
             let place = self.place.clone();
-            async move { place.limiter.release(&place.what, place.token, held).await }
+            async move {
+                if let Some(renewal) = renewal {
+                    // It may just be asking, and an answer after the release takes the place again.
+                    let _ = renewal.await;
+                }
+                place.limiter.release(&place.what, place.token, held).await
+            }
         })
     }
 }
@@ -246,8 +252,11 @@ async fn renew(place: Place, asked: Instant, lost: watch::Sender<bool>) {
     loop {
         tokio::time::sleep_until(next.min(until)).await;
         let asked = Instant::now();
-        let answer = tokio::time::timeout_at(until, place.lease()).await;
-        match answer {
+        if asked >= until {
+            // Also where the place is free still, or again: others may have had it meanwhile.
+            break;
+        }
+        match tokio::time::timeout_at(until, place.lease()).await {
             Ok(Ok(Leased::Granted)) => {
                 until = asked + place.lease;
                 next = asked + every;
@@ -256,9 +265,6 @@ async fn renew(place: Place, asked: Instant, lost: watch::Sender<bool>) {
             // Asked again soon, as long as nobody else can have it.
             Ok(Err(_)) => next = Instant::now() + every / 4,
             Err(_) => {}
-        }
-        if Instant::now() >= until {
-            break;
         }
     }
     tracing::warn!(what = place.what, "a permit was lost: it could not be renewed in time");
