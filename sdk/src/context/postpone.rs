@@ -16,7 +16,7 @@ use super::execution::expect_step;
 /// attempt has the same number, `retry(max_attempts)` does not count this one, and neither
 /// `retry_if` nor the pauses of `retry` have a say. A delay of more than two seconds suspends the
 /// execution, as a back-off does; nothing runs or is paid meanwhile. Each time is in the log, with
-/// `reason`.
+/// `reason`, which is not encrypted where payloads are.
 ///
 /// **A body that postpones says that it has done nothing**: an `at_most_once` step runs again, and
 /// there is nothing to undo. What the body did before runs again.
