@@ -328,6 +328,12 @@ const _: () = assert!(COMMIT_BYTES_MAX < 409_600);
 /// that comes later the execution is suspended. A Lambda function is paid while it waits.
 pub const LIMITER_WAIT: Duration = BACKOFF_IN_PLACE_MAX;
 
+/// How much later than the next place may be free a step asks again that has waited for one in vain.
+/// More than [`BACKOFF_IN_PLACE_MAX`]: whoever holds a place for hours would keep those who wait awake,
+/// and each time that they ask is two writes.
+pub const LIMITER_PAUSE: Duration = Duration::from_secs(5);
+const _: () = assert!(LIMITER_PAUSE.as_millis() > BACKOFF_IN_PLACE_MAX.as_millis());
+
 /// For how long a permit of a concurrency limiter is lent, unless it is told otherwise: so long it is
 /// missing after its host has died. It is renewed every third of it.
 pub const LIMITER_LEASE: Duration = Duration::from_secs(30);

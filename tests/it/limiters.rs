@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::client::ResultError;
-use everstep::event::Event;
+use everstep::event::{Event, TurnEnd};
 use everstep::limiter::{
     AcquireError, ConcurrencyLimiter, InProcessLimiter, Leased, Limiter, Rate, RateLimiter, Taken,
     Unavailable,
@@ -128,6 +128,23 @@ fn steps_hold_no_more_permits_at_once_than_there_are() {
     }
     assert_eq!(shop.most.load(Ordering::SeqCst), 3);
     assert!(guests.iter().any(|guest| number_of(guest, "StepPostponed") > 0));
+}
+
+#[test]
+fn steps_that_wait_for_a_place_which_is_held_for_long_do_not_wait_awake() {
+    let shop = Shop::new(Rate::per_second(1), 1);
+    let env = Env::new(App::new().state(shop).workflow(dine));
+    let guests: Vec<_> = (0..2).map(|_| env.start(dine, 600)).collect();
+    for guest in &guests {
+        guest.result().unwrap();
+    }
+    let asked: usize = guests.iter().map(|guest| number_of(guest, "StepPostponed")).sum();
+    // Each time it waits for two seconds where it runs, and for five as a suspended execution.
+    assert!((20..=90).contains(&asked), "{asked}");
+    let suspended =
+        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::Suspended);
+    let ends = guests.iter().flat_map(|guest| guest.events()).filter(suspended);
+    assert!(ends.count() >= asked, "it is suspended each time");
 }
 
 #[test]
@@ -297,6 +314,19 @@ async fn a_holder_that_was_paused_past_its_lease_is_told_though_nobody_has_its_p
     let permit = seats.acquire("a").await.unwrap();
     tokio::time::advance(seconds(31)).await;
     tokio::time::timeout(seconds(1), permit.lost()).await.expect("it is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_what_is_held_for_long_are_told_to_come_back_in_a_minute() {
+    let limiter = InProcessLimiter::new();
+    let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
+    limiter.lease("a", 1, minutes(1), one).await.unwrap();
+    limiter.release("a", one, hours(1)).await.unwrap();
+    limiter.lease("a", 1, minutes(1), one).await.unwrap();
+    for _ in 0..2 {
+        let refused = limiter.lease("a", 1, minutes(1), two).await.unwrap();
+        assert_eq!(refused, Leased::Refused { retry_after: minutes(1) });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -141,6 +141,20 @@ async fn keys_that_say_nothing_any_more_expire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_what_is_held_for_long_are_told_to_come_back_in_a_minute() {
+    let redis = Redis::start().await;
+    let limiter = RedisLimiter::connect(&redis.url()).await.unwrap();
+    let (minute, one, two) = (Duration::from_secs(60), Uuid::new_v4(), Uuid::new_v4());
+    limiter.lease("a", 1, minute, one).await.unwrap();
+    limiter.release("a", one, 60 * minute).await.unwrap();
+    limiter.lease("a", 1, minute, one).await.unwrap();
+    for _ in 0..2 {
+        let refused = limiter.lease("a", 1, minute, two).await.unwrap();
+        assert_eq!(refused, Leased::Refused { retry_after: minute });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_url_that_is_none_and_a_server_that_is_not_there_are_errors() {
     let port = Redis::start().await.port();
     for url in ["nonsense", "http://127.0.0.1", &format!("redis://127.0.0.1:{port}")] {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::acquire::{AcquireError, Options, later, named};
 use super::{Leased, Limiter};
 use crate::context::expect_step;
-use crate::limits::{LIMITER_LEASE, LIMITER_LEASE_MAX};
+use crate::limits::{LIMITER_LEASE, LIMITER_LEASE_MAX, LIMITER_PAUSE};
 
 /// A limit of so many permits at once, for each key of its own.
 ///
@@ -114,7 +114,7 @@ impl ConcurrencyLimiter {
                 Some(Leased::Refused { retry_after }) => {
                     permit.place.taken = false;
                     if begun.elapsed().saturating_add(retry_after) > self.options.wait {
-                        return Err(later(what, retry_after).await);
+                        return Err(later(what, retry_after.saturating_add(LIMITER_PAUSE)).await);
                     }
                     tokio::time::sleep(retry_after).await;
                     permit.place.taken = true;

@@ -197,7 +197,7 @@ impl ConnectionLike for Connection {
 fn node(url: &str) -> Result<ConnectionInfo, Unavailable> {
     let node = url.into_connection_info().map_err(Unavailable::new)?;
     if matches!(node.addr(), ConnectionAddr::TcpTls { .. }) {
-        // rustls panics where there is no provider of cryptography. Is there one already, then that
+        // rustls panics where there is no provider of cryptography. If there is one already, that
         // one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
