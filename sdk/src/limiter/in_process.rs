@@ -134,8 +134,8 @@ impl Limiter for InProcessLimiter {
 /// What is assumed of how long places are held, until one was given back.
 const HELD_US: u64 = 100_000;
 
-/// When to ask again: `each` after the last one that was told, if that is one of `times`. Once the line
-/// is too long it begins anew, so that nobody waits behind those who never come.
+/// When to ask again: `each` after the last one that was told, if that is one of `times`. Once the
+/// line is too long it begins anew, so that nobody waits behind those who never come.
 fn queue(told: u64, each: u64, times: RangeInclusive<u64>) -> u64 {
     let next = told.saturating_add(each);
     if times.contains(&next) { next } else { *times.start() }
