@@ -83,6 +83,10 @@ pub const STRIKES_MAX: u32 = 5;
 /// How long a retry waits in its turn; a longer back-off suspends the execution.
 pub const BACKOFF_IN_PLACE_MAX: Duration = Duration::from_secs(2);
 
+/// The shortest time for which an attempt is postponed. Nothing counts these attempts, and each is
+/// two writes: a body that asks for no delay would fill its log as fast as the store takes it.
+pub const POSTPONE_MIN: Duration = Duration::from_secs(1);
+
 /// How long a finished result waits for company before it is written, while other bodies run.
 pub const GROUP_COMMIT_LINGER: Duration = Duration::from_millis(50);
 
@@ -324,9 +328,18 @@ const _: () = assert!(COMMIT_BYTES_MAX < 409_600);
 /// that comes later the execution is suspended. A Lambda function is paid while it waits.
 pub const LIMITER_WAIT: Duration = BACKOFF_IN_PLACE_MAX;
 
+/// How much later than the next place may be free a step asks again that has waited for one in vain.
+/// More than [`BACKOFF_IN_PLACE_MAX`]: whoever holds a place for hours would keep those who wait awake,
+/// and each time that they ask is two writes.
+pub const LIMITER_PAUSE: Duration = Duration::from_secs(5);
+const _: () = assert!(LIMITER_PAUSE.as_millis() > BACKOFF_IN_PLACE_MAX.as_millis());
+
 /// For how long a permit of a concurrency limiter is lent, unless it is told otherwise: so long it is
 /// missing after its host has died. It is renewed every third of it.
 pub const LIMITER_LEASE: Duration = Duration::from_secs(30);
+
+/// The longest lease of a permit.
+pub const LIMITER_LEASE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long behind the first possible time a limiter tells those it refuses to ask again, at most:
 /// those who wait are spread over it.

@@ -35,7 +35,7 @@ impl From<StepFailure> for BankError {
     retry_if = |error: &BankError| !matches!(error, BankError::Declined)
 )]
 async fn charge(http: &reqwest::Client, url: &str, cents: u64) -> Result<String, BankError> {
-    let no_answer = |error: reqwest::Error| BankError::NoAnswer(error.to_string());
+    let no_answer = |error: reqwest::Error| BankError::NoAnswer(error.without_url().to_string());
     let (name, value) = idempotency_header();
     let request = http.post(url).header(name, value).body(cents.to_string());
     let answer = request.send().await.map_err(no_answer)?;

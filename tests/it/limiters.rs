@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use everstep::event::Event;
+use everstep::client::ResultError;
+use everstep::event::{Event, TurnEnd};
 use everstep::limiter::{
     AcquireError, ConcurrencyLimiter, InProcessLimiter, Leased, Limiter, Rate, RateLimiter, Taken,
     Unavailable,
@@ -73,6 +74,16 @@ async fn dine(State(shop): State<Shop>, for_seconds: u64) -> everstep::Result<()
     sit(&shop, for_seconds).await
 }
 
+#[workflow]
+async fn rash(State(shop): State<Shop>, of_rate: bool) -> everstep::Result<()> {
+    if of_rate {
+        shop.calls.acquire("bank").await?;
+    } else {
+        drop(shop.seats.acquire("table").await?);
+    }
+    Ok(())
+}
+
 /// When the one step of each execution was done, in order.
 fn done_at(visits: &[Execution<(), everstep::Error>]) -> Vec<i64> {
     let done = |events: Vec<Event>| {
@@ -120,6 +131,23 @@ fn steps_hold_no_more_permits_at_once_than_there_are() {
 }
 
 #[test]
+fn steps_that_wait_for_a_place_which_is_held_for_long_do_not_wait_awake() {
+    let shop = Shop::new(Rate::per_second(1), 1);
+    let env = Env::new(App::new().state(shop).workflow(dine));
+    let guests: Vec<_> = (0..2).map(|_| env.start(dine, 600)).collect();
+    for guest in &guests {
+        guest.result().unwrap();
+    }
+    let asked: usize = guests.iter().map(|guest| number_of(guest, "StepPostponed")).sum();
+    // Each time it waits for two seconds where it runs, and for five as a suspended execution.
+    assert!((20..=90).contains(&asked), "{asked}");
+    let suspended =
+        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::Suspended);
+    let ends = guests.iter().flat_map(|guest| guest.events()).filter(suspended);
+    assert!(ends.count() >= asked, "it is suspended each time");
+}
+
+#[test]
 fn a_permit_that_is_due_soon_is_waited_for_where_the_step_runs() {
     let shop = Shop::new(Rate::per_second(1), 1);
     let env = Env::new(App::new().state(shop).workflow(visit));
@@ -130,6 +158,18 @@ fn a_permit_that_is_due_soon_is_waited_for_where_the_step_runs() {
     }
     let times = done_at(&visits);
     assert!(times.windows(2).all(|two| two[1] - two[0] >= 990), "{times:?}");
+}
+
+#[test]
+fn a_workflow_that_takes_a_permit_itself_is_told_that_this_belongs_in_a_step() {
+    let shop = Shop::new(Rate::per_second(1), 1);
+    let env = Env::new(App::new().state(shop).workflow(rash));
+    for (of_rate, limiter) in [(true, "RateLimiter"), (false, "ConcurrencyLimiter")] {
+        let Err(ResultError::Blocked { reason }) = env.run(rash, of_rate) else {
+            panic!("it got its permit")
+        };
+        assert!(reason.contains(&format!("{limiter}::acquire() belongs in a step")), "{reason}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,6 +228,37 @@ impl Limiter for Moody {
     }
 }
 
+#[test]
+fn options_that_make_no_sense_are_refused_where_they_are_made() {
+    fn seats(name: &str, at_once: u32) -> ConcurrencyLimiter {
+        ConcurrencyLimiter::new(InProcessLimiter::new(), name, at_once)
+    }
+    for make in [
+        || drop(seats("seats", 0)),
+        || drop(seats("seats/a", 1)),
+        || drop(RateLimiter::new(InProcessLimiter::new(), "calls/a", Rate::per_second(1))),
+        || drop(seats("seats", 1).lease(Duration::from_millis(999))),
+        || drop(seats("seats", 1).lease(Duration::MAX)),
+    ] {
+        assert!(std::panic::catch_unwind(make).is_err());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_ever_gets_a_permit_in_the_end() {
+    let limiter = InProcessLimiter::new();
+    let rate = RateLimiter::new(limiter.clone(), "calls", Rate::new(1, days(1)));
+    let rate = rate.wait_at_most(Duration::MAX);
+    let seats = ConcurrencyLimiter::new(limiter, "seats", 1).wait_at_most(Duration::MAX);
+    rate.acquire("a").await.unwrap();
+    rate.acquire("a").await.unwrap();
+    let permit = seats.acquire("a").await.unwrap();
+    let next = tokio::spawn(async move { seats.acquire("a").await.map(drop) });
+    tokio::time::sleep(minutes(10)).await;
+    drop(permit);
+    next.await.unwrap().unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_limiter_that_does_not_answer_is_an_error_unless_it_may_fail_open() {
     let moody = Moody::default();
@@ -235,6 +306,27 @@ async fn a_permit_that_cannot_be_renewed_is_lost_when_its_lease_is_over_and_not_
     moody.is_silent(false);
     assert!(tokio::time::timeout(minutes(5), permit.lost()).await.is_err());
     assert!(seats.acquire("b").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_was_paused_past_its_lease_is_told_though_nobody_has_its_place() {
+    let seats = ConcurrencyLimiter::new(InProcessLimiter::new(), "seats", 1);
+    let permit = seats.acquire("a").await.unwrap();
+    tokio::time::advance(seconds(31)).await;
+    tokio::time::timeout(seconds(1), permit.lost()).await.expect("it is told");
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_who_wait_for_what_is_held_for_long_are_told_to_come_back_in_a_minute() {
+    let limiter = InProcessLimiter::new();
+    let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
+    limiter.lease("a", 1, minutes(1), one).await.unwrap();
+    limiter.release("a", one, hours(1)).await.unwrap();
+    limiter.lease("a", 1, minutes(1), one).await.unwrap();
+    for _ in 0..2 {
+        let refused = limiter.lease("a", 1, minutes(1), two).await.unwrap();
+        assert_eq!(refused, Leased::Refused { retry_after: minutes(1) });
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
-use everstep::aws::{DynamoStore, SqsQueue};
 use everstep::invoke::{InvokeError, Lambda};
 use everstep::prelude::*;
 use everstep::{CallbackError, PromiseError};
-use everstep_tests::dynamodb::{DynamoDb, config_at, new_table};
+use everstep_tests::dynamodb::{DynamoDb, config_at};
 use everstep_tests::http::request;
 use everstep_tests::ministack::{Ministack, shell_package};
 use everstep_tests::order::program;
@@ -28,17 +27,7 @@ impl Deployed {
         let db = DynamoDb::start();
         let rig = Ministack::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let table = new_table();
-        let store = DynamoStore::new(&config_at(db.url()).await, &table).unwrap();
-        let config = config_at(rig.url()).await;
-        let wakes = SqsQueue::new(&config, "wakes").unwrap();
-        let backend = Backend::new(Arc::new(store), Arc::new(wakes));
-        backend.setup().await.unwrap();
-        let environment = json!({
-            "EVERSTEP_URL": format!("dynamodb://{table}?queue=wakes"),
-            "AWS_ENDPOINT_URL_DYNAMODB": db.url(),
-            "AWS_ENDPOINT_URL_SQS": rig.url(),
-        });
+        let (backend, environment) = rig.backend(&db).await;
         let callee = program("everstep-callee", "callee");
         let function = json!({
             "FunctionName": "callee", "Runtime": "provided.al2023", "Handler": "bootstrap",
@@ -46,7 +35,7 @@ impl Deployed {
             "Environment": { "Variables": environment },
             "Code": { "ZipFile": shell_package(&callee, folder.path()) },
         });
-        let lambda = Lambda::new(&config);
+        let lambda = Lambda::new(&config_at(rig.url()).await);
         let this = Self { _db: db, rig, _folder: folder, backend, lambda };
         this.ask("POST", "/2015-03-31/functions", &function).await;
         this

@@ -130,10 +130,27 @@ async fn keys_that_say_nothing_any_more_expire() {
     limiter.lease("a", 1, Duration::from_secs(5), token).await.unwrap();
     limiter.lease("a", 1, Duration::from_secs(5), Uuid::new_v4()).await.unwrap();
     limiter.release("a", token, Duration::from_secs(1)).await.unwrap();
-    for (key, most) in [("mine:rate:a", 2), ("mine:at-once:a", 66)] {
+    // Nobody was refused: its only token was all there was.
+    limiter.lease("b", 1, Duration::from_secs(5), token).await.unwrap();
+    limiter.release("b", token, Duration::from_secs(1)).await.unwrap();
+    for (key, most) in [("mine:rate:a", 2), ("mine:at-once:a", 66), ("mine:at-once:b", 66)] {
         let left: i64 =
             redis::cmd("TTL").arg(key).query_async(&mut redis.connection().await).await.unwrap();
         assert!((0..=most).contains(&left), "{key} lives for {left} s");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_wait_for_what_is_held_for_long_are_told_to_come_back_in_a_minute() {
+    let redis = Redis::start().await;
+    let limiter = RedisLimiter::connect(&redis.url()).await.unwrap();
+    let (minute, one, two) = (Duration::from_secs(60), Uuid::new_v4(), Uuid::new_v4());
+    limiter.lease("a", 1, minute, one).await.unwrap();
+    limiter.release("a", one, 60 * minute).await.unwrap();
+    limiter.lease("a", 1, minute, one).await.unwrap();
+    for _ in 0..2 {
+        let refused = limiter.lease("a", 1, minute, two).await.unwrap();
+        assert_eq!(refused, Leased::Refused { retry_after: minute });
     }
 }
 

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
-use everstep::aws::{DynamoStore, SqsQueue};
-use everstep::backend::Backend;
 use everstep::client::Client;
 use everstep::store::Status;
 use everstep_tests::aws::{Call, calls};
-use everstep_tests::dynamodb::{DynamoDb, REGION, config_at, new_table};
+use everstep_tests::dynamodb::{DynamoDb, REGION};
 use everstep_tests::ministack::{self, Ministack};
 use everstep_tests::order;
 use serde_json::{Value, json};
@@ -41,16 +39,7 @@ impl Deployed {
         let db = DynamoDb::start();
         let rig = Ministack::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let table = new_table();
-        let store = DynamoStore::new(&config_at(db.url()).await, &table).unwrap();
-        let wakes = SqsQueue::new(&config_at(rig.url()).await, "wakes").unwrap();
-        let backend = Backend::new(Arc::new(store), Arc::new(wakes));
-        backend.setup().await.unwrap();
-        let environment = json!({
-            "EVERSTEP_URL": format!("dynamodb://{table}?queue=wakes"),
-            "AWS_ENDPOINT_URL_DYNAMODB": db.url(),
-            "AWS_ENDPOINT_URL_SQS": rig.url(),
-        });
+        let (backend, environment) = rig.backend(&db).await;
         let function = json!({
             "FunctionName": "notice", "Runtime": "provided.al2023", "Role": ROLE,
             "Handler": "bootstrap", "Timeout": 10, "Environment": { "Variables": environment },

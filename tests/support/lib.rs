@@ -5,6 +5,7 @@ pub mod cloud;
 pub mod dynamodb;
 pub mod http;
 pub mod ministack;
+pub mod nobody;
 pub mod order;
 pub mod postgres;
 pub mod proxy;

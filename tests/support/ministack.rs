@@ -2,10 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use everstep::aws::{DynamoStore, SqsQueue};
+use everstep::backend::Backend;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::dynamodb::{DynamoDb, config_at, new_table};
 use super::http::request;
 
 /// The program to start, if not the one that `tests/run` installs.
@@ -88,6 +93,25 @@ impl Ministack {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A backend with a new table of `db` and a queue in here, `wakes`; and the environment of a
+    /// function that uses it.
+    ///
+    /// # Panics
+    /// They cannot be made.
+    pub async fn backend(&self, db: &DynamoDb) -> (Backend, Value) {
+        let table = new_table();
+        let store = DynamoStore::new(&config_at(db.url()).await, &table).expect("a table's name");
+        let wakes = SqsQueue::new(&config_at(&self.url).await, "wakes").expect("a queue's name");
+        let backend = Backend::new(Arc::new(store), Arc::new(wakes));
+        backend.setup().await.expect("a table and a queue");
+        let environment = json!({
+            "EVERSTEP_URL": format!("dynamodb://{table}?queue=wakes"),
+            "AWS_ENDPOINT_URL_DYNAMODB": db.url(),
+            "AWS_ENDPOINT_URL_SQS": self.url,
+        });
+        (backend, environment)
     }
 }
 

@@ -1,4 +1,5 @@
-//! A Redis for tests: a server of their own, a child process in a folder of its own.
+//! A Redis for tests: a server of their own, a child process in a folder of its own. Where they run
+//! as root it runs as nobody, and reads only what nobody may.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
+
+use crate::nobody::{give_to_nobody, run_as_nobody};
 
 /// The program to start, if not the `redis-server` in the path.
 pub const PROGRAM_VARIABLE: &str = "EVERSTEP_TEST_REDIS_SERVER";
@@ -38,6 +41,7 @@ impl Redis {
         // Another program may take the port between here and there: then the next one.
         for _ in 0..3 {
             let folder = tempfile::tempdir().expect("a folder");
+            give_to_nobody(folder.path());
             let port = free_port();
             let child = spawn(port, folder.path(), &arguments);
             let mut this = Self { port, arguments: arguments.clone(), child, folder };
@@ -119,7 +123,9 @@ impl Drop for Redis {
 
 fn spawn(port: u16, folder: &Path, arguments: &[String]) -> Child {
     let program = program();
-    let spawned = Command::new(&program)
+    let mut command = Command::new(&program);
+    run_as_nobody(&mut command);
+    let spawned = command
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .arg("--dir")
         .arg(folder)

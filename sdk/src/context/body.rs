@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use super::execution::expect_step;
 use super::panics;
 use super::postpone::Postponed;
 use super::watch::Watch;
@@ -108,7 +109,7 @@ pub fn idempotency_header() -> (&'static str, String) {
 #[track_caller]
 #[must_use]
 pub fn attempt() -> u32 {
-    assert!(super::execution::current().is_none(), "everstep::attempt() belongs in a step");
+    expect_step("everstep::attempt()");
     STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))
 }
 
@@ -120,7 +121,7 @@ pub fn attempt() -> u32 {
 #[cfg(any(feature = "aws", feature = "postgres"))]
 #[track_caller]
 pub(crate) fn begin_part(what: &str, part: &str) -> Option<Result<IdempotencyKey, IdempotencyKey>> {
-    assert!(super::execution::current().is_none(), "{what} belongs in a step");
+    expect_step(what);
     with_scope(|scope| {
         let part = format!("{what} {part}");
         let mut parts = scope.parts.borrow_mut();

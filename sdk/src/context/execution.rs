@@ -151,6 +151,13 @@ pub(super) fn expect_current(what: &str) -> Arc<Execution> {
     })
 }
 
+/// # Panics
+/// In a workflow's own code, with `what` it is that belongs in a step.
+#[track_caller]
+pub(crate) fn expect_step(what: &str) {
+    assert!(current().is_none(), "{what} belongs in a step");
+}
+
 /// Runs `f` as code of `execution`.
 fn within<T>(execution: &Arc<Execution>, f: impl FnOnce() -> T) -> T {
     struct Restore(Option<Arc<Execution>>);

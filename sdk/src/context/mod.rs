@@ -72,7 +72,7 @@ pub use workflow::{
 #[cfg(any(feature = "aws", feature = "postgres"))]
 pub(crate) use body::begin_part;
 pub(crate) use body::{Parts, StepScope, in_body};
-pub(crate) use execution::{Progress, Run};
+pub(crate) use execution::{Progress, Run, expect_step};
 pub(crate) use object::COMMAND;
 pub(crate) use panics::catch as catch_panic;
 #[cfg(feature = "testing")]

@@ -7,15 +7,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::body::with_scope;
+use super::execution::expect_step;
 
 /// Ends this attempt of the step here, and lets the next one begin after `delay`.
 ///
 /// For a body that finds that it cannot do its work *yet*: a service that says `Retry-After`, a
 /// permit that is not free, a machine that is switched on at eight. It is no failure: the next
 /// attempt has the same number, `retry(max_attempts)` does not count this one, and neither
-/// `retry_if` nor the pauses of `retry` have a say. A delay of more than two seconds suspends the
-/// execution, as a back-off does; nothing runs or is paid meanwhile. Each time is in the log, with
-/// `reason`.
+/// `retry_if` nor the pauses of `retry` have a say. A delay of less than a second is one. One of more
+/// than two suspends the execution, as a back-off does; nothing runs or is paid meanwhile. Each time
+/// is in the log, with `reason`, which is not encrypted where payloads are.
 ///
 /// **A body that postpones says that it has done nothing**: an `at_most_once` step runs again, and
 /// there is nothing to undo. What the body did before runs again.
@@ -57,7 +58,7 @@ use super::body::with_scope;
 /// In a workflow's own code, which has [`sleep`](super::sleep()).
 #[track_caller]
 pub fn postpone(delay: Duration, reason: impl fmt::Display) -> Postpone {
-    assert!(super::execution::current().is_none(), "everstep::postpone() belongs in a step");
+    expect_step("everstep::postpone()");
     Postpone(Some(Postponed { delay, reason: reason.to_string() }))
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::with_scope;
+use super::execution::expect_step;
 use super::step::record;
 use crate::event::Json;
 
@@ -51,7 +52,7 @@ use crate::event::Json;
 /// In a workflow's own code; or the details cannot be recorded, which fails the attempt.
 #[track_caller]
 pub fn heartbeat<T: Serialize + ?Sized>(details: &T) {
-    assert!(super::execution::current().is_none(), "everstep::heartbeat() belongs in a step");
+    expect_step("everstep::heartbeat()");
     let here = with_scope(|scope| (Arc::clone(&scope.watch), scope.seq, scope.attempt));
     let Some((watch, seq, attempt)) = here else { return };
     let details = record(details).unwrap_or_else(|problem| {
@@ -68,7 +69,7 @@ pub fn heartbeat<T: Serialize + ?Sized>(details: &T) {
 #[track_caller]
 #[must_use]
 pub fn last_heartbeat<T: DeserializeOwned>() -> Option<T> {
-    assert!(super::execution::current().is_none(), "everstep::last_heartbeat() belongs in a step");
+    expect_step("everstep::last_heartbeat()");
     with_scope(|scope| scope.before.clone())??.read().ok()
 }
 
@@ -109,7 +110,7 @@ pub fn last_heartbeat<T: DeserializeOwned>() -> Option<T> {
 /// is undone.
 #[track_caller]
 pub fn cancelled() -> impl Future<Output = ()> + Send + 'static {
-    assert!(super::execution::current().is_none(), "everstep::cancelled() belongs in a step");
+    expect_step("everstep::cancelled()");
     let here = with_scope(|scope| (Arc::clone(&scope.watch), scope.seq));
     if let Some((watch, seq)) = &here {
         watch.listen(*seq);

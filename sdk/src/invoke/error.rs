@@ -157,8 +157,11 @@ impl InvokeError {
         error: SdkError<Service, R>,
     ) -> Self {
         let (function, text) = (function.to_owned(), DisplayErrorContext(&error).to_string());
-        let SdkError::ServiceError(refused) = &error else {
-            return Self::Unavailable { function, message: text };
+        let refused = match &error {
+            SdkError::ServiceError(refused) => refused,
+            // It was never sent: there is no such request, for a function without a name.
+            SdkError::ConstructionFailure(_) => return Self::Refused { function, message: text },
+            _ => return Self::Unavailable { function, message: text },
         };
         let service = refused.err();
         let message = service.message().unwrap_or(&text).to_owned();
@@ -212,6 +215,16 @@ mod tests {
         ] {
             assert_eq!(kind(said), expected);
         }
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_made_is_not_tried_again() {
+        let unmade = SdkError::<Service, ()>::construction_failure("a function has a name");
+        let error = InvokeError::not_invoked("", unmade);
+        assert!(matches!(error, InvokeError::Refused { .. }), "{error:?}");
+        assert!(!error.is_retryable());
+        let unheard = SdkError::<Service, ()>::timeout_error("it took too long");
+        assert!(InvokeError::not_invoked("f", unheard).is_retryable());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What both limiters do with the answer: wait here, wait elsewhere, or go on without.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Unavailable;
@@ -54,6 +55,14 @@ impl Options {
             Err(source) => Err(AcquireError::Unavailable { what: what.to_owned(), source }),
         }
     }
+}
+
+/// A limiter's name. The first `/` of what is counted is where it ends and the key begins.
+#[track_caller]
+pub(super) fn named(name: impl Into<Arc<str>>) -> Arc<str> {
+    let name = name.into();
+    assert!(!name.contains('/'), "a limiter's name has no '/': what is behind it is the key");
+    name
 }
 
 /// Ends the attempt that this is, until it is worth asking again; or says so, where there is none.

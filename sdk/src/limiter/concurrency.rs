@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::acquire::{AcquireError, Options, later};
+use super::acquire::{AcquireError, Options, later, named};
 use super::{Leased, Limiter};
-use crate::limits::LIMITER_LEASE;
+use crate::context::expect_step;
+use crate::limits::{LIMITER_LEASE, LIMITER_LEASE_MAX, LIMITER_PAUSE};
 
 /// A limit of so many permits at once, for each key of its own.
 ///
@@ -31,25 +32,31 @@ impl ConcurrencyLimiter {
     /// A limit of `at_once` permits, counted by `limiter` under `name`.
     ///
     /// # Panics
-    /// `at_once` is zero: nobody would ever get one.
+    /// `at_once` is zero: nobody would ever get one. Or `name` has a `/`: what is behind it would be
+    /// taken for a key.
     #[track_caller]
     pub fn new(limiter: impl Limiter + 'static, name: impl Into<Arc<str>>, at_once: u32) -> Self {
         assert!(at_once > 0, "ConcurrencyLimiter::new(.., 0) would never let anything through");
         let (lease, options) = (LIMITER_LEASE, Options::DEFAULT);
-        Self { limiter: Arc::new(limiter), name: name.into(), at_once, lease, options }
+        Self { limiter: Arc::new(limiter), name: named(name), at_once, lease, options }
     }
 
     /// For how long a permit is lent; 30 seconds without it. A permit that is held is renewed every
     /// third of it, so a body may take longer; one whose host has died is free again after it.
     ///
     /// # Panics
-    /// It is less than a second: a renewal that is late would lose the permit.
+    /// It is less than a second, as a renewal that is late would lose the permit; or more than a day,
+    /// for which the permit would be missing after its host has died.
     #[track_caller]
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         assert!(
             lease >= Duration::from_secs(1),
             "ConcurrencyLimiter::lease(): at least a second, or a late renewal loses the permit"
+        );
+        assert!(
+            lease <= LIMITER_LEASE_MAX,
+            "ConcurrencyLimiter::lease(): at most a day, for which a dead host's permit is missing"
         );
         self.lease = lease;
         self
@@ -90,8 +97,9 @@ impl ConcurrencyLimiter {
     ///
     /// [`postpone`]: crate::postpone
     pub async fn acquire(&self, key: &str) -> Result<Permit, AcquireError> {
+        expect_step("ConcurrencyLimiter::acquire()");
         let what = format!("{}/{key}", self.name);
-        let until = Instant::now() + self.options.wait;
+        let begun = Instant::now();
         // Gives back, when dropped, what an unanswered call may have taken.
         let mut permit = Permit::new(self, what.clone());
         loop {
@@ -105,8 +113,8 @@ impl ConcurrencyLimiter {
                 None => return Ok(permit),
                 Some(Leased::Refused { retry_after }) => {
                     permit.place.taken = false;
-                    if Instant::now() + retry_after > until {
-                        return Err(later(what, retry_after).await);
+                    if begun.elapsed().saturating_add(retry_after) > self.options.wait {
+                        return Err(later(what, retry_after.saturating_add(LIMITER_PAUSE)).await);
                     }
                     tokio::time::sleep(retry_after).await;
                     permit.place.taken = true;
@@ -126,7 +134,7 @@ impl ConcurrencyLimiter {
 pub struct Permit {
     place: Place,
     since: Instant,
-    renewal: Option<AbortHandle>,
+    renewal: Option<JoinHandle<()>>,
     /// Told by the task that renews it.
     lost: watch::Receiver<bool>,
 }
@@ -162,8 +170,7 @@ impl Permit {
         self.since = asked;
         let (told, lost) = watch::channel(false);
         self.lost = lost;
-        let renewal = tokio::spawn(renew(self.place.clone(), asked, told));
-        self.renewal = Some(renewal.abort_handle());
+        self.renewal = Some(tokio::spawn(renew(self.place.clone(), asked, told)));
     }
 
     /// Ready when the permit is lost: it could not be renewed in time, and somebody else may have
@@ -203,13 +210,20 @@ impl Permit {
     fn give_back(
         &mut self,
     ) -> Option<impl Future<Output = Result<(), super::Unavailable>> + Send + 'static> {
-        if let Some(renewal) = self.renewal.take() {
+        let renewal = self.renewal.take();
+        if let Some(renewal) = &renewal {
             renewal.abort();
         }
         let held = self.since.elapsed();
         std::mem::take(&mut self.place.taken).then(|| {
             let place = self.place.clone();
-            async move { place.limiter.release(&place.what, place.token, held).await }
+            async move {
+                if let Some(renewal) = renewal {
+                    // It may just be asking, and an answer after the release takes the place again.
+                    let _ = renewal.await;
+                }
+                place.limiter.release(&place.what, place.token, held).await
+            }
         })
     }
 }
@@ -238,8 +252,11 @@ async fn renew(place: Place, asked: Instant, lost: watch::Sender<bool>) {
     loop {
         tokio::time::sleep_until(next.min(until)).await;
         let asked = Instant::now();
-        let answer = tokio::time::timeout_at(until, place.lease()).await;
-        match answer {
+        if asked >= until {
+            // Also where the place is free still, or again: others may have had it meanwhile.
+            break;
+        }
+        match tokio::time::timeout_at(until, place.lease()).await {
             Ok(Ok(Leased::Granted)) => {
                 until = asked + place.lease;
                 next = asked + every;
@@ -248,9 +265,6 @@ async fn renew(place: Place, asked: Instant, lost: watch::Sender<bool>) {
             // Asked again soon, as long as nobody else can have it.
             Ok(Err(_)) => next = Instant::now() + every / 4,
             Err(_) => {}
-        }
-        if Instant::now() >= until {
-            break;
         }
     }
     tracing::warn!(what = place.what, "a permit was lost: it could not be renewed in time");

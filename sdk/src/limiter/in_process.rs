@@ -1,6 +1,7 @@
 //! Counting in memory, for the tasks of one process.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ impl Limiter for InProcessLimiter {
             due.next_us = next.saturating_add(interval);
             return Ok(Taken::Granted { wait: Duration::from_micros(at - now) });
         }
-        due.told_us = queue(due.told_us, at, interval);
+        due.told_us = queue(due.told_us, interval, at..=at.saturating_add(us(LIMITER_RETRY_MAX)));
         Ok(Taken::Refused { retry_after: Duration::from_micros(due.told_us - now) })
     }
 
@@ -112,8 +113,9 @@ impl Limiter for InProcessLimiter {
             places.tokens.insert(token, now.saturating_add(us(lease)));
             return Ok(Leased::Granted);
         }
-        let each = (places.held_us.unwrap_or(HELD_US) / u64::from(at_once)).clamp(1_000, 1_000_000);
-        places.told_us = queue(places.told_us, now + each, each);
+        let (held, line) = (places.held_us.unwrap_or(HELD_US), us(LIMITER_RETRY_MAX));
+        let each = (held / u64::from(at_once)).clamp(1_000, line);
+        places.told_us = queue(places.told_us, each, now + each..=now + line);
         Ok(Leased::Refused { retry_after: Duration::from_micros(places.told_us - now) })
     }
 
@@ -123,7 +125,7 @@ impl Limiter for InProcessLimiter {
         let Some(places) = counts.places.get_mut(key) else { return Ok(()) };
         if places.tokens.remove(&token).is_some() {
             let before = places.held_us.unwrap_or_else(|| us(held));
-            places.held_us = Some((before * 4 + us(held)) / 5);
+            places.held_us = Some(before.saturating_mul(4).saturating_add(us(held)) / 5);
         }
         Ok(())
     }
@@ -132,11 +134,11 @@ impl Limiter for InProcessLimiter {
 /// What is assumed of how long places are held, until one was given back.
 const HELD_US: u64 = 100_000;
 
-/// When to ask again: `each` after the last one that was told, at `first` the soonest. Once the line
-/// is too long it begins anew, so that nobody waits behind those who never come.
-fn queue(told: u64, first: u64, each: u64) -> u64 {
+/// When to ask again: `each` after the last one that was told, if that is one of `times`. Once the
+/// line is too long it begins anew, so that nobody waits behind those who never come.
+fn queue(told: u64, each: u64, times: RangeInclusive<u64>) -> u64 {
     let next = told.saturating_add(each);
-    if next < first || next - first > us(LIMITER_RETRY_MAX) { first } else { next }
+    if times.contains(&next) { next } else { *times.start() }
 }
 
 fn us(time: Duration) -> u64 {

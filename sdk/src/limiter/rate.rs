@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::acquire::{AcquireError, Options, later};
+use super::acquire::{AcquireError, Options, later, named};
 use super::{Limiter, Taken};
+use crate::context::expect_step;
 
 /// How many permits there are in which time.
 ///
@@ -89,9 +90,13 @@ pub struct RateLimiter {
 
 impl RateLimiter {
     /// A limit of `rate`, counted by `limiter` under `name`.
+    ///
+    /// # Panics
+    /// `name` has a `/`: what is behind it would be taken for a key.
+    #[track_caller]
     pub fn new(limiter: impl Limiter + 'static, name: impl Into<Arc<str>>, rate: Rate) -> Self {
         let options = Options::DEFAULT;
-        Self { limiter: Arc::new(limiter), name: name.into(), rate, options }
+        Self { limiter: Arc::new(limiter), name: named(name), rate, options }
     }
 
     /// How long [`acquire`](Self::acquire) waits where it is; 2 seconds without it. What is due
@@ -127,6 +132,7 @@ impl RateLimiter {
     ///
     /// [`postpone`]: crate::postpone
     pub async fn acquire(&self, key: &str) -> Result<(), AcquireError> {
+        expect_step("RateLimiter::acquire()");
         let what = format!("{}/{key}", self.name);
         let taken = self.limiter.take(&what, self.rate, self.options.wait).await;
         match self.options.answer(&what, taken)? {

@@ -7,7 +7,11 @@ use std::time::Duration;
 use ::redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use ::redis::cluster::{ClusterClient, ClusterClientBuilder};
 use ::redis::cluster_async::ClusterConnection;
-use ::redis::{Client, Cmd, Pipeline, RedisFuture, Script, Value};
+use ::redis::io::tcp::TcpSettings;
+use ::redis::{
+    Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, RedisFuture, Script,
+    Value,
+};
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -48,8 +52,7 @@ impl RedisLimiter {
     /// # Errors
     /// The URL is none, or the server does not answer.
     pub async fn connect(url: &str) -> Result<Self, Unavailable> {
-        use_tls(url);
-        let client = Client::open(url).map_err(Unavailable::new)?;
+        let client = Client::open(node(url)?).map_err(Unavailable::new)?;
         let config = ConnectionManagerConfig::new()
             .set_response_timeout(Some(LIMITER_ANSWER_MAX))
             .set_connection_timeout(Some(LIMITER_ANSWER_MAX))
@@ -67,9 +70,9 @@ impl RedisLimiter {
     pub async fn connect_cluster<'a>(
         nodes: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, Unavailable> {
-        let nodes: Vec<&str> = nodes.into_iter().collect();
-        nodes.iter().copied().for_each(use_tls);
+        let nodes: Vec<ConnectionInfo> = nodes.into_iter().map(node).collect::<Result<_, _>>()?;
         let client: ClusterClient = ClusterClientBuilder::new(nodes)
+            .tcp_settings(tcp())
             .response_timeout(LIMITER_ANSWER_MAX)
             .connection_timeout(LIMITER_ANSWER_MAX)
             .retries(2)
@@ -190,10 +193,27 @@ impl ConnectionLike for Connection {
     }
 }
 
-/// rustls panics where there is no provider of cryptography.
-fn use_tls(url: &str) {
-    if url.starts_with("rediss:") {
-        // It is installed already: then that one is used.
+/// The server at `url`.
+fn node(url: &str) -> Result<ConnectionInfo, Unavailable> {
+    let node = url.into_connection_info().map_err(Unavailable::new)?;
+    if matches!(node.addr(), ConnectionAddr::TcpTls { .. }) {
+        // rustls panics where there is no provider of cryptography. If there is one already, that
+        // one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
+    Ok(node.set_tcp_settings(tcp()))
+}
+
+/// A connection on which nothing is acknowledged for as long as an answer may take is broken. One
+/// whose packets vanish (the node is gone, this host was frozen for long) would else be known to be
+/// so only after a quarter of an hour, and each call until then would wait for its answer in vain.
+#[cfg(target_os = "linux")]
+fn tcp() -> TcpSettings {
+    TcpSettings::default().set_user_timeout(LIMITER_ANSWER_MAX)
+}
+
+/// Other systems have no such setting.
+#[cfg(not(target_os = "linux"))]
+fn tcp() -> TcpSettings {
+    TcpSettings::default()
 }

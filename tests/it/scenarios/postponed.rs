@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use everstep::client::ResultError;
 use everstep::event::{Event, Failure, StepPostponed};
+use everstep::limits::POSTPONE_MIN;
 use everstep::prelude::*;
 use everstep::{attempt, postpone};
 use everstep_tests::scenario::{ALL, CALM, Effects, World, check};
@@ -125,6 +126,35 @@ fn a_step_that_is_only_ever_postponed_fails_when_its_total_time_would_be_over() 
             matches!(event, Event::StepFailed(failed) if failed.failure == Failure::TimedOut { after_ms: 100_000 })
         });
             assert!(timed_out);
+        },
+    );
+}
+
+#[step(skip(effects))]
+async fn ask_at_once(effects: &Effects) -> everstep::Result<u32> {
+    effects.note("at once");
+    if effects.count("at once") < 4 {
+        return Err(postpone(Duration::ZERO, "not yet").await.into());
+    }
+    Ok(attempt())
+}
+
+#[workflow]
+async fn impatient(State(effects): State<Effects>, _input: ()) -> everstep::Result<u32> {
+    ask_at_once(&effects).await
+}
+
+#[test]
+fn a_step_that_is_postponed_for_no_time_does_not_fill_its_log_in_a_hot_loop() {
+    check(
+        CALM,
+        || App::new().workflow(impatient),
+        async |world| {
+            let handle = world.start(impatient, ()).await;
+            assert_eq!(world.result(&handle).await.unwrap(), 1);
+            let postponed = postponed(world, handle.id()).await;
+            assert_eq!(postponed.len(), 3);
+            assert!(postponed.iter().all(|one| one.retry_at.since(one.at) == POSTPONE_MIN));
         },
     );
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use everstep::limiter::RedisLimiter;
+use everstep_tests::nobody::give_to_nobody;
 use everstep_tests::redis::Redis;
 
 use super::hosts::host;
@@ -32,6 +33,11 @@ async fn a_limiter_reaches_redis_over_tls_and_trusts_only_whom_the_system_trusts
         folder.path(),
         "x509 -req -in host.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile host.ext -out host.pem",
     );
+    // The server reads them, and where this is root that is nobody.
+    give_to_nobody(folder.path());
+    for name in ["host.pem", "host.key", "ca.pem"] {
+        give_to_nobody(&folder.path().join(name));
+    }
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (cert, key, authority) = (path("host.pem"), path("host.key"), path("ca.pem"));
     let redis = Redis::start_with(&[

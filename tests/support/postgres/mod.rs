@@ -4,7 +4,6 @@ mod proxy;
 
 pub use proxy::{CommitFault, Proxy};
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,11 +11,10 @@ use std::time::{Duration, Instant};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
+use crate::nobody::{give_to_nobody, run_as_nobody};
+
 /// The folder with `initdb` and `postgres`, if they are not where they usually are.
 pub const FOLDER_VARIABLE: &str = "EVERSTEP_RIG_POSTGRES";
-
-/// The user that the server runs as when the tests run as root, which PostgreSQL refuses: nobody.
-const NOBODY: u32 = 65_534;
 
 /// How long it may take to start. It takes a second, on a busy machine several.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -36,9 +34,7 @@ impl Postgres {
     /// It is not installed or does not start: a test that needs it fails.
     pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        if is_root() {
-            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
-        }
+        give_to_nobody(folder.path());
         let data = folder.path().join("data");
         let mut init = as_nobody("initdb");
         init.args(["--no-sync", "--no-instructions", "-E", "UTF8", "--locale=C", "-A", "trust"]);
@@ -124,16 +120,8 @@ async fn try_start(data: &Path) -> Option<(u16, Child)> {
 
 fn as_nobody(name: &str) -> Command {
     let mut command = Command::new(program(name));
-    if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
+    run_as_nobody(&mut command);
     command
-}
-
-/// Whoever owns `/proc/self` is who runs this.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// A program of PostgreSQL: in the folder that the environment names, in `PATH`, or where Debian

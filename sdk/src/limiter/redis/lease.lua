@@ -15,9 +15,9 @@ if redis.call('ZSCORE', KEYS[1], token) or redis.call('ZCOUNT', KEYS[1], 0, '+in
   return {1, 0}
 end
 local held = -(tonumber(redis.call('ZSCORE', KEYS[1], 'held') or -100) or -100)
-local each = math.min(math.max(math.ceil(held / at_once), 1), 1000)
+local each = math.min(math.max(math.ceil(held / at_once), 1), line)
 local first = now + each
 local told = -(tonumber(redis.call('ZSCORE', KEYS[1], 'told') or 0) or 0) + each
-if told < first or told - first > line then told = first end
+if told < first or told > now + line then told = first end
 redis.call('ZADD', KEYS[1], -told, 'told')
 return {0, told - now}

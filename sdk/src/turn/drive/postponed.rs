@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Turn;
 use crate::event::{Event, Failure, StepPostponed};
+use crate::limits::POSTPONE_MIN;
 use crate::replay::site;
 use crate::turn::end::brief;
 
@@ -18,7 +19,7 @@ impl Turn<'_> {
         reason: String,
     ) {
         let at = self.now();
-        let retry_at = at.after(delay);
+        let retry_at = at.after(delay.max(POSTPONE_MIN));
         let (total, asked_at) = {
             let mut engine = self.run.engine();
             let step = engine.step(seq);
