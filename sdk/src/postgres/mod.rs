@@ -19,7 +19,7 @@
 //! # Connections
 //!
 //! Nothing here depends on the session: no `SET`, no prepared statement that outlives its transaction,
-//! no lock but those of rows. So it works behind RDS Proxy and other poolers that give each
+//! no lock that does. So it works behind RDS Proxy and other poolers that give each
 //! transaction another connection. Queries of your own do the same with `.persistent(false)`; without it
 //! sqlx prepares a statement that stays in the session (also where its cache is turned off). RDS and Aurora want TLS, which is a feature of
 //! `sqlx` (`tls-rustls-ring` and others) that your program turns on.

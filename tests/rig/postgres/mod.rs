@@ -88,3 +88,11 @@ async fn of_bob(pool: &PgPool) -> i64 {
 async fn rows(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM everstep_steps").fetch_one(pool).await.unwrap()
 }
+
+/// Returns when a transaction waits for another one to end: the database says so.
+async fn until_one_waits(pool: &PgPool) {
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(pool).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+}

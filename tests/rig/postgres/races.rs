@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use everstep::client::ResultError;
 use everstep::limits::TRANSACTION_TRIES_MAX;
 use everstep::postgres::{self, Isolation, PgPool, TransactionError};
 use everstep::prelude::*;
@@ -11,15 +12,16 @@ use everstep_tests::postgres::{CommitFault, Postgres, Proxy, url_at};
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
-use super::{BankError, bank, booked, of_bob, pay, rows};
+use super::{BankError, bank, booked, of_bob, pay, rows, until_one_waits};
 
 /// A host with a log of its own. Two of them that run an execution of one id are, for the database,
 /// two hosts that run the same step at once: one that has lost its lease, and its successor.
 async fn host<T: DeserializeOwned, E: DeserializeOwned>(
     app: App,
     start: impl AsyncFnOnce(&Client) -> everstep::client::Handle<T, E>,
-) -> Result<T, everstep::client::ResultError<E>> {
+) -> Result<T, ResultError<E>> {
     let backend = Backend::memory();
     let client = Client::new(&backend);
     let run = start(&client).await;
@@ -69,21 +71,27 @@ async fn race(
     slow(&pool, &gates).await
 }
 
+type Raced = JoinHandle<Result<i64, ResultError<BankError>>>;
+
+/// A first host in its transaction, and a second, which waits for the end of that; each with its own
+/// connections.
+async fn one_waits_for_the_other(pools: [&PgPool; 2], gates: &Race) -> [Raced; 2] {
+    let [first, second] =
+        pools.map(|pool| App::new().workflow(race).state(pool.clone()).state(gates.clone()));
+    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
+    let first = tokio::spawn(host(first, start));
+    gates.0.inside.notified().await;
+    let second = tokio::spawn(host(second, start));
+    until_one_waits(pools[0]).await;
+    [first, second]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_at_one_step_have_one_effect_and_both_its_result() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
     let gates = Race::default();
-    let app = App::new().workflow(race).state(pool.clone()).state(gates.clone());
-    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
-    let first = tokio::spawn(host(app.clone(), start));
-    gates.0.inside.notified().await;
-    let second = tokio::spawn(host(app, start));
-    // The second waits for the row of the first: until the database says so.
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let [first, second] = one_waits_for_the_other([&pool, &pool], &gates).await;
     gates.0.go_on.notify_one();
     let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
     assert_eq!(first, second);
@@ -96,15 +104,7 @@ async fn who_waits_for_a_transaction_that_is_rolled_back_runs_its_own() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
     let gates = Race::default();
-    let app = App::new().workflow(race).state(pool.clone()).state(gates.clone());
-    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
-    let first = tokio::spawn(host(app.clone(), start));
-    gates.0.inside.notified().await;
-    let second = tokio::spawn(host(app, start));
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let [first, second] = one_waits_for_the_other([&pool, &pool], &gates).await;
     first.abort(); // The first host dies: its worker, and with it the body.
     let number = second.await.unwrap().unwrap();
     assert_eq!(booked(&pool).await, [(number, "slow".to_owned())]);
@@ -215,7 +215,7 @@ async fn a_commit_that_nobody_can_be_asked_about_is_in_doubt_and_settled_by_a_la
     let app = App::new().workflow(once).state(through);
     let start = async |client: &Client| client.start(once, ()).id("once").await.unwrap();
     let failed = host(app, start).await;
-    let Err(everstep::client::ResultError::Failed(BankError::Transaction(error))) = failed else {
+    let Err(ResultError::Failed(BankError::Transaction(error))) = failed else {
         panic!("{failed:?}");
     };
     assert!(matches!(error, TransactionError::InDoubt { .. }), "{error}");
@@ -243,7 +243,7 @@ async fn a_database_that_is_not_there_fails_the_attempt_and_says_so() {
     proxy.refuse();
     let app = App::new().workflow(once).state(through);
     let failed = host(app, async |client: &Client| client.start(once, ()).await.unwrap()).await;
-    let Err(everstep::client::ResultError::Failed(BankError::Transaction(error))) = failed else {
+    let Err(ResultError::Failed(BankError::Transaction(error))) = failed else {
         panic!("{failed:?}");
     };
     assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");

@@ -8,7 +8,10 @@ use everstep::prelude::*;
 use everstep_tests::postgres::Postgres;
 use sqlx::postgres::PgPoolOptions;
 
-use super::{bank, pay, rows};
+use super::{bank, pay, rows, until_one_waits};
+
+/// What a newer program says of its table.
+const NEWER: &str = "COMMENT ON TABLE everstep_steps IS 'everstep schema 2'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_hosts_may_set_it_up_at_once_and_again() {
@@ -27,9 +30,23 @@ async fn a_table_of_a_newer_version_is_refused() {
     let server = Postgres::start().await;
     let pool = server.pool().await;
     postgres::setup(&pool).await.unwrap();
-    let newer = "COMMENT ON TABLE everstep_steps IS 'everstep schema 2'";
-    sqlx::raw_sql(newer).execute(&pool).await.unwrap();
+    sqlx::raw_sql(NEWER).execute(&pool).await.unwrap();
     let refused = postgres::setup(&pool).await;
+    assert!(matches!(refused, Err(SetupError::Newer { found: 2 })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_a_migration_makes_at_the_same_moment_is_taken_for_what_it_is() {
+    let server = Postgres::start().await;
+    let pool = server.pool().await;
+    let mut migration = pool.begin().await.unwrap();
+    sqlx::raw_sql(postgres::SCHEMA).execute(&mut *migration).await.unwrap();
+    sqlx::raw_sql(NEWER).execute(&mut *migration).await.unwrap();
+    let commit = async {
+        until_one_waits(&pool).await;
+        migration.commit().await.unwrap();
+    };
+    let (refused, ()) = tokio::join!(postgres::setup(&pool), commit);
     assert!(matches!(refused, Err(SetupError::Newer { found: 2 })), "{refused:?}");
 }
 
