@@ -4,6 +4,7 @@ pub mod aws;
 pub mod cloud;
 pub mod dynamodb;
 pub mod http;
+pub mod lives;
 pub mod ministack;
 pub mod order;
 pub mod postgres;
