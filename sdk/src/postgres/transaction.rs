@@ -1,5 +1,6 @@
 //! A step's transaction.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::time::Duration;
@@ -251,13 +252,18 @@ where
     };
     let claim = tokio::time::timeout(TRANSACTION_WAIT, name.claim(&mut open)).await;
     let Ok(claim) = claim else {
+        // Not again in this attempt: the connection is of no use until the other one has ended, and
+        // each further try would take one more.
         let message = "another transaction of this step does not end".to_owned();
-        return Err(Stop::Again { message, in_doubt: false });
+        return Err(Stop::Failed(TransactionError::Unavailable { message }));
     };
     let place = match claim {
         Ok(place) => place,
         Err(error) if is_missing_table(&error) => {
             return Err(Stop::Failed(TransactionError::NotSetUp));
+        }
+        Err(error) if is_waited_enough(&error) => {
+            return Err(Stop::Again { message: error.to_string(), in_doubt: false });
         }
         Err(error) => return Err(Trouble::from(error).into()),
     };
@@ -336,12 +342,23 @@ fn recorded<T: serde::de::DeserializeOwned, E>(result: Option<String>) -> Result
 /// Whether this answer to a COMMIT says that it was not done, and not only that the server went away:
 /// serialization failures (but for the one that knows no more), violations of deferred constraints.
 fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|said| said.code());
+    let code = code(error);
     code.is_some_and(|code| code != "40003" && !code.starts_with("57P") && !code.starts_with("08"))
 }
 
 fn is_missing_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|said| said.code()).is_some_and(|code| code == "42P01")
+    code(error).as_deref() == Some("42P01")
+}
+
+/// Whether the wait for another transaction of the step was ended by a `lock_timeout` or
+/// `statement_timeout` that the user has set.
+fn is_waited_enough(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("55P03" | "57014"))
+}
+
+/// The SQLSTATE, if the database said it.
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(|said| said.code())
 }
 
 /// Doubles, with chance in it: two that conflict do not meet again.

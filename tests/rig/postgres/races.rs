@@ -1,5 +1,6 @@
 //! Two hosts at one step, conflicts between steps, and answers that are lost.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use everstep::postgres::{self, Isolation, PgPool, TransactionError};
 use everstep::prelude::*;
 use everstep_tests::postgres::{CommitFault, Postgres, Proxy, url_at};
 use serde::de::DeserializeOwned;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -45,7 +46,7 @@ struct Gates {
     go_on: Notify,
 }
 
-#[step(skip(pool, race))]
+#[step(skip(pool, race), retry(max_attempts = 1))]
 async fn slow(pool: &PgPool, race: &Race) -> Result<i64, BankError> {
     postgres::transaction(pool, async move |mut tx| {
         let first = race.0.bodies.fetch_add(1, Ordering::SeqCst) == 0;
@@ -109,6 +110,27 @@ async fn who_waits_for_a_transaction_that_is_rolled_back_runs_its_own() {
     let number = second.await.unwrap().unwrap();
     assert_eq!(booked(&pool).await, [(number, "slow".to_owned())]);
     assert_eq!(gates.0.bodies.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_wait_long_for_a_lock_waits_again_in_the_same_attempt() {
+    let server = Postgres::start().await;
+    let pool = bank(&server).await;
+    let hasty: PgConnectOptions = server.url().parse().unwrap();
+    let hasty = PgPool::connect_with(hasty.options([("lock_timeout", "500ms")])).await.unwrap();
+    let gates = Race::default();
+    let [first, second] = one_waits_for_the_other([&pool, &hasty], &gates).await;
+    let mut waits = HashSet::new();
+    while waits.len() < 2 && !second.is_finished() {
+        let begun = "SELECT xact_start::text FROM pg_stat_activity \
+                     WHERE wait_event_type = 'Lock' AND xact_start IS NOT NULL";
+        waits.extend(sqlx::query_scalar::<_, String>(begun).fetch_all(&pool).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+    gates.0.go_on.notify_one();
+    assert_eq!(first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!(waits.len(), 2, "it has waited, and waits again");
+    assert_eq!(gates.0.bodies.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
