@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::{PgPool, SqlSafeStr, SqlStr};
@@ -11,8 +10,7 @@ use sqlx::{PgPool, SqlSafeStr, SqlStr};
 use super::error::{Rollback, TransactionError, Trouble};
 use super::open::{Home, Open, Tx};
 use super::row::{Name, Place};
-use crate::context::{begin_part, record};
-use crate::event::Json;
+use crate::context::{NoPart, begin_part, pause, read_back};
 use crate::limits::{TRANSACTION_TRIES_MAX, TRANSACTION_WAIT};
 
 /// Runs `body` in a transaction of `pool`, exactly once for the step it is called in: the effect and
@@ -151,9 +149,9 @@ where
         let begun = begin_part("everstep::postgres::transaction()", &part);
         async move {
             let name = match begun {
-                Some(Ok(step)) => Name::new(step, &part),
-                Some(Err(_)) => return Err(TransactionError::Twice { part }.into()),
-                None => return Err(TransactionError::OutsideStep.into()),
+                Ok(step) => Name::new(step, &part),
+                Err(NoPart::Twice) => return Err(TransactionError::Twice { part }.into()),
+                Err(NoPart::OutsideStep) => return Err(TransactionError::OutsideStep.into()),
             };
             run(pool, &name, isolation, body).await
         }
@@ -320,17 +318,6 @@ where
     }
 }
 
-/// The result as it is recorded, and as it reads from there: so it is the same for whoever comes
-/// later, and what cannot be read back is never committed.
-fn read_back<T>(result: &T) -> Result<(T, Json), String>
-where
-    T: serde::Serialize + serde::de::DeserializeOwned,
-{
-    let json = record(result)?;
-    let read = json.read().map_err(|error| format!("it cannot be read back: {error}"))?;
-    Ok((read, json))
-}
-
 /// What a row says.
 fn recorded<T: serde::de::DeserializeOwned, E>(result: Option<String>) -> Result<T, Stop<E>> {
     // Only a COMMIT in the closure leaves a row without a result.
@@ -359,10 +346,4 @@ fn is_waited_enough(error: &sqlx::Error) -> bool {
 /// The SQLSTATE, if the database said it.
 fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
     error.as_database_error().and_then(|said| said.code())
-}
-
-/// Doubles, with chance in it: two that conflict do not meet again.
-fn pause(tries: u32) -> Duration {
-    let chance = uuid::Uuid::new_v4().as_bytes()[0];
-    Duration::from_millis(10 << tries).mul_f64(0.5 + f64::from(chance) / 255.0)
 }
