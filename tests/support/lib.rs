@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod cloud;
 pub mod dynamodb;
+pub mod hosts;
 pub mod http;
 pub mod lives;
 pub mod ministack;

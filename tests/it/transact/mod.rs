@@ -123,19 +123,3 @@ async fn look(url: &str, name: &str, attribute: &str) -> i64 {
 async fn count(url: &str, table: &str) -> i32 {
     dynamo(url).await.scan().table_name(table).consistent_read(true).send().await.unwrap().count
 }
-
-/// A host with a log of its own. Two of them that run an execution of one id are, for the tables,
-/// two hosts that run the same step at once: one that has lost its lease, and its successor.
-async fn host<T, E>(
-    app: App,
-    start: impl AsyncFnOnce(&Client) -> everstep::client::Handle<T, E>,
-) -> Result<T, everstep::client::ResultError<E>>
-where
-    T: serde::de::DeserializeOwned,
-    E: serde::de::DeserializeOwned,
-{
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let run = start(&client).await;
-    app.backend(backend).worker().await.unwrap().run_until(run.result()).await.unwrap()
-}

@@ -7,10 +7,11 @@ use everstep::client::ResultError;
 use everstep::dynamodb::{Markers, Transact, TransactError, transact};
 use everstep::prelude::*;
 use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::hosts::host;
 use everstep_tests::proxy::{Fault, Proxy};
 use tokio::sync::{Barrier, Notify};
 
-use super::{ShopError, at, count, count_sale, host, look, shop, take_a_cup};
+use super::{ShopError, at, count, count_sale, look, shop, take_a_cup};
 
 /// Where hosts that race meet: in their plans.
 #[derive(Clone)]

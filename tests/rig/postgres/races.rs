@@ -9,25 +9,13 @@ use everstep::client::ResultError;
 use everstep::limits::TRANSACTION_TRIES_MAX;
 use everstep::postgres::{self, Isolation, PgPool, TransactionError};
 use everstep::prelude::*;
+use everstep_tests::hosts::host;
 use everstep_tests::postgres::{CommitFault, Postgres, Proxy, url_at};
-use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::{BankError, bank, booked, of_bob, pay, rows, until_one_waits};
-
-/// A host with a log of its own. Two of them that run an execution of one id are, for the database,
-/// two hosts that run the same step at once: one that has lost its lease, and its successor.
-async fn host<T: DeserializeOwned, E: DeserializeOwned>(
-    app: App,
-    start: impl AsyncFnOnce(&Client) -> everstep::client::Handle<T, E>,
-) -> Result<T, ResultError<E>> {
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let run = start(&client).await;
-    app.backend(backend).worker().await.unwrap().run_until(run.result()).await.unwrap()
-}
 
 /// Connections through a proxy, for which nobody waits long.
 async fn through(proxy: &Proxy) -> PgPool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use everstep::client::ResultError;
 use everstep::postgres::{self, PgPool, SetupError};
 use everstep::prelude::*;
+use everstep_tests::hosts::host;
 use everstep_tests::postgres::Postgres;
 use sqlx::postgres::PgPoolOptions;
 
@@ -62,11 +63,9 @@ async fn pay_in_a_hurry(State(pool): State<PgPool>, _: ()) -> everstep::Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_table_is_named_with_what_makes_it() {
     let server = Postgres::start().await;
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let app = App::new().workflow(pay_in_a_hurry).state(server.pool().await).backend(backend);
-    let work = async { client.start(pay_in_a_hurry, ()).await.unwrap().result().await };
-    let end = app.worker().await.unwrap().run_until(work).await.unwrap();
+    let app = App::new().workflow(pay_in_a_hurry).state(server.pool().await);
+    let start = async |client: &Client| client.start(pay_in_a_hurry, ()).await.unwrap();
+    let end = host(app, start).await;
     let Err(ResultError::Failed(error)) = end else { panic!("{end:?}") };
     assert!(error.to_string().contains("call everstep::postgres::setup"), "{error}");
 }
@@ -89,15 +88,13 @@ async fn nothing_is_left_in_a_session_that_a_pooler_would_have_to_keep() {
     let server = Postgres::start().await;
     bank(&server).await;
     let pool = PgPoolOptions::new().max_connections(1).connect(&server.url()).await.unwrap();
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let app = App::new().workflow(pay_unprepared).state(pool.clone()).backend(backend);
-    let work = async { client.start(pay_unprepared, ()).await.unwrap().result().await.unwrap() };
+    let app = App::new().workflow(pay_unprepared).state(pool.clone());
+    let start = async |client: &Client| client.start(pay_unprepared, ()).await.unwrap();
     let settings = "SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings \
                     WHERE source = 'session'";
     let settings = || sqlx::query_scalar::<_, Option<String>>(settings).persistent(false);
     let before = settings().fetch_one(&pool).await.unwrap();
-    app.worker().await.unwrap().run_until(work).await.unwrap();
+    host(app, start).await.unwrap();
     assert_eq!(settings().fetch_one(&pool).await.unwrap(), before);
     let kept = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') \
                 + (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')";
