@@ -56,8 +56,8 @@ use crate::limits::{TRANSACT_WRITES_MAX, TRANSACTION_TRIES_MAX, VALUE_BYTES_MAX}
 ///
 /// # Errors
 /// The step's own, from `plan`, or a [`TransactError`], which the step's error type takes by `From`;
-/// [`everstep::Error`](crate::Error) does. In both cases nothing was written, but where that error says
-/// so. The step's retries decide whether there is another attempt.
+/// [`everstep::Error`](crate::Error) does. In both cases this attempt has written nothing, but where
+/// that error says so. The step's retries decide whether there is another attempt.
 ///
 /// # Cancel safety
 /// Dropping the future while the writes are under way leaves open whether they are done; the next
@@ -182,8 +182,13 @@ async fn write<T: Serialize + DeserializeOwned>(
             Ended::Marked(recorded) => return read(&recorded),
             Ended::Refused(refused) => {
                 // Not every condition that did not hold has to be named.
-                if let Some(recorded) = find(name, markers).await? {
-                    return read(&recorded);
+                match find(name, markers).await {
+                    Ok(Some(recorded)) => return read(&recorded),
+                    Ok(None) => {}
+                    Err(error) if doubt => {
+                        return Err(TransactError::InDoubt { message: error.to_string() });
+                    }
+                    Err(error) => return Err(error),
                 }
                 if doubt {
                     // A try without an answer may still be on its way.

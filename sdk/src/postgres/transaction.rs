@@ -60,8 +60,8 @@ use crate::limits::{TRANSACTION_TRIES_MAX, TRANSACTION_WAIT};
 ///
 /// # Errors
 /// The step's own, from [`Rollback::Because`], or a [`TransactionError`], which the step's error type
-/// takes by `From`; [`everstep::Error`](crate::Error) does. In both cases nothing was committed, but
-/// where that error says so. The step's retries decide whether there is another attempt.
+/// takes by `From`; [`everstep::Error`](crate::Error) does. In both cases this attempt has committed
+/// nothing, but where that error says so. The step's retries decide whether there is another attempt.
 ///
 /// # Cancel safety
 /// Dropping the future rolls back, unless the COMMIT is under way: then it may have been done, and the

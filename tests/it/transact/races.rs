@@ -209,6 +209,21 @@ async fn a_condition_that_does_not_hold_after_a_lost_answer_is_no_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn writes_whose_marker_cannot_be_looked_for_any_more_are_in_doubt() {
+    let no_marker = Fault::Answer { status: 200, body: "{}".to_owned() };
+    let refused = cancelled(["None", "ConditionalCheckFailed", "None"]);
+    let faults = [
+        ("GetItem", 1, no_marker),
+        ("GetItem", 100, Fault::RequestLost),
+        ("TransactWriteItems", 3, Fault::AnswerLost),
+        ("TransactWriteItems", 1, refused),
+    ];
+    let (end, sold) = check_once(&faults).await;
+    assert!(matches!(end, Err(ShopError::Transact(TransactError::InDoubt { .. }))), "{end:?}");
+    assert_eq!(sold, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_marker_that_cannot_be_looked_for_fails_the_attempt_before_anything() {
     let (end, sold) = check_once(&[("GetItem", 100, Fault::RequestLost)]).await;
     assert!(matches!(end, Err(ShopError::Transact(TransactError::Unavailable { .. }))), "{end:?}");
