@@ -129,12 +129,16 @@ async fn only_old_results_of_executions_that_are_over_are_cleaned() {
         }
         let hour = Duration::from_secs(3_600);
         assert_eq!(postgres::clean(&pool, &client, hour).await.unwrap(), 0, "all are new");
+        // More than are looked at in one go, before and after the open one.
         let lost = "INSERT INTO everstep_steps (key, part, execution, run, step) \
-                    VALUES (gen_random_uuid(), '', 'forgotten', 1, 'pay#1')";
+                    SELECT gen_random_uuid(), '', 'forgotten-' || n, 1, 'pay#1' \
+                    FROM generate_series(1, 450) n \
+                    UNION ALL SELECT gen_random_uuid(), '', 'unknown-' || n, 1, 'pay#1' \
+                    FROM generate_series(1, 450) n";
         sqlx::raw_sql(lost).execute(&pool).await.unwrap();
         let age = "UPDATE everstep_steps SET at = at - interval '2 hours'";
         sqlx::raw_sql(age).execute(&pool).await.unwrap();
-        assert_eq!(postgres::clean(&pool, &client, hour).await.unwrap(), 4);
+        assert_eq!(postgres::clean(&pool, &client, hour).await.unwrap(), 3 + 900);
         let left = "SELECT execution FROM everstep_steps";
         let left: Vec<String> = sqlx::query_scalar(left).fetch_all(&pool).await.unwrap();
         assert_eq!(left, ["open"]);
