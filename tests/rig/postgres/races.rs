@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use everstep::client::ResultError;
@@ -12,7 +12,7 @@ use everstep::prelude::*;
 use everstep_tests::hosts::host;
 use everstep_tests::postgres::{CommitFault, Postgres, Proxy, url_at};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio::sync::Notify;
+use tokio::sync::{Barrier, Notify};
 use tokio::task::JoinHandle;
 
 use super::{BankError, bank, booked, of_bob, pay, rows, until_one_waits};
@@ -60,11 +60,11 @@ async fn race(
     slow(&pool, &gates).await
 }
 
-type Raced = JoinHandle<Result<i64, ResultError<BankError>>>;
+type Ended = Result<i64, ResultError<BankError>>;
 
 /// A first host in its transaction, and a second, which waits for the end of that; each with its own
 /// connections.
-async fn one_waits_for_the_other(pools: [&PgPool; 2], gates: &Race) -> [Raced; 2] {
+async fn one_waits_for_the_other(pools: [&PgPool; 2], gates: &Race) -> [JoinHandle<Ended>; 2] {
     let [first, second] =
         pools.map(|pool| App::new().workflow(race).state(pool.clone()).state(gates.clone()));
     let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
@@ -141,18 +141,23 @@ async fn many_hosts_at_the_same_steps_write_each_effect_once() {
     assert_eq!((of_bob(&pool).await, rows(&pool).await), (15, 3));
 }
 
-/// How often a closure ran.
-#[derive(Clone, Default)]
-struct Ran(Arc<AtomicUsize>);
+/// How many steps add at once.
+const ADDING: u32 = 4;
+
+/// How often a closure ran, and where the first ones meet: when each has read, and none has written.
+#[derive(Clone)]
+struct Ran(Arc<(AtomicU32, Barrier)>);
 
 /// Reads a sum and writes what follows from it: with others at the same moment, wrong, unless the
 /// transactions are as if alone.
 #[step(skip(pool, ran), retry(max_attempts = 1))]
 async fn add_one(pool: &PgPool, ran: &Ran, number: u32) -> Result<i64, BankError> {
     let add = async move |mut tx: postgres::Tx| {
-        ran.0.fetch_add(1, Ordering::SeqCst);
         let sum = "SELECT coalesce(sum(cents), 0)::bigint FROM books";
         let sum: i64 = sqlx::query_scalar(sum).fetch_one(&mut *tx).await?;
+        if ran.0.0.fetch_add(1, Ordering::SeqCst) < ADDING {
+            ran.0.1.wait().await;
+        }
         let add = sqlx::query("INSERT INTO books (note, cents) VALUES ($1, $2)");
         add.bind(number.to_string()).bind(sum + 1).execute(&mut *tx).await?;
         Ok(sum)
@@ -174,14 +179,14 @@ async fn add(
 async fn conflicts_of_serializable_transactions_are_no_failures_of_their_attempts() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
-    let ran = Ran::default();
+    let ran = Ran(Arc::new((AtomicU32::new(0), Barrier::new(ADDING as usize))));
     let app = App::new().workflow(add).state(pool.clone()).state(ran.clone());
-    let start = async |client: &Client| client.start(add, 4).id("add").await.unwrap();
+    let start = async |client: &Client| client.start(add, ADDING).id("add").await.unwrap();
     // Each step has one attempt only.
     let mut sums = host(app, start).await.unwrap();
     sums.sort_unstable();
     assert_eq!(sums, [0, 1, 3, 7], "each saw all that came before it");
-    assert!(ran.0.load(Ordering::SeqCst) > 4, "there were conflicts");
+    assert!(ran.0.0.load(Ordering::SeqCst) > ADDING, "there were conflicts");
 }
 
 #[step(skip(pool), retry(max_attempts = 1))]
@@ -196,6 +201,15 @@ async fn note_once(pool: &PgPool) -> Result<i64, BankError> {
 #[workflow]
 async fn once(State(pool): State<PgPool>, _: ()) -> Result<i64, BankError> {
     note_once(&pool).await
+}
+
+/// Why a transaction had no result.
+#[track_caller]
+fn failure(ended: Ended) -> TransactionError {
+    match ended {
+        Err(ResultError::Failed(BankError::Transaction(error))) => error,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,10 +238,7 @@ async fn a_commit_that_nobody_can_be_asked_about_is_in_doubt_and_settled_by_a_la
     proxy.fail(CommitFault::Before(Box::new(move || held.refuse())));
     let app = App::new().workflow(once).state(through);
     let start = async |client: &Client| client.start(once, ()).id("once").await.unwrap();
-    let failed = host(app, start).await;
-    let Err(ResultError::Failed(BankError::Transaction(error))) = failed else {
-        panic!("{failed:?}");
-    };
+    let error = failure(host(app, start).await);
     assert!(matches!(error, TransactionError::InDoubt { .. }), "{error}");
     assert_eq!(booked(&pool).await.len(), 1, "it was committed");
     // Another host, with a way to the database.
@@ -247,14 +258,13 @@ async fn a_database_that_is_not_there_fails_the_attempt_and_says_so() {
     }
     let app = App::new().workflow(once).state(through.clone());
     let start = async |client: &Client| client.start(once, ()).id("once").await.unwrap();
-    assert!(host(app, start).await.is_err());
+    let error = failure(host(app, start).await);
+    assert!(matches!(error, TransactionError::InDoubt { .. }), "{error}");
     assert_eq!((booked(&pool).await.len(), rows(&pool).await), (0, 0));
 
     proxy.refuse();
     let app = App::new().workflow(once).state(through);
-    let failed = host(app, async |client: &Client| client.start(once, ()).await.unwrap()).await;
-    let Err(ResultError::Failed(BankError::Transaction(error))) = failed else {
-        panic!("{failed:?}");
-    };
+    let start = async |client: &Client| client.start(once, ()).await.unwrap();
+    let error = failure(host(app, start).await);
     assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");
 }
