@@ -241,8 +241,9 @@ where
 {
     let mut open = match Open::begin(pool, isolation.begin()).await {
         Ok(open) => open,
-        // The pool has tried again and again, for as long as it is told to.
-        Err(error @ sqlx::Error::PoolTimedOut) => {
+        // The pool has tried again and again, for as long as it is told to; or the program ends, and
+        // closes its pool before its worker.
+        Err(error @ (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)) => {
             let message = error.to_string();
             return Err(Stop::Failed(TransactionError::Unavailable { message }));
         }

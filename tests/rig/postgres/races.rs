@@ -263,8 +263,14 @@ async fn a_database_that_is_not_there_fails_the_attempt_and_says_so() {
     assert_eq!((booked(&pool).await.len(), rows(&pool).await), (0, 0));
 
     proxy.refuse();
-    let app = App::new().workflow(once).state(through);
+    let app = App::new().workflow(once).state(through.clone());
     let start = async |client: &Client| client.start(once, ()).await.unwrap();
+    let error = failure(host(app, start).await);
+    assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");
+
+    // A program that ends.
+    through.close().await;
+    let app = App::new().workflow(once).state(through);
     let error = failure(host(app, start).await);
     assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");
 }
