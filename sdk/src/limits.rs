@@ -121,9 +121,10 @@ pub const TRANSACT_WRITES_MAX: usize = 99;
 /// stay blocked, and cheap.
 pub const MARKER_KEPT: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-/// How long a transaction waits for another one of the same step: one of a host that has lost its
-/// lease and still runs, or whose connection broke and whose server has not noticed.
-pub const TRANSACTION_WAIT: Duration = Duration::from_secs(10);
+/// How long a transaction waits for another one of the same step, once in an attempt: one of a host
+/// that has lost its lease and still runs, or whose connection broke and whose server has not
+/// noticed.
+pub const TRANSACTION_WAIT: Duration = Duration::from_secs(60);
 
 /// How many sends to other executions (starts and cancels of children) one turn makes at once: enough
 /// to hide a store's latency, few enough not to be throttled.

@@ -3,7 +3,9 @@
 pub mod aws;
 pub mod cloud;
 pub mod dynamodb;
+pub mod hosts;
 pub mod http;
+pub mod lives;
 pub mod ministack;
 pub mod nobody;
 pub mod order;

@@ -113,26 +113,6 @@ pub fn attempt() -> u32 {
     STEP.with_borrow(|scope| scope.as_ref().map_or(1, |scope| scope.attempt))
 }
 
-/// Which step `part` is of, for whoever keeps results of its own; `Err` if this attempt has begun
-/// that part before. `None` where no step's body is being polled.
-///
-/// # Panics
-/// In a workflow's own code, with `what` it is that belongs in a step.
-#[cfg(any(feature = "aws", feature = "postgres"))]
-#[track_caller]
-pub(crate) fn begin_part(what: &str, part: &str) -> Option<Result<IdempotencyKey, IdempotencyKey>> {
-    expect_step(what);
-    with_scope(|scope| {
-        let part = format!("{what} {part}");
-        let mut parts = scope.parts.borrow_mut();
-        if parts.contains(&part) {
-            return Err(scope.key.clone());
-        }
-        parts.push(part);
-        Ok(scope.key.clone())
-    })
-}
-
 /// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.
 pub(crate) fn in_body(scope: StepScope, body: BoxFuture<'static, Attempt>) -> InBody {
     InBody { scope: Some(scope), body: Some(body) }

@@ -18,6 +18,8 @@ mod map;
 mod object;
 mod outcomes;
 mod panics;
+#[cfg(any(feature = "aws", feature = "postgres"))]
+mod part;
 mod poll_until;
 mod postpone;
 #[cfg(feature = "testing")]
@@ -69,17 +71,15 @@ pub use workflow::{
     Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
 };
 
-#[cfg(any(feature = "aws", feature = "postgres"))]
-pub(crate) use body::begin_part;
 pub(crate) use body::{Parts, StepScope, in_body};
 pub(crate) use execution::{Progress, Run, expect_step};
 pub(crate) use object::COMMAND;
 pub(crate) use panics::catch as catch_panic;
+#[cfg(any(feature = "aws", feature = "postgres"))]
+pub(crate) use part::{NoPart, begin_part, pause, read_back};
 #[cfg(feature = "testing")]
 pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};
 pub(crate) use step::call as call_step;
-#[cfg(any(feature = "aws", feature = "postgres"))]
-pub(crate) use step::record;
 pub(crate) use watch::Watch;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};
 

@@ -292,7 +292,7 @@ fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
 }
 
 /// What a body or a workflow returned, as it is recorded.
-pub(crate) fn record<T: Serialize + ?Sized>(value: &T) -> Result<Json, String> {
+pub(super) fn record<T: Serialize + ?Sized>(value: &T) -> Result<Json, String> {
     let json = Json::record(value).map_err(|UnrecordableValue(problem)| problem)?;
     let bytes = json.as_str().len();
     if let Some(bytes_max) = too_large(bytes) {

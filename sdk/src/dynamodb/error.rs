@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Why a step's writes were not done, other than for a reason of the step's own.
 ///
-/// It can be part of an error type that is recorded. Unless a variant says otherwise, nothing was
-/// written.
+/// It can be part of an error type that is recorded. Unless a variant says otherwise, the attempt has
+/// written nothing; one before it that was [`InDoubt`](Self::InDoubt) may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
@@ -16,8 +15,7 @@ use super::marker::{Name, result_of};
 use super::markers::Markers;
 use super::transact::Transact;
 use crate::aws::{codes, passes};
-use crate::context::{begin_part, record};
-use crate::event::Json;
+use crate::context::{NoPart, begin_part, pause, read_back};
 use crate::limits::{TRANSACT_WRITES_MAX, TRANSACTION_TRIES_MAX, VALUE_BYTES_MAX};
 
 /// Does the writes that `plan` asks for, exactly once for the step it is called in: they and the result
@@ -58,8 +56,8 @@ use crate::limits::{TRANSACT_WRITES_MAX, TRANSACTION_TRIES_MAX, VALUE_BYTES_MAX}
 ///
 /// # Errors
 /// The step's own, from `plan`, or a [`TransactError`], which the step's error type takes by `From`;
-/// [`everstep::Error`](crate::Error) does. In both cases nothing was written, but where that error says
-/// so. The step's retries decide whether there is another attempt.
+/// [`everstep::Error`](crate::Error) does. In both cases this attempt has written nothing, but where
+/// that error says so. The step's retries decide whether there is another attempt.
 ///
 /// # Cancel safety
 /// Dropping the future while the writes are under way leaves open whether they are done; the next
@@ -111,9 +109,9 @@ where
         let begun = begin_part("everstep::dynamodb::transact()", &part);
         async move {
             let name = match begun {
-                Some(Ok(step)) => Name::new(step, &part),
-                Some(Err(_)) => return Err(TransactError::Twice { part }.into()),
-                None => return Err(TransactError::OutsideStep.into()),
+                Ok(step) => Name::new(step, &part),
+                Err(NoPart::Twice) => return Err(TransactError::Twice { part }.into()),
+                Err(NoPart::OutsideStep) => return Err(TransactError::OutsideStep.into()),
             };
             if let Some(result) = find(&name, markers).await? {
                 return Ok(read(&result)?);
@@ -164,7 +162,14 @@ async fn write<T: Serialize + DeserializeOwned>(
     if writes.len() > TRANSACT_WRITES_MAX {
         return Err(TransactError::TooMany { count: writes.len(), most: TRANSACT_WRITES_MAX });
     }
-    let (result, json) = read_back(&result)?;
+    let unrecordable = |message| TransactError::Unrecordable { message };
+    let (result, json) = read_back(&result).map_err(unrecordable)?;
+    let bytes = json.as_str().len();
+    if bytes > VALUE_BYTES_MAX {
+        // Wherever the log has room for more: an item has 400 KB.
+        let message = format!("it has {bytes} bytes and a marker takes {VALUE_BYTES_MAX}");
+        return Err(unrecordable(message));
+    }
     let marker = name.write(markers, &json)?;
     let items: Vec<TransactWriteItem> = std::iter::once(marker).chain(writes).collect();
     // The same for all tries: one that repeats what was done is told so.
@@ -177,8 +182,13 @@ async fn write<T: Serialize + DeserializeOwned>(
             Ended::Marked(recorded) => return read(&recorded),
             Ended::Refused(refused) => {
                 // Not every condition that did not hold has to be named.
-                if let Some(recorded) = find(name, markers).await? {
-                    return read(&recorded);
+                match find(name, markers).await {
+                    Ok(Some(recorded)) => return read(&recorded),
+                    Ok(None) => {}
+                    Err(error) if doubt => {
+                        return Err(TransactError::InDoubt { message: error.to_string() });
+                    }
+                    Err(error) => return Err(error),
                 }
                 if doubt {
                     // A try without an answer may still be on its way.
@@ -248,33 +258,8 @@ async fn once(markers: &Markers, items: &[TransactWriteItem], token: &str) -> En
     })
 }
 
-/// The result as it is recorded, and as it reads from there: so it is the same for whoever comes
-/// later, and what cannot be read back is never written.
-fn read_back<T: Serialize + DeserializeOwned>(result: &T) -> Result<(T, Json), TransactError> {
-    let json = record(result).map_err(|message| TransactError::Unrecordable { message })?;
-    let bytes = json.as_str().len();
-    if bytes > VALUE_BYTES_MAX {
-        // Wherever the log has room for more: an item has 400 KB.
-        let message = format!("it has {bytes} bytes and a marker takes {VALUE_BYTES_MAX}");
-        return Err(TransactError::Unrecordable { message });
-    }
-    match json.read() {
-        Ok(read) => Ok((read, json)),
-        Err(error) => {
-            let message = format!("it cannot be read back: {error}");
-            Err(TransactError::Unrecordable { message })
-        }
-    }
-}
-
 /// What a marker says.
 fn read<T: DeserializeOwned>(result: &str) -> Result<T, TransactError> {
     let read = serde_json::from_str(result);
     read.map_err(|error| TransactError::Unreadable { message: error.to_string() })
-}
-
-/// Doubles, with chance in it: two that conflict do not meet again.
-fn pause(tries: u32) -> Duration {
-    let chance = Uuid::new_v4().as_bytes()[0];
-    Duration::from_millis(10 << tries).mul_f64(0.5 + f64::from(chance) / 255.0)
 }

@@ -57,8 +57,8 @@ pub async fn clean(
     loop {
         let page = sqlx::query(
             "SELECT execution FROM everstep_steps \
-             WHERE at < now() - make_interval(secs => $1) AND execution COLLATE \"C\" > $2 \
-             GROUP BY execution ORDER BY execution COLLATE \"C\" LIMIT $3",
+             WHERE at < now() - make_interval(secs => $1) AND execution > $2 \
+             GROUP BY execution ORDER BY execution LIMIT $3",
         );
         let page = page.bind(seconds).bind(&after).bind(PAGE).persistent(false);
         let page = page.fetch_all(pool).await?;

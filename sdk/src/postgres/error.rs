@@ -24,8 +24,8 @@ impl<E> From<sqlx::Error> for Rollback<E> {
 
 /// Why a transaction has no result, other than for a reason of the step's own.
 ///
-/// It can be part of an error type that is recorded. Unless a variant says otherwise, nothing was
-/// committed.
+/// It can be part of an error type that is recorded. Unless a variant says otherwise, the attempt has
+/// committed nothing; one before it that was [`InDoubt`](Self::InDoubt) may have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

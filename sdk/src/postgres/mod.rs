@@ -19,15 +19,16 @@
 //! # Connections
 //!
 //! Nothing here depends on the session: no `SET`, no prepared statement that outlives its transaction,
-//! no lock but those of rows. So it works behind RDS Proxy and other poolers that give each
-//! transaction another connection. Queries of your own do the same with `.persistent(false)`; without it
-//! sqlx prepares a statement that stays in the session (also where its cache is turned off). RDS and Aurora want TLS, which is a feature of
-//! `sqlx` (`tls-rustls-ring` and others) that your program turns on.
+//! no lock that does. So it works behind RDS Proxy and other poolers that give each transaction another
+//! connection. Queries of your own do the same with `.persistent(false)`; without it sqlx prepares a
+//! statement that stays in the session (also where its cache is turned off). RDS and Aurora want TLS,
+//! which is a feature of `sqlx` (`tls-rustls-ring` and others) that your program turns on.
 //!
 //! # The table
 //!
-//! [`setup`] makes it; [`SCHEMA`] is for those who have migrations. It belongs to one backend: the keys follow from the ids of executions, so two backends whose
-//! executions have the same ids must not share it. Whoever empties the one empties the other.
+//! [`setup`] makes it; [`SCHEMA`] is for those who have migrations. It belongs to one backend: the keys
+//! follow from the ids of executions, so two backends whose executions have the same ids must not share
+//! it. Whoever empties the one empties the other.
 
 mod clean;
 mod error;

@@ -1,8 +1,6 @@
 //! The table of results.
 
-use std::time::Duration;
-
-use sqlx::{PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 
 /// What [`setup`] runs:
 ///
@@ -16,6 +14,9 @@ const VERSION: u32 = 1;
 
 /// How a comment with a version begins.
 const COMMENT: &str = "everstep schema ";
+
+/// The advisory lock of whoever makes the table, until its transaction ends: the bytes of "everstep".
+const LOCK: i64 = 7_311_142_587_320_264_048;
 
 /// Why the table could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,37 +52,44 @@ impl From<sqlx::Error> for SetupError {
 /// # Errors
 /// The database did not do it, or the table is of a newer version.
 pub async fn setup(pool: &PgPool) -> Result<(), SetupError> {
-    let mut tries = 0;
-    loop {
-        if let Some(found) = version(pool).await? {
-            return if found > VERSION { Err(SetupError::Newer { found }) } else { Ok(()) };
-        }
-        match sqlx::raw_sql(SCHEMA).execute(pool).await {
-            // Looked at again: another program may have made a newer one at the same moment.
-            Ok(_) if tries > 0 => return Ok(()),
-            Ok(_) => {}
-            // Two who make the same table at once: one of them is told of a duplicate.
-            Err(error) if tries < 10 && is_race(&error) => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        tries += 1;
+    if let Some(found) = version(&mut pool.acquire().await?).await? {
+        return known(found);
+    }
+    match make(pool).await {
+        Ok(found) => known(found),
+        // A migration, which does not ask for the lock, may have made it at this moment.
+        Err(error) => match version(&mut pool.acquire().await?).await? {
+            Some(found) => known(found),
+            None => Err(error.into()),
+        },
     }
 }
 
+fn known(found: u32) -> Result<(), SetupError> {
+    if found > VERSION { Err(SetupError::Newer { found }) } else { Ok(()) }
+}
+
+/// Makes the table, one program after the other: two at once would meet in a duplicate or a deadlock,
+/// and an older one would write its version on the table of a newer one. Returns the version that is
+/// there in the end.
+async fn make(pool: &PgPool) -> Result<u32, sqlx::Error> {
+    // What was committed while this waits for the lock is to be seen after it.
+    let mut open = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).persistent(false);
+    lock.execute(&mut *open).await?;
+    if let Some(found) = version(&mut open).await? {
+        return Ok(found);
+    }
+    sqlx::raw_sql(SCHEMA).execute(&mut *open).await?;
+    open.commit().await?;
+    Ok(VERSION)
+}
+
 /// The version of the table that is there.
-async fn version(pool: &PgPool) -> Result<Option<u32>, sqlx::Error> {
+async fn version(connection: &mut PgConnection) -> Result<Option<u32>, sqlx::Error> {
     let comment = sqlx::query(
         "SELECT coalesce(obj_description(to_regclass('everstep_steps')::oid, 'pg_class'), '')",
     );
-    let comment: String = comment.persistent(false).fetch_one(pool).await?.try_get(0)?;
+    let comment: String = comment.persistent(false).fetch_one(connection).await?.try_get(0)?;
     Ok(comment.strip_prefix(COMMENT).and_then(|version| version.parse().ok()))
-}
-
-fn is_race(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|said| said.code());
-    // Unique violation, duplicate table or object, a deadlock (each has the table and wants to write
-    // its comment), and "tuple concurrently updated", an internal error.
-    matches!(code.as_deref(), Some("23505" | "42P07" | "42710" | "40P01" | "XX000"))
 }

@@ -8,5 +8,5 @@ CREATE TABLE IF NOT EXISTS everstep_steps (
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (key, part)
 );
-CREATE INDEX IF NOT EXISTS everstep_steps_by_age ON everstep_steps (at, execution);
+CREATE INDEX IF NOT EXISTS everstep_steps_by_execution ON everstep_steps (execution, at);
 COMMENT ON TABLE everstep_steps IS 'everstep schema 1';

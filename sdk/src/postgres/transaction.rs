@@ -1,8 +1,8 @@
 //! A step's transaction.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use sqlx::{PgPool, SqlSafeStr, SqlStr};
@@ -10,8 +10,7 @@ use sqlx::{PgPool, SqlSafeStr, SqlStr};
 use super::error::{Rollback, TransactionError, Trouble};
 use super::open::{Home, Open, Tx};
 use super::row::{Name, Place};
-use crate::context::{begin_part, record};
-use crate::event::Json;
+use crate::context::{NoPart, begin_part, pause, read_back};
 use crate::limits::{TRANSACTION_TRIES_MAX, TRANSACTION_WAIT};
 
 /// Runs `body` in a transaction of `pool`, exactly once for the step it is called in: the effect and
@@ -61,8 +60,8 @@ use crate::limits::{TRANSACTION_TRIES_MAX, TRANSACTION_WAIT};
 ///
 /// # Errors
 /// The step's own, from [`Rollback::Because`], or a [`TransactionError`], which the step's error type
-/// takes by `From`; [`everstep::Error`](crate::Error) does. In both cases nothing was committed, but
-/// where that error says so. The step's retries decide whether there is another attempt.
+/// takes by `From`; [`everstep::Error`](crate::Error) does. In both cases this attempt has committed
+/// nothing, but where that error says so. The step's retries decide whether there is another attempt.
 ///
 /// # Cancel safety
 /// Dropping the future rolls back, unless the COMMIT is under way: then it may have been done, and the
@@ -150,9 +149,9 @@ where
         let begun = begin_part("everstep::postgres::transaction()", &part);
         async move {
             let name = match begun {
-                Some(Ok(step)) => Name::new(step, &part),
-                Some(Err(_)) => return Err(TransactionError::Twice { part }.into()),
-                None => return Err(TransactionError::OutsideStep.into()),
+                Ok(step) => Name::new(step, &part),
+                Err(NoPart::Twice) => return Err(TransactionError::Twice { part }.into()),
+                Err(NoPart::OutsideStep) => return Err(TransactionError::OutsideStep.into()),
             };
             run(pool, &name, isolation, body).await
         }
@@ -242,8 +241,9 @@ where
 {
     let mut open = match Open::begin(pool, isolation.begin()).await {
         Ok(open) => open,
-        // The pool has tried again and again, for as long as it is told to.
-        Err(error @ sqlx::Error::PoolTimedOut) => {
+        // The pool has tried again and again, for as long as it is told to; or the program ends, and
+        // closes its pool before its worker.
+        Err(error @ (sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed)) => {
             let message = error.to_string();
             return Err(Stop::Failed(TransactionError::Unavailable { message }));
         }
@@ -251,13 +251,18 @@ where
     };
     let claim = tokio::time::timeout(TRANSACTION_WAIT, name.claim(&mut open)).await;
     let Ok(claim) = claim else {
+        // Not again in this attempt: the connection is of no use until the other one has ended, and
+        // each further try would take one more.
         let message = "another transaction of this step does not end".to_owned();
-        return Err(Stop::Again { message, in_doubt: false });
+        return Err(Stop::Failed(TransactionError::Unavailable { message }));
     };
     let place = match claim {
         Ok(place) => place,
         Err(error) if is_missing_table(&error) => {
             return Err(Stop::Failed(TransactionError::NotSetUp));
+        }
+        Err(error) if is_waited_enough(&error) => {
+            return Err(Stop::Again { message: error.to_string(), in_doubt: false });
         }
         Err(error) => return Err(Trouble::from(error).into()),
     };
@@ -314,17 +319,6 @@ where
     }
 }
 
-/// The result as it is recorded, and as it reads from there: so it is the same for whoever comes
-/// later, and what cannot be read back is never committed.
-fn read_back<T>(result: &T) -> Result<(T, Json), String>
-where
-    T: serde::Serialize + serde::de::DeserializeOwned,
-{
-    let json = record(result)?;
-    let read = json.read().map_err(|error| format!("it cannot be read back: {error}"))?;
-    Ok((read, json))
-}
-
 /// What a row says.
 fn recorded<T: serde::de::DeserializeOwned, E>(result: Option<String>) -> Result<T, Stop<E>> {
     // Only a COMMIT in the closure leaves a row without a result.
@@ -336,16 +330,21 @@ fn recorded<T: serde::de::DeserializeOwned, E>(result: Option<String>) -> Result
 /// Whether this answer to a COMMIT says that it was not done, and not only that the server went away:
 /// serialization failures (but for the one that knows no more), violations of deferred constraints.
 fn is_refusal(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|said| said.code());
+    let code = code(error);
     code.is_some_and(|code| code != "40003" && !code.starts_with("57P") && !code.starts_with("08"))
 }
 
 fn is_missing_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|said| said.code()).is_some_and(|code| code == "42P01")
+    code(error).as_deref() == Some("42P01")
 }
 
-/// Doubles, with chance in it: two that conflict do not meet again.
-fn pause(tries: u32) -> Duration {
-    let chance = uuid::Uuid::new_v4().as_bytes()[0];
-    Duration::from_millis(10 << tries).mul_f64(0.5 + f64::from(chance) / 255.0)
+/// Whether the wait for another transaction of the step was ended by a `lock_timeout` or
+/// `statement_timeout` that the user has set.
+fn is_waited_enough(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("55P03" | "57014"))
+}
+
+/// The SQLSTATE, if the database said it.
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(|said| said.code())
 }

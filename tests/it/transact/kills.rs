@@ -1,92 +1,89 @@
 //! Processes that die right before and after their writes, and elsewhere. Their log is in a file,
 //! their tables in the emulator.
 
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use everstep::dynamodb::Markers;
 use everstep::prelude::*;
 use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::lives::{Life, Program, Task};
 use everstep_tests::proxy::{Fault, Hook, Proxy};
-use everstep_tests::seed::Seeded;
 
-use super::{at, count, look, sell_three, shop};
+use super::{ShopError, at, count, look, sale, shop};
 
-const URL: &str = "EVERSTEP_TEST_PROGRAM_URL";
-const LOG: &str = "EVERSTEP_TEST_PROGRAM_LOG";
-const ID: &str = "EVERSTEP_TEST_PROGRAM_ID";
+const PROGRAM: &str = "transact::kills::the_program";
 
-/// How many processes die at a random moment.
-const KILLS: usize = 12;
+/// How many processes have to die at a random moment between their writes and the log's.
+const DEATHS: usize = 5;
 
-/// A life is at most so long: most of them die in the middle of their work.
-const LIFE_MS_MAX: u64 = 500;
+/// How long a process takes from the one to the other: long enough to die there.
+const BETWEEN: Duration = Duration::from_millis(60);
 
-/// The program that the tests here run and kill: this very binary, with nothing but this test.
-/// It starts an execution, or goes on with it, and ends when that has.
+#[step(skip(markers), retry(max_attempts = 10, initial = "20ms"))]
+async fn sell_and_wait(markers: &Markers, note: &str) -> Result<String, ShopError> {
+    let sold = sale(markers, note).await;
+    tokio::time::sleep(BETWEEN).await;
+    sold
+}
+
+/// Three sales, one after the other.
+#[workflow]
+async fn sell_slowly(
+    State(markers): State<Markers>,
+    note: String,
+) -> Result<Vec<String>, ShopError> {
+    let mut sold = Vec::new();
+    for number in 1..=3 {
+        sold.push(sell_and_wait(&markers, &format!("{note}/{number}")).await?);
+    }
+    Ok(sold)
+}
+
+/// The program that the tests here run and kill.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a program for the other tests"]
 async fn the_program() {
-    let Ok(url) = std::env::var(URL) else { return };
-    let backend = Backend::from_url(&std::env::var(LOG).unwrap()).await.unwrap();
-    let app = App::new().workflow(sell_three).state(at(&url).await).backend(backend.clone());
+    let Some(task) = Task::of_this_process() else { return };
+    let backend = Backend::from_url(&task.log).await.unwrap();
+    let app = App::new().workflow(sell_slowly).state(at(&task.service).await);
+    let app = app.backend(backend.clone());
     let client = Client::new(&backend);
-    let id = std::env::var(ID).unwrap();
-    let run = client.start(sell_three, id.clone()).id(id).await.unwrap();
+    let run = client.start(sell_slowly, task.id.clone()).id(task.id).await.unwrap();
     let sold = app.worker().await.unwrap().run_until(run.result()).await.unwrap();
     assert_eq!(sold.unwrap().len(), 3);
 }
 
-fn begin(url: &str, folder: &Path, id: &str) -> Child {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "transact::kills::the_program", "--ignored"]);
-    let log = format!("sqlite:{}/everstep.db", folder.display());
-    command.env(URL, url).env(LOG, log).env(ID, id);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// A process that somebody else may kill.
-type Life = Arc<Mutex<Child>>;
-
-/// Waits without the lock, which whoever kills needs.
-async fn succeeds(life: &Life) -> bool {
-    loop {
-        if let Some(exit) = life.lock().unwrap().try_wait().unwrap() {
-            return exit.success();
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+/// How often something was sold for an execution.
+async fn sold_for(db: &DynamoDb, id: &str) -> i64 {
+    let mut sold = 0;
+    for number in 1..=3 {
+        sold += look(db.url(), &format!("{id}/{number}"), "sold").await;
     }
+    sold
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_right_before_or_after_its_writes_repeats_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = DynamoDb::on_file(&folder.path().join("dynamodb.sqlite"));
+    let program = Program::new(PROGRAM);
+    let db = DynamoDb::on_file(&program.folder().join("dynamodb.sqlite"));
     shop(db.url(), 10).await;
     let proxy = Proxy::start(db.url()).await;
     // Each process dies at its first writes: of the first step, before and after them, and so on.
     let mut deaths = 0;
     for (killed, done) in [(1, false), (2, true), (3, false), (4, true), (5, false), (6, true)] {
-        let dying: Arc<Mutex<Option<Life>>> = Arc::default();
-        let victim = Arc::clone(&dying);
-        let hook = Hook::new(move || {
-            victim.lock().unwrap().as_ref().unwrap().lock().unwrap().kill().unwrap();
-        });
+        let life = Life::default();
+        let dying = life.clone();
+        let hook = Hook::new(move || dying.kill());
         let fault = if done { Fault::Before(hook) } else { Fault::Instead(hook) };
         proxy.fail("TransactWriteItems", 1, fault);
-        let life: Life = {
-            let mut dying = dying.lock().unwrap();
-            let life = Arc::new(Mutex::new(begin(proxy.url(), folder.path(), "cups")));
-            *dying = Some(Arc::clone(&life));
-            life
-        };
-        assert!(!succeeds(&life).await, "process {killed} was killed");
+        life.begin(&program, proxy.url(), "cups");
+        assert!(!life.succeeds().await, "process {killed} was killed");
         deaths += i64::from(done);
         assert_eq!(look(db.url(), "cups", "pieces").await, 10 - deaths, "after process {killed}");
     }
-    let life: Life = Arc::new(Mutex::new(begin(proxy.url(), folder.path(), "cups")));
-    assert!(succeeds(&life).await, "the last one lives");
+    let life = Life::default();
+    life.begin(&program, proxy.url(), "cups");
+    assert!(life.succeeds().await, "the last one lives");
     for number in 1..=3 {
         assert_eq!(look(db.url(), &format!("cups/{number}"), "sold").await, 1);
     }
@@ -97,34 +94,17 @@ async fn a_process_that_dies_right_before_or_after_its_writes_repeats_nothing() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_kills_them_processes_never_repeat_their_writes() {
-    let folder = tempfile::tempdir().unwrap();
-    let db = DynamoDb::on_file(&folder.path().join("dynamodb.sqlite"));
+    let program = Program::new(PROGRAM);
+    let db = DynamoDb::on_file(&program.folder().join("dynamodb.sqlite"));
     shop(db.url(), 1_000).await;
-    let mut random = Seeded::from_env();
-    let (mut kills, mut executions) = (0, 0);
-    while kills < KILLS {
-        executions += 1;
-        let id = format!("cups-{executions}");
-        loop {
-            let mut life = begin(db.url(), folder.path(), &id);
-            if kills < KILLS {
-                std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX)));
-                if life.try_wait().unwrap().is_none() {
-                    kills += 1;
-                    life.kill().unwrap();
-                }
-            }
-            if life.wait().unwrap().success() {
-                break;
-            }
-        }
-    }
-    for execution in 1..=executions {
+    let of = async |id: &str| usize::try_from(sold_for(&db, id).await).unwrap();
+    let ids = program.die_at_random(db.url(), DEATHS, of).await;
+    for id in &ids {
         for number in 1..=3 {
-            let note = format!("cups-{execution}/{number}");
+            let note = format!("{id}/{number}");
             assert_eq!(look(db.url(), &note, "sold").await, 1, "{note}");
         }
     }
-    assert_eq!(look(db.url(), "cups", "pieces").await, 1_000 - 3 * executions);
-    tracing::info!("{executions} executions, {kills} kills");
+    let sold = 3 * i64::try_from(ids.len()).unwrap();
+    assert_eq!(look(db.url(), "cups", "pieces").await, 1_000 - sold);
 }

@@ -84,13 +84,18 @@ fn new_item(name: &str) -> Put {
     put.expression_attribute_names("#name", "name").build().unwrap()
 }
 
-#[step(skip(markers), retry(max_attempts = 10, initial = "20ms"))]
-async fn sell(markers: &Markers, note: &str) -> Result<String, ShopError> {
+/// Takes a cup and counts it.
+async fn sale(markers: &Markers, note: &str) -> Result<String, ShopError> {
     transact(markers, async || {
         let sold = Transact::new(format!("a cup, {note}"));
         Ok(sold.update("stock", take_a_cup()).update("sale", count_sale(note)))
     })
     .await
+}
+
+#[step(skip(markers), retry(max_attempts = 10, initial = "20ms"))]
+async fn sell(markers: &Markers, note: &str) -> Result<String, ShopError> {
+    sale(markers, note).await
 }
 
 /// Three sales, one after the other.
@@ -117,20 +122,4 @@ async fn look(url: &str, name: &str, attribute: &str) -> i64 {
 /// How many items a table has.
 async fn count(url: &str, table: &str) -> i32 {
     dynamo(url).await.scan().table_name(table).consistent_read(true).send().await.unwrap().count
-}
-
-/// A host with a log of its own. Two of them that run an execution of one id are, for the tables,
-/// two hosts that run the same step at once: one that has lost its lease, and its successor.
-async fn host<T, E>(
-    app: App,
-    start: impl AsyncFnOnce(&Client) -> everstep::client::Handle<T, E>,
-) -> Result<T, everstep::client::ResultError<E>>
-where
-    T: serde::de::DeserializeOwned,
-    E: serde::de::DeserializeOwned,
-{
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let run = start(&client).await;
-    app.backend(backend).worker().await.unwrap().run_until(run.result()).await.unwrap()
 }

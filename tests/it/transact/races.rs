@@ -7,10 +7,11 @@ use everstep::client::ResultError;
 use everstep::dynamodb::{Markers, Transact, TransactError, transact};
 use everstep::prelude::*;
 use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::hosts::host;
 use everstep_tests::proxy::{Fault, Proxy};
 use tokio::sync::{Barrier, Notify};
 
-use super::{ShopError, at, count, count_sale, host, look, shop, take_a_cup};
+use super::{ShopError, at, count, count_sale, look, shop, take_a_cup};
 
 /// Where hosts that race meet: in their plans.
 #[derive(Clone)]
@@ -205,6 +206,21 @@ async fn a_condition_that_does_not_hold_after_a_lost_answer_is_no_refusal() {
     let (end, sold) = check_once(&faults).await;
     assert!(matches!(end, Err(ShopError::Transact(TransactError::InDoubt { .. }))), "{end:?}");
     assert_eq!(sold, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_whose_marker_cannot_be_looked_for_any_more_are_in_doubt() {
+    let no_marker = Fault::Answer { status: 200, body: "{}".to_owned() };
+    let refused = cancelled(["None", "ConditionalCheckFailed", "None"]);
+    let faults = [
+        ("GetItem", 1, no_marker),
+        ("GetItem", 100, Fault::RequestLost),
+        ("TransactWriteItems", 3, Fault::AnswerLost),
+        ("TransactWriteItems", 1, refused),
+    ];
+    let (end, sold) = check_once(&faults).await;
+    assert!(matches!(end, Err(ShopError::Transact(TransactError::InDoubt { .. }))), "{end:?}");
+    assert_eq!(sold, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,10 @@ use everstep::dynamodb::{Markers, Transact, TransactError, transact};
 use everstep::limits::TRANSACT_WRITES_MAX;
 use everstep::prelude::*;
 use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::hosts::host;
 use serde::{Deserialize, Serialize};
 
-use super::{ShopError, count, count_sale, host, look, new_item, shop, take_a_cup};
+use super::{ShopError, count, count_sale, look, new_item, shop, take_a_cup};
 
 /// What the step of these tests wants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,9 @@ use everstep::dynamodb::{Markers, SetupError};
 use everstep::prelude::*;
 use everstep::time::{Clock, Timestamp};
 use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::hosts::host;
 
-use super::{SHOP, dynamo, host, sell_three, shop};
+use super::{SHOP, dynamo, sell_three, shop};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_hosts_may_set_it_up_at_once_and_again() {

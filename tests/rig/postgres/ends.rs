@@ -7,6 +7,7 @@ use std::time::Duration;
 use everstep::client::ResultError;
 use everstep::postgres::{self, PgPool, Rollback, TransactionError};
 use everstep::prelude::*;
+use everstep_tests::hosts::host;
 use everstep_tests::postgres::Postgres;
 use serde::{Deserialize, Serialize};
 
@@ -176,15 +177,10 @@ async fn overdraw(State(pool): State<PgPool>, cents: i64) -> Result<String, Bank
 async fn an_error_of_the_steps_own_comes_out_as_it_is_and_nothing_was_done() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let app = App::new().workflow(overdraw).state(pool.clone()).backend(backend);
-    let work = async {
-        let told = client.start(overdraw, 2_000_000).await.unwrap().result().await.unwrap();
-        assert_eq!(told, "Ada is told");
-        assert_eq!((of_bob(&pool).await, rows(&pool).await), (0, 0));
-    };
-    app.worker().await.unwrap().run_until(work).await.unwrap();
+    let app = App::new().workflow(overdraw).state(pool.clone());
+    let start = async |client: &Client| client.start(overdraw, 2_000_000).await.unwrap();
+    assert_eq!(host(app, start).await.unwrap(), "Ada is told");
+    assert_eq!((of_bob(&pool).await, rows(&pool).await), (0, 0));
 }
 
 #[step(skip(pool), retry(max_attempts = 1))]
@@ -211,11 +207,7 @@ async fn take_twice(State(pool): State<PgPool>, number: i64) -> Result<String, B
 #[tokio::test(flavor = "multi_thread")]
 async fn a_constraint_that_refuses_is_an_error_with_its_code_and_name() {
     let server = Postgres::start().await;
-    let pool = bank(&server).await;
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let app = App::new().workflow(take_twice).state(pool.clone()).backend(backend);
-    let work = async { client.start(take_twice, 9).await.unwrap().result().await.unwrap() };
-    let said = app.worker().await.unwrap().run_until(work).await.unwrap();
-    assert_eq!(said, "23505 books_pkey");
+    let app = App::new().workflow(take_twice).state(bank(&server).await);
+    let start = async |client: &Client| client.start(take_twice, 9).await.unwrap();
+    assert_eq!(host(app, start).await.unwrap(), "23505 books_pkey");
 }

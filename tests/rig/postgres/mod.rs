@@ -44,8 +44,7 @@ async fn bank(server: &Postgres) -> PgPool {
 
 /// Moves `cents` from Ada to Bob, and writes it into the books: an effect that shows how often it
 /// happened.
-#[step(skip(pool), retry(max_attempts = 10, initial = "20ms"))]
-async fn book(pool: &PgPool, note: &str, cents: i64) -> Result<Transfer, BankError> {
+async fn transfer(pool: &PgPool, note: &str, cents: i64) -> Result<Transfer, BankError> {
     postgres::transaction(pool, async move |mut tx| {
         let left = sqlx::query_scalar::<_, i64>(
             "UPDATE accounts SET cents = cents - $1 WHERE name = 'Ada' AND cents >= $1 \
@@ -61,6 +60,11 @@ async fn book(pool: &PgPool, note: &str, cents: i64) -> Result<Transfer, BankErr
         Ok(Transfer { number: number.fetch_one(&mut *tx).await?, cents })
     })
     .await
+}
+
+#[step(skip(pool), retry(max_attempts = 10, initial = "20ms"))]
+async fn book(pool: &PgPool, note: &str, cents: i64) -> Result<Transfer, BankError> {
+    transfer(pool, note, cents).await
 }
 
 /// Three transfers, one after the other.
@@ -87,4 +91,12 @@ async fn of_bob(pool: &PgPool) -> i64 {
 /// Results that are recorded.
 async fn rows(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM everstep_steps").fetch_one(pool).await.unwrap()
+}
+
+/// Returns when a transaction waits for another one to end: the database says so.
+async fn until_one_waits(pool: &PgPool) {
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while sqlx::query_scalar::<_, i64>(waits).fetch_one(pool).await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
 }

@@ -3,6 +3,7 @@
 use everstep::attempt;
 use everstep::postgres::{self, PgPool, Rollback};
 use everstep::prelude::*;
+use everstep_tests::hosts::host;
 use everstep_tests::postgres::Postgres;
 
 use super::{bank, booked, rows};
@@ -40,12 +41,9 @@ async fn both(State(pool): State<PgPool>, _: ()) -> everstep::Result<(Numbers, N
 async fn parts_with_names_happen_once_each_over_all_attempts() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let app = App::new().workflow(both).state(pool.clone()).backend(backend);
-    let work = async { client.start(both, ()).id("both").await.unwrap().result().await.unwrap() };
-    let ((debit, credit), (debit_2, credit_2)) =
-        app.worker().await.unwrap().run_until(work).await.unwrap();
+    let app = App::new().workflow(both).state(pool.clone());
+    let start = async |client: &Client| client.start(both, ()).id("both").await.unwrap();
+    let ((debit, credit), (debit_2, credit_2)) = host(app, start).await.unwrap();
     let mut expected =
         vec![(credit, "credit"), (credit_2, "credit"), (debit, "debit"), (debit_2, "debit")];
     expected.sort_unstable_by_key(|(number, note)| (*note, *number));

@@ -1,30 +1,21 @@
 //! Two hosts at one step, conflicts between steps, and answers that are lost.
 
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use everstep::client::ResultError;
 use everstep::limits::TRANSACTION_TRIES_MAX;
 use everstep::postgres::{self, Isolation, PgPool, TransactionError};
 use everstep::prelude::*;
+use everstep_tests::hosts::host;
 use everstep_tests::postgres::{CommitFault, Postgres, Proxy, url_at};
-use serde::de::DeserializeOwned;
-use sqlx::postgres::PgPoolOptions;
-use tokio::sync::Notify;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::{Barrier, Notify};
+use tokio::task::JoinHandle;
 
-use super::{BankError, bank, booked, of_bob, pay, rows};
-
-/// A host with a log of its own. Two of them that run an execution of one id are, for the database,
-/// two hosts that run the same step at once: one that has lost its lease, and its successor.
-async fn host<T: DeserializeOwned, E: DeserializeOwned>(
-    app: App,
-    start: impl AsyncFnOnce(&Client) -> everstep::client::Handle<T, E>,
-) -> Result<T, everstep::client::ResultError<E>> {
-    let backend = Backend::memory();
-    let client = Client::new(&backend);
-    let run = start(&client).await;
-    app.backend(backend).worker().await.unwrap().run_until(run.result()).await.unwrap()
-}
+use super::{BankError, bank, booked, of_bob, pay, rows, until_one_waits};
 
 /// Connections through a proxy, for which nobody waits long.
 async fn through(proxy: &Proxy) -> PgPool {
@@ -43,7 +34,7 @@ struct Gates {
     go_on: Notify,
 }
 
-#[step(skip(pool, race))]
+#[step(skip(pool, race), retry(max_attempts = 1))]
 async fn slow(pool: &PgPool, race: &Race) -> Result<i64, BankError> {
     postgres::transaction(pool, async move |mut tx| {
         let first = race.0.bodies.fetch_add(1, Ordering::SeqCst) == 0;
@@ -69,21 +60,27 @@ async fn race(
     slow(&pool, &gates).await
 }
 
+type Ended = Result<i64, ResultError<BankError>>;
+
+/// A first host in its transaction, and a second, which waits for the end of that; each with its own
+/// connections.
+async fn one_waits_for_the_other(pools: [&PgPool; 2], gates: &Race) -> [JoinHandle<Ended>; 2] {
+    let [first, second] =
+        pools.map(|pool| App::new().workflow(race).state(pool.clone()).state(gates.clone()));
+    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
+    let first = tokio::spawn(host(first, start));
+    gates.0.inside.notified().await;
+    let second = tokio::spawn(host(second, start));
+    until_one_waits(pools[0]).await;
+    [first, second]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hosts_at_one_step_have_one_effect_and_both_its_result() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
     let gates = Race::default();
-    let app = App::new().workflow(race).state(pool.clone()).state(gates.clone());
-    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
-    let first = tokio::spawn(host(app.clone(), start));
-    gates.0.inside.notified().await;
-    let second = tokio::spawn(host(app, start));
-    // The second waits for the row of the first: until the database says so.
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let [first, second] = one_waits_for_the_other([&pool, &pool], &gates).await;
     gates.0.go_on.notify_one();
     let (first, second) = (first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
     assert_eq!(first, second);
@@ -96,19 +93,32 @@ async fn who_waits_for_a_transaction_that_is_rolled_back_runs_its_own() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
     let gates = Race::default();
-    let app = App::new().workflow(race).state(pool.clone()).state(gates.clone());
-    let start = async |client: &Client| client.start(race, ()).id("race").await.unwrap();
-    let first = tokio::spawn(host(app.clone(), start));
-    gates.0.inside.notified().await;
-    let second = tokio::spawn(host(app, start));
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() == 0 {
-        tokio::task::yield_now().await;
-    }
+    let [first, second] = one_waits_for_the_other([&pool, &pool], &gates).await;
     first.abort(); // The first host dies: its worker, and with it the body.
     let number = second.await.unwrap().unwrap();
     assert_eq!(booked(&pool).await, [(number, "slow".to_owned())]);
     assert_eq!(gates.0.bodies.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_wait_long_for_a_lock_waits_again_in_the_same_attempt() {
+    let server = Postgres::start().await;
+    let pool = bank(&server).await;
+    let hasty: PgConnectOptions = server.url().parse().unwrap();
+    let hasty = PgPool::connect_with(hasty.options([("lock_timeout", "500ms")])).await.unwrap();
+    let gates = Race::default();
+    let [first, second] = one_waits_for_the_other([&pool, &hasty], &gates).await;
+    let mut waits = HashSet::new();
+    while waits.len() < 2 && !second.is_finished() {
+        let begun = "SELECT xact_start::text FROM pg_stat_activity \
+                     WHERE wait_event_type = 'Lock' AND xact_start IS NOT NULL";
+        waits.extend(sqlx::query_scalar::<_, String>(begun).fetch_all(&pool).await.unwrap());
+        tokio::task::yield_now().await;
+    }
+    gates.0.go_on.notify_one();
+    assert_eq!(first.await.unwrap().unwrap(), second.await.unwrap().unwrap());
+    assert_eq!(waits.len(), 2, "it has waited, and waits again");
+    assert_eq!(gates.0.bodies.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,18 +141,23 @@ async fn many_hosts_at_the_same_steps_write_each_effect_once() {
     assert_eq!((of_bob(&pool).await, rows(&pool).await), (15, 3));
 }
 
-/// How often a closure ran.
-#[derive(Clone, Default)]
-struct Ran(Arc<AtomicUsize>);
+/// How many steps add at once.
+const ADDING: u32 = 4;
+
+/// How often a closure ran, and where the first ones meet: when each has read, and none has written.
+#[derive(Clone)]
+struct Ran(Arc<(AtomicU32, Barrier)>);
 
 /// Reads a sum and writes what follows from it: with others at the same moment, wrong, unless the
 /// transactions are as if alone.
 #[step(skip(pool, ran), retry(max_attempts = 1))]
 async fn add_one(pool: &PgPool, ran: &Ran, number: u32) -> Result<i64, BankError> {
     let add = async move |mut tx: postgres::Tx| {
-        ran.0.fetch_add(1, Ordering::SeqCst);
         let sum = "SELECT coalesce(sum(cents), 0)::bigint FROM books";
         let sum: i64 = sqlx::query_scalar(sum).fetch_one(&mut *tx).await?;
+        if ran.0.0.fetch_add(1, Ordering::SeqCst) < ADDING {
+            ran.0.1.wait().await;
+        }
         let add = sqlx::query("INSERT INTO books (note, cents) VALUES ($1, $2)");
         add.bind(number.to_string()).bind(sum + 1).execute(&mut *tx).await?;
         Ok(sum)
@@ -164,14 +179,14 @@ async fn add(
 async fn conflicts_of_serializable_transactions_are_no_failures_of_their_attempts() {
     let server = Postgres::start().await;
     let pool = bank(&server).await;
-    let ran = Ran::default();
+    let ran = Ran(Arc::new((AtomicU32::new(0), Barrier::new(ADDING as usize))));
     let app = App::new().workflow(add).state(pool.clone()).state(ran.clone());
-    let start = async |client: &Client| client.start(add, 4).id("add").await.unwrap();
+    let start = async |client: &Client| client.start(add, ADDING).id("add").await.unwrap();
     // Each step has one attempt only.
     let mut sums = host(app, start).await.unwrap();
     sums.sort_unstable();
     assert_eq!(sums, [0, 1, 3, 7], "each saw all that came before it");
-    assert!(ran.0.load(Ordering::SeqCst) > 4, "there were conflicts");
+    assert!(ran.0.0.load(Ordering::SeqCst) > ADDING, "there were conflicts");
 }
 
 #[step(skip(pool), retry(max_attempts = 1))]
@@ -186,6 +201,15 @@ async fn note_once(pool: &PgPool) -> Result<i64, BankError> {
 #[workflow]
 async fn once(State(pool): State<PgPool>, _: ()) -> Result<i64, BankError> {
     note_once(&pool).await
+}
+
+/// Why a transaction had no result.
+#[track_caller]
+fn failure(ended: Ended) -> TransactionError {
+    match ended {
+        Err(ResultError::Failed(BankError::Transaction(error))) => error,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,10 +238,7 @@ async fn a_commit_that_nobody_can_be_asked_about_is_in_doubt_and_settled_by_a_la
     proxy.fail(CommitFault::Before(Box::new(move || held.refuse())));
     let app = App::new().workflow(once).state(through);
     let start = async |client: &Client| client.start(once, ()).id("once").await.unwrap();
-    let failed = host(app, start).await;
-    let Err(everstep::client::ResultError::Failed(BankError::Transaction(error))) = failed else {
-        panic!("{failed:?}");
-    };
+    let error = failure(host(app, start).await);
     assert!(matches!(error, TransactionError::InDoubt { .. }), "{error}");
     assert_eq!(booked(&pool).await.len(), 1, "it was committed");
     // Another host, with a way to the database.
@@ -237,14 +258,19 @@ async fn a_database_that_is_not_there_fails_the_attempt_and_says_so() {
     }
     let app = App::new().workflow(once).state(through.clone());
     let start = async |client: &Client| client.start(once, ()).id("once").await.unwrap();
-    assert!(host(app, start).await.is_err());
+    let error = failure(host(app, start).await);
+    assert!(matches!(error, TransactionError::InDoubt { .. }), "{error}");
     assert_eq!((booked(&pool).await.len(), rows(&pool).await), (0, 0));
 
     proxy.refuse();
+    let app = App::new().workflow(once).state(through.clone());
+    let start = async |client: &Client| client.start(once, ()).await.unwrap();
+    let error = failure(host(app, start).await);
+    assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");
+
+    // A program that ends.
+    through.close().await;
     let app = App::new().workflow(once).state(through);
-    let failed = host(app, async |client: &Client| client.start(once, ()).await.unwrap()).await;
-    let Err(everstep::client::ResultError::Failed(BankError::Transaction(error))) = failed else {
-        panic!("{failed:?}");
-    };
+    let error = failure(host(app, start).await);
     assert!(matches!(error, TransactionError::Unavailable { .. }), "{error}");
 }
