@@ -52,13 +52,13 @@ impl From<sqlx::Error> for SetupError {
 /// # Errors
 /// The database did not do it, or the table is of a newer version.
 pub async fn setup(pool: &PgPool) -> Result<(), SetupError> {
-    if let Some(found) = version(&mut pool.acquire().await?).await? {
+    if let Some(found) = version(&mut *pool.acquire().await?).await? {
         return known(found);
     }
     match make(pool).await {
         Ok(found) => known(found),
         // A migration, which does not ask for the lock, may have made it at this moment.
-        Err(error) => match version(&mut pool.acquire().await?).await? {
+        Err(error) => match version(&mut *pool.acquire().await?).await? {
             Some(found) => known(found),
             None => Err(error.into()),
         },
