@@ -628,13 +628,14 @@ impl Event {
             | Self::ChildCompleted(_)
             // A body that kills its host may well say how far it has got before.
             | Self::StepHeartbeat(_)
+            // It says of itself that it did nothing, as often as it likes.
+            | Self::StepPostponed(_)
             | Self::TimerFired(_)
             | Self::Carried(_) => false,
             Self::TurnEnded(end) => end.reason == TurnEnd::Suspended,
             Self::WorkflowStarted(_)
             | Self::StepStarted(_)
             | Self::StepAttemptFailed(_)
-            | Self::StepPostponed(_)
             | Self::StepCompleted(_)
             | Self::StepFailed(_)
             | Self::TimerStarted(_)

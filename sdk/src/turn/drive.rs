@@ -338,6 +338,11 @@ impl Turn<'_> {
                 return self.suspend().await;
             }
             if self.wait().await? {
+                // A back-off can wait without a turn, and a turn that has only waited for one has not
+                // died of it: to yield is no progress (rule 22).
+                if self.bodies.is_empty() && self.claimed {
+                    return self.suspend().await;
+                }
                 return self.hand_over().await;
             }
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use everstep::event::Event;
 use everstep::limits::STRIKES_MAX;
+use everstep::postpone;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::Fate;
@@ -105,6 +106,49 @@ async fn signals_do_not_reset_the_strikes() {
         () = deaths => {}
         never = signals => never,
     }
+}
+
+/// Nor is it progress that a step says again and again that it has done nothing.
+#[tokio::test(start_paused = true)]
+async fn postponed_attempts_do_not_reset_the_strikes() {
+    #[workflow]
+    async fn waits_beside_a_deadly_step(_: ()) -> everstep::Result<()> {
+        let place = step("place", async move || {
+            Err::<(), everstep::Error>(postpone(seconds(1), "no place is free").await.into())
+        });
+        let deadly = step("deadly", async move || {
+            std::future::pending::<()>().await;
+            Ok::<(), everstep::Error>(())
+        });
+        let (place, deadly) = tokio::join!(place, deadly);
+        place.and(deadly)
+    }
+    let world = World::new();
+    let start = |fates: &Fates| {
+        let app = App::new().workflow(waits_beside_a_deadly_step);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, app, backend, fates, &without_sweeper())
+    };
+    let client = world.client();
+    let _ = client.start(waits_beside_a_deadly_step, ()).id("x").await.unwrap();
+    for number in 0..20 {
+        // Dead as soon as the answer of the first step is durable, after its claim.
+        let appends = AtomicU32::new(0);
+        let fates = Fates::by(&world, &format!("dead{number}"), move |call| match call.name {
+            "append" if appends.fetch_add(1, Ordering::SeqCst) == 1 => Fate::HangAfter,
+            _ => Fate::Proceed,
+        });
+        let mut dead = start(&fates);
+        tokio::select! {
+            () = dead.dies() => {}
+            () = world.until("x", minutes(5), |it| it.projection.status == Status::Blocked) => {
+                let postponed = |event: &Event| matches!(event, Event::StepPostponed(_));
+                assert_eq!(count(&world, "x", postponed).await, STRIKES_MAX as usize);
+                return;
+            }
+        }
+    }
+    panic!("twenty hosts died of it:\n{:#?}", world.log("x").await);
 }
 
 /// The wake that replaces the one which met the dead host's claim counts as received once. The

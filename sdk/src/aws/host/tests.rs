@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
-use crate::context::{sleep, step};
+use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
 use crate::host::App;
 use crate::id::ExecutionId;
@@ -37,11 +37,25 @@ async fn broken(_: u64) -> crate::Result<u64> {
     Ok(1)
 }
 
+/// Asks for a place so many times before there is one.
+#[crate::workflow(crate = "crate")]
+async fn queues(times: u64) -> crate::Result<u64> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    step("place", async move || {
+        if u64::from(ASKED.fetch_add(1, Ordering::SeqCst)) < times {
+            return Err(postpone(Duration::from_secs(1), "no place is free").await.into());
+        }
+        Ok::<u64, crate::Error>(times)
+    })
+    .await
+}
+
 /// A program that takes numbers from a queue, files from a bucket and rows from a table.
 fn app() -> App {
     App::new()
         .workflow(takes)
         .workflow(broken)
+        .workflow(queues)
         .on(|message: SqsMessage| {
             Ok::<_, crate::Error>(Action::start(takes, message.json()?).id(message.id))
         })
@@ -247,6 +261,27 @@ async fn a_turn_hands_over_before_the_deadline_and_its_lease_outlasts_it() {
     assert_eq!(end.reason, TurnEnd::Yielded);
     // Its own message is for the mapping to delete; the other is the next turn's.
     assert_eq!(function.queue.len(), 2);
+}
+
+/// It has waited, and nothing has died: were it handed over, each turn would be a strike.
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_only_waits_for_a_back_off_suspends_when_its_time_is_up() {
+    let function = Function::new();
+    function.start("queues", "x", "50").await;
+    let mut invocations = 0;
+    while function.status("x").await != Status::Completed {
+        assert_eq!(function.invoke(Duration::from_secs(10)).await, [""; 0]);
+        assert_ne!(function.status("x").await, Status::Blocked, "after {invocations} invocations");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        invocations += 1;
+    }
+    assert!(invocations > QUEUE_RECEIVES_MAX, "{invocations} are too few to show it");
+    let events = function.events("x").await;
+    let yields = |event: &&Event| match event {
+        Event::TurnEnded(end) => end.reason == TurnEnd::Yielded,
+        _ => false,
+    };
+    assert_eq!(events.iter().filter(yields).count(), 0);
 }
 
 /// A claim under which no body can start would count as a strike, of an execution that is well.
