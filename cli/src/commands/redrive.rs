@@ -94,11 +94,12 @@ impl Redrive {
         let wanted: BTreeSet<&ExecutionId> = self.ids.iter().collect();
         let mut kept = Vec::new();
         let worked = self.work(&client, &dead, &wanted, &mut kept, out).await;
-        // Also after a failure: what was only looked at must not stay out of sight.
+        // Also after a failure, of this too: what was only looked at must not stay out of sight.
+        let mut put_back = Ok(());
         for letter in &kept {
-            dead.put_back(letter).await?;
+            put_back = put_back.and(dead.put_back(letter).await.map_err(Failure::from));
         }
-        worked
+        worked.and(put_back)
     }
 
     async fn work(
