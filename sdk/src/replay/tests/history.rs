@@ -71,7 +71,7 @@ fn only_progress_takes_strikes_back() {
         came(110, "s", "1"),
         cancel(110, "enough"),
         fired(110, 0, "sleep#1"),
-        postponed(110, 0, "a#1", 200),
+        postponed(110, 0, "a#1", 1, 200),
         over(110, TurnEnd::Yielded, None, &[]),
         over(110, TurnEnd::Blocked, None, &[]),
     ];
