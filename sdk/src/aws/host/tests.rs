@@ -389,7 +389,7 @@ async fn the_first_sweep_of_a_process_resumes_what_is_blocked() {
 async fn a_start_that_cannot_run_here_stores_nothing() {
     let function = Function::new();
     for (start, says) in [
-        (r#"{"start": {"workflow": "take", "id": "x", "input": 1}}"#, "broken, takes"),
+        (r#"{"start": {"workflow": "take", "id": "x", "input": 1}}"#, "broken, queues, takes"),
         (r#"{"start": {"workflow": "takes", "id": "x", "input": "one"}}"#, "takes cannot read"),
     ] {
         let refused = function.host.invoke(start, "i", BEGINNING.after(T)).await;
