@@ -8,7 +8,7 @@ use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
 use crate::host::App;
 use crate::id::ExecutionId;
-use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX};
+use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX, STRIKES_MAX};
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
@@ -275,7 +275,7 @@ async fn a_turn_that_only_waits_for_a_back_off_suspends_when_its_time_is_up() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         invocations += 1;
     }
-    assert!(invocations > QUEUE_RECEIVES_MAX, "{invocations} are too few to show it");
+    assert!(invocations > STRIKES_MAX, "{invocations} are too few to show it");
     let events = function.events("x").await;
     let yields = |event: &&Event| match event {
         Event::TurnEnded(end) => end.reason == TurnEnd::Yielded,
