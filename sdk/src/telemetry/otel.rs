@@ -7,6 +7,13 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
 use super::measure::{Batch, Kind, Metric, OUTCOME, STEP, Unit, WORKFLOW};
 use super::metrics::Sink;
 
+/// The buckets of durations: those that the semantic conventions have for requests
+/// (<https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>), and more for what takes longer.
+const SECONDS: [f64; 21] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0,
+    300.0, 900.0, 3_600.0, 86_400.0, 604_800.0,
+];
+
 /// An instrument for each metric, in the order of [`Metric::ALL`].
 pub(super) struct Instruments(Vec<Instrument>);
 
@@ -35,7 +42,10 @@ fn instrument(meter: &Meter, metric: Metric) -> Instrument {
             Instrument::Counter(builder.with_description(description).build())
         }
         Kind::Histogram => {
-            let builder = meter.f64_histogram(name).with_unit(unit);
+            let mut builder = meter.f64_histogram(name).with_unit(unit);
+            if unit == "s" {
+                builder = builder.with_boundaries(SECONDS.to_vec());
+            }
             Instrument::Histogram(builder.with_description(description).build())
         }
         Kind::Gauge => {
