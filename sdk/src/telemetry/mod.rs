@@ -31,6 +31,8 @@ mod turn;
 pub use metrics::{METRICS_VARIABLE, Metrics, MetricsError};
 #[cfg(feature = "opentelemetry")]
 pub use trace::TraceOf;
+#[cfg(feature = "opentelemetry")]
+pub(crate) use trace::link_to_run;
 
 pub(crate) use metrics::Watchers;
 pub(crate) use silence::silently;

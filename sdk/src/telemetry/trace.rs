@@ -60,6 +60,11 @@ impl TraceOf {
     }
 }
 
+/// Whoever starts a run has a link to it, from the span it is in.
+pub(crate) fn link_to_run(execution: &ExecutionId, run: u32) {
+    Span::current().add_link(TraceOf::run(execution, run).context);
+}
+
 /// Puts the span of a turn into its run's trace, beside the trace of what it was taken in. `begins`
 /// if it is the first turn of the run.
 pub(super) fn place(span: &Span, start: &WorkflowStarted, begins: bool) {

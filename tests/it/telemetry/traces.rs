@@ -255,6 +255,23 @@ async fn runs_and_children_are_traces_of_their_own_with_links_to_where_they_come
     assert_eq!(links_of("child", 2), BTreeSet::from([parent, first]));
 }
 
+/// A request starts an execution: each trace leads to the other's.
+#[tokio::test(start_paused = true)]
+async fn whoever_starts_an_execution_has_a_link_to_its_trace() {
+    let (exporter, _guard) = exported(Sampler::AlwaysOn);
+    let world = World::new();
+    let start = async {
+        world.client().start(sell, 1).id("e").await.unwrap();
+        // What is there already is nobody's start.
+        world.client().start(sell, 1).id("e").await.unwrap();
+    };
+    start.instrument(tracing::info_span!("request")).await;
+    let [request] = &exporter.get_finished_spans().unwrap()[..] else { panic!("no span") };
+    let links: Vec<_> = request.links.links.iter().map(|link| &link.span_context).collect();
+    assert_eq!(links, [TraceOf::run(&"e".parse().unwrap(), 1).context()]);
+    assert_ne!(request.span_context.trace_id(), links[0].trace_id());
+}
+
 #[workflow]
 async fn breaks(_: ()) -> everstep::Result<()> {
     ship(1).await?;
