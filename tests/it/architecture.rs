@@ -31,10 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     // Of `host` the registry: what there is to run.
     ("turn", &["context", "replay", "store", "wake", "payload", "host", "telemetry"]),
-    (
-        "client",
-        &["context", "replay", "store", "wake", "payload", "sweep", "backend", "telemetry"],
-    ),
+    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend", "telemetry"]),
     ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
     ("postgres", &["client", "context", "replay", "store"]),

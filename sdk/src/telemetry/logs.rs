@@ -7,6 +7,7 @@ use chrono::{SecondsFormat, Utc};
 use serde::Serializer;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{ParseError, Targets};
@@ -64,7 +65,10 @@ pub fn init() -> Result<(), InitError> {
 fn filter_of(variable: &'static str, value: String) -> Result<Targets, InitError> {
     // Lambda's setting also knows FATAL, which is nothing of tracing's.
     let text = if value.eq_ignore_ascii_case("fatal") { "error" } else { &value };
-    text.parse().map_err(|source| InitError::Filter { variable, value, source })
+    let filter: Targets =
+        text.parse().map_err(|source| InitError::Filter { variable, value, source })?;
+    // A warning also says whose it is: its spans are there whatever else is shown.
+    Ok(filter.with_target(super::spans::TARGET, LevelFilter::INFO))
 }
 
 /// A layer that writes each event as a line of JSON: `timestamp`, `level`, `target` and `message`,

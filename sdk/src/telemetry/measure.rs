@@ -153,3 +153,27 @@ pub(crate) struct Batch<'a> {
 pub(super) const WORKFLOW: &str = "everstep.workflow.name";
 pub(super) const STEP: &str = "everstep.step.name";
 pub(super) const OUTCOME: &str = "everstep.outcome";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Alarms hang on these names.
+    #[test]
+    fn every_metric_is_on_the_page_with_its_kind_and_has_its_place() {
+        let page = include_str!("../../../docs/guide/observability.md");
+        for (place, metric) in Metric::ALL.into_iter().enumerate() {
+            let (name, kind, unit, _) = metric.about();
+            assert_eq!(metric as usize, place, "{name}");
+            let kind = match kind {
+                Kind::Counter => "counter",
+                Kind::Histogram => "histogram",
+                Kind::Gauge => "gauge",
+            };
+            let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+            let row = row.unwrap_or_else(|| panic!("{name} is not on the page"));
+            assert!(row.contains(&format!("| {kind} |")), "{row}");
+            assert_eq!(row.contains("| s |"), unit == Unit::Seconds, "{row}");
+        }
+    }
+}

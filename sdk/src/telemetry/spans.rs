@@ -11,6 +11,10 @@ use tracing::{Span, info_span};
 
 use crate::event::{Failure, OperationKey, WorkflowStarted};
 
+/// The target of all of them, and of nothing else.
+#[cfg(feature = "logs")]
+pub(super) const TARGET: &str = module_path!();
+
 /// The span of a turn.
 pub(super) fn turn(start: &WorkflowStarted, receipts: u32, replayed: usize) -> Span {
     info_span!(
