@@ -58,9 +58,10 @@ async fn a_deployed_function_prints_lines_of_json_and_metrics() {
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
     });
     post(&rig, "/2015-03-31/event-source-mappings", &mapping).await;
+    // A card that the bank refuses.
     let input = json!({
         "number": "order-7", "customer": "Ada", "article": "teapot", "pieces": 2, "price": 3490,
-        "card": "4242",
+        "card": "0000",
     });
     let start = json!({ "workflow": "fulfil_order", "id": "order-7", "input": input });
     post(&rig, "/2015-03-31/functions/order/invocations", &json!({ "start": start })).await;
@@ -69,7 +70,7 @@ async fn a_deployed_function_prints_lines_of_json_and_metrics() {
     let deadline = Instant::now() + ORDER_MAX;
     let lines = loop {
         let printed = std::fs::read_to_string(&log).unwrap_or_default();
-        let is_over = client.describe(&id).await.unwrap().projection.status == Status::Completed;
+        let is_over = client.describe(&id).await.unwrap().projection.status == Status::Failed;
         if is_over && printed.contains("everstep.execution.closed") {
             break printed;
         }
@@ -90,6 +91,15 @@ async fn a_deployed_function_prints_lines_of_json_and_metrics() {
         closed += values.get("everstep.execution.closed").map_or(0.0, |values| values[0]);
     }
     assert_eq!(closed, 1.0, "{metrics:#?}");
+    let refused = |line: &&&Value| line["message"] == "a step failed";
+    let refused = said.iter().find(refused).unwrap_or_else(|| panic!("{said:#?}"));
+    assert_eq!(refused["level"], "WARN");
+    assert_eq!(refused["everstep.execution.id"], "order-7");
+    assert_eq!(refused["everstep.workflow.name"], "fulfil_order");
+    assert_eq!(refused["everstep.step.name"], "charge");
+    assert_eq!(refused["exception.message"], "the card was refused");
+    assert_eq!(refused["faas.trigger"], "pubsub");
+    assert!(refused["faas.invocation_id"].is_string(), "{refused}");
     for line in said {
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
         assert!(line["message"].is_string(), "{line}");

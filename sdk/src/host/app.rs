@@ -226,7 +226,7 @@ impl App {
     /// here exporters send what they have, before the process is frozen or ends. It may block, on a
     /// thread of its own; nobody waits for it longer than two seconds.
     pub fn flush(mut self, flush: impl Fn() + Send + Sync + 'static) -> Self {
-        self.watchers.add_flush(Arc::new(flush));
+        self.watchers.add_flush(flush);
         self
     }
 

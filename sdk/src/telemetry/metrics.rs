@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
@@ -86,7 +86,26 @@ impl fmt::Debug for Metrics {
 #[derive(Clone, Default)]
 pub(crate) struct Watchers {
     pub(super) metrics: Vec<Metrics>,
-    flushes: Vec<Arc<dyn Fn() + Send + Sync>>,
+    flushes: Vec<Arc<Flush>>,
+}
+
+/// Sends on what an exporter has.
+struct Flush {
+    call: Box<dyn Fn() + Send + Sync>,
+    under_way: Mutex<()>,
+}
+
+impl Flush {
+    /// Once at a time: one that hangs must not take a thread for each invocation.
+    fn run(&self) {
+        let _alone = match self.under_way.try_lock() {
+            Err(TryLockError::WouldBlock) => return,
+            Ok(alone) => alone,
+            // It has panicked before, and may again.
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+        };
+        (self.call)();
+    }
 }
 
 impl Watchers {
@@ -94,8 +113,9 @@ impl Watchers {
         self.metrics.push(metrics);
     }
 
-    pub(crate) fn add_flush(&mut self, flush: Arc<dyn Fn() + Send + Sync>) {
-        self.flushes.push(flush);
+    pub(crate) fn add_flush(&mut self, call: impl Fn() + Send + Sync + 'static) {
+        let (call, under_way) = (Box::new(call), Mutex::new(()));
+        self.flushes.push(Arc::new(Flush { call, under_way }));
     }
 
     /// Whether nobody gets any.
@@ -132,7 +152,7 @@ impl Watchers {
         let others = join_all(self.flushes.iter().map(|flush| {
             let flush = Arc::clone(flush);
             // It may block. Should it panic, that is its own affair.
-            tokio::task::spawn_blocking(move || flush())
+            tokio::task::spawn_blocking(move || flush.run())
         }));
         let _ = tokio::time::timeout(at_most, futures::future::join(metrics, others)).await;
     }

@@ -215,7 +215,7 @@ impl TurnTelemetry {
     /// How the turn ended.
     pub(crate) fn ended(&self, outcome: &'static str) {
         self.span.record("everstep.turn.outcome", outcome);
-        if let "blocked" | "error" = outcome {
+        if let "blocked" | "unknown_workflow" | "error" = outcome {
             spans::has_error(&self.span, outcome);
         }
         if let Some(begun) = self.begun {

@@ -71,6 +71,8 @@ impl Driven {
             Self::Ended(ended) if ended.status == Status::Running => "yielded",
             Self::Ended(ended) => ended.status.as_str(),
             Self::Continued(_) => "continued",
+            // Perhaps another host knows it: a rolling deploy.
+            Self::Blocked { fault: Fault::UnknownWorkflow { .. }, .. } => "unknown_workflow",
             Self::Blocked { .. } => "blocked",
             Self::Stale => "lost",
             Self::NoTime => "no_time",
