@@ -251,10 +251,6 @@ struct TriggersPage;
 #[doc = include_str!("../../docs/guide/http.md")]
 struct HttpPage;
 
-#[cfg(all(doctest, feature = "opentelemetry", feature = "logs"))]
-#[doc = include_str!("../../docs/guide/observability.md")]
-struct ObservabilityPage;
-
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/limiters.md")]
 struct LimitersPage;

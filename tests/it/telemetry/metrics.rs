@@ -1,6 +1,6 @@
 //! Metrics: what was recorded is what was measured, in lines that CloudWatch takes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,6 @@ use everstep::store::Status;
 use everstep::telemetry::Metrics;
 use everstep_tests::emf::check_emf;
 use everstep_tests::sim::{Death, Fates, Host, HostOptions, World};
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
-use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use serde_json::Value;
 
 use super::Written;
@@ -250,44 +247,6 @@ async fn the_sweeper_says_how_many_are_overdue_and_for_how_long() {
     assert!(overdue.contains(&1.0) && overdue.contains(&0.0), "{overdue:?}");
     let oldest = &measured(&lines, "everstep.sweep.oldest")[""];
     assert!(oldest.iter().any(|age| (590.0..700.0).contains(age)), "{oldest:?}");
-}
-
-/// The same measures, as OpenTelemetry's.
-#[tokio::test(start_paused = true)]
-async fn opentelemetry_gets_what_cloudwatch_gets() {
-    let exporter = InMemoryMetricExporter::default();
-    let reader = PeriodicReader::builder(exporter.clone()).build();
-    let provider = SdkMeterProvider::builder().with_reader(reader).build();
-    let metrics = Metrics::opentelemetry(&provider.meter("everstep"));
-    let lines = lines_of_a_sale(App::new().workflow(sell).metrics(metrics)).await;
-    provider.force_flush().unwrap();
-    let mut names = BTreeSet::new();
-    let mut closed = Vec::new();
-    for resource in exporter.get_finished_metrics().unwrap() {
-        for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
-            names.insert(metric.name().to_owned());
-            if metric.name() != "everstep.execution.closed" {
-                continue;
-            }
-            assert_eq!(metric.unit(), "{execution}");
-            let AggregatedMetrics::F64(MetricData::Sum(sum)) = metric.data() else {
-                panic!("{metric:?}")
-            };
-            for point in sum.data_points() {
-                let of = |key: &str| {
-                    let mut all = point.attributes();
-                    let found = all.find(|attribute| attribute.key.as_str() == key);
-                    found.map(|attribute| attribute.value.to_string()).unwrap_or_default()
-                };
-                closed.push((of("everstep.workflow.name"), of("everstep.outcome"), point.value()));
-            }
-        }
-    }
-    assert_eq!(closed, [("sell".to_owned(), "completed".to_owned(), 1.0)]);
-    let of_lines: BTreeSet<String> =
-        lines.iter().flat_map(|line| check_emf(line).1.into_keys()).collect();
-    assert_eq!(names.difference(&of_lines).collect::<Vec<_>>(), [""; 0]);
-    assert!(names.len() >= 9, "{names:?}");
 }
 
 #[tokio::test]

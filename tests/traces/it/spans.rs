@@ -1,20 +1,20 @@
 //! Spans: one trace for each run, whoever takes its turns, and in it what ran and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use everstep::id::ExecutionId;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::telemetry::TraceOf;
-use everstep_tests::sim::{Death, Fates, Host, HostOptions, World};
 use opentelemetry::trace::{SpanId, SpanKind, Status as SpanStatus, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
 use tracing::Instrument;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
+
+use super::world::{Death, World, in_virtual_time};
 
 /// Exports the spans of this thread.
 fn exported(sampler: Sampler) -> (InMemorySpanExporter, DefaultGuard) {
@@ -157,9 +157,7 @@ async fn an_execution_that_two_hosts_work_on_is_one_trace_in_which_nothing_comes
 async fn a_sampler_that_goes_by_trace_ids_takes_all_turns_of_a_run_or_none() {
     let (exporter, _guard) = exported(Sampler::TraceIdRatioBased(0.5));
     let world = World::new();
-    let fates = Fates::good(&world, "host");
-    let app = App::new().workflow(sell);
-    let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+    let host = world.host(App::new().workflow(sell), None);
     for order in 0..40 {
         let handle = world.client().start(sell, 1).id(format!("e-{order}")).await.unwrap();
         tokio::time::sleep(seconds(5)).await;
@@ -180,22 +178,17 @@ async fn a_sampler_that_goes_by_trace_ids_takes_all_turns_of_a_run_or_none() {
 #[test]
 fn whatever_call_a_host_dies_at_its_turns_and_the_next_ones_are_in_one_trace() {
     let story = |death: Option<Death>| {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().start_paused(true).build().unwrap().block_on(async {
+        in_virtual_time(async {
             let (exporter, _guard) = exported(Sampler::AlwaysOn);
             let world = World::new();
-            let fates = Fates::dying(&world, "host0", death);
-            let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
             let app = || App::new().workflow(sell);
-            let first = Host::start(&world, app(), backend, &fates, &HostOptions::default());
+            let first = world.host(app(), death);
             let handle = world.client().start(sell, 1).id("e").await.unwrap();
             handle.signal("packed", &()).await.unwrap();
             tokio::time::sleep(seconds(5)).await;
-            let fates = Fates::good(&world, "host1");
-            let second =
-                Host::start(&world, app(), world.backend(), &fates, &HostOptions::default());
+            let second = world.host(app(), None);
             assert_eq!(handle.result().await.unwrap(), 2, "{death:?}");
-            let calls = world.calls_of("host0");
+            let calls = first.calls();
             first.kill().await;
             second.kill().await;
             let spans = exporter.get_finished_spans().unwrap();
@@ -232,9 +225,7 @@ async fn counts(left: u64) -> everstep::Result<u64> {
 async fn runs_and_children_are_traces_of_their_own_with_links_to_where_they_come_from() {
     let (exporter, _guard) = exported(Sampler::AlwaysOn);
     let world = World::new();
-    let fates = Fates::good(&world, "host");
-    let app = App::new().workflow(parent).workflow(counts);
-    let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+    let host = world.host(App::new().workflow(parent).workflow(counts), None);
     let handle = world.client().start(parent, ()).id("parent").await.unwrap();
     handle.result().await.unwrap();
     host.kill().await;
@@ -282,9 +273,7 @@ async fn breaks(_: ()) -> everstep::Result<()> {
 async fn a_turn_that_blocks_has_an_error_and_says_so_in_its_trace() {
     let (exporter, _guard) = exported(Sampler::AlwaysOn);
     let world = World::new();
-    let fates = Fates::good(&world, "host");
-    let app = App::new().workflow(breaks);
-    let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+    let host = world.host(App::new().workflow(breaks), None);
     world.client().start(breaks, ()).id("e").await.unwrap();
     tokio::time::sleep(seconds(5)).await;
     host.kill().await;
