@@ -195,7 +195,9 @@ fn whatever_call_a_host_dies_at_its_turns_and_the_next_ones_are_in_one_trace() {
             let lines = trace(&spans, "e", 1);
             assert_eq!(lines.len(), spans.len(), "{death:?}: {spans:#?}");
             let ends = lines.iter().filter(|line| *line == "turn sell completed").count();
-            assert_eq!(ends, 1, "{death:?}: {lines:#?}");
+            // Who dies with the last commit written leaves an end that no turn is needed for.
+            let is_known = ends == 1 || death.is_some_and(|death| ends == 0 && death.after);
+            assert!(is_known, "{death:?}: {lines:#?}");
             // What is in the log was not done again, and so is no span of a second turn.
             let once = lines.iter().filter(|line| line.contains("step charge completed")).count();
             assert!((1..=2).contains(&once), "{death:?}: {lines:#?}");
