@@ -101,6 +101,8 @@
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
 //! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions; with it comes `aws` |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
+//! | `opentelemetry` | no | `telemetry`: spans under one OpenTelemetry trace for each run, and OpenTelemetry metrics |
+//! | `logs` | no | `telemetry::logs`: log lines, as JSON in Lambda |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
 #[cfg(feature = "aws")]
@@ -127,6 +129,7 @@ pub mod postgres;
 #[cfg(feature = "schedules")]
 pub mod schedule;
 pub mod store;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

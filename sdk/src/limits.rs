@@ -215,6 +215,9 @@ pub const LAMBDA_VISIBILITY: Duration = Duration::from_secs(360);
 /// [`LAMBDA_VISIBILITY`] and the visibility itself.
 pub const LAMBDA_SWEEP_GRACE: Duration = Duration::from_secs(600);
 
+/// How long an invocation, or a worker that has stopped, waits for telemetry to leave the process.
+pub const FLUSH_WAIT: Duration = Duration::from_secs(2);
+
 /// How long before a Lambda invocation's deadline a turn starts no more bodies and hands over.
 pub const YIELD_BEFORE_DEADLINE: Duration = Duration::from_secs(10);
 

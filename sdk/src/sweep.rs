@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::id::ExecutionId;
 use crate::store::{EventStore, StoreError};
+use crate::telemetry::Watchers;
 use crate::time::Clock;
 use crate::wake::{QueueError, Wake, WakeQueue};
 
@@ -32,10 +34,34 @@ pub(crate) async fn sweep(
     queue: &dyn WakeQueue,
     clock: &Clock,
     grace: Duration,
-) -> Result<usize, SweepError> {
+) -> Result<Swept, SweepError> {
     let overdue = store.overdue(clock.now().before(grace), PASS_MAX).await?;
     for id in &overdue {
         queue.send(&Wake::sweep(id.clone()), Duration::ZERO).await?;
     }
-    Ok(overdue.len())
+    Ok(Swept { woken: overdue.len(), first: overdue.into_iter().next() })
+}
+
+/// What a pass has done.
+pub(crate) struct Swept {
+    /// How many executions it woke.
+    pub(crate) woken: usize,
+    first: Option<ExecutionId>,
+}
+
+impl Swept {
+    /// Tells those who watch of it. The store is asked only if somebody does.
+    pub(crate) async fn tell(&self, store: &dyn EventStore, clock: &Clock, watchers: &Watchers) {
+        if watchers.is_empty() {
+            return;
+        }
+        let record = match &self.first {
+            Some(first) => store.record(first).await.ok().flatten(),
+            None => None,
+        };
+        // One that only has a message has no time of its own.
+        let due = record.and_then(|record| record.projection.wake_at);
+        let oldest = due.map_or(Duration::ZERO, |due| clock.now().since(due));
+        watchers.swept(self.woken, oldest);
+    }
 }

@@ -27,10 +27,11 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),
     ("local", &["store", "wake"]),
-    ("sweep", &["store", "wake"]),
+    ("sweep", &["store", "wake", "telemetry"]),
+    ("telemetry", &[]),
     // Of `host` the registry: what there is to run.
-    ("turn", &["context", "replay", "store", "wake", "payload", "host"]),
-    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend"]),
+    ("turn", &["context", "replay", "store", "wake", "payload", "host", "telemetry"]),
+    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend", "telemetry"]),
     ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
     ("postgres", &["client", "context", "replay", "store"]),
@@ -41,8 +42,20 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "payload", "sweep", "turn",
-            "schedule", "trigger", "aws", "http",
+            "backend",
+            "client",
+            "context",
+            "replay",
+            "store",
+            "wake",
+            "payload",
+            "sweep",
+            "turn",
+            "schedule",
+            "trigger",
+            "aws",
+            "http",
+            "telemetry",
         ],
     ),
     // Built on what users have, but for the reading of a log.
@@ -52,8 +65,17 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "aws",
         &[
-            "store", "wake", "payload", "backend", "client", "host", "sweep", "trigger", "turn",
+            "store",
+            "wake",
+            "payload",
+            "backend",
+            "client",
+            "host",
+            "sweep",
+            "trigger",
+            "turn",
             "http",
+            "telemetry",
         ],
     ),
     (

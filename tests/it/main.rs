@@ -27,4 +27,5 @@ mod scale;
 mod scenarios;
 mod smoke;
 mod sqlite;
+mod telemetry;
 mod transact;

@@ -12,4 +12,5 @@ mod postgres;
 mod readme;
 mod scheduler;
 mod sqs;
+mod telemetry;
 mod triggers;

@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod cloud;
 pub mod dynamodb;
+pub mod emf;
 pub mod hosts;
 pub mod http;
 pub mod lives;

@@ -69,19 +69,20 @@ enum CrashAfter {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // Not an `EnvFilter`: its regular expressions are a tenth of the program.
-    let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    tracing_subscriber::registry()
-        .with(
-            lines.with_filter(
-                filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN)),
-            ),
-        )
-        .init();
+    let in_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
+    if in_lambda {
+        everstep::telemetry::logs::init()?;
+    } else {
+        // Not an `EnvFilter`: its regular expressions are a tenth of the program.
+        let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+        let filter: Targets =
+            filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    }
 
     let args = Args::parse();
-    if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+    if in_lambda {
         // The only folder that a function may write.
         let world = World::open(&Path::new("/tmp").join(&args.world))?;
         let app = app(Shop { world }).observe(move |_, event| {

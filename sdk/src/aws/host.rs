@@ -3,6 +3,7 @@
 //! of [`aws`](super).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,14 +11,16 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::answer::{BatchAnswer, SweepAnswer};
 use crate::backend::Backend;
 use crate::client::{Client, StartError};
 use crate::host::{Registry, RunError};
-use crate::limits::{LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
+use crate::limits::{FLUSH_WAIT, LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
 use crate::store::BoxError;
 use crate::sweep::SweepError;
+use crate::telemetry;
 use crate::time::{Clock, Timestamp};
 use crate::trigger::{
     Content, Done, HttpSource, Invocation, Message, Reading, Trigger, TriggerError, Triggers,
@@ -68,7 +71,8 @@ async fn serve_events(
     let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry)
         .with_payloads(backend.payloads);
     let kitchen = Arc::new(kitchen);
-    let host = Arc::new(Host { kitchen, client, triggers, resumed: OnceCell::new(), front });
+    let (resumed, warm) = (OnceCell::new(), AtomicBool::new(false));
+    let host = Arc::new(Host { kitchen, client, triggers, resumed, warm, front });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let host = Arc::clone(&host);
         async move {
@@ -88,8 +92,21 @@ struct Host {
     triggers: Triggers,
     /// Whether blocked executions have been asked to go on.
     resumed: OnceCell<()>,
+    /// Whether there was an invocation before.
+    warm: AtomicBool,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is in it then"))]
     front: Front,
+}
+
+/// What OpenTelemetry calls such an event: <https://opentelemetry.io/docs/specs/semconv/registry/attributes/faas/>.
+fn faas_trigger(invocation: &Invocation) -> &'static str {
+    match invocation {
+        Invocation::Sqs(_) | Invocation::Sent(_) => "pubsub",
+        Invocation::Table(_) => "datasource",
+        Invocation::Schedule(_) | Invocation::Sweep => "timer",
+        Invocation::Http(_) => "http",
+        Invocation::Start(_) | Invocation::Other(_) => "other",
+    }
 }
 
 /// Why an invocation failed. Lambda tells the caller the name and the text.
@@ -153,13 +170,30 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 impl Host {
+    /// An invocation, and after it what those who watch are to get before the process is frozen.
     async fn invoke(
         &self,
         event: &str,
         id: &str,
         deadline: Timestamp,
     ) -> Result<Box<RawValue>, InvocationError> {
-        let answer = match Invocation::recognise(event, id)? {
+        let invocation = Invocation::recognise(event, id)?;
+        let is_cold = !self.warm.swap(true, Ordering::Relaxed);
+        let span = telemetry::invocation(id, faas_trigger(&invocation), is_cold);
+        let answer = self.respond(invocation, event, id, deadline).instrument(span).await;
+        let left = deadline.since(self.kitchen.clock.now());
+        self.kitchen.registry.watchers().flush(FLUSH_WAIT.min(left / 2)).await;
+        answer
+    }
+
+    async fn respond(
+        &self,
+        invocation: Invocation,
+        event: &str,
+        id: &str,
+        deadline: Timestamp,
+    ) -> Result<Box<RawValue>, InvocationError> {
+        let answer = match invocation {
             Invocation::Sqs(messages) => to_raw_value(&self.batch(messages, deadline).await),
             Invocation::Table(changes) => to_raw_value(&self.changes(changes, deadline).await),
             Invocation::Sent(readings) => to_raw_value(&self.sent(readings).await?),
@@ -262,7 +296,8 @@ impl Host {
         for visit in together {
             let (kitchen, triggers) = (Arc::clone(&self.kitchen), self.triggers.clone());
             let term = term.clone();
-            turns.spawn(async move { serve(&kitchen, &triggers, visit, &term).await });
+            let serve = async move { serve(&kitchen, &triggers, visit, &term).await };
+            turns.spawn(serve.in_current_span());
         }
         let all = async {
             while let Some(turn) = turns.join_next().await {
@@ -305,8 +340,10 @@ impl Host {
             }
         };
         self.resumed.get_or_init(resume).await;
-        let woken = self.client.sweep(Some(LAMBDA_SWEEP_GRACE)).await?;
-        Ok(SweepAnswer { woken })
+        let swept = self.client.sweep_once(Some(LAMBDA_SWEEP_GRACE)).await?;
+        let Kitchen { store, clock, registry, .. } = &*self.kitchen;
+        swept.tell(&**store, clock, registry.watchers()).await;
+        Ok(SweepAnswer { woken: swept.woken })
     }
 }
 

@@ -42,7 +42,7 @@ use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
 use crate::payload::Payloads;
 use crate::store::{EventStore, StoreError};
-use crate::sweep::sweep;
+use crate::sweep::{Swept, sweep};
 use crate::time::Clock;
 use crate::wake::{QueueError, Wake, WakeQueue};
 
@@ -108,6 +108,11 @@ impl Client {
     /// # Errors
     /// Store or queue did not answer or cannot be used.
     pub async fn sweep(&self, grace: Option<Duration>) -> Result<usize, SweepError> {
+        Ok(self.sweep_once(grace).await?.woken)
+    }
+
+    /// The same, and says more of it.
+    pub(crate) async fn sweep_once(&self, grace: Option<Duration>) -> Result<Swept, SweepError> {
         sweep(&*self.store, &*self.queue, &self.clock, grace.unwrap_or(SWEEP_GRACE)).await
     }
 

@@ -360,6 +360,8 @@ impl Client {
                 Created::Exists { record, .. } => Some(record),
             };
             let Some(existing) = existing else {
+                #[cfg(feature = "opentelemetry")]
+                crate::telemetry::link_to_run(id, run.number());
                 self.wake_started(id).await?;
                 return Ok(true);
             };
@@ -457,6 +459,10 @@ struct NewRun<'a> {
 }
 
 impl NewRun<'_> {
+    fn number(&self) -> u32 {
+        self.after.as_ref().map_or(1, |history| history.start().run + 1)
+    }
+
     async fn encode(
         &self,
         now: crate::time::Timestamp,
@@ -469,7 +475,7 @@ impl NewRun<'_> {
         });
         let number = self.after.as_ref().map_or(0, |history| history.last + 1);
         let previous = self.after.as_ref().map(|history| history.last_hash);
-        let run = self.after.as_ref().map_or(1, |history| history.start().run + 1);
+        let run = self.number();
         let event = Event::WorkflowStarted(WorkflowStarted {
             at,
             execution: self.id.clone(),

@@ -12,6 +12,7 @@ use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase
 use crate::event::Event;
 use crate::id::ExecutionId;
 use crate::payload::Payloads;
+use crate::telemetry::{METRICS_VARIABLE, Metrics, MetricsError, Watchers};
 use crate::time::Clock;
 use crate::trigger::{Handlers, IntoAction, Source, Triggers};
 
@@ -35,6 +36,7 @@ pub struct App {
     payloads: Option<Payloads>,
     observers: Vec<Observer>,
     replay_check: Option<bool>,
+    watchers: Watchers,
     handlers: Handlers,
     source_twice: Option<&'static str>,
     #[cfg(feature = "http")]
@@ -71,6 +73,9 @@ pub enum AppError {
     /// The backend cannot be reached.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// `EVERSTEP_METRICS` makes no sense.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }
 
 /// Why a host stopped.
@@ -122,6 +127,7 @@ impl App {
             payloads: None,
             observers: Vec::new(),
             replay_check: None,
+            watchers: Watchers::default(),
             handlers: Handlers::default(),
             source_twice: None,
             #[cfg(feature = "http")]
@@ -197,6 +203,30 @@ impl App {
         observer: impl Fn(&ExecutionId, &Event) + Send + Sync + 'static,
     ) -> Self {
         self.observers.push(Arc::new(observer));
+        self
+    }
+
+    /// Where the metrics of this host go; a second one gets them too. By default what the variable
+    /// `EVERSTEP_METRICS` says: `emf`, or `emf:NAMESPACE`, for [`Metrics::emf`]; without it nowhere,
+    /// and nothing is measured.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::telemetry::Metrics;
+    /// # #[workflow] async fn sell(_: ()) -> everstep::Result<()> { Ok(()) }
+    ///
+    /// let app = App::new().workflow(sell).metrics(Metrics::emf("Shop"));
+    /// ```
+    pub fn metrics(mut self, metrics: Metrics) -> Self {
+        self.watchers.add(metrics);
+        self
+    }
+
+    /// Calls `flush` at the end of each invocation of a function, and when a worker has stopped:
+    /// here exporters send what they have, before the process is frozen or ends. It may block, on a
+    /// thread of its own; nobody waits for it longer than two seconds.
+    pub fn flush(mut self, flush: impl Fn() + Send + Sync + 'static) -> Self {
+        self.watchers.add_flush(flush);
         self
     }
 
@@ -341,7 +371,14 @@ impl App {
         let by_variable = || std::env::var_os(REPLAY_CHECK).is_some_and(|value| value == "1");
         let replay_check = self.replay_check.unwrap_or_else(by_variable);
         let registry = Registry::new(self.workflows, self.states, self.code, self.observers)?;
-        Ok(registry.with_replay_check(replay_check))
+        let mut watchers = self.watchers;
+        if watchers.is_empty()
+            && let Ok(value) = std::env::var(METRICS_VARIABLE)
+            && let Some(metrics) = Metrics::by_variable(&value)?
+        {
+            watchers.add(metrics);
+        }
+        Ok(registry.with_replay_check(replay_check).with_watchers(watchers))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::telemetry::Watchers;
 use crate::time::Clock;
 
 pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
@@ -20,6 +21,7 @@ pub(crate) struct Registry {
     code: String,
     observers: Vec<Observer>,
     replay_check: bool,
+    watchers: Watchers,
 }
 
 impl Registry {
@@ -32,12 +34,18 @@ impl Registry {
         for workflow in workflows.values() {
             workflow.check(&states)?;
         }
-        Ok(Self { workflows, states, code, observers, replay_check: false })
+        let (replay_check, watchers) = (false, Watchers::default());
+        Ok(Self { workflows, states, code, observers, replay_check, watchers })
     }
 
     /// Whether turns check that their workflow can be run again.
     pub(super) fn with_replay_check(self, replay_check: bool) -> Self {
         Self { replay_check, ..self }
+    }
+
+    /// Who gets the measures of its turns.
+    pub(super) fn with_watchers(self, watchers: Watchers) -> Self {
+        Self { watchers, ..self }
     }
 
     /// What the schedules that it serves start, they start here.
@@ -51,6 +59,11 @@ impl Registry {
     /// See [`App::replay_check`](super::App::replay_check).
     pub(crate) fn replay_check(&self) -> bool {
         self.replay_check
+    }
+
+    /// Who gets the measures of its turns.
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     pub(crate) fn workflow(&self, name: &str) -> Option<&Erased> {

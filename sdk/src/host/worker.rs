@@ -13,7 +13,8 @@ use super::registry::Registry;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::limits::{
-    QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_LEASE_MIN,
+    FLUSH_WAIT, QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE,
+    WORKER_LEASE_MIN,
 };
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
@@ -149,6 +150,7 @@ impl Worker {
         };
         stopping.send_replace(Some(kitchen.clock.now().after(self.stop_grace)));
         while turns.tasks.join_next().await.is_some() {}
+        kitchen.registry.watchers().flush(FLUSH_WAIT).await;
         Ok(output)
     }
 }
@@ -328,9 +330,15 @@ async fn sweep_forever(
     grace: Duration,
 ) -> Result<Infallible, RunError> {
     loop {
+        let watchers = kitchen.registry.watchers();
         match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace).await {
-            Ok(0) => {}
-            Ok(woken) => tracing::info!(woken, "the sweeper woke overdue executions"),
+            Ok(swept) => {
+                if swept.woken > 0 {
+                    let woken = swept.woken;
+                    tracing::info!(woken, "the sweeper woke overdue executions");
+                }
+                swept.tell(&*kitchen.store, &kitchen.clock, watchers).await;
+            }
             Err(SweepError::Store(error)) => {
                 tracing::warn!(%error, "sweep again");
                 store_usable(error)?;

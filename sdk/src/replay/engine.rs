@@ -236,9 +236,15 @@ impl Engine {
         self.call(name, location, Detail::Signal).0
     }
 
+    /// Whether the log has a call that the workflow has not made yet: whoever recorded it had been
+    /// given all that it was given by now.
+    pub(crate) fn has_been_here(&self) -> bool {
+        self.recorded.goes_on_at(self.calls.len())
+    }
+
     /// Which version of change `name` this run is on. It is no call: it takes no place among them.
     pub(crate) fn version(&mut self, name: Cow<'static, str>, range: &RangeInclusive<u32>) -> u32 {
-        let is_past = self.recorded.goes_on_at(self.calls.len());
+        let is_past = self.has_been_here();
         let (version, fault) = self.versions.of(name, range, is_past);
         if let Some(fault) = fault {
             self.fail(fault);

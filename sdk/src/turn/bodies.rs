@@ -7,11 +7,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tracing::Instrument;
 
 use super::TurnError;
 use super::children::ChildStarted;
 use crate::context::{StepScope, Watch, catch_panic, in_body};
 use crate::replay::{Attempt, Body};
+use crate::telemetry::{AttemptSpan, Attempted};
 
 /// An attempt that has ended.
 pub(super) struct Ended {
@@ -48,17 +50,31 @@ impl Bodies {
 
     /// Starts an attempt. One that is `alone` is first polled right here: most sequential steps
     /// are over sooner than a task is made, and there is nothing it could hold up.
-    pub(super) fn start(&mut self, seq: u32, scope: StepScope, body: &dyn Body, alone: bool) {
+    pub(super) fn start(
+        &mut self,
+        seq: u32,
+        scope: StepScope,
+        body: &dyn Body,
+        alone: bool,
+        told: AttemptSpan,
+    ) {
         debug_assert!(!self.running.contains_key(&seq), "two attempts of one step at a time");
         let attempt = scope.attempt;
         let started = Instant::now();
+        let span = told.span();
         let end = move |result| {
+            told.ended(match &result {
+                Ok(Attempt::Completed(_)) => Attempted::Completed,
+                Ok(Attempt::Failed { failure, .. }) => Attempted::Failed(failure),
+                Ok(Attempt::Postponed { .. }) => Attempted::Postponed,
+                Err(_) => Attempted::Panicked,
+            });
             let took_us = started.elapsed().as_micros().try_into().unwrap_or(u64::MAX);
             Over::Body(Ended { seq, attempt, took_us, result })
         };
         // An attempt is made of clones of the user's arguments, whose code may panic.
         let mut body = match catch_panic(|| body.attempt()) {
-            Ok(body) => in_body(scope, body),
+            Ok(body) => in_body(scope, body).instrument(span),
             Err(message) => return self.ended.push_back(end(Err(message))),
         };
         if alone {

@@ -15,6 +15,7 @@ mod ends;
 mod long;
 mod postponed;
 mod promises;
+mod replay;
 mod runs;
 mod terminate;
 mod times;
@@ -40,7 +41,8 @@ use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, Workflow
 use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
 use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds, site};
-use crate::store::{InboxItem, Loaded, Message};
+use crate::store::{InboxItem, Loaded, Message, Status};
+use crate::telemetry::{StepSpans, TurnTelemetry};
 use crate::time::Timestamp;
 use crate::wake::Wake;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -61,14 +63,32 @@ pub(super) enum Driven {
     NoTime,
 }
 
+impl Driven {
+    /// In a word.
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            // Only who hands over ends while the execution runs.
+            Self::Ended(ended) if ended.status == Status::Running => "yielded",
+            Self::Ended(ended) => ended.status.as_str(),
+            Self::Continued(_) => "continued",
+            // Perhaps another host knows it: a rolling deploy.
+            Self::Blocked { fault: Fault::UnknownWorkflow { .. }, .. } => "unknown_workflow",
+            Self::Blocked { .. } => "blocked",
+            Self::Stale => "lost",
+            Self::NoTime => "no_time",
+        }
+    }
+}
+
 /// What a turn begins with.
-pub(super) struct Begin {
+pub(super) struct Begin<'a> {
     pub(super) active: Active,
     pub(super) items: Items,
     /// Write the claim before anything runs.
     pub(super) eager: bool,
     /// No other suspect begins before this is dropped.
     pub(super) alone: Option<OwnedSemaphorePermit>,
+    pub(super) telemetry: &'a TurnTelemetry,
 }
 
 /// Why the loop stops.
@@ -139,6 +159,8 @@ pub(super) struct Turn<'a> {
     active: Active,
     /// Dropped with the first commit after the claim.
     alone: Option<OwnedSemaphorePermit>,
+    telemetry: &'a TurnTelemetry,
+    steps: StepSpans,
 }
 
 impl Kitchen {
@@ -148,9 +170,9 @@ impl Kitchen {
         loaded: &Loaded,
         mut history: History,
         term: &Term,
-        begin: Begin,
+        begin: Begin<'_>,
     ) -> Result<Driven, TurnError> {
-        let Begin { active, items, eager, alone } = begin;
+        let Begin { active, items, eager, alone, telemetry } = begin;
         let last = history.last;
         let shown = Shown::missing_in(&loaded.record, &history);
         let tags = std::mem::take(&mut history.tags);
@@ -227,10 +249,14 @@ impl Kitchen {
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active,
             alone,
+            telemetry,
+            steps: StepSpans::default(),
         };
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
         turn.bodies.abort().await;
+        let [commits, bytes] = turn.log.written;
+        telemetry.wrote(commits, bytes);
         match gone {
             Ok(driven) => Ok(driven),
             Err(Halt::Lost) => Ok(Driven::Stale),
@@ -346,24 +372,6 @@ impl Turn<'_> {
                 return self.hand_over().await;
             }
         }
-    }
-
-    /// Delivers the loaded log. No body starts before all of it is delivered.
-    fn replay(&mut self, log: &[Event]) -> Option<Fault> {
-        let progress = self.run.poll();
-        let mut fault = self.progress(progress);
-        for event in &log[1..] {
-            if fault.is_some() {
-                break;
-            }
-            if let Event::CompensationStarted(_) = event {
-                self.end = None;
-            }
-            if let Some(progress) = self.run.deliver(event) {
-                fault = self.progress(progress);
-            }
-        }
-        fault.or_else(|| self.refuses_new_steps(log))
     }
 
     fn progress(&mut self, progress: Progress) -> Option<Fault> {
@@ -522,7 +530,8 @@ impl Turn<'_> {
             let scope =
                 StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed, parts };
             // Cloning its arguments is user code: outside the lock.
-            self.bodies.start(seq, scope, &*body, alone);
+            let span = self.steps.attempt(seq, &scope.key.key, attempt);
+            self.bodies.start(seq, scope, &*body, alone, span);
             self.run.engine().put_body_back(seq, body);
         }
         self.show().await?;
@@ -588,6 +597,7 @@ impl Turn<'_> {
             }
             self.family.note(event);
             self.visible.written(sealed);
+            self.telemetry.meter.durable(event);
             self.kitchen.registry.observe(&self.wake.execution, event);
         }
         self.sequence.mark_written();

@@ -15,6 +15,8 @@ pub(super) struct LogEnd<'a> {
     /// The last commit.
     pub(super) last: CommitNumber,
     last_hash: [u8; 32],
+    /// How many commits this turn has written, and of how many bytes.
+    pub(super) written: [u64; 2],
 }
 
 /// What became of an append.
@@ -35,7 +37,7 @@ impl<'a> LogEnd<'a> {
         last: CommitNumber,
         last_hash: [u8; 32],
     ) -> Self {
-        Self { store, id, writer, last, last_hash }
+        Self { store, id, writer, last, last_hash, written: [0; 2] }
     }
 
     /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
@@ -75,6 +77,7 @@ impl<'a> LogEnd<'a> {
             }
             self.last = commit.number;
             self.last_hash = commit.hash;
+            self.written = [self.written[0] + 1, self.written[1] + commit.body.len() as u64];
             rest = &rest[count..];
         }
         Ok((Written::Durable, marked))

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 use crate::host::Registry;
 use crate::id::{HostId, WriterId};
@@ -48,6 +49,7 @@ use crate::limits::{CLOCK_SKEW, QUEUE_DELAY_MAX, STRIKES_MAX};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::{Fault, History};
 use crate::store::{EventStore, Loaded, StoreError};
+use crate::telemetry::{Meter, TurnTelemetry};
 use crate::time::{Clock, Timestamp};
 use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
 
@@ -159,7 +161,25 @@ impl Kitchen {
         receive_count: u32,
         term: &Term,
     ) -> Result<Verdict, TurnError> {
-        let Some((mut wake, look)) = visit.look().await else { return Ok(Verdict::Delete) };
+        let Some((wake, look)) = visit.look().await else { return Ok(Verdict::Delete) };
+        let meter = Meter::new(self.registry.watchers(), &wake.execution);
+        let verdict = self.serve(wake, look, receive_count, term, &meter).await;
+        meter.wake(match verdict {
+            Ok(Verdict::Delete) => "deleted",
+            Ok(Verdict::Return(_)) => "returned",
+            Err(_) => "error",
+        });
+        verdict
+    }
+
+    async fn serve(
+        &self,
+        mut wake: Wake,
+        look: Look,
+        receive_count: u32,
+        term: &Term,
+        meter: &Meter,
+    ) -> Result<Verdict, TurnError> {
         let mut look = Some(look);
         let id = &wake.execution.clone();
         // Whether a run has ended and the next one begun.
@@ -203,7 +223,7 @@ impl Kitchen {
                 }
                 Decision::Terminate(end) => {
                     // Whoever wrote the end: it is found closed when it is looked at again.
-                    self.terminate(&loaded, &history, end).await?;
+                    self.terminate(&loaded, &history, end, meter).await?;
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history).await?;
@@ -231,22 +251,27 @@ impl Kitchen {
                     let first = history.first;
                     let active = self.desk.enter(id, WriterId::random());
                     look = None; // Whoever waits finds a turn to tell.
-                    let begin = Begin { active, items, eager, alone };
-                    let driven = self.drive(&wake, &loaded, history, term, begin).await?;
+                    let telemetry = TurnTelemetry::of(meter, &history.events, receive_count);
+                    let span = telemetry.span();
+                    let begin = Begin { active, items, eager, alone, telemetry: &telemetry };
+                    let driven = self.drive(&wake, &loaded, history, term, begin);
+                    let driven = driven.instrument(span.clone()).await;
+                    telemetry.ended(driven.as_ref().map_or("error", Driven::outcome));
+                    let driven = driven?;
                     if wake.kind == WakeKind::Sweep {
                         // News that it was told of counts on its message from here on.
                         wake.kind = WakeKind::News;
                     }
                     match driven {
                         Driven::Ended(ended) => {
-                            if self.finish(id, ended).await? {
+                            if self.finish(id, ended).instrument(span).await? {
                                 return Ok(Verdict::Delete);
                             }
                             // If it was a timer's wake, that timer has another one by now.
                             wake.kind = WakeKind::News;
                         }
                         Driven::Continued(ended) => {
-                            self.go_on(id, ended).await?;
+                            self.go_on(id, ended).instrument(span).await?;
                             // The next run has no timers yet.
                             wake.kind = WakeKind::News;
                             continued = true;
@@ -258,7 +283,8 @@ impl Kitchen {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            let arrivals = self.block(id, [last, first], shown, &fault).await?;
+                            let blocking = self.block(id, [last, first], shown, &fault);
+                            let arrivals = blocking.instrument(span).await?;
                             if arrivals <= loaded.record.arrivals {
                                 return Ok(Verdict::Delete);
                             }

@@ -8,6 +8,7 @@ use crate::event::{Event, Json, OperationKey, TurnEnd, WorkflowStarted};
 use crate::host::Registry;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::replay::{Engine, Fault, Request, site};
+use crate::telemetry::silently;
 
 /// A workflow that was given the events of one run, as a turn gives them.
 pub(crate) struct Rehearsal {
@@ -21,6 +22,10 @@ impl Rehearsal {
     /// # Errors
     /// What a turn would block the execution with.
     pub(crate) fn of(registry: &Registry, events: &Arc<Vec<Event>>) -> Result<Self, Fault> {
+        silently(|| Self::given(registry, events))
+    }
+
+    fn given(registry: &Registry, events: &Arc<Vec<Event>>) -> Result<Self, Fault> {
         let start = start_of(events);
         let Some(workflow) = registry.workflow(&start.workflow) else {
             return Err(Fault::UnknownWorkflow { name: start.workflow.clone() });

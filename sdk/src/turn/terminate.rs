@@ -6,6 +6,7 @@ use crate::event::{Event, WorkflowTerminated};
 use crate::id::WriterId;
 use crate::replay::History;
 use crate::store::{InboxItem, Loaded, Message, StoreError};
+use crate::telemetry::Meter;
 use crate::time::Timestamp;
 
 /// The event that ends an execution if `item` is a terminate.
@@ -22,6 +23,7 @@ impl Kitchen {
         loaded: &Loaded,
         history: &History,
         mut end: WorkflowTerminated,
+        meter: &Meter,
     ) -> Result<(), StoreError> {
         let id = &loaded.record.id;
         end.at = end.at.max(history.time);
@@ -29,6 +31,7 @@ impl Kitchen {
         let (last, hash) = (history.last, history.last_hash);
         let mut log = LogEnd::new(&*self.store, id, WriterId::random(), last, hash);
         if log.append(&event).await? == Written::Durable {
+            meter.ends(history.start(), &event[0]);
             self.registry.observe(id, &event[0]);
         }
         Ok(())

@@ -112,7 +112,8 @@ impl Function {
         let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
         let kitchen = Arc::new(kitchen);
         let front = Front::default();
-        let host = Host { kitchen, client, triggers, resumed: OnceCell::new(), front };
+        let (resumed, warm) = (OnceCell::new(), AtomicBool::new(false));
+        let host = Host { kitchen, client, triggers, resumed, warm, front };
         Self { host, store, queue, clock }
     }
 

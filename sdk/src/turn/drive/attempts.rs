@@ -3,6 +3,7 @@
 use super::Turn;
 use crate::event::{Event, Failure, StepAttemptFailed, StepCompleted, StepFailed, StepStarted};
 use crate::replay::{Attempt, Fault, site};
+use crate::telemetry::attempt_failed;
 use crate::turn::bodies::Ended as EndedBody;
 use crate::turn::end::brief;
 
@@ -84,6 +85,7 @@ impl Turn<'_> {
                     StepCompleted { at, seq, key, site, attempt, took_us, input, output }
                 };
                 self.watch.ended(seq);
+                self.steps.completed(seq);
                 self.happened(Event::StepCompleted(completed));
             }
             Ok(Attempt::Failed { failure, retryable }) => {
@@ -144,7 +146,11 @@ impl Turn<'_> {
         let takes = policy.is_none_or(|policy| policy.takes_failures)
             || matches!(failure, Failure::Error { .. })
             || finishing;
+        let retry_in = next.filter(|_| !open).map(|next| next.since(at));
+        let hides = self.kitchen.payloads.hides();
+        attempt_failed(&self.steps, seq, attempt, &failure, hides, retry_in);
         if next.is_none() && takes && !open {
+            self.steps.failed(seq, &failure);
             let failed = StepFailed { at, seq, key, site, attempt, took_us, input, failure };
             self.happened(Event::StepFailed(failed));
             return None;

@@ -1,0 +1,197 @@
+//! Log lines: [`init`] for programs that want what most do, [`JsonLines`] for others.
+
+use std::fmt;
+use std::io::Write;
+
+use chrono::{SecondsFormat, Utc};
+use serde::Serializer;
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::TryInitError;
+
+/// Why log lines were not set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InitError {
+    /// A variable says something that is no filter.
+    #[error("{variable} is {value:?}, which is no level and no list of target=level")]
+    Filter {
+        /// Which.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+        /// What is wrong with it.
+        source: ParseError,
+    },
+    /// There is a subscriber already.
+    #[error("log lines are set up already")]
+    Twice(#[from] TryInitError),
+}
+
+/// Shows log lines: in Lambda as JSON on stdout, a line for each and everything at its top level;
+/// elsewhere as text on stderr. `EVERSTEP_LOG_FORMAT` (`json` or `text`) says otherwise.
+///
+/// Shown is what `RUST_LOG` says (`info`, or `warn,everstep=debug`), else what the function's
+/// setting for application logs says (`AWS_LAMBDA_LOG_LEVEL`), else `info`.
+///
+/// # Errors
+/// See [`InitError`].
+pub fn init() -> Result<(), InitError> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let filter = ["RUST_LOG", "AWS_LAMBDA_LOG_LEVEL"]
+        .into_iter()
+        .find_map(|name| variable(name).map(|value| (name, value)));
+    let filter = match filter {
+        Some((variable, value)) => filter_of(variable, value)?,
+        None => Targets::new().with_default(tracing::Level::INFO),
+    };
+    let in_lambda = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some();
+    let json = variable("EVERSTEP_LOG_FORMAT").map_or(in_lambda, |format| format == "json");
+    let json = json.then(|| JsonLines::new(std::io::stdout));
+    let text =
+        json.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
+    tracing_subscriber::registry().with(filter).with(json).with(text).try_init()?;
+    Ok(())
+}
+
+fn filter_of(variable: &'static str, value: String) -> Result<Targets, InitError> {
+    // Lambda's setting also knows FATAL, which is nothing of tracing's.
+    let text = if value.eq_ignore_ascii_case("fatal") { "error" } else { &value };
+    let filter: Targets =
+        text.parse().map_err(|source| InitError::Filter { variable, value, source })?;
+    // A warning also says whose it is: its spans are there whatever else is shown.
+    Ok(filter.with_target(super::spans::TARGET, LevelFilter::INFO))
+}
+
+/// A layer that writes each event as a line of JSON: `timestamp`, `level`, `target` and `message`,
+/// then the fields of the spans around it from the outermost in, then its own. Of two of one name
+/// the inner one stands.
+///
+/// So each line of a turn has `everstep.execution.id`, `everstep.workflow.name` and `everstep.run`,
+/// and each of a step's body `everstep.step.name` and `everstep.step.attempt`, where CloudWatch Logs
+/// Insights finds them. A line that cannot be written is left out.
+pub struct JsonLines<W> {
+    to: W,
+}
+
+impl<W> JsonLines<W> {
+    /// To what this makes for each line: `std::io::stdout`.
+    pub fn new(to: W) -> Self {
+        Self { to }
+    }
+}
+
+impl<W> fmt::Debug for JsonLines<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JsonLines")
+    }
+}
+
+/// Fields in the order they were set, each name once.
+#[derive(Debug, Default)]
+struct Fields(Vec<(&'static str, Value)>);
+
+impl Fields {
+    fn set(&mut self, name: &'static str, value: Value) {
+        if name.starts_with("otel.") {
+            return; // These are for OpenTelemetry, and say nothing that others do not.
+        }
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set(field.name(), format!("{value:?}").into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set(field.name(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field.name(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field.name(), value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.set(field.name(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field.name(), value.into());
+    }
+}
+
+impl<S, W> tracing_subscriber::Layer<S> for JsonLines<W>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+    W: for<'writer> MakeWriter<'writer> + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let about = event.metadata();
+        let mut line = Fields::default();
+        line.set("timestamp", Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true).into());
+        line.set("level", about.level().as_str().into());
+        line.set("target", about.target().into());
+        line.set("message", Value::Null);
+        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                fields.0.iter().for_each(|(name, value)| line.set(name, value.clone()));
+            }
+        }
+        event.record(&mut line);
+        let mut json = Vec::with_capacity(256);
+        let members = line.0.iter().map(|(name, value)| (name, value));
+        let written = serde_json::Serializer::new(&mut json).collect_map(members);
+        if written.is_ok() {
+            json.push(b'\n');
+            // Nobody can be told.
+            let _ = self.to.make_writer_for(about).write_all(&json);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_of_lambda_is_a_filter_and_nonsense_is_named() {
+        for level in ["INFO", "FATAL", "warn,everstep=debug"] {
+            assert!(filter_of("RUST_LOG", level.to_owned()).is_ok(), "{level}");
+        }
+        let error = filter_of("RUST_LOG", "everstep=loud".to_owned()).expect_err("no level");
+        let expected =
+            "RUST_LOG is \"everstep=loud\", which is no level and no list of target=level";
+        assert_eq!(error.to_string(), expected);
+    }
+}

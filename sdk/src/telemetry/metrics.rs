@@ -1,0 +1,165 @@
+//! Where measures go.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, TryLockError};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, join_all};
+
+use super::emf::Emf;
+use super::measure::{Batch, Measure, Metric};
+
+/// The variable that says how metrics are written, where the program does not: `emf`, or
+/// `emf:NAMESPACE`.
+pub const METRICS_VARIABLE: &str = "EVERSTEP_METRICS";
+
+/// The namespace of CloudWatch metrics by default.
+const NAMESPACE: &str = "Everstep";
+
+/// Who gets batches of measures. It neither fails nor blocks.
+pub(super) trait Sink: Send + Sync {
+    fn take(&self, batch: &Batch<'_>);
+
+    /// Ready when what it took before is on its way out of the process.
+    fn flush(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Where the metrics of a host go; see [`App::metrics`](crate::App::metrics).
+///
+/// What is measured is what was recorded: a turn that loses its claim counts nothing that another
+/// one does again.
+#[derive(Clone)]
+pub struct Metrics(Arc<dyn Sink>);
+
+/// `EVERSTEP_METRICS` says something that is no way to write metrics.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{METRICS_VARIABLE} is {value:?}: set it to emf or emf:NAMESPACE, or to nothing")]
+#[non_exhaustive]
+pub struct MetricsError {
+    /// What it says.
+    pub value: String,
+}
+
+impl Metrics {
+    /// Lines on stdout from which CloudWatch Logs makes metrics, in this namespace: the embedded
+    /// metric format
+    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>).
+    ///
+    /// A thread of its own writes them. If it cannot keep up, or stdout is closed, lines are left
+    /// out, and nothing else happens.
+    #[must_use]
+    pub fn emf(namespace: impl Into<String>) -> Self {
+        Self::emf_to(namespace, std::io::stdout())
+    }
+
+    /// The same lines, elsewhere.
+    #[must_use]
+    pub fn emf_to(namespace: impl Into<String>, to: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Emf::new(namespace.into(), to)))
+    }
+
+    /// OpenTelemetry's, made by this meter. Whoever made the meter exports them.
+    #[cfg(feature = "opentelemetry")]
+    #[must_use]
+    pub fn opentelemetry(meter: &opentelemetry::metrics::Meter) -> Self {
+        Self(Arc::new(super::otel::Instruments::new(meter)))
+    }
+
+    /// What a variable of this value asks for.
+    pub(crate) fn by_variable(value: &str) -> Result<Option<Self>, MetricsError> {
+        match value.split_once(':').unwrap_or((value, NAMESPACE)) {
+            ("", NAMESPACE) => Ok(None),
+            ("emf", namespace) if !namespace.is_empty() => Ok(Some(Self::emf(namespace))),
+            _ => Err(MetricsError { value: value.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+/// Everybody who gets the measures of a host, and what else is to leave the process with them.
+#[derive(Clone, Default)]
+pub(crate) struct Watchers {
+    pub(super) metrics: Vec<Metrics>,
+    flushes: Vec<Arc<Flush>>,
+}
+
+/// Sends on what an exporter has.
+struct Flush {
+    call: Box<dyn Fn() + Send + Sync>,
+    under_way: Mutex<()>,
+}
+
+impl Flush {
+    /// Once at a time: one that hangs must not take a thread for each invocation.
+    fn run(&self) {
+        let _alone = match self.under_way.try_lock() {
+            Err(TryLockError::WouldBlock) => return,
+            Ok(alone) => alone,
+            // It has panicked before, and may again.
+            Err(TryLockError::Poisoned(alone)) => alone.into_inner(),
+        };
+        (self.call)();
+    }
+}
+
+impl Watchers {
+    pub(crate) fn add(&mut self, metrics: Metrics) {
+        self.metrics.push(metrics);
+    }
+
+    pub(crate) fn add_flush(&mut self, call: impl Fn() + Send + Sync + 'static) {
+        let (call, under_way) = (Box::new(call), Mutex::new(()));
+        self.flushes.push(Arc::new(Flush { call, under_way }));
+    }
+
+    /// Whether nobody gets any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.metrics.is_empty()
+    }
+
+    pub(super) fn take(&self, batch: &Batch<'_>) {
+        for metrics in &self.metrics {
+            metrics.0.take(batch);
+        }
+    }
+
+    /// The sweeper has found so many executions overdue, the first of them for so long.
+    pub(crate) fn swept(&self, overdue: usize, oldest: Duration) {
+        if self.is_empty() {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a pass wakes a thousand at the most")]
+        let values =
+            [(Metric::SweepOverdue, overdue as f64), (Metric::SweepOldest, oldest.as_secs_f64())];
+        let measures =
+            values.map(|(metric, value)| Measure { metric, value, step: None, outcome: None });
+        self.take(&Batch { measures: &measures, ..Batch::default() });
+    }
+
+    /// Returns when all is on its way out of the process, or the time is up: a frozen process, or
+    /// one that has ended, sends nothing.
+    pub(crate) async fn flush(&self, at_most: Duration) {
+        if self.is_empty() && self.flushes.is_empty() {
+            return;
+        }
+        let metrics = join_all(self.metrics.iter().map(|metrics| metrics.0.flush()));
+        let others = join_all(self.flushes.iter().map(|flush| {
+            let flush = Arc::clone(flush);
+            // It may block. Should it panic, that is its own affair.
+            tokio::task::spawn_blocking(move || flush.run())
+        }));
+        let _ = tokio::time::timeout(at_most, futures::future::join(metrics, others)).await;
+    }
+}
+
+impl fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Watchers({})", self.metrics.len())
+    }
+}

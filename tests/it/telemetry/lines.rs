@@ -1,0 +1,233 @@
+//! Log lines: once each, whatever is replayed, and each with whose it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use everstep::event::Event;
+use everstep::prelude::*;
+use everstep::telemetry::logs::JsonLines;
+use everstep_tests::sim::{Death, Fates, Host, HostOptions, World};
+use serde_json::{Value, json};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
+
+use super::Written;
+
+/// Shows the log lines of this thread.
+fn shown() -> (Written, DefaultGuard) {
+    let written = Written::default();
+    let to = written.clone();
+    let lines = JsonLines::new(move || to.clone()).with_filter(LevelFilter::INFO);
+    (written, tracing_subscriber::registry().with(lines).set_default())
+}
+
+/// What workflow and steps said, each with how often.
+fn said(written: &Written) -> Vec<(String, usize)> {
+    let mut said: Vec<(String, usize)> = Vec::new();
+    for line in written.lines() {
+        let Some(text) = line["says"].as_str() else { continue };
+        match said.iter_mut().find(|(known, _)| known == text) {
+            Some((_, times)) => *times += 1,
+            None => said.push((text.to_owned(), 1)),
+        }
+    }
+    said
+}
+
+#[step]
+async fn add(number: u32) -> everstep::Result<u32> {
+    tracing::info!(says = format!("adds {number}"));
+    Ok(number + 1)
+}
+
+/// Says where it is, after each thing that it waits for.
+#[workflow]
+async fn talks(times: u32) -> everstep::Result<u32> {
+    let mut number = 0;
+    for time in 0..times {
+        tracing::info!(says = format!("round {time}"));
+        number = add(number).await?;
+        tracing::info!(says = format!("has {number}"));
+        signal::<()>("go").await?;
+    }
+    tracing::info!(says = "the end");
+    Ok(number)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_of_workflow_code_is_shown_once_though_it_is_replayed_ten_times() {
+    let (written, _guard) = shown();
+    let world = World::new();
+    let handle = world.client().start(talks, 10).id("e").await.unwrap();
+    for turn in 0..10 {
+        // Each turn is another host's.
+        let fates = Fates::good(&world, &format!("host{turn}"));
+        let app = App::new().workflow(talks);
+        let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+        tokio::time::sleep(seconds(10)).await;
+        handle.signal("go", &()).await.unwrap();
+        if turn == 9 {
+            assert_eq!(handle.result().await.unwrap(), 10);
+        }
+        host.kill().await;
+    }
+    let log = world.log("e").await;
+    let events = log.iter().flat_map(|commit| &commit.events);
+    let turns = events.filter(|event| matches!(event, Event::TurnStarted(_))).count();
+    assert!(turns >= 11, "{turns} turns replay too little");
+    let said = said(&written);
+    assert_eq!(said.len(), 31, "{said:?}");
+    assert!(said.iter().all(|(_, times)| *times == 1), "{said:?}");
+}
+
+/// A crash may show a line twice, of what nobody can know that it was shown; it hides none.
+#[test]
+fn whatever_call_a_host_dies_at_no_line_is_lost_and_only_the_last_ones_come_twice() {
+    let story = |death: Option<Death>| {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap().block_on(async {
+            let (written, _guard) = shown();
+            let world = World::new();
+            let fates = Fates::dying(&world, "host0", death);
+            let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+            let app = || App::new().workflow(talks);
+            let first = Host::start(&world, app(), backend, &fates, &HostOptions::default());
+            let handle = world.client().start(talks, 3).id("e").await.unwrap();
+            for _ in 0..3 {
+                handle.signal("go", &()).await.unwrap();
+            }
+            tokio::time::sleep(seconds(5)).await;
+            let fates = Fates::good(&world, "host1");
+            let second =
+                Host::start(&world, app(), world.backend(), &fates, &HostOptions::default());
+            assert_eq!(handle.result().await.unwrap(), 3, "{death:?}");
+            let calls = world.calls_of("host0");
+            first.kill().await;
+            second.kill().await;
+            let said = said(&written);
+            assert_eq!(said.len(), 10, "{death:?}: {said:?}");
+            let twice = said.iter().filter(|(_, times)| *times == 2).count();
+            let more = said.iter().any(|(_, times)| *times > 2);
+            assert!(twice <= 3 && !more, "{death:?}: {said:?}");
+            calls
+        })
+    };
+    let calls = story(None);
+    assert!(calls >= 10, "{calls} calls are too few");
+    let mut repeats = 0;
+    for at in 0..calls {
+        story(Some(Death { at, after: false }));
+        repeats += story(Some(Death { at, after: true }));
+    }
+    assert!(repeats > 0);
+}
+
+#[step(retry(max_attempts = 2, initial = "1s"))]
+async fn fails_once(name: String) -> everstep::Result<()> {
+    tracing::info!(says = "in the body", name);
+    if everstep::attempt() == 1 {
+        return Err(everstep::Error::msg("the first attempt fails"));
+    }
+    Ok(())
+}
+
+#[workflow]
+async fn calls(name: String) -> everstep::Result<()> {
+    tracing::info!(says = "before");
+    fails_once(name).await
+}
+
+async fn lines_of_calls(app: App) -> Vec<Value> {
+    let (written, _guard) = shown();
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+    let handle = world.client().start(calls, "Ada".to_owned()).id("e-1").await.unwrap();
+    handle.result().await.unwrap();
+    host.kill().await;
+    written.lines()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_line_says_whose_it_is_and_a_line_of_a_body_of_which_attempt() {
+    let lines = lines_of_calls(App::new().workflow(calls)).await;
+    let said = |says: &str| -> Vec<&Value> {
+        lines.iter().filter(|line| line["says"] == json!(says)).collect()
+    };
+    let [before] = said("before")[..] else { panic!("{lines:#?}") };
+    for line in said("in the body").into_iter().chain([before]) {
+        assert_eq!(line["everstep.execution.id"], "e-1");
+        assert_eq!(line["everstep.workflow.name"], "calls");
+        assert_eq!(line["everstep.run"], 1);
+        assert_eq!(line["level"], "INFO");
+        let at = line["timestamp"].as_str().unwrap();
+        assert!(chrono::DateTime::parse_from_rfc3339(at).is_ok(), "{at}");
+    }
+    assert_eq!(before["everstep.step.name"], Value::Null);
+    let [first, second] = said("in the body")[..] else { panic!("{lines:#?}") };
+    for (line, attempt) in [(first, 1), (second, 2)] {
+        assert_eq!(line["everstep.step.name"], "fails_once");
+        assert_eq!(line["everstep.step.key"], "fails_once#1");
+        assert_eq!(line["everstep.step.attempt"], attempt);
+    }
+    let failed = lines.iter().find(|line| line["message"] == "an attempt failed and is made again");
+    let failed = failed.unwrap_or_else(|| panic!("{lines:#?}"));
+    assert_eq!(failed["level"], "WARN");
+    assert_eq!(failed["error.type"], "error");
+    assert_eq!(failed["exception.message"], "the first attempt fails");
+    assert_eq!(failed["everstep.execution.id"], "e-1");
+    assert_eq!(failed["everstep.step.attempt"], 1);
+    // Nothing of OpenTelemetry's own, and each name once.
+    let text = serde_json::to_string(&lines).unwrap();
+    assert!(!text.contains("otel."), "{text}");
+}
+
+/// What is encrypted in the log is no more readable beside it.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_encrypted_in_the_log_is_in_no_line() {
+    use everstep::payload::{Encryption, LocalKeys, MemoryPayloads, Payloads};
+    let payloads = Payloads::of(Arc::new(MemoryPayloads::new()));
+    let payloads = payloads.codec(Encryption::new(LocalKeys::new([7; 32])));
+    let lines = lines_of_calls(App::new().workflow(calls).payloads(payloads)).await;
+    let text = serde_json::to_string(&lines).unwrap();
+    assert!(text.contains("an attempt failed and is made again"), "{text}");
+    assert!(!text.contains("the first attempt fails"), "{text}");
+}
+
+/// A subscriber that counts what it is asked to make.
+#[derive(Default)]
+struct Counts(Arc<std::sync::Mutex<Vec<&'static str>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Counts {
+    fn on_new_span(
+        &self,
+        attributes: &tracing::span::Attributes<'_>,
+        _id: &tracing::Id,
+        _context: tracing_subscriber::layer::Context<'_, S>,
+    ) {
+        self.0.lock().unwrap().push(attributes.metadata().name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_not_interested_gets_no_span() {
+    for (level, expected) in [
+        (LevelFilter::WARN, vec![]),
+        (LevelFilter::INFO, vec!["turn", "step", "attempt", "attempt"]),
+    ] {
+        let counts = Counts::default();
+        let spans = Arc::clone(&counts.0);
+        let subscriber = tracing_subscriber::registry().with(counts.with_filter(level));
+        let _guard = subscriber.set_default();
+        let world = World::new();
+        let fates = Fates::good(&world, "host");
+        let app = App::new().workflow(calls);
+        let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+        let handle = world.client().start(calls, "Ada".to_owned()).id("e-1").await.unwrap();
+        handle.result().await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        host.kill().await;
+        assert_eq!(*spans.lock().unwrap(), expected);
+    }
+}
