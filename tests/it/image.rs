@@ -211,3 +211,17 @@ async fn an_upload_that_arrived_before_its_process_died_is_found_by_the_next() {
     }
     assert_eq!(folder.files("other.jpg").len(), 4);
 }
+
+/// The example's template has a table of its own, which is to be everybody's.
+#[test]
+fn the_template_has_the_table_of_every_program() {
+    let table = |template: &str| -> Vec<String> {
+        let lines = template.lines().skip_while(|line| *line != "  Table:").skip(1);
+        let lines = lines.take_while(|line| line.starts_with("   ") || line.is_empty());
+        let lines = lines.filter(|line| !line.is_empty() && !line.trim().starts_with('#'));
+        lines.map(str::to_owned).collect()
+    };
+    let ours = table(include_str!("../../examples/image/template.yaml"));
+    assert!(ours.len() > 30, "{ours:?}");
+    assert_eq!(ours, table(include_str!("../../docs/deploy/template.yaml")));
+}

@@ -26,7 +26,7 @@ async fn a_picture_is_uploaded_and_seen_and_still_there_after_a_reload_and_a_res
     browser.choose("#file", &picture(&folder, "evening & co.jpg")).await;
 
     let status = browser.text("[data-status=complete] .status").await;
-    assert_eq!(status, "Complete: four renditions of 1600 × 1000 pixels");
+    assert_eq!(status, "Complete (1600 × 1000 pixels)");
     assert_eq!(browser.text("[data-status=complete] h2").await, "evening & co.jpg");
     let seen = json!([[1280, 800], [640, 400], [320, 200], [160, 160]]);
     assert_eq!(browser.run(PICTURES).await, seen);
@@ -83,8 +83,9 @@ async fn the_page_needs_nothing_from_elsewhere_and_is_as_wide_as_a_telephone() {
     let folder = ImageFolder::default();
     let server = folder.serve();
     let browser = Browser::start().await;
-    let narrow = json!({ "width": 360, "height": 740 });
-    browser.ask(reqwest::Method::POST, "/window/rect", &narrow).await;
+    let screen = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+    let narrow = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
+    browser.ask(reqwest::Method::POST, "/goog/cdp/execute", &narrow).await;
     browser.open(&server.url).await;
     browser.choose("#file", &picture(&folder, "evening.jpg")).await;
     browser.text("[data-status=complete] .status").await;
@@ -95,6 +96,7 @@ async fn the_page_needs_nothing_from_elsewhere_and_is_as_wide_as_a_telephone() {
     }
     let wider = "return document.documentElement.scrollWidth - innerWidth";
     assert!(browser.run(wider).await.as_i64().unwrap() <= 0, "nothing is cut off at the side");
+    assert_eq!(browser.run("return innerWidth").await, 360);
     let lacks = browser.run(
         "return [...document.images].filter(it => !it.alt).length
             + [...document.querySelectorAll('input')].filter(it => !it.labels.length).length",

@@ -183,7 +183,8 @@ pub fn function() -> PathBuf {
     }
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let built = cargo.args(["build", "--quiet", "--package", "image", "--features", "aws"]).status();
+    let built =
+        cargo.args(["build", "--quiet", "--package", "image", "--features", "aws"]).status();
     assert!(built.expect("cargo runs").success(), "image does not build");
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/image");
     // Under a name of its own: the next build has other features.

@@ -61,10 +61,13 @@ pub async fn run() -> anyhow::Result<()> {
 
 /// The other function.
 async fn make_thumbnails(workshop: Workshop) -> anyhow::Result<()> {
-    let make = service_fn(|event: LambdaEvent<Upload>| async {
+    let make = service_fn(move |event: LambdaEvent<Upload>| {
+        let workshop = workshop.clone();
         // What is wrong with a picture is a reply, and no failure of this function.
-        let made = thumbnails::make(&workshop, &event.payload).await;
-        Ok::<_, lambda_runtime::Error>(made)
+        async move {
+            let made = thumbnails::make(&workshop, &event.payload).await;
+            Ok::<_, lambda_runtime::Error>(made)
+        }
     });
     lambda_runtime::run(make).await.map_err(|error| anyhow::anyhow!(error))
 }

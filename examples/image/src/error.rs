@@ -25,7 +25,9 @@ pub enum PictureError {
         bytes: u64,
     },
     /// It would be too large in memory. A file of a few bytes can be that.
-    #[error("this picture has {width} x {height} pixels, and {PIXELS_MAX} are the most that is read")]
+    #[error(
+        "this picture has {width} x {height} pixels, and {PIXELS_MAX} are the most that is read"
+    )]
     TooManyPixels {
         /// From left to right.
         width: u32,

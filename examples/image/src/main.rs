@@ -99,7 +99,10 @@ async fn main() -> anyhow::Result<()> {
         .await
         .with_context(|| format!("failed to listen at {}", args.listen))?;
     let address = listener.local_addr()?;
-    ensure!(address.ip().is_loopback(), "others would reach {address}, and it asks for no password");
+    ensure!(
+        address.ip().is_loopback(),
+        "others would reach {address}, and it asks for no password"
+    );
     println!("open http://{address}/ (until ctrl-c)");
     let client = app.client().await?;
     let front = Front::new().merge(Page { objects, arrivals }.routes());

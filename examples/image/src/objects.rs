@@ -194,7 +194,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let objects = Objects::Folder(folder.path().join("bucket"));
         fs::write(folder.path().join("secret"), "s").unwrap();
-        for key in ["../secret", "uploads/../../secret", "/etc/passwd", "", "a//b", "a\0b", "c:\\b"] {
+        for key in ["../secret", "uploads/../../secret", "/etc/passwd", "", "a//b", "a\0b", "c:\\b"]
+        {
             let refused = objects.get(key).await.unwrap_err();
             assert!(matches!(refused, ObjectError::Key { .. }), "{key}: {refused}");
             assert!(objects.put(key, Vec::new(), JPEG).await.is_err(), "{key}");

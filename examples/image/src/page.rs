@@ -91,10 +91,7 @@ async fn upload(
 
 /// A rendition is a JPEG file that was made here. Uploads are shown to nobody: what is in them, and
 /// what a browser would take it for, is a stranger's choice.
-async fn rendition(
-    State(page): State<Page>,
-    Path(key): Path<String>,
-) -> Result<Response, Problem> {
+async fn rendition(State(page): State<Page>, Path(key): Path<String>) -> Result<Response, Problem> {
     let body = page.objects.get(&format!("{RENDITIONS}{key}")).await?;
     // A key's rendition is always the same.
     let headers = [(CONTENT_TYPE, JPEG), (CACHE_CONTROL, "private, max-age=31536000, immutable")];

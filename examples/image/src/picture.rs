@@ -71,7 +71,11 @@ impl Size {
 
 /// The size of a picture, from the beginning of its file.
 pub fn inspect(file: &[u8]) -> Result<Dimensions, PictureError> {
-    if is_png(file) { Png::open(file).map(|png| png.0) } else { Jpeg::open(file).map(|jpeg| jpeg.0) }
+    if is_png(file) {
+        Png::open(file).map(|png| png.0)
+    } else {
+        Jpeg::open(file).map(|jpeg| jpeg.0)
+    }
 }
 
 /// Makes a rendition of a picture. It takes as long as the picture is large: not for a thread that
@@ -134,7 +138,9 @@ impl<'a> Png<'a> {
         let rgb = match frame.color_type {
             png::ColorType::Rgb => buffer,
             png::ColorType::Rgba => on_white(&buffer, |[r, g, b, a]: [u8; 4]| ([r, g, b], a)),
-            png::ColorType::GrayscaleAlpha => on_white(&buffer, |[grey, a]: [u8; 2]| ([grey; 3], a)),
+            png::ColorType::GrayscaleAlpha => {
+                on_white(&buffer, |[grey, a]: [u8; 2]| ([grey; 3], a))
+            }
             png::ColorType::Grayscale => buffer.iter().flat_map(|grey| [*grey; 3]).collect(),
             png::ColorType::Indexed => return Err(broken("its palette was not resolved")),
         };

@@ -96,7 +96,7 @@ function show(view, article, say) {
     return figure;
   });
   article.querySelector(".renditions").replaceChildren(...figures);
-  say("complete", `Complete: four renditions of ${size(view.original)} pixels`);
+  say("complete", `Complete (${size(view.original)} pixels)`);
 }
 
 /** The page's address has the uploads of this visit, so that a reload shows them again. */
