@@ -12,6 +12,8 @@
 //! message SNS; the log is in `everstep.db` unless `EVERSTEP_URL` names another backend. Built with
 //! `--features aws` the same program is both Lambda functions: docs/guide/pictures.md.
 
+// The futures of AWS's clients are types within types.
+#![cfg_attr(feature = "aws", recursion_limit = "256")]
 #![allow(clippy::print_stdout, reason = "talking on the terminal is what it is for")]
 #![allow(unreachable_pub, reason = "in a program `pub` reads better")]
 
