@@ -9,10 +9,11 @@ use everstep_tests::order::program;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The examples, what they are called with, and what they say at their end.
-const EXAMPLES: [(&str, &[&str], &str); 6] = [
+const EXAMPLES: [(&str, &[&str], &str); 7] = [
     ("agent", &[], "Lisbon is 17 degrees warmer than Oslo."),
     ("approval", &[], "approved by"),
     ("cart", &[], "'s order goes out"),
+    ("image", &["--demo"], "demo.jpg is published"),
     ("order", &[], "order-1 is confirmed"),
     ("signup", &[], "has an account"),
     ("trip", &[], "is booked"),

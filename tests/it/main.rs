@@ -10,6 +10,7 @@ mod examples;
 mod faults;
 mod faulty;
 mod http;
+mod image;
 mod kills;
 mod kit;
 mod limiters;

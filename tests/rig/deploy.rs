@@ -36,7 +36,7 @@ fn start(id: &str) -> String {
 
 #[test]
 fn the_templates_have_no_mistake_that_a_linter_finds() {
-    for template in [TEMPLATE, SAM] {
+    for template in [TEMPLATE, SAM, "examples/image/template.yaml"] {
         let template = format!("{}/../{template}", env!("CARGO_MANIFEST_DIR"));
         let lint = "import sys; from cfnlint.runner import main; sys.exit(main())";
         let mut python = Command::new(program().with_file_name("python"));

@@ -1,11 +1,13 @@
 //! What the integration tests share: the services they talk to, and what can go wrong on the way.
 
 pub mod aws;
+pub mod browser;
 pub mod cloud;
 pub mod dynamodb;
 pub mod emf;
 pub mod hosts;
 pub mod http;
+pub mod image;
 pub mod lives;
 pub mod ministack;
 pub mod nobody;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::http::request::Parts;
 
 use super::guard::{Bearer, Guard};
@@ -17,6 +18,7 @@ const ADDRESS: &str = "127.0.0.1:8080";
 #[must_use = "it does nothing until it is given to an app, or made a router"]
 pub struct Front {
     pub(super) guard: Guard,
+    pub(super) beside: Router,
     address: Option<String>,
     open: bool,
 }
@@ -43,6 +45,26 @@ impl Front {
     /// [router](Self::router) instead.
     pub fn allow_if(mut self, allows: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.guard.hooks.push(Arc::new(allows));
+        self
+    }
+
+    /// Serves routes of yours beside the interface's: a page that uploads and shows views, a web hook.
+    /// The same rules let requests to them in, wherever the app runs. The document does not have
+    /// them.
+    ///
+    /// ```
+    /// use everstep::http::Front;
+    ///
+    /// let page = axum::Router::new().route("/", axum::routing::get(async || "a page"));
+    /// let front = Front::new().merge(page);
+    /// # let _ = front;
+    /// ```
+    ///
+    /// # Panics
+    /// When the router is made, if one of them is a route of the interface too. Routes of yours have
+    /// no fallback of their own: what nobody takes is a `not-found`.
+    pub fn merge(mut self, routes: Router) -> Self {
+        self.beside = self.beside.merge(routes);
         self
     }
 

@@ -77,11 +77,12 @@ impl Front {
         }
         let document = document.to_json().unwrap_or_default().into();
         let shared = Shared { client: client.clone(), waiting: Waiting::new(stop), document };
+        let router: Router = router.with_state(shared);
         router
+            .merge(self.beside.clone())
             .method_not_allowed_fallback(not_allowed)
             .fallback(not_found)
             .layer(from_fn_with_state(Arc::new(self.guard.clone()), guard))
-            .with_state(shared)
     }
 }
 

@@ -254,3 +254,24 @@ async fn lists_and_histories_come_in_pages() {
     assert_eq!(json!(Vec::<serde_json::Value>::clone(&found)), all);
     assert!(found.len() > 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_of_the_program_s_own_are_served_beside_and_let_in_by_the_same_rules() {
+    use axum::routing::{get, put};
+    let page = axum::Router::new().route("/", get(async || "a page"));
+    let upload = axum::Router::new().route("/uploads/{name}", put(async || "stored"));
+    let front = Front::new().bearer("a-long-secret").merge(page).merge(upload);
+    let server = Server::with(front, Backend::memory(), Some("a-long-secret")).await;
+    let says = async |request: reqwest::RequestBuilder| {
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (path, page) = (format!("{}/", server.base), (200, "a page".to_owned()));
+    assert_eq!(says(server.request(Method::GET, "/")).await, page);
+    assert_eq!(says(server.request(Method::PUT, "/uploads/a")).await.1, "stored");
+    assert_eq!(says(server.http.get(path)).await.0, 401, "without the token");
+    server.get("/executions").await.is(200);
+    // What nobody takes is refused as ever, also beside these.
+    server.get("/nothing").await.refuses(404, "not-found");
+    server.send(server.request(Method::GET, "/uploads/a")).await.refuses(405, "method-not-allowed");
+}
