@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::notify::Notifications;
 use crate::time::Clock;
 
 pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
@@ -19,6 +20,7 @@ pub(crate) struct Registry {
     states: States,
     code: String,
     observers: Vec<Observer>,
+    notifications: Option<Notifications>,
     replay_check: bool,
 }
 
@@ -32,12 +34,18 @@ impl Registry {
         for workflow in workflows.values() {
             workflow.check(&states)?;
         }
-        Ok(Self { workflows, states, code, observers, replay_check: false })
+        let notifications = None;
+        Ok(Self { workflows, states, code, observers, notifications, replay_check: false })
     }
 
     /// Whether turns check that their workflow can be run again.
     pub(super) fn with_replay_check(self, replay_check: bool) -> Self {
         Self { replay_check, ..self }
+    }
+
+    /// Whom to tell what happens to executions.
+    pub(super) fn telling(self, notifications: Option<Notifications>) -> Self {
+        Self { notifications, ..self }
     }
 
     /// What the schedules that it serves start, they start here.
@@ -68,6 +76,11 @@ impl Registry {
     /// The version of the code, as every claim records it.
     pub(crate) fn code(&self) -> &str {
         &self.code
+    }
+
+    /// What is told of executions, and to whom; `None` if nothing is.
+    pub(crate) fn notifications(&self) -> Option<&Notifications> {
+        self.notifications.as_ref()
     }
 
     /// An event is durable: tell whoever wants to know.

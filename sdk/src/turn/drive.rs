@@ -31,6 +31,7 @@ use super::children::{Family, send_turns};
 use super::desk::Active;
 use super::end::Ended;
 use super::log::{LogEnd, Written};
+use super::outbox::Outbox;
 use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::shown::Shown;
@@ -53,8 +54,8 @@ pub(super) enum Driven {
     /// Its last commit begins the next run.
     Continued(Ended),
     /// The execution cannot go on with this code. `last` is the log's last commit, `shown` what it
-    /// shows and the record does not.
-    Blocked { last: CommitNumber, shown: Shown, fault: Fault },
+    /// shows and the record does not, `outbox` what is to be told.
+    Blocked { last: CommitNumber, shown: Shown, fault: Fault, outbox: Option<Outbox> },
     /// The fence was lost or the lease is too short to start a body: look again.
     Stale,
     /// No time is left to start anything, and nothing was written.
@@ -69,6 +70,8 @@ pub(super) struct Begin {
     pub(super) eager: bool,
     /// No other suspect begins before this is dropped.
     pub(super) alone: Option<OwnedSemaphorePermit>,
+    /// What is to be told, if anything is.
+    pub(super) outbox: Option<Outbox>,
 }
 
 /// Why the loop stops.
@@ -139,6 +142,7 @@ pub(super) struct Turn<'a> {
     active: Active,
     /// Dropped with the first commit after the claim.
     alone: Option<OwnedSemaphorePermit>,
+    outbox: Option<Outbox>,
 }
 
 impl Kitchen {
@@ -150,19 +154,21 @@ impl Kitchen {
         term: &Term,
         begin: Begin,
     ) -> Result<Driven, TurnError> {
-        let Begin { active, items, eager, alone } = begin;
+        let Begin { active, items, eager, alone, outbox } = begin;
         let last = history.last;
         let shown = Shown::missing_in(&loaded.record, &history);
         let tags = std::mem::take(&mut history.tags);
         let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
             let name = history.start().workflow.clone();
-            return Ok(Driven::Blocked { last, shown, fault: Fault::UnknownWorkflow { name } });
+            let fault = Fault::UnknownWorkflow { name };
+            return Ok(Driven::Blocked { last, shown, fault, outbox });
         };
         let future = match (workflow.make)(self.registry.states(), &history.start().input) {
             Ok(future) => future,
             Err(problem) => {
                 let what = format!("the input of workflow {}", workflow.name);
-                return Ok(Driven::Blocked { last, shown, fault: Fault::Value { what, problem } });
+                let fault = Fault::Value { what, problem };
+                return Ok(Driven::Blocked { last, shown, fault, outbox });
             }
         };
         let now = self.clock.now();
@@ -227,7 +233,9 @@ impl Kitchen {
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active,
             alone,
+            outbox,
         };
+        turn.log.counts = turn.outbox.is_some().then(Vec::new);
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
         turn.bodies.abort().await;
@@ -584,6 +592,9 @@ impl Turn<'_> {
             self.family.note(event);
             self.visible.written(sealed);
             self.kitchen.registry.observe(&self.wake.execution, event);
+        }
+        if let (Some(outbox), Some(counts)) = (&mut self.outbox, &self.log.counts) {
+            outbox.wrote(self.log.last, counts, &sealed);
         }
         self.sequence.mark_written();
         self.unwritten_since = None;

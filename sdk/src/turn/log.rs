@@ -15,6 +15,8 @@ pub(super) struct LogEnd<'a> {
     /// The last commit.
     pub(super) last: CommitNumber,
     last_hash: [u8; 32],
+    /// How many events the commits of the last append have, where somebody wants to know.
+    pub(super) counts: Option<Vec<usize>>,
 }
 
 /// What became of an append.
@@ -35,7 +37,7 @@ impl<'a> LogEnd<'a> {
         last: CommitNumber,
         last_hash: [u8; 32],
     ) -> Self {
-        Self { store, id, writer, last, last_hash }
+        Self { store, id, writer, last, last_hash, counts: None }
     }
 
     /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
@@ -53,6 +55,7 @@ impl<'a> LogEnd<'a> {
         mark: usize,
     ) -> Result<(Written, Option<CommitNumber>), StoreError> {
         let mut rest = events;
+        self.counts.iter_mut().for_each(Vec::clear);
         let mut marked = None;
         while !rest.is_empty() {
             let mut count = rest.len();
@@ -75,6 +78,7 @@ impl<'a> LogEnd<'a> {
             }
             self.last = commit.number;
             self.last_hash = commit.hash;
+            self.counts.iter_mut().for_each(|counts| counts.push(count));
             rest = &rest[count..];
         }
         Ok((Written::Durable, marked))
