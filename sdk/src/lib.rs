@@ -215,6 +215,10 @@ struct LongLivesPage;
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
 
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/notifications.md")]
+struct NotificationsPage;
+
 #[cfg(all(doctest, feature = "testing", feature = "zstd", feature = "encryption"))]
 #[doc = include_str!("../../docs/guide/payloads.md")]
 struct PayloadsPage;

@@ -21,6 +21,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // Of `aws` the bucket that a URL may name.
     ("payload", &["store", "aws"]),
     ("wake", &["store"]),
+    // Of `aws` the services that a URL may name.
+    ("notify", &["store", "aws"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
     ("invoke", &["client", "context", "error", "trigger"]),
@@ -29,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("local", &["store", "wake"]),
     ("sweep", &["store", "wake"]),
     // Of `host` the registry: what there is to run.
-    ("turn", &["context", "replay", "store", "wake", "payload", "host"]),
+    ("turn", &["context", "replay", "store", "wake", "payload", "notify", "host"]),
     ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend"]),
     ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
@@ -41,8 +43,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "payload", "sweep", "turn",
-            "schedule", "trigger", "aws", "http",
+            "backend", "client", "context", "replay", "store", "wake", "payload", "notify",
+            "sweep", "turn", "schedule", "trigger", "aws", "http",
         ],
     ),
     // Built on what users have, but for the reading of a log.
@@ -52,8 +54,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "aws",
         &[
-            "store", "wake", "payload", "backend", "client", "host", "sweep", "trigger", "turn",
-            "http",
+            "store", "wake", "payload", "notify", "backend", "client", "host", "sweep", "trigger",
+            "turn", "http",
         ],
     ),
     (
@@ -62,6 +64,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "notify",
             "memory",
             "host",
             "client",

@@ -16,6 +16,7 @@ mod limiters;
 mod macros;
 mod memory;
 mod messages;
+mod notifiers;
 mod order;
 mod payloads;
 mod prose;

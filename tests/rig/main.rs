@@ -7,6 +7,7 @@ mod front;
 mod kills;
 mod lambda;
 mod limiters;
+mod notifications;
 mod payloads;
 mod postgres;
 mod readme;

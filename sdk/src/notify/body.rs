@@ -62,7 +62,11 @@ impl Notification {
         if whole.len() <= NOTIFICATION_BYTES_MAX {
             return whole;
         }
-        self.written(Some(if matches!(self.notice, Notice::View { .. }) { "view" } else { "result" }))
+        self.written(Some(if matches!(self.notice, Notice::View { .. }) {
+            "view"
+        } else {
+            "result"
+        }))
     }
 
     /// The place among the notifications of its execution, to be compared as text.

@@ -72,7 +72,9 @@ impl Notifications {
         let (scheme, name) = place.split_once(':').ok_or_else(|| wrong("it has no scheme"))?;
         let mut notifications = match (scheme, name) {
             ("log", "") => Self::to(LogNotifier),
-            ("jsonl" | "sns" | "eventbridge", "") => return Err(wrong("nothing follows the colon")),
+            ("jsonl" | "sns" | "eventbridge", "") => {
+                return Err(wrong("nothing follows the colon"));
+            }
             ("jsonl", file) => Self::to(JsonLines::append_to(file)),
             ("sns" | "eventbridge", name) => away(url, scheme, name).await?,
             _ => return Err(wrong("the scheme is unknown")),
@@ -95,13 +97,15 @@ impl Notifications {
 async fn away(url: &str, scheme: &str, name: &str) -> Result<Notifications, NotificationsError> {
     use crate::aws::{EventBridgeNotifier, SnsNotifier, load_config};
     let config = load_config().await;
+    let wrong = |problem: super::NotifyError| NotificationsError::Url {
+        url: url.to_owned(),
+        problem: problem.to_string(),
+    };
     if scheme == "eventbridge" {
-        return Ok(Notifications::to(EventBridgeNotifier::new(&config, name)));
+        let bus = EventBridgeNotifier::new(&config, name).map_err(wrong)?;
+        return Ok(Notifications::to(bus));
     }
-    let topic = SnsNotifier::new(&config, name).map_err(|problem| {
-        NotificationsError::Url { url: url.to_owned(), problem: problem.to_string() }
-    })?;
-    Ok(Notifications::to(topic))
+    Ok(Notifications::to(SnsNotifier::new(&config, name).map_err(wrong)?))
 }
 
 #[cfg(not(feature = "notifications"))]
@@ -129,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_is_no_such_url_is_refused_with_the_ways_out() {
-        for url in ["", "log", "log:x", "jsonl:", "kafka:topic", "log:?steps=yes", "log:?colour=red"]
+        for url in
+            ["", "log", "log:x", "jsonl:", "kafka:topic", "log:?steps=yes", "log:?colour=red"]
         {
             let error = read(url).unwrap_err().to_string();
             assert!(error.contains("sns:TOPIC_ARN"), "{url}: {error}");

@@ -202,5 +202,5 @@ fn error_of(failure: &Failure) -> Option<&Json> {
     }
 }
 
-
-
+#[cfg(test)]
+mod tests;

@@ -216,7 +216,7 @@ impl Kitchen {
             let all = problems.iter().all(Option::is_some);
             if let Some(problem) = problems.iter().flatten().next() {
                 let failed = problems.iter().flatten().count();
-                tracing::debug!(failed, of = count, "notifications are sent again later");
+                tracing::warn!(failed, of = count, %problem, "notifications are sent again later");
                 if all {
                     self.not_told(&outbox.waiting[0], count, problem);
                 }
