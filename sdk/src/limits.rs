@@ -188,9 +188,12 @@ pub const NOTIFY_LINGER: Duration = Duration::from_secs(1);
 /// after the other.
 pub const NOTIFY_PAUSE: Duration = Duration::from_secs(10);
 
-/// When the sweeper brings back an execution that has something untold: after as long as it has been
-/// untold already, but within these limits.
-pub const NOTIFY_AGAIN: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(3_600)];
+/// When the sweeper first brings back an execution that has something untold. Then it is after as long
+/// as that has been untold already.
+pub const NOTIFY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// The longest time between two such tries.
+pub const NOTIFY_AGAIN_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// W of the protocol: how long after its first try a message may be sent again by the same id. An
 /// execution that continues as new knows the ids that it took for so long.

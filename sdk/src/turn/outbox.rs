@@ -6,15 +6,19 @@
 //! beginning of a run, which its client writes, is told by the first turn.
 
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::notices::{Reader, end_of};
 use super::{Kitchen, Lease};
 use crate::event::{Event, Previous, TurnEnd};
 use crate::id::CommitNumber;
-use crate::limits::{NOTIFY_AGAIN, NOTIFY_LINGER, NOTIFY_PAUSE, NOTIFY_WAIT};
+use crate::limits::{
+    NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX, NOTIFY_LINGER, NOTIFY_PAUSE, NOTIFY_WAIT,
+};
 use crate::notify::{Notification, Notifications};
 use crate::replay::History;
 use crate::store::{Loaded, Projection, Record, Status, StoreError};
@@ -67,8 +71,8 @@ impl Outbox {
     fn owe(&self, now: Timestamp, projection: &mut Projection) {
         let Some(untold) = self.waiting.iter().map(|it| it.commit).min() else { return };
         let oldest = self.waiting.iter().map(|it| it.at).min().unwrap_or(now);
-        let [soonest, latest] = NOTIFY_AGAIN;
-        let again = now.after(now.since(oldest).clamp(soonest, latest));
+        let later = now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX);
+        let again = now.after(later);
         projection.untold = Some(untold);
         projection.wake_at = Some(projection.wake_at.map_or(again, |at| at.min(again)));
     }
@@ -193,9 +197,14 @@ impl Kitchen {
         while !outbox.waiting.is_empty() && !outbox.failed {
             let count = outbox.waiting.len().min(SENT_AT_ONCE);
             let batch = &outbox.waiting.make_contiguous()[..count];
-            let answer = tokio::time::timeout_at(until, notifications.notifier.send(batch)).await;
-            let Ok(not_sent) = answer else {
-                let problem = format!("no answer within {} s", wait.as_secs_f32());
+            // What it panics of is its own affair, and no strike of the execution.
+            let sending = AssertUnwindSafe(notifications.notifier.send(batch)).catch_unwind();
+            let answer = tokio::time::timeout_at(until, sending).await;
+            let Ok(Ok(not_sent)) = answer else {
+                let problem = match answer {
+                    Ok(_) => "the notifier panicked".to_owned(),
+                    Err(_) => format!("no answer within {} s", wait.as_secs_f32()),
+                };
                 self.not_told(&outbox.waiting[0], count, &problem);
                 outbox.failed = true;
                 break;

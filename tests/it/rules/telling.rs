@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use everstep::client::OnConflict;
 use everstep::event::Event;
-use everstep::limits::{NOTIFY_AGAIN, NOTIFY_WAIT};
-use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifyError};
+use everstep::limits::{NOTIFY_AGAIN_AFTER, NOTIFY_WAIT};
+use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifierFn, NotifyError};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::{Fate, FaultyNotifier};
@@ -80,8 +80,7 @@ async fn what_happened_is_told_after_its_commit_and_before_the_record() {
     let (world, heard) = (World::new(), Heard::default());
     let fates = Fates::good(&world, "host");
     let _host = host(&world, app(), &fates, &heard, &without_sweeper());
-    let start = world.client().start(long, ("x".to_owned(), 0)).id("x");
-    start.await.unwrap();
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     closed(&world, "x", minutes(1)).await;
     assert_eq!(
         calls(&world, "host", &["append", "notify", "project"]),
@@ -140,8 +139,7 @@ async fn what_happened_is_told_while_the_turn_goes_on() {
     let (world, heard) = (World::new(), Heard::default());
     let fates = Fates::good(&world, "host");
     let _host = host(&world, app(), &fates, &heard, &without_sweeper());
-    let start = world.client().start(long, ("x".to_owned(), 600)).id("x");
-    start.await.unwrap();
+    let _ = world.client().start(long, ("x".to_owned(), 600)).id("x").await.unwrap();
     tokio::time::sleep(seconds(3)).await;
     assert_eq!(heard.statuses(), [Status::Running]);
     let projected = calls(&world, "host", &["project"]);
@@ -185,8 +183,7 @@ async fn a_host_that_dies_before_its_record_says_so_is_followed_by_one_that_tell
                 },
             );
         let mut first = host(&world, app(), &fates, &heard, &without_sweeper());
-        let start = world.client().start(long, ("x".to_owned(), 0)).id("x");
-        start.await.unwrap();
+        let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
         first.dies().await;
         let fates = Fates::good(&world, "second");
         let _second = host(&world, app(), &fates, &heard, &HostOptions::default());
@@ -208,23 +205,21 @@ async fn an_outage_stops_nothing_and_all_is_told_after_it() {
         let (world, heard) = (World::new(), Heard::default());
         let out = Arc::new(AtomicBool::new(true));
         let is_out = Arc::clone(&out);
-        let fates = Fates::good(&world, "host");
-        fates.faults().set(move |call| match call.name {
+        let fates = Fates::by(&world, "host", move |call| match call.name {
             "notify" if is_out.load(Ordering::SeqCst) && hangs => Fate::Slow(hours(10_000)),
             "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
             _ => Fate::Proceed,
         });
         let _host = host(&world, app(), &fates, &heard, &HostOptions::default());
         let begun = world.clock.now();
-        let start = world.client().start(counts, ("x".to_owned(), 60)).id("x");
-        let handle = start.await.unwrap();
+        let handle = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
         assert_eq!(handle.result().await.unwrap(), 0);
         let took = world.clock.now().since(begun);
         assert!(took < seconds(62) + 3 * NOTIFY_WAIT, "it took {took:?}");
         let record = world.record("x").await.unwrap().projection;
         assert_eq!((record.status, record.untold), (Status::Completed, Some(0)));
         let due = record.wake_at.unwrap().since(record.updated_at);
-        assert!(due >= NOTIFY_AGAIN[0], "{due:?}");
+        assert!(due >= NOTIFY_AGAIN_AFTER, "{due:?}");
 
         // It is tried again, ever more rarely, and nothing else is done for it.
         tokio::time::sleep(hours(24)).await;
@@ -478,8 +473,7 @@ async fn a_host_that_tells_nobody_leaves_nothing_untold() {
         _ => Fate::Proceed,
     });
     let telling = host(&world, app(), &fates, &heard, &without_sweeper());
-    let start = world.client().start(long, ("x".to_owned(), 0)).id("x");
-    start.await.unwrap();
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     closed(&world, "x", minutes(1)).await;
     assert!(world.record("x").await.unwrap().projection.untold.is_some());
     telling.kill().await;
@@ -493,8 +487,7 @@ async fn a_host_that_tells_nobody_leaves_nothing_untold() {
 async fn an_unreadable_log_is_told_as_a_block() {
     let (world, heard) = (World::new(), Heard::default());
     let fates = Fates::good(&world, "host");
-    let first = world.client().start(counts, ("x".to_owned(), 5)).id("x");
-    let handle = first.await.unwrap();
+    let handle = world.client().start(counts, ("x".to_owned(), 5)).id("x").await.unwrap();
     let strange = everstep::event::StoredCommit {
         number: 1,
         writer: everstep::id::WriterId::random(),
@@ -510,4 +503,58 @@ async fn an_unreadable_log_is_told_as_a_block() {
         (&*told[0].id, told[0].run, told[0].status()),
         ("x/1/blocked", None, Some(Status::Blocked))
     );
+}
+
+/// A notifier's own faults are no strikes of the executions it tells of.
+#[tokio::test(start_paused = true)]
+async fn a_notifier_that_panics_blocks_nothing() {
+    let world = World::new();
+    let tells = NotifierFn::new(|told: &Notification| panic!("{} is too much", told.id));
+    let app = app().state(world.ledger.clone()).notifications(Notifications::to(tells));
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let handle = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    handle.result().await.unwrap();
+    tokio::time::sleep(hours(5)).await;
+    let record = world.record("x").await.unwrap().projection;
+    assert_eq!((record.status, record.untold), (Status::Completed, Some(0)));
+}
+
+#[workflow]
+async fn wide(branches: u32) -> everstep::Result<u32> {
+    let branch = async |of: u32| {
+        step("large", async move || {
+            tokio::time::sleep(seconds(1)).await;
+            Ok::<_, everstep::Error>("x".repeat(150_000))
+        })
+        .input("of", &of)
+        .await
+    };
+    let all = join_all((0..branches).map(branch)).await;
+    Ok(all.into_iter().filter(Result::is_ok).count() as u32)
+}
+
+/// What ends together is one write, unless it is too large: then each part is told by its own place.
+#[tokio::test(start_paused = true)]
+async fn what_is_written_as_several_commits_is_told_by_the_place_of_each() {
+    let (world, heard) = (World::new(), Heard::default());
+    let fates = Fates::good(&world, "host");
+    let app = App::new().workflow(wide).notifications(told_by(&fates, &heard).steps());
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    world.client().start(wide, 7).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    let log = world.log("x").await;
+    let is_step = |event: &&Event| matches!(event, Event::StepCompleted(_));
+    let split = log.iter().filter(|commit| commit.events.iter().any(|it| is_step(&it))).count();
+    assert!(split > 1, "{split} commits have the results");
+    let steps: Vec<_> = heard.all().into_iter().filter(|it| it.status().is_none()).collect();
+    assert_eq!(steps.len(), 7);
+    for told in steps {
+        let commit = &log[usize::try_from(told.commit).unwrap()];
+        let event = &commit.events[told.index.unwrap() as usize];
+        let Event::StepCompleted(step) = event else { panic!("{} is {event:?}", told.id) };
+        assert!(format!("{:?}", told.notice).contains(&format!("count: {}", step.key.count)));
+    }
 }
