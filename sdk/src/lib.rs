@@ -65,6 +65,7 @@
 //!   [`Retry`] is how often it is tried; [`Terminal::terminal`] ends that.
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
 //! - **Triggers**: [`App::on`] says what follows from an event of AWS; see [`trigger`].
+//! - **Notifications**: [`App::notifications`] tells others what happens; see [`notify`].
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
@@ -97,6 +98,7 @@
 //! | `zstd` | no | `payload::Zstd`: payloads are compressed |
 //! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
+//! | `notifications` | no | notifications on EventBridge and SNS: `aws::EventBridgeNotifier`, `aws::SnsNotifier`; with it comes `aws` |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
 //! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions; with it comes `aws` |
@@ -123,6 +125,7 @@ pub mod limits;
 #[cfg(feature = "sqlite")]
 pub mod local;
 pub mod memory;
+pub mod notify;
 pub mod payload;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -214,6 +217,10 @@ struct LongLivesPage;
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/notifications.md")]
+struct NotificationsPage;
 
 #[cfg(all(doctest, feature = "testing", feature = "zstd", feature = "encryption"))]
 #[doc = include_str!("../../docs/guide/payloads.md")]

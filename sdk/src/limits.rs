@@ -171,6 +171,30 @@ pub const ALARM_PAUSE: Duration = Duration::from_secs(60);
 /// is not taken back by then rings in vain.
 pub const DISARM_WAIT: Duration = Duration::from_secs(2);
 
+/// Longest notification, as JSON. An entry of EventBridge and a message of SNS may have 256 KiB, a
+/// batch of SNS together as much; source, type and attributes count too.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html>,
+/// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+pub const NOTIFICATION_BYTES_MAX: usize = 250_000;
+
+/// How long a turn waits at a time for its notifications to be sent, and at most half of the time
+/// that an invocation has left. What is not sent by then is sent later.
+pub const NOTIFY_WAIT: Duration = Duration::from_secs(4);
+
+/// How long a notification waits, while its turn runs bodies, for others to be sent along with it.
+pub const NOTIFY_LINGER: Duration = Duration::from_secs(1);
+
+/// For how long a process leaves a notifier alone that did not answer: turns must not wait for it one
+/// after the other.
+pub const NOTIFY_PAUSE: Duration = Duration::from_secs(10);
+
+/// When the sweeper first brings back an execution that has something untold. Then it is after as long
+/// as that has been untold already.
+pub const NOTIFY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// The longest time between two such tries.
+pub const NOTIFY_AGAIN_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
 /// W of the protocol: how long after its first try a message may be sent again by the same id. An
 /// execution that continues as new knows the ids that it took for so long.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);

@@ -89,7 +89,9 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError>;
 
     /// Up to `limit` executions that are overdue: open and not blocked, with `wake_at` before
-    /// `before` or an inbox item that arrived before `before`. May be stale: it is only a hint.
+    /// `before` or an inbox item that arrived before `before`; or of any status, with `wake_at`
+    /// before `before` and something that is [untold](Projection::untold). May be stale: it is
+    /// only a hint.
     async fn overdue(
         &self,
         before: Timestamp,
@@ -264,6 +266,11 @@ pub struct Projection {
     /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits
     /// for messages only, has ended or is blocked. The sweeper's index.
     pub wake_at: Option<Timestamp>,
+    /// The first commit of which some [notification](crate::notify) could not be sent. `None` if
+    /// all were, up to [`commit`](Self::commit), or if nobody is to be notified. Where it is set,
+    /// `wake_at` is when to try again at the latest, whatever the status. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold: Option<CommitNumber>,
     /// When this was written.
     pub updated_at: Timestamp,
     /// The version of the code that wrote it.
@@ -379,10 +386,11 @@ impl Loaded {
 }
 
 impl Record {
-    /// This record as it stands in a list: without the view, which is large, and the parent.
+    /// This record as it stands in a list: without the view, which is large, the parent, and
+    /// what is untold.
     #[must_use]
     pub fn listed(&self) -> Self {
-        let projection = Projection { view: None, ..self.projection.clone() };
+        let projection = Projection { view: None, untold: None, ..self.projection.clone() };
         Self { projection, parent: None, ..self.clone() }
     }
 
@@ -459,10 +467,18 @@ impl Projection {
     /// Whether this may take the place of `stored`. More of the log wins: without this rule an
     /// older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs
-    /// the record cannot lift a block it has not seen.
+    /// the record cannot lift a block it has not seen. And what was untold may have been told: that
+    /// changes nothing of where the execution stands.
     #[must_use]
     pub fn replaces(&self, stored: &Self) -> bool {
         let blocks = self.status == Status::Blocked && stored.status != Status::Blocked;
-        self.commit > stored.commit || (self.commit == stored.commit && blocks)
+        let tells = self.status == stored.status && stored.untold.is_some();
+        self.commit > stored.commit || (self.commit == stored.commit && (blocks || tells))
+    }
+
+    /// Whether the sweeper looks at this execution once [`wake_at`](Self::wake_at) is past.
+    #[must_use]
+    pub fn is_swept(&self) -> bool {
+        self.status.is_swept() || self.untold.is_some()
     }
 }

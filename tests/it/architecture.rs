@@ -21,6 +21,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // Of `aws` the bucket that a URL may name.
     ("payload", &["store", "aws"]),
     ("wake", &["store"]),
+    // Of `aws` the services that a URL may name.
+    ("notify", &["store", "aws"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
     ("invoke", &["client", "context", "error", "trigger"]),
@@ -30,7 +32,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sweep", &["store", "wake", "telemetry"]),
     ("telemetry", &[]),
     // Of `host` the registry: what there is to run.
-    ("turn", &["context", "replay", "store", "wake", "payload", "host", "telemetry"]),
+    ("turn", &["context", "replay", "store", "wake", "payload", "notify", "host", "telemetry"]),
     ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend", "telemetry"]),
     ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
@@ -49,6 +51,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "notify",
             "sweep",
             "turn",
             "schedule",
@@ -68,6 +71,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "notify",
             "backend",
             "client",
             "host",
@@ -84,6 +88,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "notify",
             "memory",
             "host",
             "client",

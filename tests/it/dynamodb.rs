@@ -72,6 +72,7 @@ fn projection(commit: u64, status: Status) -> Projection {
         first: 0,
         status,
         wake_at: Some(Timestamp(1_000)),
+        untold: None,
         updated_at: Timestamp(2_000),
         code: "1".into(),
         reason: None,

@@ -17,6 +17,7 @@ mod limiters;
 mod macros;
 mod memory;
 mod messages;
+mod notifiers;
 mod order;
 mod payloads;
 mod prose;

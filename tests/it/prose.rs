@@ -262,6 +262,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
                 first: 0,
                 status: Status::Running,
                 wake_at: Some(started),
+                untold: None,
                 updated_at: started,
                 code: String::new(),
                 reason: None,

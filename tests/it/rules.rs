@@ -10,6 +10,7 @@ mod poison;
 mod restarting;
 mod running;
 mod runs;
+mod telling;
 mod terminating;
 mod undoing;
 mod wakes;

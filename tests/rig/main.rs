@@ -8,6 +8,7 @@ mod image;
 mod kills;
 mod lambda;
 mod limiters;
+mod notifications;
 mod page;
 mod payloads;
 mod postgres;

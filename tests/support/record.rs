@@ -21,6 +21,7 @@ pub fn just_started(id: ExecutionId) -> Record {
             first: 0,
             status: Status::Running,
             wake_at: None,
+            untold: None,
             updated_at: Timestamp(0),
             code: String::new(),
             reason: None,

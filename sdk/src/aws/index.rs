@@ -113,6 +113,9 @@ impl DynamoStore {
         let found: Vec<Vec<_>> = shards.buffer_unordered(PARALLEL).try_collect().await?;
         let mut found: Vec<(i64, ExecutionId)> = found.into_iter().flatten().collect();
         found.sort_unstable();
+        let mut seen = HashSet::new();
+        // By its record and by what is in its inbox.
+        found.retain(|(_, id)| seen.insert(id.clone()));
         found.truncate(limit);
         Ok(found.into_iter().map(|(_, id)| id).collect())
     }
@@ -142,16 +145,19 @@ impl DynamoStore {
             for item in &page.items {
                 let due = item.get("due_at").and_then(|due| due.as_n().ok()?.parse().ok());
                 let (Some(id), Some(due)) = (items::execution_of(item), due) else { continue };
-                if !seen.insert(id.clone()) {
+                let is_item = matches!(items::kind(item), Kind::Inbox);
+                if !seen.insert((id.clone(), is_item)) {
                     continue;
                 }
-                if matches!(items::kind(item), Kind::Inbox) {
+                if is_item {
                     receivers.push(id.clone());
                 }
-                hits.push((due, id));
+                hits.push((due, id, is_item));
             }
             let deaf = self.deaf(receivers).await?;
-            found.extend(hits.into_iter().filter(|(_, id)| !deaf.contains(id)));
+            // A record is there for a reason, whatever becomes of the inbox.
+            hits.retain(|(_, id, is_item)| !is_item || !deaf.contains(id));
+            found.extend(hits.into_iter().map(|(due, id, _)| (due, id)));
             from = page.last;
             if from.is_none() || found.len() >= limit {
                 return Ok(found);

@@ -42,6 +42,9 @@ pub(super) const VIEW: &str = "view";
 /// The attribute of a record with its tags, each `name=value`.
 pub(super) const TAGS: &str = "tags";
 
+/// The attribute of a record with the first commit that is not wholly told: not in any index.
+pub(super) const UNTOLD: &str = "untold";
+
 /// The attributes of a child's record that name its parent: not in any index.
 const PARENT: &str = "parent";
 const PARENT_RUN: &str = "parent_run";
@@ -142,10 +145,20 @@ pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
     shards: Shards,
-) -> [(&'static str, Option<AttributeValue>); 11] {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason, view, tags: _ } =
-        projection;
-    let due = wake_at.filter(|_| status.is_swept());
+) -> [(&'static str, Option<AttributeValue>); 12] {
+    let Projection {
+        commit,
+        first,
+        status,
+        wake_at,
+        untold,
+        updated_at,
+        code,
+        reason,
+        view,
+        tags: _,
+    } = projection;
+    let due = wake_at.filter(|_| projection.is_swept());
     [
         ("commit", Some(number(commit))),
         ("first", (*first > 0).then(|| number(first))),
@@ -154,6 +167,7 @@ pub(super) fn projected(
         ("wake_at", wake_at.map(|at| number(at.0))),
         ("due_shard", due.map(|_| due_shard(shards.of(id)))),
         ("due_at", due.map(|at| number(at.0))),
+        (UNTOLD, untold.map(number)),
         ("updated_at", Some(number(updated_at.0))),
         ("code", Some(text(code))),
         ("reason", reason.as_ref().map(text)),
@@ -277,6 +291,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
             first: item.maybe_number("first")?.unwrap_or_default(),
             status,
             wake_at: item.maybe_number("wake_at")?.map(Timestamp),
+            untold: item.maybe_number(UNTOLD)?,
             updated_at: Timestamp(item.number("updated_at")?),
             code: item.text("code")?,
             reason: item.maybe_text("reason")?,
@@ -418,12 +433,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_shows_all_of_a_record_but_its_view_and_parent() {
+    fn a_list_shows_all_of_a_record_but_its_view_its_parent_and_what_is_untold() {
         let projection = Projection {
             commit: 1,
             first: 1,
             status: Status::Suspended,
             wake_at: Some(Timestamp(1)),
+            untold: Some(1),
             updated_at: Timestamp(1),
             code: "1".into(),
             reason: Some("because".into()),
@@ -444,6 +460,7 @@ mod tests {
             "due_shard",
             "due_at",
             VIEW,
+            UNTOLD,
             PARENT,
             PARENT_RUN,
         ];

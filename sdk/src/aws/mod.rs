@@ -53,6 +53,8 @@ mod host;
 mod index;
 mod items;
 mod later;
+#[cfg(feature = "notifications")]
+mod notify;
 #[cfg(feature = "s3")]
 mod payloads;
 #[cfg(feature = "scheduler")]
@@ -70,6 +72,8 @@ pub(crate) use transact::{codes, passes};
 
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
+#[cfg(feature = "notifications")]
+pub use notify::{EventBridgeNotifier, SnsNotifier};
 #[cfg(feature = "s3")]
 pub use payloads::S3Payloads;
 #[cfg(feature = "scheduler")]

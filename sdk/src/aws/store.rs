@@ -357,6 +357,9 @@ impl EventStore for DynamoStore {
         if projection.status == Status::Blocked {
             replaces.push_str(" OR (#commit = :commit AND #status <> :status)");
         }
+        replaces.push_str(
+            " OR (#commit = :commit AND #status = :status AND attribute_exists(#untold))",
+        );
         let mut patience = Patience::default();
         loop {
             let call = self

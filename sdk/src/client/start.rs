@@ -344,11 +344,14 @@ impl Client {
     ) -> Result<bool, StartError> {
         let NewRun { id, workflow, input, first, .. } = run;
         let failed = |source| StartError::Store { id: id.clone(), source };
+        // What the run before has not told anybody is told with the next.
+        let mut untold = None;
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
             let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
-            let (record, start) = sealed.map_err(|error| failed(error.into()))?;
+            let (mut record, start) = sealed.map_err(|error| failed(error.into()))?;
+            record.projection.untold = untold;
             let bytes = start.body.len();
             if bytes > COMMIT_BYTES_MAX {
                 return Err(StartError::TooLarge { id: id.clone(), bytes });
@@ -398,6 +401,7 @@ impl Client {
                 {
                     let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
                     let ended = read(id, loaded.as_ref())?;
+                    untold = loaded.as_ref().and_then(|loaded| loaded.record.projection.untold);
                     let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
                     if let Some(loaded) = loaded.as_ref().filter(closed) {
                         // Rule 18: what came for the run that has ended is not for the next.
@@ -508,6 +512,7 @@ impl NewRun<'_> {
                 first: number,
                 status: Status::Running,
                 wake_at: Some(at),
+                untold: None,
                 updated_at: at,
                 code: String::new(),
                 reason: None,

@@ -11,6 +11,7 @@ use crate::client::{Client, Workflows};
 use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::notify::{Notifications, NotificationsError};
 use crate::payload::Payloads;
 use crate::telemetry::{METRICS_VARIABLE, Metrics, MetricsError, Watchers};
 use crate::time::Clock;
@@ -35,6 +36,7 @@ pub struct App {
     backend: Option<Backend>,
     payloads: Option<Payloads>,
     observers: Vec<Observer>,
+    notifications: Option<Notifications>,
     replay_check: Option<bool>,
     watchers: Watchers,
     handlers: Handlers,
@@ -76,6 +78,9 @@ pub enum AppError {
     /// `EVERSTEP_METRICS` makes no sense.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The variable `EVERSTEP_NOTIFY` names nobody who can be notified.
+    #[error(transparent)]
+    Notifications(#[from] NotificationsError),
 }
 
 /// Why a host stopped.
@@ -126,6 +131,7 @@ impl App {
             backend: None,
             payloads: None,
             observers: Vec::new(),
+            notifications: None,
             replay_check: None,
             watchers: Watchers::default(),
             handlers: Handlers::default(),
@@ -230,6 +236,16 @@ impl App {
         self
     }
 
+    /// Tells others what happens to this app's executions: each change of status, and by choice more,
+    /// at least once, after it is in the log; see [`notify`](crate::notify).
+    ///
+    /// By default what the variable `EVERSTEP_NOTIFY` [names](Notifications::from_url); without it,
+    /// nobody is told, and nothing is done or stored for it.
+    pub fn notifications(mut self, notifications: Notifications) -> Self {
+        self.notifications = Some(notifications);
+        self
+    }
+
     /// Says what follows from an event of AWS: `decide` gets what happened, and returns what to do.
     /// Which events it is asked about is the type it takes: one
     /// [source](crate::trigger::Source)'s, or [`Trigger`](crate::trigger::Trigger) for all that no
@@ -294,6 +310,7 @@ impl App {
     /// reached.
     pub async fn worker(mut self) -> Result<Worker, AppError> {
         let backend = self.connect().await?;
+        self.find_notifications().await?;
         let registry = self.registry()?.starting_on(&backend, &Clock::system());
         Ok(Worker::new(backend, registry))
     }
@@ -310,6 +327,7 @@ impl App {
             let mut app = self;
             let backend = app.connect().await.map_err(AppError::from)?;
             let triggers = app.triggers().await.map_err(AppError::from)?;
+            app.find_notifications().await.map_err(AppError::from)?;
             #[cfg(feature = "http")]
             let front = app.front_router().await?;
             let registry = app.registry()?.starting_on(&backend, &Clock::system());
@@ -346,6 +364,14 @@ impl App {
         })
     }
 
+    /// Takes what the environment says, where the app says nothing.
+    async fn find_notifications(&mut self) -> Result<(), NotificationsError> {
+        if self.notifications.is_none() {
+            self.notifications = Notifications::from_env().await?;
+        }
+        Ok(())
+    }
+
     /// The payloads it was given.
     #[cfg(feature = "testing")]
     pub(crate) fn given_payloads(&self) -> Payloads {
@@ -378,7 +404,8 @@ impl App {
         {
             watchers.add(metrics);
         }
-        Ok(registry.with_replay_check(replay_check).with_watchers(watchers))
+        let registry = registry.with_replay_check(replay_check).with_watchers(watchers);
+        Ok(registry.telling(self.notifications))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
+use crate::notify::Notifications;
 use crate::telemetry::Watchers;
 use crate::time::Clock;
 
@@ -20,6 +21,7 @@ pub(crate) struct Registry {
     states: States,
     code: String,
     observers: Vec<Observer>,
+    notifications: Option<Notifications>,
     replay_check: bool,
     watchers: Watchers,
 }
@@ -35,7 +37,8 @@ impl Registry {
             workflow.check(&states)?;
         }
         let (replay_check, watchers) = (false, Watchers::default());
-        Ok(Self { workflows, states, code, observers, replay_check, watchers })
+        let notifications = None;
+        Ok(Self { workflows, states, code, observers, notifications, replay_check, watchers })
     }
 
     /// Whether turns check that their workflow can be run again.
@@ -46,6 +49,11 @@ impl Registry {
     /// Who gets the measures of its turns.
     pub(super) fn with_watchers(self, watchers: Watchers) -> Self {
         Self { watchers, ..self }
+    }
+
+    /// Whom to tell what happens to executions.
+    pub(super) fn telling(self, notifications: Option<Notifications>) -> Self {
+        Self { notifications, ..self }
     }
 
     /// What the schedules that it serves start, they start here.
@@ -81,6 +89,11 @@ impl Registry {
     /// The version of the code, as every claim records it.
     pub(crate) fn code(&self) -> &str {
         &self.code
+    }
+
+    /// What is told of executions, and to whom; `None` if nothing is.
+    pub(crate) fn notifications(&self) -> Option<&Notifications> {
+        self.notifications.as_ref()
     }
 
     /// An event is durable: tell whoever wants to know.

@@ -17,11 +17,11 @@ use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
 pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, parent, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, view";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, view, untold";
 
-/// The columns of a record in a list: [`RECORD`] without the view and the parent.
+/// The columns of a record in a list: [`RECORD`] without the view, the parent and what is untold.
 pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, NULL, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL, NULL";
 
 /// Reads the columns of [`RECORD`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -47,6 +47,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             status: Status::parse(&status)
                 .ok_or_else(|| unread(7, format!("there is no status {status:?}")))?,
             wake_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
+            untold: row.get::<_, Option<Count>>(14)?.map(|untold| untold.0),
             updated_at: Timestamp(row.get(9)?),
             code: row.get(10)?,
             reason: row.get(11)?,
@@ -83,7 +84,7 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<(
     let values = identity.into_iter().chain(projected(&record.projection)?);
     db.prepare_cached(&format!(
         "INSERT OR REPLACE INTO executions ({RECORD}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -101,7 +102,7 @@ pub(super) fn put_projection(
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
          code = ?6, reason = ?7, first_commit = ?8, view = coalesce(?9, view), \
-         tags = coalesce(?10, tags) WHERE id = ?1",
+         untold = ?10, tags = coalesce(?11, tags) WHERE id = ?1",
     )?
     .execute(params_from_iter(values))
     .map(drop)
@@ -113,9 +114,19 @@ fn json<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {
 }
 
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last.
-fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 8]> {
-    let Projection { commit, first, status, wake_at, updated_at, code, reason, view, tags: _ } =
-        projection;
+fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 9]> {
+    let Projection {
+        commit,
+        first,
+        status,
+        wake_at,
+        untold,
+        updated_at,
+        code,
+        reason,
+        view,
+        tags: _,
+    } = projection;
     let number = |number: CommitNumber| {
         i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
     };
@@ -128,6 +139,7 @@ fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 8]> 
         reason.to_sql()?,
         number(*first)?.into(),
         view.as_ref().map_or(ToSqlOutput::Owned(Value::Null), |view| view.as_str().into()),
+        untold.map_or(Ok(ToSqlOutput::Owned(Value::Null)), |it| number(it).map(Into::into))?,
     ])
 }
 

@@ -256,6 +256,8 @@ fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result
     for sql in [
         "SELECT id FROM executions \
          WHERE wake_at < ?1 AND status IN ('running', 'suspended') ORDER BY wake_at LIMIT ?2",
+        "SELECT id FROM executions \
+         WHERE wake_at < ?1 AND untold IS NOT NULL ORDER BY wake_at LIMIT ?2",
         "SELECT execution FROM inbox JOIN executions ON executions.id = execution \
          WHERE arrived_at < ?1 AND status IN ('running', 'suspended') \
          GROUP BY execution ORDER BY min(arrived_at) LIMIT ?2",

@@ -63,9 +63,9 @@ impl Execution {
 
     fn is_overdue(&self, before: Timestamp) -> bool {
         let projection = &self.record.projection;
-        projection.status.is_swept()
-            && (projection.wake_at.is_some_and(|at| at < before)
-                || self.inbox.values().any(|item| item.arrived_at < before))
+        let is_due = projection.wake_at.is_some_and(|at| at < before);
+        let has_old_item = || self.inbox.values().any(|item| item.arrived_at < before);
+        (projection.is_swept() && is_due) || (projection.status.is_swept() && has_old_item())
     }
 }
 

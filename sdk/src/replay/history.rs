@@ -19,6 +19,8 @@ pub(crate) struct History {
     /// Where a read of the current run begins: the commit that starts it, or the first of those
     /// that hold what it was handed on.
     pub(crate) first: CommitNumber,
+    /// The commit with the start of the current run.
+    pub(crate) started_in: CommitNumber,
     /// The events of the current run, the first of them WorkflowStarted, then what it was handed
     /// on.
     pub(crate) events: Vec<Event>,
@@ -77,6 +79,7 @@ impl History {
             last: 0,
             last_hash: [0; 32],
             first: from,
+            started_in: from,
             events: Vec::with_capacity(commits.len() + 8),
             taken: TakenIds::default(),
             open_turn: None,
@@ -187,6 +190,7 @@ impl History {
             Event::WorkflowStarted(start) => {
                 self.tags.clone_from(&start.tags);
                 self.first = self.carried_from.take().unwrap_or(commit.number);
+                self.started_in = commit.number;
                 self.events.clear();
                 // It knows what it was handed on and no more, wherever reading began.
                 if let Some(handed) = self.handed.take() {

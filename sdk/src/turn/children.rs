@@ -139,6 +139,7 @@ impl Family {
             first: 0,
             status: Status::Running,
             wake_at: Some(*at),
+            untold: None,
             updated_at: *at,
             code: String::new(),
             reason: None,

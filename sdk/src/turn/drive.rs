@@ -32,6 +32,7 @@ use super::children::{Family, send_turns};
 use super::desk::Active;
 use super::end::Ended;
 use super::log::{LogEnd, Written};
+use super::outbox::Outbox;
 use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::shown::Shown;
@@ -55,8 +56,8 @@ pub(super) enum Driven {
     /// Its last commit begins the next run.
     Continued(Ended),
     /// The execution cannot go on with this code. `last` is the log's last commit, `shown` what it
-    /// shows and the record does not.
-    Blocked { last: CommitNumber, shown: Shown, fault: Fault },
+    /// shows and the record does not, `outbox` what is to be told.
+    Blocked { last: CommitNumber, shown: Shown, fault: Fault, outbox: Option<Outbox> },
     /// The fence was lost or the lease is too short to start a body: look again.
     Stale,
     /// No time is left to start anything, and nothing was written.
@@ -89,6 +90,8 @@ pub(super) struct Begin<'a> {
     /// No other suspect begins before this is dropped.
     pub(super) alone: Option<OwnedSemaphorePermit>,
     pub(super) telemetry: &'a TurnTelemetry,
+    /// What is to be told, if anything is.
+    pub(super) outbox: Option<Outbox>,
 }
 
 /// Why the loop stops.
@@ -161,6 +164,7 @@ pub(super) struct Turn<'a> {
     alone: Option<OwnedSemaphorePermit>,
     telemetry: &'a TurnTelemetry,
     steps: StepSpans,
+    outbox: Option<Outbox>,
 }
 
 impl Kitchen {
@@ -172,19 +176,21 @@ impl Kitchen {
         term: &Term,
         begin: Begin<'_>,
     ) -> Result<Driven, TurnError> {
-        let Begin { active, items, eager, alone, telemetry } = begin;
+        let Begin { active, items, eager, alone, telemetry, outbox } = begin;
         let last = history.last;
         let shown = Shown::missing_in(&loaded.record, &history);
         let tags = std::mem::take(&mut history.tags);
         let Some(workflow) = self.registry.workflow(&history.start().workflow) else {
             let name = history.start().workflow.clone();
-            return Ok(Driven::Blocked { last, shown, fault: Fault::UnknownWorkflow { name } });
+            let fault = Fault::UnknownWorkflow { name };
+            return Ok(Driven::Blocked { last, shown, fault, outbox });
         };
         let future = match (workflow.make)(self.registry.states(), &history.start().input) {
             Ok(future) => future,
             Err(problem) => {
                 let what = format!("the input of workflow {}", workflow.name);
-                return Ok(Driven::Blocked { last, shown, fault: Fault::Value { what, problem } });
+                let fault = Fault::Value { what, problem };
+                return Ok(Driven::Blocked { last, shown, fault, outbox });
             }
         };
         let now = self.clock.now();
@@ -251,7 +257,9 @@ impl Kitchen {
             alone,
             telemetry,
             steps: StepSpans::default(),
+            outbox,
         };
+        turn.log.counts = turn.outbox.is_some().then(Vec::new);
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
         turn.bodies.abort().await;
@@ -599,6 +607,9 @@ impl Turn<'_> {
             self.visible.written(sealed);
             self.telemetry.meter.durable(event);
             self.kitchen.registry.observe(&self.wake.execution, event);
+        }
+        if let (Some(outbox), Some(counts)) = (&mut self.outbox, &self.log.counts) {
+            outbox.wrote(self.log.last, counts, &sealed);
         }
         self.sequence.mark_written();
         self.unwritten_since = None;

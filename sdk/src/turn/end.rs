@@ -2,12 +2,13 @@
 
 use super::alarms::far_alarms;
 use super::children::Family;
+use super::notices::end_of;
+use super::outbox::{Outbox, owing};
 use super::shown::Shown;
-use super::{Kitchen, TurnError};
-use crate::event::{Event, TurnEnd, error_text, reason_with};
+use super::{Kitchen, Lease, TurnError};
+use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::REASON_BYTES_MAX;
-use crate::payload::SealedPayload;
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
@@ -31,17 +32,27 @@ pub(super) struct Ended {
     pub(super) seen: Vec<String>,
     /// The alarms that nobody counts on any more.
     pub(super) disarm: Vec<Alarm>,
+    /// What is to be told, if anything is.
+    pub(super) outbox: Option<Outbox>,
 }
 
 impl Kitchen {
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
     /// same wake.
-    pub(super) async fn finish(&self, id: &ExecutionId, ended: Ended) -> Result<bool, TurnError> {
+    pub(super) async fn finish(
+        &self,
+        id: &ExecutionId,
+        mut ended: Ended,
+        lease: Lease,
+    ) -> Result<bool, TurnError> {
         if let Some(family) = &ended.family {
             self.say_end(family).await?;
         }
+        self.tell(ended.outbox.as_mut(), lease).await;
+        let outbox = ended.outbox.take();
         let Ended { last, first, status, wake_at, reason, shown, .. } = ended;
         let projection = self.projection_of([last, first], status, wake_at, reason, shown);
+        let projection = owing(projection, outbox.as_ref());
         let record = self.store.project(id, &projection).await?;
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         self.disarm(&ended.disarm).await;
@@ -56,7 +67,12 @@ impl Kitchen {
 
     /// Rule 18: the execution has ended. Its record says so, and nobody who wrote to it is left
     /// without an answer: what came too late is reported, then removed.
-    pub(super) async fn close(&self, loaded: &Loaded, history: &History) -> Result<(), TurnError> {
+    pub(super) async fn close(
+        &self,
+        loaded: &Loaded,
+        history: &History,
+        lease: Lease,
+    ) -> Result<(), TurnError> {
         if loaded.record.projection.commit < history.last {
             // Whoever ended it died before its record said so, and perhaps before this.
             let mut family = Family::of(history.start(), &history.events);
@@ -65,7 +81,7 @@ impl Kitchen {
             let now = self.clock.now();
             self.disarm(&far_alarms(&loaded.record.id, history.armed.iter(), now)).await;
         }
-        self.repair(loaded, history).await?;
+        self.repair(loaded, history, lease).await?;
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
         if !ids.is_empty() {
             self.store.remove_items(&loaded.record.id, &ids).await?;
@@ -73,33 +89,46 @@ impl Kitchen {
         Ok(())
     }
 
-    /// Rule 13: whoever finds the record behind the log, or taken items in the inbox, heals that.
+    /// Rule 13: whoever finds the record behind the log, something untold, or taken items in the inbox,
+    /// heals that.
     pub(super) async fn repair(
         &self,
         loaded: &Loaded,
         history: &History,
+        lease: Lease,
     ) -> Result<(), StoreError> {
-        if loaded.record.projection.commit < history.last {
+        let stored = &loaded.record.projection;
+        if stored.commit < history.last || stored.untold.is_some() {
+            let mut outbox = self.outbox(loaded, history).await?;
+            self.tell(outbox.as_mut(), lease).await;
             let shown = Shown::missing_in(&loaded.record, history);
-            let projection = self.projection(history, shown);
+            let projection = owing(self.projection(history, shown), outbox.as_ref());
             self.store.project(&loaded.record.id, &projection).await?;
         }
         self.remove_taken(loaded, &history.taken).await
     }
 
     /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`,
-    /// and `shown` is what the record may not show yet. Returns the record's arrivals.
+    /// `shown` is what the record may not show yet, `outbox` what is to be told beside the block.
+    /// Returns the record's arrivals.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
         [last, first]: [CommitNumber; 2],
         shown: Shown,
         fault: &Fault,
+        mut outbox: Option<Outbox>,
+        lease: Lease,
     ) -> Result<u64, StoreError> {
         let hides = self.payloads.hides();
         let fault = if hides { fault.without_values() } else { fault.to_string() };
         let (status, reason) = (Status::Blocked, Some(fault.clone()));
+        if let Some(outbox) = &mut outbox {
+            outbox.blocked(last, self.clock.now(), reason.clone());
+        }
+        self.tell(outbox.as_mut(), lease).await;
         let projection = self.projection_of([last, first], status, None, reason, shown);
+        let projection = owing(projection, outbox.as_ref());
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
@@ -128,25 +157,8 @@ impl Kitchen {
             (None, Some(TurnEnd::Yielded) | None) => (Status::Running, Some(history.time), None),
             (None, Some(TurnEnd::Blocked)) => (Status::Blocked, None, None),
         };
-        match history.events.last() {
-            Some(Event::WorkflowCompleted(_)) => (status, wake_at) = (Status::Completed, None),
-            Some(Event::WorkflowFailed(failed)) => {
-                (status, wake_at) = (Status::Failed, None);
-                let error = match SealedPayload::of(&failed.error) {
-                    Some(sealed) => sealed.to_string(),
-                    None => error_text(&failed.error),
-                };
-                reason = Some(reason_with(error, &failed.not_undone));
-            }
-            Some(Event::WorkflowCancelled(cancelled)) => {
-                (status, wake_at) = (Status::Cancelled, None);
-                reason = Some(reason_with(cancelled.reason.clone(), &cancelled.not_undone));
-            }
-            Some(Event::WorkflowTerminated(terminated)) => {
-                (status, wake_at) = (Status::Terminated, None);
-                reason = Some(terminated.reason.clone());
-            }
-            _ => {}
+        if let Some((ended_as, why)) = history.events.last().and_then(end_of) {
+            (status, wake_at, reason) = (ended_as, None, why);
         }
         self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }
@@ -164,6 +176,7 @@ impl Kitchen {
             first,
             status,
             wake_at,
+            untold: None,
             updated_at: self.clock.now(),
             code: self.registry.code().to_owned(),
             reason: reason.map(brief),

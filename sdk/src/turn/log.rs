@@ -17,6 +17,8 @@ pub(super) struct LogEnd<'a> {
     last_hash: [u8; 32],
     /// How many commits this turn has written, and of how many bytes.
     pub(super) written: [u64; 2],
+    /// How many events the commits of the last append have, where somebody wants to know.
+    pub(super) counts: Option<Vec<usize>>,
 }
 
 /// What became of an append.
@@ -37,7 +39,7 @@ impl<'a> LogEnd<'a> {
         last: CommitNumber,
         last_hash: [u8; 32],
     ) -> Self {
-        Self { store, id, writer, last, last_hash, written: [0; 2] }
+        Self { store, id, writer, last, last_hash, written: [0; 2], counts: None }
     }
 
     /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
@@ -55,6 +57,7 @@ impl<'a> LogEnd<'a> {
         mark: usize,
     ) -> Result<(Written, Option<CommitNumber>), StoreError> {
         let mut rest = events;
+        self.counts.iter_mut().for_each(Vec::clear);
         let mut marked = None;
         while !rest.is_empty() {
             let mut count = rest.len();
@@ -78,6 +81,7 @@ impl<'a> LogEnd<'a> {
             self.last = commit.number;
             self.last_hash = commit.hash;
             self.written = [self.written[0] + 1, self.written[1] + commit.body.len() as u64];
+            self.counts.iter_mut().for_each(|counts| counts.push(count));
             rest = &rest[count..];
         }
         Ok((Written::Durable, marked))

@@ -27,6 +27,8 @@ mod end;
 mod fuzz;
 mod log;
 mod new_steps;
+mod notices;
+mod outbox;
 mod payloads;
 mod recheck;
 mod rehearse;
@@ -59,6 +61,7 @@ pub(crate) use rehearse::Rehearsal;
 use decide::Decision;
 use desk::{Desk, Look};
 use drive::{Begin, Driven};
+use outbox::Quiet;
 use shown::Shown;
 use suspects::Suspects;
 
@@ -74,6 +77,7 @@ pub(crate) struct Kitchen {
     /// other writer is dead, whatever its lease says.
     desk: Desk,
     suspects: Suspects,
+    quiet: Quiet,
 }
 
 /// How long a turn may go on.
@@ -138,8 +142,8 @@ impl Kitchen {
         registry: Registry,
     ) -> Self {
         let (payloads, desk) = (Payloads::none(), Desk::default());
-        let suspects = Suspects::default();
-        Self { store, queue, clock, host, registry, payloads, desk, suspects }
+        let (suspects, quiet) = (Suspects::default(), Quiet::default());
+        Self { store, queue, clock, host, registry, payloads, desk, suspects, quiet }
     }
 
     pub(crate) fn with_payloads(mut self, payloads: Payloads) -> Self {
@@ -200,25 +204,30 @@ impl Kitchen {
                     let stored = &loaded.record.projection;
                     let at = [last.max(stored.commit), stored.first];
                     let fault = Fault::Corrupt { problem: corrupt.to_string() };
-                    self.block(id, at, Shown::default(), &fault).await?;
+                    let outbox = self.outbox_of_unreadable(&loaded.record);
+                    self.block(id, at, Shown::default(), &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
             };
             match self.decide(&loaded, &history).await? {
                 Decision::Closed => {
-                    self.close(&loaded, &history).await?;
+                    self.close(&loaded, &history, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::LiveClaim { lease_end } => {
                     self.substitute(&wake, lease_end).await?;
                     return Ok(Verdict::Delete);
                 }
-                Decision::Blocked => return Ok(Verdict::Delete),
+                Decision::Blocked => {
+                    self.tell_of_block(&loaded, &history, term.lease).await?;
+                    return Ok(Verdict::Delete);
+                }
                 Decision::Poison => {
                     let at = [history.last, history.first];
                     let fault = Fault::Poison { turns: STRIKES_MAX };
                     let shown = Shown::missing_in(&loaded.record, &history);
-                    self.block(id, at, shown, &fault).await?;
+                    let outbox = self.outbox(&loaded, &history).await?;
+                    self.block(id, at, shown, &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -226,7 +235,7 @@ impl Kitchen {
                     self.terminate(&loaded, &history, end, meter).await?;
                 }
                 Decision::Nothing => {
-                    self.repair(&loaded, &history).await?;
+                    self.repair(&loaded, &history, term.lease).await?;
                     self.send_again_if_early(&wake, &history, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
@@ -237,7 +246,8 @@ impl Kitchen {
                         }
                         let at = [history.last, history.first];
                         let shown = Shown::missing_in(&loaded.record, &history);
-                        self.block(id, at, shown, &sealed.fault).await?;
+                        let outbox = self.outbox(&loaded, &history).await?;
+                        self.block(id, at, shown, &sealed.fault, outbox, term.lease).await?;
                         return Ok(Verdict::Delete);
                     }
                     let again = receive_count > 1 && !continued;
@@ -249,11 +259,13 @@ impl Kitchen {
                         None
                     };
                     let first = history.first;
+                    let outbox = self.outbox(&loaded, &history).await?;
                     let active = self.desk.enter(id, WriterId::random());
                     look = None; // Whoever waits finds a turn to tell.
                     let telemetry = TurnTelemetry::of(meter, &history.events, receive_count);
                     let span = telemetry.span();
-                    let begin = Begin { active, items, eager, alone, telemetry: &telemetry };
+                    let begin =
+                        Begin { active, items, eager, alone, telemetry: &telemetry, outbox };
                     let driven = self.drive(&wake, &loaded, history, term, begin);
                     let driven = driven.instrument(span.clone()).await;
                     telemetry.ended(driven.as_ref().map_or("error", Driven::outcome));
@@ -264,26 +276,27 @@ impl Kitchen {
                     }
                     match driven {
                         Driven::Ended(ended) => {
-                            if self.finish(id, ended).instrument(span).await? {
+                            if self.finish(id, ended, term.lease).instrument(span).await? {
                                 return Ok(Verdict::Delete);
                             }
                             // If it was a timer's wake, that timer has another one by now.
                             wake.kind = WakeKind::News;
                         }
                         Driven::Continued(ended) => {
-                            self.go_on(id, ended).instrument(span).await?;
+                            self.go_on(id, ended, term.lease).instrument(span).await?;
                             // The next run has no timers yet.
                             wake.kind = WakeKind::News;
                             continued = true;
                         }
-                        Driven::Blocked { last, shown, fault } => {
+                        Driven::Blocked { last, shown, fault, outbox } => {
                             if let Fault::UnknownWorkflow { .. } = fault
                                 && receive_count < STRIKES_MAX
                             {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            let blocking = self.block(id, [last, first], shown, &fault);
+                            let at = [last, first];
+                            let blocking = self.block(id, at, shown, &fault, outbox, term.lease);
                             let arrivals = blocking.instrument(span).await?;
                             if arrivals <= loaded.record.arrivals {
                                 return Ok(Verdict::Delete);

@@ -42,6 +42,7 @@
 //! | schedules: skip, the calendar's times | all | |
 //! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
 //! | schedules: buffer one | in memory | it looks every minute |
+//! | notifications | all; once and in order: P0, P5 | who dies, or is one of two, may tell twice |
 //! | postponed attempts | all | in calm where it counts bodies |
 //! | B1, B2 | all | |
 //! | B3 | calm | it writes to the log itself |
@@ -59,6 +60,7 @@ mod kills;
 mod long;
 mod long_steps;
 mod maps;
+mod notifications;
 mod objects;
 mod postponed;
 mod promises;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstep::id::ExecutionId;
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::prelude::{App, Backend, Client, workflow};
-use everstep::store::{EventStore, StoreError};
+use everstep::store::{EventStore, Projection, StoreError};
 use everstep::wake::{QueueError, Wake, WakeQueue};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -199,6 +199,8 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
              ALTER TABLE executions DROP COLUMN tags;
              ALTER TABLE executions DROP COLUMN view;
              ALTER TABLE executions DROP COLUMN parent;
+             DROP INDEX executions_by_telling;
+             ALTER TABLE executions DROP COLUMN untold;
              PRAGMA user_version = 1;",
         )
         .unwrap();
@@ -229,7 +231,12 @@ async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
     drop((client, backend));
     let by_hand = Connection::open(&path).unwrap();
     by_hand
-        .execute_batch("ALTER TABLE executions DROP COLUMN parent; PRAGMA user_version = 2;")
+        .execute_batch(
+            "ALTER TABLE executions DROP COLUMN parent;
+             DROP INDEX executions_by_telling;
+             ALTER TABLE executions DROP COLUMN untold;
+             PRAGMA user_version = 2;",
+        )
         .unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
@@ -244,4 +251,30 @@ async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
     let record = client.describe(old.id()).await.unwrap();
     assert_eq!(record.parent, None);
     assert_eq!((&*record.tags["customer"], &*record.tags["asks"]), ("7", "Ada"));
+}
+
+/// Version 3 did not know what others had been told.
+#[tokio::test]
+async fn a_file_of_version_3_goes_on_and_knows_what_is_untold() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    let backend = Backend::from_url(&url).await.unwrap();
+    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    drop(backend);
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch(
+            "DROP INDEX executions_by_telling;
+             ALTER TABLE executions DROP COLUMN untold;
+             PRAGMA user_version = 3;",
+        )
+        .unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&url).await.unwrap();
+    let id = ExecutionId::new("old").unwrap();
+    let stored = backend.store.record(&id).await.unwrap().unwrap().projection;
+    assert_eq!(stored.untold, None);
+    let untold = Projection { commit: 1, untold: Some(0), ..stored };
+    backend.store.project(&id, &untold).await.unwrap();
+    assert_eq!(backend.store.record(&id).await.unwrap().unwrap().projection, untold);
 }

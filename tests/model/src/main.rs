@@ -18,6 +18,7 @@
 //! | `configurations` | what is searched, and what must come of it |
 //! | `family` | a model of its own, of a parent and its child |
 //! | `alarms` | another one, of an alarm clock beside the queue |
+//! | `telling` | another one, of what others are told |
 //!
 //! One action is one atomic call of the store or the queue, or one decision between two of them.
 
@@ -36,6 +37,7 @@ mod run;
 mod setup;
 mod state;
 mod story;
+mod telling;
 mod time;
 mod turn;
 mod workflow;
@@ -76,7 +78,8 @@ fn main() -> ExitCode {
     let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
     let families = family::cases().into_iter().map(Small::Family);
     let alarms = alarms::cases().into_iter().map(Small::Alarm);
-    for case in families.chain(alarms) {
+    let telling = telling::cases().into_iter().map(Small::Telling);
+    for case in families.chain(alarms).chain(telling) {
         let (name, expected) = case.expects();
         if !chosen_case(name) {
             continue;
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
 enum Small {
     Family(family::Case),
     Alarm(alarms::Case),
+    Telling(telling::Case),
 }
 
 impl Small {
@@ -105,6 +109,7 @@ impl Small {
         match self {
             Self::Family(case) => (&case.name, case.expected),
             Self::Alarm(case) => (&case.name, case.expected),
+            Self::Telling(case) => (&case.name, case.expected),
         }
     }
 
@@ -112,6 +117,7 @@ impl Small {
         match self {
             Self::Family(case) => case.check(),
             Self::Alarm(case) => case.check(),
+            Self::Telling(case) => case.check(),
         }
     }
 }

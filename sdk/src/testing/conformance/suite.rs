@@ -55,6 +55,7 @@ macro_rules! event_store_suite {
                     a_record_names_the_parent_it_was_started_by
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
+                    what_is_untold_changes_at_the_same_commit
                     a_projection_comes_back_with_the_arrivals
                     sixteen_projections_at_once_leave_the_newest
                 }
@@ -85,6 +86,7 @@ macro_rules! event_store_suite {
                     an_execution_is_overdue_after_its_wake_time
                     an_execution_with_an_old_item_is_overdue
                     blocked_and_closed_executions_are_never_overdue
+                    what_is_untold_is_overdue_whatever_its_status
                     no_more_are_overdue_than_asked_for
                     lists_are_filtered_by_workflow_and_status
                     lists_are_filtered_by_the_time_of_start

@@ -104,7 +104,8 @@ impl Turn<'_> {
             self.sequence.push(Event::TurnEnded(ended));
             self.write().await?;
         }
-        Ok(Driven::Blocked { last: self.log.last, shown: self.visible.take(), fault })
+        let (last, shown) = (self.log.last, self.visible.take());
+        Ok(Driven::Blocked { last, shown, fault, outbox: self.outbox.take() })
     }
 
     pub(super) async fn last_commit(
@@ -133,6 +134,7 @@ impl Turn<'_> {
             arrivals: self.arrivals,
             seen: std::mem::take(&mut self.seen),
             disarm,
+            outbox: self.outbox.take(),
         }))
     }
 }

@@ -10,7 +10,8 @@ use crate::payload::Payloads;
 use crate::replay::Fault;
 use crate::store::{Status, StoreError};
 use crate::time::Timestamp;
-use crate::turn::Kitchen;
+use crate::turn::outbox::owing;
+use crate::turn::{Kitchen, Lease};
 
 impl Turn<'_> {
     /// The workflow goes on as a new run. What has ended by now is in the old one's log; what was
@@ -60,6 +61,7 @@ impl Turn<'_> {
             family: None,
             seen: std::mem::take(&mut self.seen),
             disarm: self.let_go(&[]),
+            outbox: self.outbox.take(),
         }))
     }
 
@@ -86,10 +88,16 @@ impl Kitchen {
         &self,
         id: &ExecutionId,
         ended: Ended,
+        lease: Lease,
     ) -> Result<(), StoreError> {
-        let Ended { last, first, status, wake_at, reason, shown, seen, disarm, .. } = ended;
+        let Ended { last, first, status, wake_at, reason, shown, seen, disarm, mut outbox, .. } =
+            ended;
+        if let Some(outbox) = &mut outbox {
+            outbox.leave_start(last);
+        }
+        self.tell(outbox.as_mut(), lease).await;
         let projection = self.projection_of([last, first], status, wake_at, reason, shown);
-        self.store.project(id, &projection).await?;
+        self.store.project(id, &owing(projection, outbox.as_ref())).await?;
         self.disarm(&disarm).await;
         if seen.is_empty() {
             return Ok(());

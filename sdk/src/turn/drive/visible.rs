@@ -7,6 +7,7 @@ use crate::event::Event;
 use crate::limits::SHOW_EVERY;
 use crate::store::Status;
 use crate::time::Timestamp;
+use crate::turn::outbox::{Outbox, owing};
 use crate::turn::shown::Shown;
 
 /// What the turn has written that others look for in the record, and when it last showed it.
@@ -55,11 +56,18 @@ impl Visible {
 impl Turn<'_> {
     /// Shows in the record what the log has by now, if something waits to be seen: whoever asked
     /// for it need not wait for the end of a turn with long steps. The turn's own end writes the
-    /// record once more, so nothing depends on this.
+    /// record once more, so nothing depends on this. What others are to be told is sent, too.
     pub(super) async fn show(&mut self) -> Result<(), Halt> {
-        let Some(due) = self.visible.due() else { return Ok(()) };
+        let (to_show, to_tell) = (self.visible.due(), self.outbox.as_ref().and_then(Outbox::due));
+        if to_show.is_none() && to_tell.is_none() {
+            return Ok(());
+        }
         let now = self.kitchen.clock.now();
-        if now < due {
+        let is_past = |due: Option<Timestamp>| due.is_some_and(|due| now >= due);
+        if is_past(to_tell) || (is_past(to_show) && to_tell.is_some()) {
+            self.kitchen.tell(self.outbox.as_mut(), self.term.lease).await;
+        }
+        if !is_past(to_show) {
             return Ok(());
         }
         // As whoever repairs the record of a turn under way would write it.
@@ -67,6 +75,7 @@ impl Turn<'_> {
         let shown = self.visible.shown.clone();
         let at = [self.log.last, self.first];
         let projection = self.kitchen.projection_of(at, status, until, None, shown);
+        let projection = owing(projection, self.outbox.as_ref());
         match self.kitchen.store.project(&self.wake.execution, &projection).await {
             Ok(_) => self.visible.shown = Shown::default(),
             // The turn's end writes it.

@@ -5,6 +5,7 @@ use crate::event::{Event, LeaseRenewed};
 use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_AGAIN_AFTER, INBOX_LOOK_EVERY};
 use crate::store::{Message, StoreError};
 use crate::time::Timestamp;
+use crate::turn::outbox::Outbox;
 
 impl Turn<'_> {
     /// Waits for whatever comes next. `true` if the turn is to be handed over.
@@ -37,6 +38,9 @@ impl Turn<'_> {
             until = until.min(renew_at);
         }
         if let Some(due) = self.visible.due() {
+            until = until.min(due);
+        }
+        if let Some(due) = self.outbox.as_ref().and_then(Outbox::due) {
             until = until.min(due);
         }
         tokio::select! {

@@ -124,6 +124,7 @@ impl Stage {
             first: 0,
             status: Status::Running,
             wake_at: Some(at),
+            untold: None,
             updated_at: at,
             code: String::new(),
             reason: None,

@@ -75,6 +75,32 @@ pub async fn blocked_and_closed_executions_are_never_overdue(store: Store) {
     eventually(names(["blocked", "open"]), async || overdue(&store, 1_000).await).await;
 }
 
+/// What is untold is overdue at its time, whatever the status, until it has been told.
+pub async fn what_is_untold_is_overdue_whatever_its_status(store: Store) {
+    for status in Status::ALL {
+        let id = started(&store, &status.to_string()).await;
+        store.send(&id, &item("s", 700)).await.unwrap();
+        store.append(&id, &commit(1)).await.unwrap();
+        let untold =
+            Projection { wake_at: Some(at(100)), untold: Some(1), ..projection(1, status) };
+        assert_eq!(store.project(&id, &untold).await.unwrap().projection, untold);
+        let loaded = store.load(&id).await.unwrap().unwrap();
+        assert_eq!(loaded.record.projection, untold);
+    }
+    let all: BTreeSet<_> = Status::ALL.map(|status| status.to_string()).into();
+    eventually(all.clone(), async || overdue(&store, 101).await).await;
+    assert_eq!(overdue(&store, 100).await, names([]));
+    // Also where a message in the inbox is older, which wakes only those that it can move.
+    eventually(all, async || overdue(&store, 1_000).await).await;
+    for status in Status::ALL {
+        let id: ExecutionId = status.to_string().parse().unwrap();
+        store.project(&id, &projection(1, status)).await.unwrap();
+    }
+    eventually(names([]), async || overdue(&store, 700).await).await;
+    let page = store.list(&ListQuery::default()).await.unwrap();
+    assert!(page.records.iter().all(|record| record.projection.untold.is_none()));
+}
+
 /// A pass takes a bounded number, and a larger one finds the rest.
 pub async fn no_more_are_overdue_than_asked_for(store: Store) {
     let mut all = BTreeSet::new();

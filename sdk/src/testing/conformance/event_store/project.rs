@@ -28,6 +28,35 @@ pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
     assert_eq!(store.record(&id).await.unwrap().unwrap().projection, last);
 }
 
+/// What was untold may be told, or some of it: that changes the record at the same commit, but neither
+/// lifts a block nor takes anything back.
+pub async fn what_is_untold_changes_at_the_same_commit(store: Store) {
+    let id = started(&store, "order-1").await;
+    store.append(&id, &commit(1)).await.unwrap();
+    let untold = |untold, updated| Projection {
+        wake_at: Some(at(updated)),
+        untold,
+        updated_at: at(updated),
+        ..projection(1, Status::Completed)
+    };
+    let stored = async || store.record(&id).await.unwrap().unwrap().projection;
+    for step in [untold(Some(0), 5), untold(Some(0), 6), untold(Some(1), 7), untold(None, 8)] {
+        assert_eq!(store.project(&id, &step).await.unwrap().projection, step);
+        assert_eq!(stored().await, step);
+    }
+    // All is told: an older try changes nothing.
+    store.project(&id, &untold(Some(1), 9)).await.unwrap();
+    assert_eq!(stored().await, untold(None, 8));
+
+    let blocked = Projection { untold: Some(2), ..projection(2, Status::Blocked) };
+    store.append(&id, &commit(2)).await.unwrap();
+    store.project(&id, &blocked).await.unwrap();
+    store.project(&id, &projection(2, Status::Running)).await.unwrap();
+    assert_eq!(stored().await, blocked, "a block is not lifted by who has not seen it");
+    let told = projection(2, Status::Blocked);
+    assert_eq!(store.project(&id, &told).await.unwrap().projection, told);
+}
+
 /// Tags stay until a projection brings others, which are all of them then, and lists find an
 /// execution by those it has. A projection that comes too late changes none.
 pub async fn tags_stay_until_others_take_their_place(store: Store) {

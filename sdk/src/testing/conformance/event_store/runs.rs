@@ -61,7 +61,7 @@ pub async fn a_restart_is_loaded_from_its_start(store: Store) {
     let id = started(&store, "order-1").await;
     show(&store, &id, Status::Completed).await;
     let mut again = record("order-1");
-    again.projection = Projection { first: 2, ..projection(2, Status::Running) };
+    again.projection = Projection { first: 2, untold: Some(1), ..projection(2, Status::Running) };
     let restart = commit(2);
     assert_eq!(store.create(&again, &restart).await.unwrap(), Created::New);
     let loaded = load(&store, &id).await;

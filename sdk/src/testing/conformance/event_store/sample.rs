@@ -39,6 +39,7 @@ pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
         first: 0,
         status,
         wake_at: None,
+        untold: None,
         updated_at: at(1),
         code: "v1".into(),
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
