@@ -112,8 +112,9 @@ async fn lines_are_what_cloudwatch_takes_and_count_what_was_recorded() {
 async fn dimensions_are_bounded_whatever_steps_are_called() {
     #[workflow]
     async fn many(count: u32) -> everstep::Result<u32> {
-        let named =
-            |number| step(format!("café {number}\u{2003}"), async || everstep::Result::Ok(1));
+        let named = |number| {
+            step(format!("café {number}\u{2003}"), async || Ok::<u32, everstep::Error>(1))
+        };
         Ok(join_all((0..count).map(|number| named(number).into_future())).await.len().try_into()?)
     }
     let written = Written::default();
