@@ -47,10 +47,14 @@ fn received(rig: &Ministack, queue: &str, count: usize) -> Vec<Value> {
         assert!(Instant::now() < deadline, "{count} messages of {queue}: {bodies:#?}");
         let asked = json!({ "QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1 });
         let answer = calls(rig, &[("sqs", "receive_message", asked)]).remove(0);
+        let mut done = Vec::new();
         for message in answer["Messages"].as_array().into_iter().flatten() {
             bodies.push(serde_json::from_str(message["Body"].as_str().unwrap()).unwrap());
             let receipt = json!({ "QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"] });
-            let _ = calls(rig, &[("sqs", "delete_message", receipt)]);
+            done.push(("sqs", "delete_message", receipt));
+        }
+        if !done.is_empty() {
+            let _ = calls(rig, &done);
         }
     }
     bodies
