@@ -68,7 +68,8 @@
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
-//!   and `aws` are the ones there are. Large values go to a [`payload`] store.
+//!   and `aws` are the ones there are. Large values go to a [`payload`] store, histories to an
+//!   [`archive`] before [`App::retention`] deletes them.
 //! - **What steps do to others**: [`limiter`], so many calls a second or at once, over all hosts;
 //!   `postgres` and `dynamodb`, data that changes exactly once; `invoke`, other Lambda functions;
 //!   [`idempotency_key`], the same for every attempt.
@@ -103,6 +104,7 @@
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
+pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod backend;

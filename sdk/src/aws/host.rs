@@ -166,14 +166,14 @@ impl Host {
             Invocation::Schedule(schedule) => {
                 match self.triggers.perform(Trigger::Schedule(schedule)).await {
                     Ok(Done::Ignored) | Err(TriggerError::NoHandler { .. }) => {
-                        to_raw_value(&self.sweep().await?)
+                        to_raw_value(&self.sweep(deadline).await?)
                     }
                     done => to_raw_value(&done?),
                 }
             }
             Invocation::Http(source) => return self.http(source, event, deadline).await,
             Invocation::Start(request) => to_raw_value(&self.triggers.start(request, id).await?),
-            Invocation::Sweep => to_raw_value(&self.sweep().await?),
+            Invocation::Sweep => to_raw_value(&self.sweep(deadline).await?),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);
                 match self.triggers.perform(Trigger::Invoke(invoke)).await {
@@ -294,9 +294,9 @@ impl Host {
         Visitor { id, receipt, receive_count, says }
     }
 
-    /// Wakes what is overdue. A process that sweeps for the first time may be the fix that
+    /// Wakes what is overdue, and deletes what is no longer kept. A process that sweeps for the first time may be the fix that
     /// blocked executions wait for: each gets another look.
-    async fn sweep(&self) -> Result<SweepAnswer, InvocationError> {
+    async fn sweep(&self, deadline: Timestamp) -> Result<SweepAnswer, InvocationError> {
         let resume = || async {
             for workflow in self.kitchen.registry.names() {
                 if let Err(error) = self.client.resume_blocked(workflow).await {
@@ -306,7 +306,15 @@ impl Host {
         };
         self.resumed.get_or_init(resume).await;
         let woken = self.client.sweep(Some(LAMBDA_SWEEP_GRACE)).await?;
-        Ok(SweepAnswer { woken })
+        if !self.kitchen.registry.deletes() {
+            return Ok(SweepAnswer { woken, deleted: None });
+        }
+        // What an execution takes is far less than that.
+        let left = deadline.since(self.kitchen.clock.now());
+        let until = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 2));
+        let pass = self.client.delete_expired().until(until).await.map_err(SweepError::from)?;
+        pass.report();
+        Ok(SweepAnswer { woken, deleted: Some(pass.deleted.len()) })
     }
 }
 

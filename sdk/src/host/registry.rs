@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::retention::Retentions;
 use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
 
@@ -20,6 +21,7 @@ pub(crate) struct Registry {
     code: String,
     observers: Vec<Observer>,
     replay_check: bool,
+    retentions: Retentions,
 }
 
 impl Registry {
@@ -32,7 +34,23 @@ impl Registry {
         for workflow in workflows.values() {
             workflow.check(&states)?;
         }
-        Ok(Self { workflows, states, code, observers, replay_check: false })
+        let retentions = Retentions::default();
+        Ok(Self { workflows, states, code, observers, replay_check: false, retentions })
+    }
+
+    /// How long what has closed is kept.
+    pub(super) fn with_retentions(self, retentions: Retentions) -> Self {
+        Self { retentions, ..self }
+    }
+
+    /// When an execution of this workflow that ended at `end` may be deleted, if ever.
+    pub(crate) fn delete_at(&self, workflow: &str, end: Timestamp) -> Option<Timestamp> {
+        self.retentions.delete_at(workflow, end)
+    }
+
+    /// Whether anything that closes here is deleted one day.
+    pub(crate) fn deletes(&self) -> bool {
+        self.retentions.deletes()
     }
 
     /// Whether turns check that their workflow can be run again.

@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -40,6 +40,15 @@ CREATE TABLE executions (
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
     WHERE wake_at IS NOT NULL AND status IN ('running', 'suspended');
+CREATE INDEX executions_by_expiry ON executions (wake_at)
+    WHERE wake_at IS NOT NULL AND status IN ('completed', 'failed', 'cancelled', 'terminated');
+
+CREATE TABLE graves (
+    execution TEXT NOT NULL PRIMARY KEY,
+    look_at INTEGER NOT NULL,
+    emptied INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graves_by_time ON graves (look_at);
 
 CREATE TABLE commits (
     execution TEXT NOT NULL,
@@ -86,6 +95,19 @@ PRAGMA user_version = 2;
 const FROM_2_TO_3: &str = "
 ALTER TABLE executions ADD COLUMN parent TEXT;
 PRAGMA user_version = 3;
+";
+
+/// What makes the tables of version 3 those of version 4.
+const FROM_3_TO_4: &str = "
+CREATE INDEX executions_by_expiry ON executions (wake_at)
+    WHERE wake_at IS NOT NULL AND status IN ('completed', 'failed', 'cancelled', 'terminated');
+CREATE TABLE graves (
+    execution TEXT NOT NULL PRIMARY KEY,
+    look_at INTEGER NOT NULL,
+    emptied INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graves_by_time ON graves (look_at);
+PRAGMA user_version = 4;
 ";
 
 /// How a connection is opened.
@@ -164,8 +186,13 @@ fn prepare(
         Found::Version1 => {
             transaction.execute_batch(FROM_1_TO_2)?;
             transaction.execute_batch(FROM_2_TO_3)?;
+            transaction.execute_batch(FROM_3_TO_4)?;
         }
-        Found::Version2 => transaction.execute_batch(FROM_2_TO_3)?,
+        Found::Version2 => {
+            transaction.execute_batch(FROM_2_TO_3)?;
+            transaction.execute_batch(FROM_3_TO_4)?;
+        }
+        Found::Version3 => transaction.execute_batch(FROM_3_TO_4)?,
         Found::Empty => {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -184,6 +211,8 @@ enum Found {
     Version1,
     /// The tables as they were before a record knew its parent.
     Version2,
+    /// The tables as they were before executions were deleted.
+    Version3,
     Ready,
 }
 
@@ -196,6 +225,7 @@ fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
         (APPLICATION, VERSION) => Ok(Found::Ready),
         (APPLICATION, 1) => Ok(Found::Version1),
         (APPLICATION, 2) => Ok(Found::Version2),
+        (APPLICATION, 3) => Ok(Found::Version3),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"

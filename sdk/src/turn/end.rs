@@ -148,6 +148,9 @@ impl Kitchen {
             }
             _ => {}
         }
+        if status.is_closed() {
+            wake_at = self.registry.delete_at(&history.start().workflow, history.time);
+        }
         self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }
 
