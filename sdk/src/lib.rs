@@ -94,7 +94,7 @@
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host; `dynamodb`: steps whose writes to DynamoDB happen exactly once |
 //! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with it comes `aws` |
-//! | `s3` | no | `aws::S3Payloads`: large payloads in an S3 bucket; with it comes `aws` |
+//! | `s3` | no | `aws::S3Payloads` and `aws::S3Archive`: large payloads, and the histories of what is deleted, in an S3 bucket; with it comes `aws` |
 //! | `zstd` | no | `payload::Zstd`: payloads are compressed |
 //! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
@@ -217,6 +217,10 @@ struct PromisesPage;
 #[cfg(all(doctest, feature = "testing", feature = "zstd", feature = "encryption"))]
 #[doc = include_str!("../../docs/guide/payloads.md")]
 struct PayloadsPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/retention.md")]
+struct RetentionPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/determinism.md")]

@@ -20,6 +20,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["payload"]),
     // Of `aws` the bucket that a URL may name.
     ("payload", &["store", "aws"]),
+    // Of `payload` its folder, of `aws` the bucket that a URL may name.
+    ("archive", &["store", "payload", "aws"]),
     ("wake", &["store"]),
     ("replay", &["retry"]),
     ("context", &["replay", "retry", "error"]),
@@ -30,8 +32,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("sweep", &["store", "wake"]),
     // Of `host` the registry: what there is to run.
     ("turn", &["context", "replay", "store", "wake", "payload", "host"]),
-    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend"]),
-    ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
+    ("client", &["context", "replay", "store", "wake", "payload", "archive", "sweep", "backend"]),
+    ("backend", &["store", "wake", "payload", "archive", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
     ("postgres", &["client", "context", "replay", "store"]),
     // What names a step, what is recorded of a result; of the store its boxed error, and what a
@@ -41,8 +43,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "host",
         &[
-            "backend", "client", "context", "replay", "store", "wake", "payload", "sweep", "turn",
-            "schedule", "trigger", "aws", "http",
+            "archive", "backend", "client", "context", "replay", "store", "wake", "payload",
+            "sweep", "turn", "schedule", "trigger", "aws", "http",
         ],
     ),
     // Built on what users have, but for the reading of a log.
@@ -52,8 +54,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "aws",
         &[
-            "store", "wake", "payload", "backend", "client", "host", "sweep", "trigger", "turn",
-            "http",
+            "store", "wake", "payload", "archive", "backend", "client", "host", "sweep", "trigger",
+            "turn", "http",
         ],
     ),
     (
@@ -62,6 +64,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "archive",
             "memory",
             "host",
             "client",

@@ -105,9 +105,9 @@ impl DynamoStore {
             let rest: Vec<Item> = page.items.unwrap_or_default();
             let rest = rest.into_iter().filter(|item| !matches!(items::kind(item), Kind::Record));
             let deletions = rest.map(|item| self.delete_one(id, grave, item));
-            let deleted: Vec<()> =
-                stream::iter(deletions).buffer_unordered(PARALLEL).try_collect().await?;
-            if deleted.is_empty() && !more {
+            let deletions = stream::iter(deletions).buffer_unordered(PARALLEL);
+            deletions.try_for_each(|()| std::future::ready(Ok(()))).await?;
+            if !more {
                 break;
             }
         }

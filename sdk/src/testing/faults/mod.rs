@@ -12,6 +12,7 @@
 //! ```
 
 mod alarms;
+mod archive;
 mod payloads;
 mod queue;
 mod store;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use alarms::FaultyAlarmClock;
+pub use archive::FaultyArchive;
 pub use payloads::FaultyPayloads;
 pub use queue::FaultyQueue;
 pub use store::FaultyStore;
