@@ -136,7 +136,8 @@ impl DynamoStore {
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", items::pk(id))
-            .projection_expression("pk, sk, writer")
+            .projection_expression("pk, sk, #writer")
+            .expression_attribute_names("#writer", "writer")
             // With less than two it would never come to anything but the grave.
             .set_limit(self.page_items.map(|items| items.max(2)));
         call.send().await.map_err(|error| self.failed("dynamodb:Query", error))

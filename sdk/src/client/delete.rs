@@ -300,7 +300,7 @@ pub(super) struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
 struct Known {
     /// The run that is open, if one is.
     run: Option<u32>,
-    /// The children that its log says were started.
+    /// The children that its log says were started, or have ended.
     children: Vec<ExecutionId>,
 }
 
@@ -337,11 +337,21 @@ impl Known {
         let history = History::read(&loaded.commits, loaded.from).map_err(|source| {
             HistoryError::Corrupt { id: parent.clone(), readable: Vec::new(), source }
         })?;
-        let children = history.events.iter().filter_map(|event| match event {
-            Event::ChildStarted(child) => Some(child.child.clone()),
-            _ => None,
-        });
-        Ok(Self { run: Some(history.start().run), children: children.collect() })
+        let (mut asked, mut children) = (HashMap::new(), Vec::new());
+        for event in &history.events {
+            let seq = match event {
+                Event::ChildRequested(request) => {
+                    asked.insert(request.seq, request.child.clone());
+                    continue;
+                }
+                Event::ChildStarted(child) => child.seq,
+                // Whose end was heard of first has been started, too.
+                Event::ChildCompleted(child) => child.seq,
+                _ => continue,
+            };
+            children.extend(asked.remove(&seq));
+        }
+        Ok(Self { run: Some(history.start().run), children })
     }
 }
 

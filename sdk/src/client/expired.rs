@@ -1,5 +1,7 @@
 //! One pass of retention: deleting what is closed and no longer kept.
 
+use std::collections::HashSet;
+
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
 
@@ -12,6 +14,9 @@ use crate::time::Timestamp;
 
 /// After so many failures that are not about an execution, a pass leaves the rest to the next one.
 const FAILURES_MAX: usize = 8;
+
+/// So many executions that it could not delete a pass looks past.
+const KEPT_MAX: usize = 10_000;
 
 /// What a pass did.
 #[derive(Debug, Default)]
@@ -73,7 +78,8 @@ impl Client {
 }
 
 impl DeleteExpired<'_> {
-    /// Looks at so many executions at the most; [`DELETE_PASS_MAX`] by default.
+    /// Deletes so many executions at the most; [`DELETE_PASS_MAX`] by default. Those that cannot be
+    /// deleted do not count.
     pub fn limit(mut self, executions: usize) -> Self {
         self.limit = executions;
         self
@@ -97,9 +103,6 @@ impl DeleteExpired<'_> {
         let clock = &client.clock;
         let now = clock.now();
         let mut pass = Pass::default();
-        let mut ids = ask(|| client.store.expired(now, limit.saturating_add(1))).await?;
-        pass.more = ids.len() > limit;
-        ids.truncate(limit);
         // The index may be stale: the record decides.
         let is_expired = |record: &Record| {
             let projection = &record.projection;
@@ -117,28 +120,43 @@ impl DeleteExpired<'_> {
             }
         };
         let in_time = || until.is_none_or(|until| clock.now() < until);
-        let mut ids = ids.into_iter().take_while(|_| in_time());
-        let mut failures = 0;
-        let begun: Vec<BoxFuture<'_, _>> =
-            ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();
-        let mut running: stream::FuturesUnordered<_> = begun.into_iter().collect();
-        while let Some((id, done)) = running.next().await {
-            match done {
-                Ok(Deletion::Deleted(deleted)) => pass.deleted.push((id, deleted)),
-                Ok(Deletion::Freed) => pass.freed += 1,
-                Ok(Deletion::NotNow) => {}
-                Err(error) => {
-                    failures += usize::from(error.is_of_place());
-                    pass.kept.push((id, error));
+        let (mut failures, mut seen) = (0, HashSet::new());
+        loop {
+            // What an earlier pass could not delete comes first, and must not hide the rest.
+            let looks = limit.saturating_add(pass.kept.len());
+            let mut ids = ask(|| client.store.expired(now, looks.saturating_add(1))).await?;
+            pass.more = ids.len() > looks;
+            ids.truncate(looks);
+            ids.retain(|id| seen.insert(id.clone()));
+            if ids.is_empty() {
+                break;
+            }
+            let mut ids = ids.into_iter().take_while(|_| in_time());
+            let begun: Vec<_> =
+                ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();
+            let mut running: stream::FuturesUnordered<_> = begun.into_iter().collect();
+            let kept = pass.kept.len();
+            while let Some((id, done)) = running.next().await {
+                match done {
+                    Ok(Deletion::Deleted(deleted)) => pass.deleted.push((id, deleted)),
+                    Ok(Deletion::Freed) => pass.freed += 1,
+                    Ok(Deletion::NotNow) => {}
+                    Err(error) => {
+                        failures += usize::from(error.is_of_place());
+                        pass.kept.push((id, error));
+                    }
+                }
+                if failures < FAILURES_MAX
+                    && let Some(id) = ids.next()
+                {
+                    running.push(one(id).boxed());
                 }
             }
-            if failures < FAILURES_MAX
-                && let Some(id) = ids.next()
-            {
-                running.push(one(id).boxed());
+            let goes_on = pass.more && in_time() && failures < FAILURES_MAX;
+            if !goes_on || pass.kept.len() == kept || pass.kept.len() >= KEPT_MAX {
+                break;
             }
         }
-        drop(running);
         pass.more |= failures >= FAILURES_MAX || !in_time();
         Ok(pass)
     }

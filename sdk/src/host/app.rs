@@ -389,7 +389,8 @@ impl App {
         let replay_check = self.replay_check.unwrap_or_else(by_variable);
         let registry = Registry::new(self.workflows, self.states, self.code, self.observers)?;
         let variable = std::env::var_os(RETENTION_VARIABLE);
-        let retentions = self.retentions.or(variable.as_deref().and_then(|it| it.to_str()))?;
+        let variable = variable.as_deref().map(std::ffi::OsStr::to_string_lossy);
+        let retentions = self.retentions.or(variable.as_deref())?;
         Ok(registry.with_replay_check(replay_check).with_retentions(retentions))
     }
 }

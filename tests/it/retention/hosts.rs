@@ -27,7 +27,7 @@ async fn a_worker_of_an_app_that_keeps_everything_does_not_even_look() {
     let id = place.ended("order-7", 1).await;
     place.faults.take_counts();
     let app = App::new().workflow(order).retention(Retention::Forever);
-    place.host(app, pass_by(days(3))).await;
+    place.host(app, pass_by(hours(2))).await;
     assert_eq!(place.faults.take_counts().of("expired"), 0);
     assert!(place.client().describe(&id).await.is_ok());
 }
