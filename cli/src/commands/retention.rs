@@ -27,6 +27,12 @@ pub(crate) struct Retention {
     dry_run: bool,
 }
 
+/// An error and its causes, in a line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 #[derive(Serialize)]
 struct Expired<'a> {
     execution: &'a str,
@@ -65,8 +71,7 @@ impl Retention {
     fn sum(&self, pass: Pass, out: &mut Output) -> Result<(), Failure> {
         let Pass { deleted, freed, kept, more, .. } = pass;
         for (id, error) in &kept {
-            let causes = std::iter::successors(error.source(), |error| error.source());
-            let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+            let text = chain(error);
             if out.json {
                 out.object(&Kept { execution: id.as_str(), kept: text })?;
             } else {

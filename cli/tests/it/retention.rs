@@ -65,7 +65,10 @@ fn a_pass_with_nothing_to_delete_says_so() {
         assert!(ran.err.contains("kept: 0"), "{ran:?}");
     }
     let sum = objects(&place.ok(["retention", "--json"])).remove(0);
-    assert_eq!((&sum["deleted"], &sum["kept"], &sum["more"]), (&0.into(), &0.into(), &false.into()));
+    assert_eq!(
+        (&sum["deleted"], &sum["kept"], &sum["more"]),
+        (&0.into(), &0.into(), &false.into())
+    );
     place.ok(["show", "a"]);
     let mut command = place.command(["retention"]);
     let ran: Ran = command.env("EVERSTEP_ARCHIVE", "ftp:x").output().expect("it runs").into();
