@@ -1,5 +1,6 @@
 //! The backend that `--url` names.
 
+use everstep::archive::Archive;
 use everstep::backend::{BackendError, BackendUrl};
 use everstep::payload::Payloads;
 use everstep::{Backend, Client};
@@ -9,7 +10,8 @@ use crate::failure::Failure;
 /// Opens what `url` names and is there already: a command that only looks must not make an empty
 /// file where a path was mistyped.
 pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
-    let backend = Backend::connect_existing(&parse(url)?).await?;
+    let mut backend = Backend::connect_existing(&parse(url)?).await?;
+    backend.archive = Archive::from_env().await.map_err(BackendError::from)?;
     Ok(Client::new(&backend.with_payloads(payloads().await?)))
 }
 

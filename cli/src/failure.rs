@@ -4,9 +4,11 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use everstep::archive::ArchiveUrlError;
 use everstep::backend::BackendError;
 use everstep::client::{
-    EraseError, HistoryError, PromiseSendError, SendError, StartError, SweepError, UpdateError,
+    DeleteError, EraseError, HistoryError, PromiseSendError, SendError, StartError, SweepError,
+    UpdateError,
 };
 use everstep::payload::{PayloadError, PayloadsError};
 use everstep::schedule::{InvalidScheduleId, ScheduleError};
@@ -133,6 +135,8 @@ impl From<BackendError> for Failure {
             BackendError::Url(_) => exit::USAGE,
             BackendError::NotBuiltIn { .. } => exit::UNUSABLE,
             BackendError::Payloads(error) => of_payloads(error),
+            BackendError::Archive(ArchiveUrlError::Url { .. }) => exit::USAGE,
+            BackendError::Archive(_) => exit::UNUSABLE,
             BackendError::Store(error) => of_store(error),
             BackendError::Queue(error) => of_queue(error),
             _ => exit::UNEXPECTED,
@@ -148,6 +152,24 @@ impl From<EraseError> for Failure {
             EraseError::Open { .. } | EraseError::StartedAgain { .. } => exit::CONFLICT,
             EraseError::NoStore => exit::UNUSABLE,
             _ => exit::UNEXPECTED,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<DeleteError> for Failure {
+    fn from(error: DeleteError) -> Self {
+        let code = match &error {
+            DeleteError::History(_) => {
+                let DeleteError::History(error) = error else { unreachable!("looked at above") };
+                return error.into();
+            }
+            DeleteError::Open { .. }
+            | DeleteError::Changed { .. }
+            | DeleteError::Untold { .. }
+            | DeleteError::Child { .. } => exit::CONFLICT,
+            DeleteError::Payloads { .. } | DeleteError::Archive { .. } => exit::UNUSABLE,
+            _ => exit::UNAVAILABLE,
         };
         Self::new(code, error)
     }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub use url::{BackendUrl, InvalidBackendUrl, SchedulerUrl};
 
+use crate::archive::{Archive, ArchiveUrlError};
 use crate::id::HostId;
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::payload::{Payloads, PayloadsError};
@@ -49,6 +50,8 @@ pub struct Backend {
     host: HostName,
     /// Where large payloads are, and what is done to payloads on the way.
     pub payloads: Payloads,
+    /// Where histories go before their executions are deleted, if anywhere.
+    pub archive: Option<Archive>,
 }
 
 type HostName = Arc<dyn Fn() -> Result<HostId, StoreError> + Send + Sync>;
@@ -73,6 +76,9 @@ pub enum BackendError {
     /// There is no payload store of that name, or it cannot be used.
     #[error(transparent)]
     Payloads(#[from] PayloadsError),
+    /// There is no archive of that name, or it cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveUrlError),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -87,7 +93,7 @@ impl Backend {
     pub fn new(store: Arc<dyn EventStore>, queue: Arc<dyn WakeQueue>) -> Self {
         let host = this_process();
         let payloads = Payloads::none();
-        Self { store, queue, host: Arc::new(move || Ok(host.clone())), payloads }
+        Self { store, queue, host: Arc::new(move || Ok(host.clone())), payloads, archive: None }
     }
 
     /// A new, empty backend in memory.
@@ -103,7 +109,14 @@ impl Backend {
         self
     }
 
-    /// The backend that `EVERSTEP_URL` names, with the payloads of `EVERSTEP_PAYLOADS`, or the SQLite file `everstep.db` in the current
+    /// The same with this archive.
+    #[must_use]
+    pub fn with_archive(mut self, archive: Archive) -> Self {
+        self.archive = Some(archive);
+        self
+    }
+
+    /// The backend that `EVERSTEP_URL` names, with the payloads of `EVERSTEP_PAYLOADS` and the archive of `EVERSTEP_ARCHIVE`, or the SQLite file `everstep.db` in the current
     /// folder.
     ///
     /// # Errors
@@ -117,6 +130,7 @@ impl Backend {
                 return Err(InvalidBackendUrl::UnknownScheme { url }.into());
             }
         };
+        let backend = Self { archive: Archive::from_env().await?, ..backend };
         Ok(backend.with_payloads(Payloads::from_env().await?))
     }
 
@@ -227,6 +241,7 @@ impl Backend {
             queue: Arc::new(opened.queue()),
             host: Arc::new(move || opened.host()),
             payloads: Payloads::none(),
+            archive: None,
         })
     }
 

@@ -69,7 +69,8 @@
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
-//!   and `aws` are the ones there are. Large values go to a [`payload`] store.
+//!   and `aws` are the ones there are. Large values go to a [`payload`] store, histories to an
+//!   [`archive`] before [`App::retention`] deletes them.
 //! - **What steps do to others**: [`limiter`], so many calls a second or at once, over all hosts;
 //!   `postgres` and `dynamodb`, data that changes exactly once; `invoke`, other Lambda functions;
 //!   [`idempotency_key`], the same for every attempt.
@@ -94,7 +95,7 @@
 //! | `sqlite` | yes | `local`: the SQLite store and queue |
 //! | `aws` | no | `aws`: the DynamoDB store, the SQS queue and the Lambda host; `dynamodb`: steps whose writes to DynamoDB happen exactly once |
 //! | `scheduler` | no | timers of more than 15 minutes on EventBridge Scheduler; with it comes `aws` |
-//! | `s3` | no | `aws::S3Payloads`: large payloads in an S3 bucket; with it comes `aws` |
+//! | `s3` | no | `aws::S3Payloads` and `aws::S3Archive`: large payloads, and the histories of what is deleted, in an S3 bucket; with it comes `aws` |
 //! | `zstd` | no | `payload::Zstd`: payloads are compressed |
 //! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
@@ -107,6 +108,7 @@
 //! | `logs` | no | `telemetry::logs`: log lines, as JSON in Lambda |
 //! | `testing` | no | `testing`: a kit for tests of workflows in virtual time; conformance suites and fault injection for stores and queues |
 
+pub mod archive;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod backend;
@@ -225,6 +227,10 @@ struct NotificationsPage;
 #[cfg(all(doctest, feature = "testing", feature = "zstd", feature = "encryption"))]
 #[doc = include_str!("../../docs/guide/payloads.md")]
 struct PayloadsPage;
+
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../docs/guide/retention.md")]
+struct RetentionPage;
 
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../../docs/guide/determinism.md")]

@@ -195,6 +195,24 @@ pub const NOTIFY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// The longest time between two such tries.
 pub const NOTIFY_AGAIN_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// The shortest time for which closed executions are kept: longer than any invocation, lease or try of
+/// a write, so that no host still has to do with what is deleted.
+pub const RETENTION_MIN: Duration = Duration::from_secs(60 * 60);
+
+/// How long the id of a deleted execution stays taken after its blobs were removed: longer than a start
+/// takes from its first blob to its commit, and than a process remembers a data key.
+pub const GRAVE_REST: Duration = Duration::from_secs(360);
+
+/// How many executions one pass of retention deletes at the most; the next pass goes on. Sixteen at
+/// once, each a few calls: some seconds.
+pub const DELETE_PASS_MAX: usize = 1_000;
+
+/// How many executions a pass deletes at once.
+pub const DELETE_AT_ONCE: usize = 16;
+
+/// How often a worker looks for what is to be deleted.
+pub const DELETE_EVERY: Duration = Duration::from_secs(600);
+
 /// W of the protocol: how long after its first try a message may be sent again by the same id. An
 /// execution that continues as new knows the ids that it took for so long.
 pub const RETRY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);

@@ -6,6 +6,7 @@
 
 mod check;
 mod cursor;
+mod grave;
 mod inbox;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::payload::PayloadError;
 use crate::time::Timestamp;
 
 pub(crate) use cursor::ListCursor;
+pub use grave::{Buried, Grave};
 pub use inbox::{InboxItem, Message, NewItem, Sent};
 
 /// A failure's cause, as the store's own library reports it.
@@ -101,6 +103,53 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// A page of records by workflow, status, tags and time of start, newest first. May be stale.
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
 
+    /// The first step of deleting an execution: it is closed and stands at `commit`, and from now on
+    /// it is there for nobody. Every other method does as if it did not exist, but for
+    /// [`create`](Self::create), which fails with [`StoreError::Buried`]: its id is free only once
+    /// its remains are [removed](Self::remove). All of it, the log too, is gone for readers at once.
+    async fn bury(
+        &self,
+        id: &ExecutionId,
+        commit: CommitNumber,
+        grave: &Grave,
+    ) -> Result<Buried, StoreError> {
+        let _ = (id, commit, grave);
+        Err(StoreError::deletes_nothing())
+    }
+
+    /// The grave of a buried execution, read consistently. `None` if it is not buried.
+    async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
+        let _ = id;
+        Ok(None)
+    }
+
+    /// Puts the grave `new` in the place of `old`. `false` if another one is there, or none: somebody
+    /// else goes on with it.
+    async fn rebury(&self, id: &ExecutionId, old: &Grave, new: &Grave) -> Result<bool, StoreError> {
+        let _ = (id, old, new);
+        Err(StoreError::deletes_nothing())
+    }
+
+    /// The last step: removes the log and the inbox of a buried execution, and its grave last of
+    /// all, if that is still `grave`. Then its id is free. Nothing of another execution with this id
+    /// is touched, whenever it starts.
+    async fn remove(&self, id: &ExecutionId, grave: &Grave) -> Result<(), StoreError> {
+        let _ = (id, grave);
+        Err(StoreError::deletes_nothing())
+    }
+
+    /// Up to `limit` executions to be deleted: closed with [`wake_at`](Projection::wake_at) before
+    /// `before`, or buried with [`look_at`](Grave::look_at) before it; the earliest first. May be
+    /// stale: it is only a hint.
+    async fn expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        let _ = (before, limit);
+        Ok(Vec::new())
+    }
+
     /// Whether the store knows for certain that the process `host` is gone. A store that cannot
     /// tell says `false`, and the host's claims end with their leases.
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
@@ -150,6 +199,13 @@ pub enum StoreError {
     /// A payload could not be stored or read.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// The execution is being deleted, and its id is not free yet: start it again in some minutes.
+    /// Nothing was written.
+    #[error("execution {id} is being deleted: start it again in some minutes")]
+    Buried {
+        /// Which.
+        id: ExecutionId,
+    },
     /// What is stored cannot be read.
     #[error("what is stored for execution {id} cannot be read: {problem}")]
     Corrupt {
@@ -264,7 +320,8 @@ pub struct Projection {
     /// Where the execution stands.
     pub status: Status,
     /// When somebody should look at it: a moment for a timer or a lease's end, `None` if it waits
-    /// for messages only, has ended or is blocked. The sweeper's index.
+    /// for messages only or is blocked. The sweeper's index. If it has ended: when it may be
+    /// deleted, `None` if it is kept for ever.
     pub wake_at: Option<Timestamp>,
     /// The first commit of which some [notification](crate::notify) could not be sent. `None` if
     /// all were, up to [`commit`](Self::commit), or if nobody is to be notified. Where it is set,
@@ -480,5 +537,12 @@ impl Projection {
     #[must_use]
     pub fn is_swept(&self) -> bool {
         self.status.is_swept() || self.untold.is_some()
+    }
+
+    /// Whether it has ended, and is to be deleted once [`wake_at`](Self::wake_at) is past, if that is
+    /// ever: what is untold is told first.
+    #[must_use]
+    pub fn expires(&self) -> bool {
+        self.status.is_closed() && self.untold.is_none()
     }
 }

@@ -20,6 +20,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("store", &["payload"]),
     // Of `aws` the bucket that a URL may name.
     ("payload", &["store", "aws"]),
+    // Of `payload` its folder, of `aws` the bucket that a URL may name.
+    ("archive", &["store", "payload", "aws"]),
     ("wake", &["store"]),
     // Of `aws` the services that a URL may name.
     ("notify", &["store", "aws"]),
@@ -33,8 +35,21 @@ const TABLE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     // Of `host` the registry: what there is to run.
     ("turn", &["context", "replay", "store", "wake", "payload", "notify", "host", "telemetry"]),
-    ("client", &["context", "replay", "store", "wake", "payload", "sweep", "backend", "telemetry"]),
-    ("backend", &["store", "wake", "payload", "memory", "local", "aws"]),
+    (
+        "client",
+        &[
+            "context",
+            "replay",
+            "store",
+            "wake",
+            "payload",
+            "archive",
+            "sweep",
+            "backend",
+            "telemetry",
+        ],
+    ),
+    ("backend", &["store", "wake", "payload", "archive", "memory", "local", "aws"]),
     // What names a step, what is recorded of a result, and whether an execution is closed.
     ("postgres", &["client", "context", "replay", "store"]),
     // What names a step, what is recorded of a result; of the store its boxed error, and what a
@@ -44,6 +59,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "host",
         &[
+            "archive",
             "backend",
             "client",
             "context",
@@ -71,6 +87,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "archive",
             "notify",
             "backend",
             "client",
@@ -88,6 +105,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "store",
             "wake",
             "payload",
+            "archive",
             "notify",
             "memory",
             "host",

@@ -1,6 +1,8 @@
 //! What only the DynamoDB store must withstand: pages, half-seen transactions, lost answers,
 //! throttling, and everything that can be missing in an AWS account.
 
+mod delete;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;

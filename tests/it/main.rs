@@ -24,6 +24,7 @@ mod prose;
 mod races;
 mod readme;
 mod refusals;
+mod retention;
 mod rules;
 mod scale;
 mod scenarios;

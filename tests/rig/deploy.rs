@@ -250,6 +250,63 @@ async fn long_timers_are_schedules_and_large_payloads_in_the_bucket_if_the_stack
     until("its alarm is taken back", || schedules() == 0);
 }
 
+/// An answer of the function to what its schedule sends.
+fn sweep(cloud: &Cloud) -> Value {
+    std::fs::write(cloud.path().join("event.json"), r#"{"sweep": {}}"#).unwrap();
+    let invoke =
+        "aws lambda invoke --function-name orders:live --payload fileb://event.json answer";
+    let said = cloud.types(&Credentials::root(), invoke, &[]);
+    let answer = std::fs::read_to_string(cloud.path().join("answer")).unwrap();
+    assert!(said.done && !said.text.contains("FunctionError"), "{} {answer}", said.text);
+    serde_json::from_str(&answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_told_so() {
+    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    for bucket in ["archive", "payloads"] {
+        let bucket = json!({
+            "Bucket": bucket, "CreateBucketConfiguration": { "LocationConstraint": REGION },
+        });
+        let _ = cloud.ask(&[("s3", "create_bucket", bucket)]);
+    }
+    let parameters =
+        [("Retention", "1h"), ("ArchiveBucket", "archive"), ("PayloadBucket", "payloads")];
+    let stack = &cloud.deploy(TEMPLATE, NAME, &parameters);
+    let client = cloud.user(stack, "client", &["Client"]);
+    check_allowed(&cloud, &client, "start greet --id ada --input '\"Ada\"'");
+    check_allowed(&cloud, &client, "start ponder --id deep --input 10");
+    cloud.until(URL, "ada", "completed");
+    assert_eq!(sweep(&cloud), json!({ "woken": 0, "deleted": 0 }), "it is kept for an hour");
+    // An hour has passed.
+    let past = json!({
+        "TableName": NAME,
+        "Key": { "pk": { "S": "x#ada" }, "sk": { "S": "#" } },
+        "UpdateExpression": "SET wake_at = :past, due_at = :past",
+        "ExpressionAttributeValues": { ":past": { "N": "1" } },
+    });
+    let _ = cloud.ask(&[("dynamodb", "update_item", past)]);
+    let gone = || !cloud.everstep(&client, URL, "show ada").done;
+    until("it is deleted", || {
+        let _ = sweep(&cloud);
+        gone()
+    });
+    check_allowed(&cloud, &client, "show deep");
+    // Who may not delete comes no further than to the first step; the sweeper goes on.
+    let start = "start greet --id eve --input '\"Eve\"'";
+    check_allowed(&cloud, &client, start);
+    cloud.until(URL, "eve", "completed");
+    check_refused(&cloud, &client, "delete eve", "dynamodb:DeleteItem");
+    let deleter = cloud.user(stack, "deleter", &["Client", "Operator", "Delete"]);
+    check_allowed(&cloud, &deleter, "retention");
+    check_allowed(&cloud, &client, start);
+    let of_ours = json!({ "Bucket": "archive", "Prefix": "orders/greet/" });
+    let objects = cloud.ask(&[("s3", "list_objects_v2", of_ours)]).remove(0);
+    assert_eq!(objects["KeyCount"], 1, "{objects}");
+    let key = objects["Contents"][0]["Key"].as_str().unwrap();
+    assert!(key.contains("/ada.") && key.ends_with(".jsonl"), "{key}");
+}
+
 #[test]
 fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
     let logged =

@@ -1,5 +1,6 @@
 //! Integration tests on services that Rust alone cannot give: run them with `./tests/run`.
 
+mod archive;
 mod calls;
 mod dead_letters;
 mod deploy;

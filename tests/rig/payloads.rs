@@ -19,7 +19,7 @@ use serde_json::json;
 #[derive(Default)]
 struct Buckets(tokio::sync::OnceCell<Ministack>);
 
-fn new_bucket(rig: &Ministack) -> String {
+pub(crate) fn new_bucket(rig: &Ministack) -> String {
     let bucket = format!("payloads-{}", uuid::Uuid::new_v4().simple());
     let made = json!({
         "Bucket": bucket,

@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 /// What happens to one call.
 #[derive(Debug, Clone)]
 pub enum Fault {
+    /// None: the call is done and answered.
+    Pass,
     /// The call is done, and the connection is cut before the answer.
     AnswerLost,
     /// The connection is cut before the call is done.
@@ -103,6 +105,11 @@ impl Proxy {
         faults.extend(std::iter::repeat_n(fault, times));
     }
 
+    /// Plans nothing any more.
+    pub fn heal(&self) {
+        self.plan.lock().expect("no test panics with the plan").faults.clear();
+    }
+
     /// How many calls of `operation` came.
     #[must_use]
     pub fn calls(&self, operation: &str) -> usize {
@@ -159,14 +166,14 @@ async fn serve(
                 client.write_all(format!("{head}{body}").as_bytes()).await?;
                 continue;
             }
-            Some(Fault::AnswerLost | Fault::Before(_)) | None => {}
+            Some(Fault::AnswerLost | Fault::Before(_) | Fault::Pass) | None => {}
         }
         server.write_all(&request.bytes).await?;
         let Some(answer) = read_message(&mut server).await? else { return Ok(()) };
         if let Some(Fault::Before(hook)) = &fault {
             (hook.0)();
         }
-        if fault.is_some() {
+        if !matches!(fault, None | Some(Fault::Pass)) {
             return Ok(());
         }
         client.write_all(&answer.bytes).await?;

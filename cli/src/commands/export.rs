@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use everstep::ExecutionId;
 use everstep::client::Client;
-use everstep::event::CorruptCommit;
+use everstep::event::{CorruptCommit, HistoryLine};
 use everstep::store::{Record, Status};
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::history;
 use super::show::finish;
 use crate::backend;
 use crate::failure::Failure;
-use crate::output::{Output, json_line, talk};
+use crate::output::{Output, talk};
 
 /// Write executions' logs to files, as `history --json` prints them: tests replay these against
 /// the code of the next release.
@@ -134,8 +134,8 @@ async fn export(
     let write = || -> std::io::Result<usize> {
         let mut file = BufWriter::new(File::create(&path)?);
         let mut count = 0;
-        for line in history::lines(id, &commits, None) {
-            writeln!(file, "{}", json_line(&line)?)?;
+        for line in HistoryLine::of(id, &commits) {
+            writeln!(file, "{}", line.to_text()?)?;
             count += 1;
         }
         file.flush()?;

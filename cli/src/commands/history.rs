@@ -4,12 +4,11 @@ use std::time::Duration;
 use clap::Args;
 use everstep::ExecutionId;
 use everstep::event::{
-    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, Json,
-    OperationKey, PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
+    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, HistoryLine,
+    Json, OperationKey, PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
 };
 use everstep::payload::{PayloadError, SealedPayload};
 use everstep::time::Timestamp;
-use serde::Serialize;
 
 use super::record::time;
 use super::show::finish;
@@ -38,17 +37,6 @@ pub(crate) struct History {
     run: Option<u32>,
 }
 
-/// One event, as JSON. `event` is the stored form: see docs/event-log.md.
-#[derive(Serialize)]
-pub(super) struct Line<'a> {
-    execution: &'a str,
-    commit: u64,
-    at: String,
-    kind: &'static str,
-    key: Option<&'a OperationKey>,
-    event: &'a Event,
-}
-
 impl History {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
         let client = backend::existing(url).await?;
@@ -56,8 +44,9 @@ impl History {
         let (mut commits, corrupt) = loaded.read();
         let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
         if out.json {
-            for line in lines(&self.id, &commits, self.run) {
-                out.object(&line)?;
+            for (commit, event) in events(&commits, self.run) {
+                let line = HistoryLine::new(&self.id, commit.number, event).to_text();
+                out.line(line.map_err(|error| Failure::new(crate::exit::UNEXPECTED, error))?)?;
             }
         } else {
             if unopened.is_some() {
@@ -111,22 +100,6 @@ pub(super) fn say_sealed(out: &mut Output, why: Option<PayloadError>) -> Result<
     out.finish()?;
     talk(format_args!("payloads are sealed: {why}"));
     Ok(())
-}
-
-/// The events of one run, or of all, as `--json` prints them.
-pub(super) fn lines<'a>(
-    id: &'a ExecutionId,
-    commits: &'a [Commit],
-    run: Option<u32>,
-) -> impl Iterator<Item = Line<'a>> {
-    events(commits, run).map(|(commit, event)| Line {
-        execution: id.as_str(),
-        commit: commit.number,
-        at: event.at().to_string(),
-        kind: event.kind(),
-        key: event.key(),
-        event,
-    })
 }
 
 /// The events of one run, or of all.

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod completions;
+mod delete;
 mod erase;
 mod export;
 mod history;
@@ -12,6 +13,7 @@ mod record;
 #[cfg(feature = "aws")]
 mod redrive;
 mod resume;
+mod retention;
 mod schedule;
 mod setup;
 mod show;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     Terminate(terminate::Terminate),
     Erase(erase::Erase),
+    Delete(delete::Delete),
+    Retention(retention::Retention),
     Schedule(schedule::Schedule),
     Sweep(sweep::Sweep),
     Verify(verify::Verify),
@@ -69,6 +73,8 @@ impl Command {
             Self::Resume(command) => command.run(url, out).await,
             Self::Terminate(command) => command.run(url, out).await,
             Self::Erase(command) => command.run(url, out).await,
+            Self::Delete(command) => command.run(url, out).await,
+            Self::Retention(command) => command.run(url, out).await,
             Self::Schedule(command) => command.run(url, out).await,
             Self::Sweep(command) => command.run(url, out).await,
             Self::Verify(command) => command.run(url, out).await,

@@ -16,6 +16,9 @@ pub(super) struct Execution<'a> {
     updated_at: String,
     /// When somebody looks at it next, where that is known.
     wake_at: Option<String>,
+    /// Of one that has ended: until when it is kept, if not for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<String>,
     /// The number of the last commit that the record takes into account.
     commit: u64,
     /// How many messages were ever accepted for it.
@@ -32,13 +35,15 @@ pub(super) struct Execution<'a> {
 impl<'a> From<&'a Record> for Execution<'a> {
     fn from(record: &'a Record) -> Self {
         let projection = &record.projection;
+        let closed = projection.status.is_closed();
         Self {
             id: record.id.as_str(),
             workflow: &record.workflow,
             status: projection.status.as_str(),
             started_at: record.started_at.to_string(),
             updated_at: projection.updated_at.to_string(),
-            wake_at: projection.wake_at.map(|time| time.to_string()),
+            wake_at: projection.wake_at.filter(|_| !closed).map(|time| time.to_string()),
+            kept_until: projection.wake_at.filter(|_| closed).map(|time| time.to_string()),
             commit: projection.commit,
             arrivals: record.arrivals,
             code: &projection.code,

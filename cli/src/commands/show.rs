@@ -109,7 +109,9 @@ impl Show {
         row("started", format!("{} UTC", time(record.started_at)).into());
         row("updated", format!("{} UTC", time(projection.updated_at)).into());
         if let Some(wake_at) = projection.wake_at {
-            row("wake at", format!("{} UTC", time(wake_at)).into());
+            let closed = projection.status.is_closed();
+            let label = if closed { "kept until" } else { "wake at" };
+            row(label, format!("{} UTC", time(wake_at)).into());
         }
         if let Some(run) = shown.run.filter(|run| *run > 1) {
             row("run", run.to_string().into());

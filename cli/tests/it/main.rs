@@ -6,6 +6,7 @@ mod documented;
 mod failures;
 mod payloads;
 mod promises;
+mod retention;
 mod schedules;
 mod support;
 mod text;

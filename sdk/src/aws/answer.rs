@@ -27,6 +27,9 @@ impl FromIterator<String> for BatchAnswer {
 #[derive(Debug, Serialize)]
 pub(super) struct SweepAnswer {
     pub(super) woken: usize,
+    /// How many executions were deleted, by a program that deletes any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) deleted: Option<usize>,
 }
 
 #[cfg(test)]

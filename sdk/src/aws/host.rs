@@ -200,14 +200,14 @@ impl Host {
             Invocation::Schedule(schedule) => {
                 match self.triggers.perform(Trigger::Schedule(schedule)).await {
                     Ok(Done::Ignored) | Err(TriggerError::NoHandler { .. }) => {
-                        to_raw_value(&self.sweep().await?)
+                        to_raw_value(&self.sweep(deadline).await?)
                     }
                     done => to_raw_value(&done?),
                 }
             }
             Invocation::Http(source) => return self.http(source, event, deadline).await,
             Invocation::Start(request) => to_raw_value(&self.triggers.start(request, id).await?),
-            Invocation::Sweep => to_raw_value(&self.sweep().await?),
+            Invocation::Sweep => to_raw_value(&self.sweep(deadline).await?),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);
                 match self.triggers.perform(Trigger::Invoke(invoke)).await {
@@ -329,9 +329,9 @@ impl Host {
         Visitor { id, receipt, receive_count, says }
     }
 
-    /// Wakes what is overdue. A process that sweeps for the first time may be the fix that
+    /// Wakes what is overdue, and deletes what is no longer kept. A process that sweeps for the first time may be the fix that
     /// blocked executions wait for: each gets another look.
-    async fn sweep(&self) -> Result<SweepAnswer, InvocationError> {
+    async fn sweep(&self, deadline: Timestamp) -> Result<SweepAnswer, InvocationError> {
         let resume = || async {
             for workflow in self.kitchen.registry.names() {
                 if let Err(error) = self.client.resume_blocked(workflow).await {
@@ -343,7 +343,16 @@ impl Host {
         let swept = self.client.sweep_once(Some(LAMBDA_SWEEP_GRACE)).await?;
         let Kitchen { store, clock, registry, .. } = &*self.kitchen;
         swept.tell(&**store, clock, registry.watchers()).await;
-        Ok(SweepAnswer { woken: swept.woken })
+        let woken = swept.woken;
+        if !self.kitchen.registry.deletes() {
+            return Ok(SweepAnswer { woken, deleted: None });
+        }
+        // What an execution takes is far less than that.
+        let left = deadline.since(self.kitchen.clock.now());
+        let until = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 2));
+        let pass = self.client.delete_expired().until(until).await.map_err(SweepError::from)?;
+        pass.report();
+        Ok(SweepAnswer { woken, deleted: Some(pass.deleted.len()) })
     }
 }
 

@@ -110,14 +110,32 @@ impl DynamoStore {
         }
         let shards =
             stream::iter((0..self.shards.0).map(|shard| self.due_of(shard, before, limit)));
-        let found: Vec<Vec<_>> = shards.buffer_unordered(PARALLEL).try_collect().await?;
-        let mut found: Vec<(i64, ExecutionId)> = found.into_iter().flatten().collect();
-        found.sort_unstable();
-        let mut seen = HashSet::new();
-        // By its record and by what is in its inbox.
-        found.retain(|(_, id)| seen.insert(id.clone()));
-        found.truncate(limit);
-        Ok(found.into_iter().map(|(_, id)| id).collect())
+        Ok(first_of(shards.buffer_unordered(PARALLEL).try_collect().await?, limit))
+    }
+
+    /// What is to be deleted, of all shards, the longest expired first: records of closed executions
+    /// and graves, by their keys alone.
+    pub(super) async fn query_expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let shards = (0..self.shards.0).map(|shard| async move {
+            let slice = due_before(items::expired_shard(shard), before, limit);
+            let (mut found, mut from) = (Vec::new(), None);
+            loop {
+                let page = self.slice(&slice, from).await?;
+                found.extend(page.items.iter().filter_map(due_at));
+                from = page.last;
+                if from.is_none() || found.len() >= limit {
+                    return Ok::<_, StoreError>(found);
+                }
+            }
+        });
+        Ok(first_of(stream::iter(shards).buffer_unordered(PARALLEL).try_collect().await?, limit))
     }
 
     /// Up to `limit` overdue executions of one shard.
@@ -127,14 +145,7 @@ impl DynamoStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<(i64, ExecutionId)>, StoreError> {
-        let slice = Slice {
-            index: DUE,
-            partition: ("due_shard", items::due_shard(shard)),
-            sort: Some(("due_at", "#sort < :before", vec![(":before", number(before.0))])),
-            workflow: None,
-            tags: Vec::new(),
-            limit,
-        };
+        let slice = due_before(items::due_shard(shard), before, limit);
         let mut found = Vec::new();
         let mut seen = HashSet::new();
         let mut from = None;
@@ -143,8 +154,7 @@ impl DynamoStore {
             let mut hits = Vec::new();
             let mut receivers = Vec::new();
             for item in &page.items {
-                let due = item.get("due_at").and_then(|due| due.as_n().ok()?.parse().ok());
-                let (Some(id), Some(due)) = (items::execution_of(item), due) else { continue };
+                let Some((due, id)) = due_at(item) else { continue };
                 let is_item = matches!(items::kind(item), Kind::Inbox);
                 if !seen.insert((id.clone(), is_item)) {
                     continue;
@@ -283,6 +293,35 @@ impl DynamoStore {
         let next = if cut { records.last().map(|(place, _)| place.clone()) } else { known_to };
         Ok((records.into_iter().map(|(_, record)| record).collect(), next))
     }
+}
+
+/// What of a shard of the index of what is due has come before `before`.
+fn due_before(shard: AttributeValue, before: Timestamp, limit: usize) -> Slice {
+    Slice {
+        index: DUE,
+        partition: ("due_shard", shard),
+        sort: Some(("due_at", "#sort < :before", vec![(":before", number(before.0))])),
+        workflow: None,
+        tags: Vec::new(),
+        limit,
+    }
+}
+
+/// When an item of that index is due, and whose it is.
+fn due_at(item: &Item) -> Option<(i64, ExecutionId)> {
+    let due = item.get("due_at")?.as_n().ok()?.parse().ok()?;
+    Some((due, items::execution_of(item)?))
+}
+
+/// Of what the shards have, the earliest.
+fn first_of(shards: Vec<Vec<(i64, ExecutionId)>>, limit: usize) -> Vec<ExecutionId> {
+    let mut found: Vec<(i64, ExecutionId)> = shards.into_iter().flatten().collect();
+    found.sort_unstable();
+    let mut seen = HashSet::new();
+    // By its record and by what is in its inbox.
+    found.retain(|(_, id)| seen.insert(id.clone()));
+    found.truncate(limit);
+    found.into_iter().map(|(_, id)| id).collect()
 }
 
 /// What comes after the one place in the list and before the other. Between two, DynamoDB includes

@@ -6,8 +6,10 @@
 //! x#<execution>     L#<number, 20 digits>   a commit: writer, hash, body
 //! x#<execution>     S#<sender's id>         an inbox item: arrival, arrived_at, message
 //! ```
+//! A record of an execution that is being deleted is its grave: `status` is `buried`.
+//!
 //! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
-//! the index `due`; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
+//! the index `due`; what is to be deleted is in the same index, in shards of its own; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
 //! and messages are strings, so that the console shows them.
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{
-    InboxItem, ListCursor, NewItem, ParentRun, Projection, Record, Status, StoreError,
+    Grave, InboxItem, ListCursor, NewItem, ParentRun, Projection, Record, Status, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -44,6 +46,8 @@ pub(super) const TAGS: &str = "tags";
 
 /// The attribute of a record with the first commit that is not wholly told: not in any index.
 pub(super) const UNTOLD: &str = "untold";
+/// The status of a record that is a grave: none that an execution has.
+pub(super) const BURIED: &str = "buried";
 
 /// The attributes of a child's record that name its parent: not in any index.
 const PARENT: &str = "parent";
@@ -121,6 +125,11 @@ pub(super) fn due_shard(shard: u8) -> AttributeValue {
     text(format!("due#{shard}"))
 }
 
+/// The shard of what is to be deleted, in the same index.
+pub(super) fn expired_shard(shard: u8) -> AttributeValue {
+    text(format!("expired#{shard}"))
+}
+
 pub(super) fn status_shard(status: Status, shard: u8) -> AttributeValue {
     text(format!("{status}#{shard}"))
 }
@@ -158,14 +167,16 @@ pub(super) fn projected(
         view,
         tags: _,
     } = projection;
-    let due = wake_at.filter(|_| projection.is_swept());
+    let shard = shards.of(id);
+    let due = wake_at.filter(|_| projection.is_swept() || projection.expires());
+    let due_shard = if projection.expires() { expired_shard(shard) } else { due_shard(shard) };
     [
         ("commit", Some(number(commit))),
         ("first", (*first > 0).then(|| number(first))),
         ("status", Some(text(status.as_str()))),
-        ("status_shard", Some(status_shard(*status, shards.of(id)))),
+        ("status_shard", Some(status_shard(*status, shard))),
         ("wake_at", wake_at.map(|at| number(at.0))),
-        ("due_shard", due.map(|_| due_shard(shards.of(id)))),
+        ("due_shard", due.map(|_| due_shard)),
         ("due_at", due.map(|at| number(at.0))),
         (UNTOLD, untold.map(number)),
         ("updated_at", Some(number(updated_at.0))),
@@ -173,6 +184,40 @@ pub(super) fn projected(
         ("reason", reason.as_ref().map(text)),
         (VIEW, view.as_ref().map(|view| text(view.as_str()))),
     ]
+}
+
+/// The attributes of a grave, beside its status.
+pub(super) fn grave(
+    id: &ExecutionId,
+    grave: &Grave,
+    shards: Shards,
+) -> [(&'static str, AttributeValue); 4] {
+    let Grave { look_at, emptied } = grave;
+    [
+        ("look_at", number(look_at.0)),
+        ("emptied", AttributeValue::Bool(*emptied)),
+        ("due_shard", expired_shard(shards.of(id))),
+        ("due_at", number(look_at.0)),
+    ]
+}
+
+/// Whether a record is a grave.
+pub(super) fn is_grave(record: &Item) -> bool {
+    record.get("status").and_then(|status| status.as_s().ok()).is_some_and(|it| it == BURIED)
+}
+
+pub(super) fn read_grave(id: &ExecutionId, item: Item) -> Result<Grave, StoreError> {
+    let mut item = Reader { id, what: "its grave".into(), item };
+    let look_at = Timestamp(item.number("look_at")?);
+    match item.item.remove("emptied") {
+        Some(AttributeValue::Bool(emptied)) => Ok(Grave { look_at, emptied }),
+        _ => Err(item.corrupt("does not say whether it is \"emptied\"")),
+    }
+}
+
+/// The record, unless the execution is being deleted.
+pub(super) fn find_record(id: &ExecutionId, item: Item) -> Result<Option<Record>, StoreError> {
+    if is_grave(&item) { Ok(None) } else { read_record(id, item).map(Some) }
 }
 
 /// The attributes of a record that a run's start sets; of these a projection changes the tags alone.

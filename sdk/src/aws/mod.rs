@@ -46,9 +46,12 @@
 //!   `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
 
 mod answer;
+#[cfg(feature = "s3")]
+mod archive;
 mod config;
 mod dead;
 mod errors;
+mod graves;
 mod host;
 mod index;
 mod items;
@@ -70,6 +73,8 @@ pub(crate) use host::run;
 pub(crate) use host::run_with;
 pub(crate) use transact::{codes, passes};
 
+#[cfg(feature = "s3")]
+pub use archive::S3Archive;
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
 #[cfg(feature = "notifications")]

@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 
 use super::errors::{Fault, Place, classify};
-use crate::payload::{BlobName, Folder, PayloadError, PayloadStore, Put};
+use crate::payload::{BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put};
 
 /// How long a connection may take to open.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
@@ -39,6 +39,8 @@ pub struct S3Payloads {
     bucket: String,
     prefix: String,
     place: Place,
+    /// The variable of the environment that names it.
+    variable: &'static str,
 }
 
 impl S3Payloads {
@@ -66,7 +68,13 @@ impl S3Payloads {
             .force_path_style(own)
             .timeout_config(timeouts)
             .build();
-        Ok(Self { client: Client::from_conf(config), bucket, prefix, place })
+        let variable = PAYLOADS_VARIABLE;
+        Ok(Self { client: Client::from_conf(config), bucket, prefix, place, variable })
+    }
+
+    /// The same, named by another variable.
+    pub(super) fn named_by(self, variable: &'static str) -> Self {
+        Self { variable, ..self }
     }
 
     fn path(&self, name: &str) -> String {
@@ -78,8 +86,8 @@ impl S3Payloads {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         if error.code() == Some("NoSuchBucket") {
-            let place = &self.place;
-            let remedy = format!("{place} does not exist: create it, or correct EVERSTEP_PAYLOADS");
+            let Self { place, variable, .. } = self;
+            let remedy = format!("{place} does not exist: create it, or correct {variable}");
             return PayloadError::unusable(remedy, error);
         }
         match classify(action, &self.place, &error) {
@@ -87,12 +95,10 @@ impl S3Payloads {
             Fault::Never(remedy) => PayloadError::unusable(remedy, error),
         }
     }
-}
 
-#[async_trait]
-impl PayloadStore for S3Payloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
-        let put = self.client.put_object().bucket(&self.bucket).key(self.path(&name.to_string()));
+    /// Puts an object, unless one has its name.
+    pub(super) async fn put_object(&self, name: &str, bytes: &[u8]) -> Result<Put, PayloadError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(self.path(name));
         let put = put
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
@@ -108,8 +114,9 @@ impl PayloadStore for S3Payloads {
         }
     }
 
-    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
-        let get = self.client.get_object().bucket(&self.bucket).key(self.path(&name.to_string()));
+    /// The object of this name.
+    pub(super) async fn get_object(&self, name: &str) -> Result<Option<Vec<u8>>, PayloadError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.path(name));
         match get.send().await {
             Ok(answer) => {
                 let bytes = answer.body.collect().await.map_err(|error| {
@@ -120,6 +127,22 @@ impl PayloadStore for S3Payloads {
             Err(error) if error.code() == Some("NoSuchKey") => Ok(None),
             Err(error) => Err(self.failed("s3:GetObject", error)),
         }
+    }
+
+    pub(super) fn fmt_as(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bucket, prefix, .. } = self;
+        f.debug_struct(name).field("bucket", bucket).field("prefix", prefix).finish()
+    }
+}
+
+#[async_trait]
+impl PayloadStore for S3Payloads {
+    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+        self.put_object(&name.to_string(), bytes).await
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        self.get_object(&name.to_string()).await
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
@@ -144,7 +167,6 @@ impl PayloadStore for S3Payloads {
 
 impl fmt::Debug for S3Payloads {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bucket, prefix, .. } = self;
-        f.debug_struct("S3Payloads").field("bucket", bucket).field("prefix", prefix).finish()
+        self.fmt_as("S3Payloads", f)
     }
 }

@@ -22,8 +22,8 @@ use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListPage, ListQuery, Loaded, NewItem, Projection,
-    Record, Sent, Status, StoreError,
+    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, NewItem,
+    Projection, Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -132,7 +132,8 @@ impl DynamoStore {
                 self.later_runs.forget(id);
                 return Box::pin(self.load_once(id, all)).await;
             };
-            read.take_record(items::read_record(id, item)?, all);
+            let Some(record) = items::find_record(id, item)? else { return Ok(Read::default()) };
+            read.take_record(record, all);
             (from, skips) = (read.skip(id), false);
         }
         loop {
@@ -148,7 +149,11 @@ impl DynamoStore {
             let page = call.send().await.map_err(|error| self.failed("dynamodb:Query", error))?;
             for item in page.items.unwrap_or_default() {
                 match items::kind(&item) {
-                    Kind::Record => read.take_record(items::read_record(id, item)?, all),
+                    Kind::Record => match items::find_record(id, item)? {
+                        Some(record) => read.take_record(record, all),
+                        // It is being deleted: there is nothing any more, whatever is still there.
+                        None => return Ok(Read::default()),
+                    },
                     Kind::Commit => {
                         let commit = items::read_commit(id, item)?;
                         if commit.number >= read.from {
@@ -334,7 +339,7 @@ impl EventStore for DynamoStore {
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
         let item = self.get(items::key(id, text(items::RECORD))).await?;
-        item.map(|item| items::read_record(id, item)).transpose()
+        Ok(item.map(|item| items::find_record(id, item)).transpose()?.flatten())
     }
 
     async fn project(
@@ -390,10 +395,8 @@ impl EventStore for DynamoStore {
                     _ => return Err(self.failed("dynamodb:UpdateItem", error)),
                 },
             };
-            let Some(there) = there.filter(|item| !item.is_empty()) else {
-                return Err(StoreError::missing(id));
-            };
-            return items::read_record(id, there);
+            let there = there.filter(|item| !item.is_empty() && !items::is_grave(item));
+            return items::read_record(id, there.ok_or_else(|| StoreError::missing(id))?);
         }
     }
 
@@ -432,5 +435,34 @@ impl EventStore for DynamoStore {
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         self.query_list(query).await
+    }
+
+    async fn bury(
+        &self,
+        id: &ExecutionId,
+        commit: CommitNumber,
+        grave: &Grave,
+    ) -> Result<Buried, StoreError> {
+        self.bury_record(id, commit, grave).await
+    }
+
+    async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
+        self.find_grave(id).await
+    }
+
+    async fn rebury(&self, id: &ExecutionId, old: &Grave, new: &Grave) -> Result<bool, StoreError> {
+        self.replace_grave(id, old, new).await
+    }
+
+    async fn remove(&self, id: &ExecutionId, grave: &Grave) -> Result<(), StoreError> {
+        self.remove_buried(id, grave).await
+    }
+
+    async fn expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.query_expired(before, limit).await
     }
 }

@@ -44,7 +44,7 @@ impl Patience {
 }
 
 /// How a transaction of two writes ended.
-enum Outcome {
+pub(super) enum Outcome {
     Done,
     /// At least one condition did not hold; for each write what is there instead, if its
     /// condition is known not to hold.
@@ -81,6 +81,9 @@ impl DynamoStore {
         let Some(record_there) = record_there else {
             return Err(StoreError::missing(id));
         };
+        if items::is_grave(&record_there) {
+            return Err(StoreError::Buried { id: id.clone() });
+        }
         Ok(Created::Exists {
             by: commit_there.map(|item| items::read_writer(id, item)).transpose()?,
             record: Box::new(items::read_record(id, record_there)?),
@@ -110,10 +113,10 @@ impl DynamoStore {
         match there {
             [None, _] => Ok(Sent::Known),
             [Some(record), _] if record.is_empty() => Ok(Sent::NoExecution),
-            [Some(record), _] => {
-                let status = items::read_record(id, record)?.projection.status;
-                Ok(Sent::Closed { status })
-            }
+            [Some(record), _] => Ok(match items::find_record(id, record)? {
+                None => Sent::NoExecution,
+                Some(record) => Sent::Closed { status: record.projection.status },
+            }),
         }
     }
 
@@ -151,7 +154,7 @@ impl DynamoStore {
     }
 
     /// The condition that the record's status is one of those that `which` picks.
-    fn status_in(&self, update: &mut Update, which: impl Fn(Status) -> bool) -> String {
+    pub(super) fn status_in(&self, update: &mut Update, which: impl Fn(Status) -> bool) -> String {
         update.name("status");
         let mut values = Vec::new();
         for status in Status::ALL.into_iter().filter(|status| which(*status)) {
@@ -183,7 +186,10 @@ impl DynamoStore {
 
     /// Writes both or neither. A try of the SDK's own that repeats one that was done is a
     /// success: each call carries a token.
-    async fn transact(&self, writes: [TransactWriteItem; 2]) -> Result<Outcome, StoreError> {
+    pub(super) async fn transact(
+        &self,
+        writes: [TransactWriteItem; 2],
+    ) -> Result<Outcome, StoreError> {
         let mut patience = Patience::default();
         loop {
             let call = self.client.transact_write_items().set_transact_items(Some(writes.to_vec()));
@@ -235,6 +241,6 @@ pub(crate) fn codes(reasons: &[CancellationReason]) -> String {
 }
 
 /// A request of ours lacks a part that it always has.
-fn incomplete(error: impl Into<BoxError>) -> StoreError {
+pub(super) fn incomplete(error: impl Into<BoxError>) -> StoreError {
     StoreError::unusable("a request to DynamoDB is incomplete", error)
 }

@@ -1,7 +1,9 @@
 //! The client: start, signal, update, cancel, terminate, describe, list, history; from any
 //! process, without a host.
 
+mod delete;
 mod erase;
+mod expired;
 mod family;
 mod first;
 mod handle;
@@ -20,7 +22,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use delete::{DeleteError, Deleted};
 pub use erase::{EraseError, Erased};
+pub use expired::{DeleteExpired, Pass};
 pub use family::{ChildInfo, Family};
 pub use handle::{Handle, ResultError};
 pub use object::{Calling, ObjectHandle};
@@ -37,6 +41,7 @@ pub(crate) use policy::Policy;
 pub use crate::context::WrongInput;
 pub use crate::sweep::SweepError;
 
+use crate::archive::Archive;
 use crate::backend::Backend;
 use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
@@ -53,6 +58,7 @@ pub struct Client {
     queue: Arc<dyn WakeQueue>,
     clock: Clock,
     pub(crate) payloads: Payloads,
+    archive: Option<Archive>,
     /// What the program it belongs to can run, if it knows.
     workflows: Option<Arc<Workflows>>,
 }
@@ -68,8 +74,8 @@ impl Client {
     }
 
     pub(crate) fn on(backend: &Backend, clock: &Clock) -> Self {
-        let payloads = backend.payloads.clone();
-        Self { payloads, ..Self::of(&backend.store, &backend.queue, clock) }
+        let (payloads, archive) = (backend.payloads.clone(), backend.archive.clone());
+        Self { payloads, archive, ..Self::of(&backend.store, &backend.queue, clock) }
     }
 
     pub(crate) fn of(
@@ -79,7 +85,7 @@ impl Client {
     ) -> Self {
         let (store, queue) = (Arc::clone(store), Arc::clone(queue));
         let (clock, payloads) = (clock.clone(), Payloads::none());
-        Self { store, queue, clock, payloads, workflows: None }
+        Self { store, queue, clock, payloads, archive: None, workflows: None }
     }
 
     /// A client that starts by name only what is among `workflows`.

@@ -21,6 +21,11 @@ use crate::replay::History;
 use crate::store::{Created, Loaded, Projection, Record, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
+/// How often a start meets an execution that is being deleted before it says so, and what it waits in
+/// between: without blobs a deletion is over by then.
+const BURIED_TRIES: u32 = 5;
+const BURIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// What to do if an execution with the chosen id exists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -346,6 +351,7 @@ impl Client {
         let failed = |source| StartError::Store { id: id.clone(), source };
         // What the run before has not told anybody is told with the next.
         let mut untold = None;
+        let mut buried = 0;
         loop {
             // One writer for all tries of one write: an answer that was lost is recognised.
             let writer = WriterId::random();
@@ -356,7 +362,26 @@ impl Client {
             if bytes > COMMIT_BYTES_MAX {
                 return Err(StartError::TooLarge { id: id.clone(), bytes });
             }
-            let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
+            let created = match ask(|| self.store.create(&record, &start)).await {
+                Ok(created) => created,
+                // What was sealed for this try may be removed: the next one seals it again.
+                Err(StoreError::Buried { .. }) if buried < BURIED_TRIES => {
+                    buried += 1;
+                    tokio::time::sleep(BURIED_AGAIN_AFTER).await;
+                    run.after = None;
+                    self.payloads.forget(id);
+                    continue;
+                }
+                // It was deleted since it was looked at: this is its first run.
+                Err(StoreError::Corrupt { .. })
+                    if run.after.is_some()
+                        && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
+                {
+                    run.after = None;
+                    continue;
+                }
+                Err(error) => return Err(failed(error)),
+            };
             let existing = match created {
                 Created::New => None,
                 Created::Exists { by, .. } if by == Some(writer) => None,
@@ -377,8 +402,10 @@ impl Client {
                 OnConflict::Reject => return Err(refuse("and a second start is to be refused")),
                 OnConflict::AttachToAny => {}
                 OnConflict::Attach => {
-                    let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
-                    let history = read(id, loaded.as_ref())?;
+                    let Some(loaded) = ask(|| self.store.load(id)).await.map_err(failed)? else {
+                        continue; // deleted meanwhile
+                    };
+                    let history = read(id, &loaded)?;
                     let start = history.start();
                     if start.workflow != workflow {
                         return Err(refuse("as an execution of another workflow"));
@@ -399,14 +426,15 @@ impl Client {
                 OnConflict::Restart | OnConflict::RestartIfClosed
                     if existing.projection.status.is_closed() =>
                 {
-                    let loaded = ask(|| self.store.load(id)).await.map_err(failed)?;
-                    let ended = read(id, loaded.as_ref())?;
-                    untold = loaded.as_ref().and_then(|loaded| loaded.record.projection.untold);
-                    let closed = |loaded: &&Loaded| loaded.record.projection.status.is_closed();
-                    if let Some(loaded) = loaded.as_ref().filter(closed) {
+                    let Some(loaded) = ask(|| self.store.load(id)).await.map_err(failed)? else {
+                        continue; // deleted meanwhile
+                    };
+                    let ended = read(id, &loaded)?;
+                    untold = loaded.record.projection.untold;
+                    if loaded.record.projection.status.is_closed() {
                         // Rule 18: what came for the run that has ended is not for the next.
                         loaded.report_late(|item_id| ended.taken.contains(item_id));
-                        self.empty_inbox(loaded).await.map_err(failed)?;
+                        self.empty_inbox(&loaded).await.map_err(failed)?;
                     }
                     let again = on_conflict == OnConflict::RestartIfClosed;
                     if again && first.iter().any(|first| ended.taken.contains(&first.id)) {
@@ -443,12 +471,9 @@ impl Client {
     }
 }
 
-fn read(id: &ExecutionId, loaded: Option<&Loaded>) -> Result<History, StartError> {
-    let read = match loaded {
-        None => History::read(&[], 0),
-        Some(loaded) => History::read(&loaded.commits, loaded.from)
-            .and_then(|history| loaded.check_end().map(|()| history)),
-    };
+fn read(id: &ExecutionId, loaded: &Loaded) -> Result<History, StartError> {
+    let read = History::read(&loaded.commits, loaded.from)
+        .and_then(|history| loaded.check_end().map(|()| history));
     read.map_err(|source| StartError::Corrupt { id: id.clone(), source })
 }
 

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::registry::{Observer, Registry};
+use super::retention::{InvalidRetention, RETENTION_VARIABLE, Retention, Retentions};
 use super::worker::Worker;
+use crate::archive::Archive;
 use crate::backend::{Backend, BackendError};
 use crate::client::{Client, Workflows};
 use crate::context::{Erased, MissingState, States, Workflow, WorkflowSpec, erase};
@@ -39,6 +41,8 @@ pub struct App {
     notifications: Option<Notifications>,
     replay_check: Option<bool>,
     watchers: Watchers,
+    archive: Option<Archive>,
+    retentions: Retentions,
     handlers: Handlers,
     source_twice: Option<&'static str>,
     #[cfg(feature = "http")]
@@ -69,6 +73,9 @@ pub enum AppError {
     /// There is nothing to run.
     #[error("no workflow is registered: call App::workflow(...)")]
     NoWorkflow,
+    /// Closed executions cannot be kept for such a time.
+    #[error(transparent)]
+    Retention(#[from] InvalidRetention),
     /// A workflow takes a state that the app was not given.
     #[error(transparent)]
     MissingState(#[from] MissingState),
@@ -134,6 +141,8 @@ impl App {
             notifications: None,
             replay_check: None,
             watchers: Watchers::default(),
+            archive: None,
+            retentions: Retentions::default(),
             handlers: Handlers::default(),
             source_twice: None,
             #[cfg(feature = "http")]
@@ -199,6 +208,41 @@ impl App {
     /// says, and of one from the environment `EVERSTEP_PAYLOADS`.
     pub fn payloads(mut self, payloads: Payloads) -> Self {
         self.payloads = Some(payloads);
+        self
+    }
+
+    /// How long executions that close here are kept, from then on; then this app's hosts delete them.
+    /// For ever, unless the variable `EVERSTEP_RETENTION` says otherwise (`30d`, `12h`, `90m`).
+    /// docs/guide/retention.md has more.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::host::Retention;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[workflow] async fn refund(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).retention(days(30));
+    /// let app = app.workflow(refund).retention_of(refund, Retention::Forever);
+    /// ```
+    pub fn retention(mut self, retention: impl Into<Retention>) -> Self {
+        self.retentions.set_all(retention.into());
+        self
+    }
+
+    /// The same of the executions of one workflow.
+    pub fn retention_of<A, W: Workflow<A>>(
+        mut self,
+        workflow: W,
+        retention: impl Into<Retention>,
+    ) -> Self {
+        let _ = workflow;
+        self.retentions.set(<W::Spec as WorkflowSpec>::NAME, retention.into());
+        self
+    }
+
+    /// Where histories go before their executions are deleted; by default what the backend says, and
+    /// of one from the environment `EVERSTEP_ARCHIVE`.
+    pub fn archive(mut self, archive: Archive) -> Self {
+        self.archive = Some(archive);
         self
     }
 
@@ -357,7 +401,10 @@ impl App {
         if self.backend.is_none() {
             self.backend = Some(Backend::from_env().await?);
         }
-        let backend = self.backend.clone().unwrap_or_else(|| unreachable!("set above"));
+        let mut backend = self.backend.clone().unwrap_or_else(|| unreachable!("set above"));
+        if let Some(archive) = &self.archive {
+            backend.archive = Some(archive.clone());
+        }
         Ok(match &self.payloads {
             Some(payloads) => backend.with_payloads(payloads.clone()),
             None => backend,
@@ -405,7 +452,11 @@ impl App {
             watchers.add(metrics);
         }
         let registry = registry.with_replay_check(replay_check).with_watchers(watchers);
-        Ok(registry.telling(self.notifications))
+        let registry = registry.telling(self.notifications);
+        let variable = std::env::var_os(RETENTION_VARIABLE);
+        let variable = variable.as_deref().map(std::ffi::OsStr::to_string_lossy);
+        let retentions = self.retentions.or(variable.as_deref())?;
+        Ok(registry.with_retentions(retentions))
     }
 }
 

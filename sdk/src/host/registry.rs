@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::retention::Retentions;
 use crate::backend::Backend;
 use crate::context::{Erased, MissingState, States};
 use crate::event::Event;
 use crate::id::ExecutionId;
 use crate::notify::Notifications;
 use crate::telemetry::Watchers;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
 
@@ -24,6 +25,7 @@ pub(crate) struct Registry {
     notifications: Option<Notifications>,
     replay_check: bool,
     watchers: Watchers,
+    retentions: Retentions,
 }
 
 impl Registry {
@@ -37,8 +39,32 @@ impl Registry {
             workflow.check(&states)?;
         }
         let (replay_check, watchers) = (false, Watchers::default());
-        let notifications = None;
-        Ok(Self { workflows, states, code, observers, notifications, replay_check, watchers })
+        let (notifications, retentions) = (None, Retentions::default());
+        Ok(Self {
+            workflows,
+            states,
+            code,
+            observers,
+            notifications,
+            replay_check,
+            watchers,
+            retentions,
+        })
+    }
+
+    /// How long what has closed is kept.
+    pub(super) fn with_retentions(self, retentions: Retentions) -> Self {
+        Self { retentions, ..self }
+    }
+
+    /// When an execution of this workflow that ended at `end` may be deleted, if ever.
+    pub(crate) fn delete_at(&self, workflow: &str, end: Timestamp) -> Option<Timestamp> {
+        self.retentions.delete_at(workflow, end)
+    }
+
+    /// Whether anything that closes here is deleted one day.
+    pub(crate) fn deletes(&self) -> bool {
+        self.retentions.deletes()
     }
 
     /// Whether turns check that their workflow can be run again.

@@ -13,8 +13,8 @@ use super::registry::Registry;
 use crate::backend::Backend;
 use crate::client::Client;
 use crate::limits::{
-    FLUSH_WAIT, QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE,
-    WORKER_LEASE_MIN,
+    DELETE_EVERY, FLUSH_WAIT, QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE,
+    WORKER_LEASE, WORKER_LEASE_MIN,
 };
 use crate::store::StoreError;
 use crate::sweep::{SweepError, sweep};
@@ -135,10 +135,11 @@ impl Worker {
             tokio::time::sleep(SWEEP_FIRST_AFTER).await;
             sweep_forever(&kitchen, self.sweep_every, self.sweep_grace).await
         };
+        let deleting = delete_forever(&self.backend, &kitchen);
         // At once: what this very process blocks is not for it to look at again.
         let resuming = resume_blocked(&kitchen);
         let beside = async {
-            let (Err(error), ()) = tokio::join!(sweeping, resuming);
+            let (Err(error), (), ()) = tokio::join!(sweeping, resuming, deleting);
             error
         };
         let mut turns = Turns { kitchen: &kitchen, terms, tasks: JoinSet::new() };
@@ -349,6 +350,23 @@ async fn sweep_forever(
             }
         }
         tokio::time::sleep(every).await;
+    }
+}
+
+/// Deletes what is no longer kept, if anything that closes here ever is. What goes wrong with it stops
+/// no turn.
+async fn delete_forever(backend: &Backend, kitchen: &Kitchen) {
+    if !kitchen.registry.deletes() {
+        return;
+    }
+    let client = Client::on(backend, &kitchen.clock);
+    tokio::time::sleep(SWEEP_FIRST_AFTER).await;
+    loop {
+        match client.delete_expired().await {
+            Ok(pass) => pass.report(),
+            Err(error) => tracing::warn!(%error, "nothing is deleted; it is tried again"),
+        }
+        tokio::time::sleep(DELETE_EVERY).await;
     }
 }
 

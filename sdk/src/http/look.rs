@@ -33,6 +33,9 @@ struct Execution<'a> {
     /// When a timer of it is due, or somebody looks at it again (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     wake_at: Option<String>,
+    /// Of one that has ended: until when it is kept, if not for ever (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<String>,
     /// Why it is blocked, or how it ended, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -53,7 +56,8 @@ impl<'a> Execution<'a> {
             status: of.status.as_str(),
             started_at: record.started_at.to_string(),
             updated_at: of.updated_at.to_string(),
-            wake_at: of.wake_at.map(|at| at.to_string()),
+            wake_at: of.wake_at.filter(|_| !of.status.is_closed()).map(|at| at.to_string()),
+            kept_until: of.wake_at.filter(|_| of.status.is_closed()).map(|at| at.to_string()),
             reason: of.reason.as_deref(),
             code: &of.code,
             tags: &record.tags,

@@ -16,6 +16,7 @@ impl From<StoreError> for Problem {
                 Kind::Unavailable,
                 "the store did not answer: send the same request again, with the same id",
             ),
+            error @ StoreError::Buried { .. } => Self::new(Kind::Unavailable, error.to_string()),
             error @ StoreError::TooLarge { .. } => Self::new(Kind::TooLarge, error.to_string()),
             error @ StoreError::Cursor { .. } => Self::new(Kind::InvalidCursor, error.to_string()),
             error => Self::internal(&error),

@@ -19,6 +19,7 @@ mod checkpoint;
 mod count;
 mod database;
 mod error;
+mod graves;
 mod presence;
 mod readers;
 mod rows;

@@ -42,6 +42,15 @@ CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
     WHERE wake_at IS NOT NULL AND status IN ('running', 'suspended');
 CREATE INDEX executions_by_telling ON executions (wake_at) WHERE untold IS NOT NULL;
+CREATE INDEX executions_by_expiry ON executions (wake_at)
+    WHERE wake_at IS NOT NULL AND status IN ('completed', 'failed', 'cancelled', 'terminated');
+
+CREATE TABLE graves (
+    execution TEXT NOT NULL PRIMARY KEY,
+    look_at INTEGER NOT NULL,
+    emptied INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graves_by_time ON graves (look_at);
 
 CREATE TABLE commits (
     execution TEXT NOT NULL,
@@ -94,6 +103,14 @@ PRAGMA user_version = 3;
 const FROM_3_TO_4: &str = "
 ALTER TABLE executions ADD COLUMN untold INTEGER;
 CREATE INDEX executions_by_telling ON executions (wake_at) WHERE untold IS NOT NULL;
+CREATE INDEX executions_by_expiry ON executions (wake_at)
+    WHERE wake_at IS NOT NULL AND status IN ('completed', 'failed', 'cancelled', 'terminated');
+CREATE TABLE graves (
+    execution TEXT NOT NULL PRIMARY KEY,
+    look_at INTEGER NOT NULL,
+    emptied INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX graves_by_time ON graves (look_at);
 PRAGMA user_version = 4;
 ";
 
@@ -198,7 +215,7 @@ enum Found {
     Version1,
     /// The tables as they were before a record knew its parent.
     Version2,
-    /// The tables as they were before notifications could be behind.
+    /// The tables as they were before notifications could be behind and executions were deleted.
     Version3,
     Ready,
 }

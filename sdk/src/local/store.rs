@@ -9,13 +9,14 @@ use rusqlite::{Connection, params};
 use super::count::Count;
 use super::database::Database;
 use super::error::{Fault, stopped};
+use super::graves;
 use super::readers::Readers;
 use super::rows::{self, LISTED};
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId};
 use crate::store::{
-    Appended, Created, EventStore, ListCursor, ListPage, ListQuery, Loaded, NewItem, Projection,
-    Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListCursor, ListPage, ListQuery, Loaded, NewItem,
+    Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -176,6 +177,39 @@ impl EventStore for SqliteStore {
         self.read(move |db| list(db, &query)).await
     }
 
+    async fn bury(
+        &self,
+        id: &ExecutionId,
+        commit: CommitNumber,
+        grave: &Grave,
+    ) -> Result<Buried, StoreError> {
+        let (id, grave) = (id.clone(), *grave);
+        self.write(move |db| Ok(graves::bury(db, &id, commit, &grave)?)).await
+    }
+
+    async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| Ok(graves::find(db, &id)?)).await
+    }
+
+    async fn rebury(&self, id: &ExecutionId, old: &Grave, new: &Grave) -> Result<bool, StoreError> {
+        let (id, old, new) = (id.clone(), *old, *new);
+        self.write(move |db| Ok(graves::replace(db, &id, &old, &new)?)).await
+    }
+
+    async fn remove(&self, id: &ExecutionId, grave: &Grave) -> Result<(), StoreError> {
+        let (id, grave) = (id.clone(), *grave);
+        self.write(move |db| Ok(graves::remove(db, &id, &grave)?)).await
+    }
+
+    async fn expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.read(move |db| Ok(graves::expired(db, before, limit)?)).await
+    }
+
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {
         // Three calls of the system on local files: not worth a thread of their own.
         Ok(self.database.hosts.is_gone(host))
@@ -201,6 +235,9 @@ fn load(
 
 fn create(db: &Connection, record: &Record, start: &StoredCommit) -> Result<Created, Fault> {
     let Some(there) = rows::find_record(db, &record.id)? else {
+        if graves::find(db, &record.id)?.is_some() {
+            return Err(StoreError::Buried { id: record.id.clone() }.into());
+        }
         if start.number != 0 {
             return Err(StoreError::missing(&record.id).into());
         }

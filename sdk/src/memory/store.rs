@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
-    Appended, Created, EventStore, InboxItem, ListCursor, ListPage, ListQuery, Loaded, NewItem,
-    Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, InboxItem, ListCursor, ListPage, ListQuery,
+    Loaded, NewItem, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -20,6 +20,8 @@ use crate::time::Timestamp;
 pub struct MemoryStore {
     /// A tree: with few executions, as in most tests, a look-up is quicker than a hash of the id.
     executions: Arc<Mutex<BTreeMap<ExecutionId, Execution>>>,
+    /// Of executions that are not among the others. Whoever locks both locks the others first.
+    graves: Arc<Mutex<BTreeMap<ExecutionId, Grave>>>,
 }
 
 struct Execution {
@@ -41,6 +43,10 @@ impl MemoryStore {
     /// guards is whole.
     fn executions(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Execution>> {
         self.executions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn graves(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Grave>> {
+        self.graves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,6 +85,9 @@ impl EventStore for MemoryStore {
         StoreError::check_commit(start)?;
         let mut executions = self.executions();
         let Some(there) = executions.get_mut(&record.id) else {
+            if self.graves().contains_key(&record.id) {
+                return Err(StoreError::Buried { id: record.id.clone() });
+            }
             if start.number != 0 {
                 return Err(StoreError::missing(&record.id));
             }
@@ -200,6 +209,65 @@ impl EventStore for MemoryStore {
         found.truncate(query.page_size());
         let records: Vec<_> = found.into_iter().map(Record::listed).collect();
         Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
+    }
+
+    async fn bury(
+        &self,
+        id: &ExecutionId,
+        commit: CommitNumber,
+        grave: &Grave,
+    ) -> Result<Buried, StoreError> {
+        let mut executions = self.executions();
+        let mut graves = self.graves();
+        let Some(there) = executions.get(id) else {
+            let mine = graves.get(id) == Some(grave);
+            return Ok(if mine { Buried::Done } else { Buried::NoExecution });
+        };
+        let Projection { commit: last, status, .. } = there.record.projection;
+        if !status.is_closed() || last != commit {
+            return Ok(Buried::Refused { record: Box::new(there.record.clone()) });
+        }
+        executions.remove(id);
+        graves.insert(id.clone(), *grave);
+        Ok(Buried::Done)
+    }
+
+    async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
+        Ok(self.graves().get(id).copied())
+    }
+
+    async fn rebury(&self, id: &ExecutionId, old: &Grave, new: &Grave) -> Result<bool, StoreError> {
+        let mut graves = self.graves();
+        let Some(there) = graves.get_mut(id).filter(|there| *there == old || *there == new) else {
+            return Ok(false);
+        };
+        *there = *new;
+        Ok(true)
+    }
+
+    async fn remove(&self, id: &ExecutionId, grave: &Grave) -> Result<(), StoreError> {
+        let mut graves = self.graves();
+        if graves.get(id) == Some(grave) {
+            graves.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        let executions = self.executions();
+        let graves = self.graves();
+        let closed = executions.iter().filter_map(|(id, execution)| {
+            let projection = &execution.record.projection;
+            Some((projection.wake_at.filter(|_| projection.expires())?, id))
+        });
+        let buried = graves.iter().map(|(id, grave)| (grave.look_at, id));
+        let mut expired: Vec<_> = closed.chain(buried).filter(|(at, _)| *at < before).collect();
+        expired.sort_unstable();
+        Ok(expired.into_iter().map(|(_, id)| id.clone()).take(limit).collect())
     }
 }
 

@@ -31,6 +31,31 @@ impl Payloads {
         removed.map(Some)
     }
 
+    /// Removes every blob of an execution, as long as `may_go_on` says so, and returns how many there
+    /// were. `None` if there is no payload store, or it stopped.
+    pub(crate) async fn empty(
+        &self,
+        id: &ExecutionId,
+        may_go_on: impl Fn() -> bool,
+    ) -> Result<Option<usize>, PayloadError> {
+        let Some(config) = &self.0 else { return Ok(None) };
+        let folder = Folder::of(id);
+        let names = again(|| config.store.list(&folder)).await?;
+        for name in &names {
+            if !may_go_on() {
+                return Ok(None);
+            }
+            again(|| config.store.remove(name)).await?;
+        }
+        self.forget(id);
+        Ok(Some(names.len()))
+    }
+
+    /// Whether there is a payload store.
+    pub(crate) fn has_store(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Forgets what is in memory of an execution's keys: it starts again, or is erased.
     pub(crate) fn forget(&self, id: &ExecutionId) {
         let Some(config) = &self.0 else { return };

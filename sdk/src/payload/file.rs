@@ -34,6 +34,28 @@ impl FilePayloads {
         self.folder(name.folder()).join(name.name())
     }
 
+    /// Writes the file at `name`, a path below this folder, unless one is there.
+    pub(crate) async fn put_file(&self, name: &str, bytes: &[u8]) -> Result<Put, PayloadError> {
+        let (root, path, bytes) = (self.root.clone(), self.root.join(name), bytes.to_vec());
+        self.on_disk(move || put(&root, &path, &bytes)).await
+    }
+
+    /// What the file at `name` has, if there is one.
+    pub(crate) async fn get_file(&self, name: &str) -> Result<Option<Vec<u8>>, PayloadError> {
+        let path = self.root.join(name);
+        self.on_disk(move || {
+            let mut file = match File::open(path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        })
+        .await
+    }
+
     /// Does something slow to files on a thread where that is allowed. A program that stops meanwhile
     /// has not had an answer.
     async fn on_disk<T: Send + 'static>(
@@ -63,24 +85,11 @@ impl FilePayloads {
 #[async_trait]
 impl PayloadStore for FilePayloads {
     async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
-        let (root, folder) = (self.root.clone(), self.folder(name.folder()));
-        let (path, bytes) = (self.path(name), bytes.to_vec());
-        self.on_disk(move || put(&root, &folder, &path, &bytes)).await
+        self.put_file(&name.to_string(), bytes).await
     }
 
     async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
-        let path = self.path(name);
-        self.on_disk(move || {
-            let mut file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            };
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(Some(bytes))
-        })
-        .await
+        self.get_file(&name.to_string()).await
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
@@ -100,15 +109,16 @@ impl PayloadStore for FilePayloads {
     }
 }
 
-fn put(root: &Path, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
+fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
+    let folder = path.parent().unwrap_or(root);
     if path.try_exists()? {
         // Whoever gave it its name may not have flushed that yet.
         sync_folder(folder)?;
-        sync_folder(root)?;
+        sync_above(root, folder)?;
         return Ok(Put::Exists);
     }
     fs::create_dir_all(folder)?;
-    sync_folder(root)?;
+    sync_above(root, folder)?;
     let unfinished = folder.join(unfinished_name());
     let put = write(&unfinished, bytes).and_then(|()| {
         // Unlike a rename it takes no other blob's place: of several at once one is first.
@@ -129,6 +139,12 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Makes durable that `folder` is where it is, from its parent up to `root`.
+fn sync_above(root: &Path, folder: &Path) -> io::Result<()> {
+    let above = folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
+    above.map(sync_folder).collect()
 }
 
 /// Makes durable which files a folder has. Elsewhere than on Unix a folder is no file to flush.

@@ -39,6 +39,12 @@ impl StoreError {
         Self::Corrupt { id: id.clone(), problem: "it has a log and no record".into() }
     }
 
+    /// What a store says that has no way to delete an execution.
+    pub(super) fn deletes_nothing() -> Self {
+        let remedy = "it does not delete executions: it has no EventStore::bury".to_owned();
+        Self::Unusable { remedy, source: None }
+    }
+
     /// What a store says that is asked to change an execution it does not have.
     #[must_use]
     pub fn missing(id: &ExecutionId) -> Self {

@@ -189,14 +189,35 @@ impl ChildStart {
         let created = again(tries, || store.create(&self.record, &commit)).await?;
         Ok(match created {
             Created::New => ChildStarted::Yes,
-            Created::Exists { by, .. } if by == Some(self.writer) => ChildStarted::Yes,
-            Created::Exists { record, .. } => ChildStarted::Refused {
-                problem: format!(
-                    "another execution has this id (of workflow {}, {})",
-                    record.workflow, record.projection.status
-                ),
-            },
+            Created::Exists { by, record } if by == Some(self.writer) => {
+                match self.is_own(tries, &record, store).await? {
+                    true => ChildStarted::Yes,
+                    false => ChildStarted::Refused { problem: another(&record) },
+                }
+            }
+            Created::Exists { record, .. } => ChildStarted::Refused { problem: another(&record) },
         })
+    }
+
+    /// Whether the child that is there is of this call. Its writer says so, unless the parent was
+    /// deleted and started again while that child stayed: then an earlier parent of this name made it,
+    /// at another time.
+    async fn is_own(
+        &self,
+        tries: u32,
+        there: &Record,
+        store: &dyn EventStore,
+    ) -> Result<bool, TurnError> {
+        let at = self.event.at();
+        if there.started_at == at {
+            return Ok(true);
+        }
+        // It has been started again since: its log has when it was at first.
+        let Some(all) = again(tries, || store.load_all(&self.record.id)).await? else {
+            return Ok(false);
+        };
+        let first = all.commits.first().and_then(|first| first.decode(None).ok());
+        Ok(first.is_some_and(|first| first.events.first().is_some_and(|event| event.at() == at)))
     }
 
     /// Makes the child and wakes it. Repeated as long as it gets no answer, and harmless however
@@ -215,6 +236,12 @@ impl ChildStart {
         }
         Ok(started)
     }
+}
+
+/// Why a child is not started whose id another execution has.
+fn another(record: &Record) -> String {
+    let (workflow, status) = (&record.workflow, record.projection.status);
+    format!("another execution has this id (of workflow {workflow}, {status})")
 }
 
 /// How many sends of a turn go on at once.

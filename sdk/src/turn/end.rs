@@ -160,6 +160,9 @@ impl Kitchen {
         if let Some((ended_as, why)) = history.events.last().and_then(end_of) {
             (status, wake_at, reason) = (ended_as, None, why);
         }
+        if status.is_closed() {
+            wake_at = self.registry.delete_at(&history.start().workflow, history.time);
+        }
         self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }
 

@@ -204,6 +204,7 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
              PRAGMA user_version = 1;",
         )
         .unwrap();
+    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
     let old = Client::new(&backend).handle(greets, ExecutionId::new("old").unwrap());
@@ -211,6 +212,41 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
     let greeting = app.worker().await.unwrap().run_until(old.result()).await.unwrap();
     assert_eq!(greeting.unwrap(), "hello, Ada");
     assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
+}
+
+/// What version 4 has brought goes.
+const BEFORE_DELETIONS: &str = "DROP INDEX executions_by_expiry; DROP TABLE graves;";
+
+/// Version 3 knew nothing of deletions.
+#[tokio::test]
+async fn what_closed_in_a_file_of_version_3_is_deleted_by_name() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    let backend = Backend::from_url(&url).await.unwrap();
+    let old = Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    old.terminate("enough").await.unwrap();
+    let app = App::new().workflow(greets).backend(backend.clone());
+    let closed = async {
+        while !old.describe().await.unwrap().projection.status.is_closed() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    app.worker().await.unwrap().run_until(closed).await.unwrap();
+    drop((old, backend));
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
+    by_hand.execute_batch("PRAGMA user_version = 3;").unwrap();
+    drop(by_hand);
+    let client = Client::new(&Backend::from_url(&url).await.unwrap());
+    assert!(client.delete_expired().await.unwrap().deleted.is_empty(), "it has no time");
+    assert!(client.delete(&ExecutionId::new("old").unwrap()).await.unwrap().is_free);
+    let rows = |table| {
+        let count = format!("SELECT count(*) FROM {table}");
+        Connection::open(&path).unwrap().query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for table in ["executions", "commits", "inbox", "graves"] {
+        assert_eq!(rows(table), 0, "{table}");
+    }
 }
 
 #[workflow]
@@ -238,6 +274,7 @@ async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
              PRAGMA user_version = 2;",
         )
         .unwrap();
+    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
     let client = Client::new(&backend);

@@ -376,14 +376,18 @@ async fn the_first_sweep_of_a_process_resumes_what_is_blocked() {
     function.start("broken", "x", "1").await;
     assert_eq!(function.invoke(T).await, [""; 0]);
     assert_eq!(function.status("x").await, Status::Blocked);
-    let _ = function.host.sweep().await.expect("a sweep");
+    let _ = function.host.sweep(Timestamp::MAX).await.expect("a sweep");
     assert_eq!(function.invoke(T).await, [""; 0]);
     assert_eq!(function.status("x").await, Status::Suspended);
     function.start("takes", "late", "1").await;
     let _ = function.receive().await;
-    assert_eq!(function.host.sweep().await.expect("a sweep").woken, 0, "it is not overdue yet");
+    assert_eq!(
+        function.host.sweep(Timestamp::MAX).await.expect("a sweep").woken,
+        0,
+        "it is not overdue yet"
+    );
     tokio::time::sleep(LAMBDA_SWEEP_GRACE + Duration::from_millis(1)).await;
-    assert_eq!(function.host.sweep().await.expect("a sweep").woken, 1);
+    assert_eq!(function.host.sweep(Timestamp::MAX).await.expect("a sweep").woken, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -94,6 +94,18 @@ macro_rules! event_store_suite {
                     a_list_follows_the_record
                     a_host_that_nobody_knows_is_not_known_to_be_gone
                 }
+                delete::{
+                    a_buried_execution_is_there_for_nobody
+                    nothing_open_or_changed_is_buried
+                    a_burial_that_is_repeated_is_done_and_anothers_is_not
+                    the_id_of_a_buried_execution_is_free_when_its_remains_are_removed
+                    only_who_holds_the_grave_goes_on_with_it
+                    a_removal_that_comes_late_touches_nothing_of_the_next_execution
+                    removals_that_race_starts_leave_the_winner_whole
+                    a_burial_and_a_restart_at_once_have_one_winner
+                    a_long_log_and_a_full_inbox_are_removed_whole
+                    what_is_closed_and_past_its_time_is_expired_and_graves_are_too
+                }
             }
         }
     };

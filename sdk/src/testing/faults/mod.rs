@@ -12,6 +12,7 @@
 //! ```
 
 mod alarms;
+mod archive;
 mod notifier;
 mod payloads;
 mod queue;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use alarms::FaultyAlarmClock;
+pub use archive::FaultyArchive;
 pub use notifier::FaultyNotifier;
 pub use payloads::FaultyPayloads;
 pub use queue::FaultyQueue;

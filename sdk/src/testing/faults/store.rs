@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
-use crate::id::{ExecutionId, HostId};
+use crate::id::{CommitNumber, ExecutionId, HostId};
 use crate::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, Message, NewItem, Projection,
-    Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, Message, NewItem,
+    Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -131,6 +131,38 @@ impl EventStore for FaultyStore {
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         self.call("list", read(), self.inner.list(query)).await
+    }
+
+    async fn bury(
+        &self,
+        id: &ExecutionId,
+        commit: CommitNumber,
+        grave: &Grave,
+    ) -> Result<Buried, StoreError> {
+        let written = Written { items: 1, bytes: 0 };
+        self.call("bury", written, self.inner.bury(id, commit, grave)).await
+    }
+
+    async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
+        self.call("grave", read(), self.inner.grave(id)).await
+    }
+
+    async fn rebury(&self, id: &ExecutionId, old: &Grave, new: &Grave) -> Result<bool, StoreError> {
+        let written = Written { items: 1, bytes: 0 };
+        self.call("rebury", written, self.inner.rebury(id, old, new)).await
+    }
+
+    async fn remove(&self, id: &ExecutionId, grave: &Grave) -> Result<(), StoreError> {
+        let written = Written { items: 1, bytes: 0 };
+        self.call("remove", written, self.inner.remove(id, grave)).await
+    }
+
+    async fn expired(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        self.call("expired", read(), self.inner.expired(before, limit)).await
     }
 
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {

@@ -119,6 +119,13 @@ impl Turn<'_> {
             Event::TurnEnded(end) => self.let_go(&end.armed),
             _ => self.let_go(&[]),
         };
+        let wake_at = match status.is_closed() {
+            true => {
+                let engine = self.run.engine();
+                self.kitchen.registry.delete_at(&engine.start().workflow, event.at())
+            }
+            false => wake_at,
+        };
         self.happened(event);
         self.write().await?;
         // A wake that this very turn sends to hand over is not for this turn.

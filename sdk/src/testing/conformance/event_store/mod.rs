@@ -3,6 +3,7 @@
 pub mod append;
 pub mod arrival;
 pub mod create;
+pub mod delete;
 pub mod inbox;
 pub mod indexes;
 pub mod load;

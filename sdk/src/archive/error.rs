@@ -1,0 +1,59 @@
+//! Why something is not in the archive.
+
+use crate::payload::PayloadError;
+use crate::store::BoxError;
+
+/// Why a history is not in the archive. Nothing was deleted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArchiveError {
+    /// No answer, or not now. It may have been done. Try again.
+    #[error("the archive did not answer: {reason}")]
+    Unavailable {
+        /// What was seen.
+        reason: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// This program may not use the archive, or it is not there. `remedy` says what to do.
+    #[error("the archive cannot be used: {remedy}")]
+    Unusable {
+        /// What is wrong and what to do.
+        remedy: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<BoxError>,
+    },
+    /// An object of this name is there and has something else in it. Look at it, and move it away.
+    #[error("the archive has something else as {name}: move it away")]
+    Differs {
+        /// Its name.
+        name: String,
+    },
+    /// What was put there is not there. Does something delete it?
+    #[error("the archive has taken {name} and does not have it: does something else delete there?")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl ArchiveError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// Folders and buckets fail as those of payloads do.
+impl From<PayloadError> for ArchiveError {
+    fn from(error: PayloadError) -> Self {
+        match error {
+            PayloadError::Unavailable { reason, source } => Self::Unavailable { reason, source },
+            PayloadError::Unusable { remedy, source } => Self::Unusable { remedy, source },
+            error => Self::Unusable { remedy: error.to_string(), source: None },
+        }
+    }
+}

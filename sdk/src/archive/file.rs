@@ -1,0 +1,32 @@
+//! The archive in a folder.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::{ArchiveError, ArchiveStore};
+use crate::payload::FilePayloads;
+
+/// An [`ArchiveStore`] in a folder of the file system, which the first object makes if it is missing.
+/// An object is flushed to the disk before it has its name, so nobody ever sees half of one.
+#[derive(Debug, Clone)]
+pub struct FileArchive(FilePayloads);
+
+impl FileArchive {
+    /// The archive in `folder`.
+    #[must_use]
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(FilePayloads::new(folder))
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for FileArchive {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        Ok(self.0.put_file(name, bytes).await.map(drop)?)
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        Ok(self.0.get_file(name).await?)
+    }
+}

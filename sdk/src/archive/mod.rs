@@ -1,0 +1,96 @@
+//! The archive: where the histories of executions go before they are deleted.
+//!
+//! Each is one object of lines of JSON, as `everstep export` writes them
+//! ([`HistoryLine`](crate::event::HistoryLine)), named by its workflow, the day of its end, its id and the
+//! hash of what is in it:
+//!
+//! ```text
+//! fulfil_order/2026/11/27/order-7.0f1e2d3c4b5a6978.jsonl
+//! ```
+//! Nothing is deleted before its object is there and was read back, byte for byte.
+
+mod error;
+mod file;
+mod memory;
+mod name;
+mod url;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use error::ArchiveError;
+pub use file::FileArchive;
+pub use memory::MemoryArchive;
+pub(crate) use name::object_name;
+pub use url::{ARCHIVE_VARIABLE, ArchiveUrlError};
+
+use crate::limits::WRITE_TRIES_MAX;
+
+/// A place for objects that are written once: bytes under a name such as `order/2026/a.jsonl`.
+///
+/// A call that returns [`ArchiveError::Unavailable`] may have been done, and is made again with the
+/// same arguments. Dropping a returned future is like a crash.
+#[async_trait]
+pub trait ArchiveStore: Send + Sync + fmt::Debug + 'static {
+    /// Stores `bytes` under `name`, unless an object has that name: then nothing changes. An answer
+    /// is given once the object survives a crash of the process and the machine.
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError>;
+
+    /// The object with this name, `None` if there is none.
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError>;
+}
+
+/// Where the histories of executions go before they are deleted. Clones are the same.
+///
+/// ```
+/// use everstep::archive::{Archive, FileArchive};
+/// use everstep::prelude::*;
+///
+/// let backend = Backend::memory().with_archive(Archive::new(FileArchive::new("/var/lib/orders/archive")));
+/// ```
+#[derive(Clone)]
+pub struct Archive(Arc<dyn ArchiveStore>);
+
+impl Archive {
+    /// The archive in `store`.
+    pub fn new(store: impl ArchiveStore) -> Self {
+        Self(Arc::new(store))
+    }
+
+    /// Puts the object there, and reads it back.
+    pub(crate) async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        again(|| self.0.put(name, bytes)).await?;
+        match again(|| self.0.get(name)).await? {
+            Some(there) if there == bytes => Ok(()),
+            Some(_) => Err(ArchiveError::Differs { name: name.to_owned() }),
+            None => Err(ArchiveError::Missing { name: name.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Makes a call until it is answered, [`WRITE_TRIES_MAX`] times over about two and a half seconds.
+async fn again<T, Fut>(mut call: impl FnMut() -> Fut) -> Result<T, ArchiveError>
+where
+    Fut: Future<Output = Result<T, ArchiveError>>,
+{
+    let mut tries = 1;
+    loop {
+        match call().await {
+            Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
+                tracing::debug!(%error, "the archive is asked again");
+                tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                tries += 1;
+            }
+            answer => return answer,
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Deleting executions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use super::{Client, HistoryError, ask};
+use crate::archive::{Archive, ArchiveError, object_name};
+use crate::event::{Commit, Event, HistoryLine, Json};
+use crate::id::ExecutionId;
+use crate::limits::{CLOCK_SKEW, GRAVE_REST};
+use crate::payload::{PayloadError, SealedPayload};
+use crate::replay::History;
+use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
+use crate::time::Timestamp;
+
+/// Why an execution was not deleted. It is there as it was, but for [`Blobs`](Self::Blobs).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// It is open: cancel or terminate it first.
+    #[error("execution {id} is open ({status}): cancel or terminate it, and then delete it")]
+    Open {
+        /// Its id.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// It was started again, or closed in another way, since it was looked at.
+    #[error("execution {id} was started again meanwhile, and is not deleted")]
+    Changed {
+        /// Its id.
+        id: ExecutionId,
+    },
+    /// Not all of it could be told yet: the sweeper tells it. Delete it later.
+    #[error("execution {id} has notifications that are not sent yet: delete it later")]
+    Untold {
+        /// Its id.
+        id: ExecutionId,
+    },
+    /// The run that started it as its child is open, and its log does not say yet that the child was
+    /// started: it would start it a second time. Delete it later.
+    #[error("execution {id} was started by {parent}, which does not know yet: delete it later")]
+    Child {
+        /// Its id.
+        id: ExecutionId,
+        /// Whose child it is.
+        parent: ExecutionId,
+    },
+    /// Its payloads cannot be read by this program, and so not be archived, or not be found, and so
+    /// not be deleted.
+    #[error("the payloads of execution {id} cannot be read, and it is not deleted")]
+    Payloads {
+        /// Its id.
+        id: ExecutionId,
+        /// Why not.
+        source: PayloadError,
+    },
+    /// Its history is not in the archive.
+    #[error("execution {id} cannot be archived, and is not deleted")]
+    Archive {
+        /// Its id.
+        id: ExecutionId,
+        /// Why not.
+        source: ArchiveError,
+    },
+    /// It is gone for everybody, and its blobs are there still: the next pass goes on.
+    #[error("execution {id} is deleted, but not all of its blobs: the next pass goes on")]
+    Blobs {
+        /// Its id.
+        id: ExecutionId,
+        /// Why, if it was not the time.
+        source: Option<PayloadError>,
+    },
+    /// There is no such execution, its log cannot be read, or the store failed. Delete it again: what
+    /// has begun is gone on with.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl From<StoreError> for DeleteError {
+    fn from(error: StoreError) -> Self {
+        Self::History(error.into())
+    }
+}
+
+impl DeleteError {
+    /// Whether it is about the store, the payload store or the archive, and not about this execution:
+    /// another one would fare the same.
+    pub(super) fn is_of_place(&self) -> bool {
+        let store = |error: &StoreError| {
+            error.is_retryable() || matches!(error, StoreError::Unusable { .. })
+        };
+        match self {
+            Self::Archive { source, .. } => {
+                matches!(source, ArchiveError::Unavailable { .. } | ArchiveError::Unusable { .. })
+            }
+            Self::Payloads { source, .. } => !source.is_of_payload(),
+            Self::Blobs { source, .. } => source.is_some(),
+            Self::History(HistoryError::Store(error)) => store(error),
+            _ => false,
+        }
+    }
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// The archive's name for its history, if there is an archive.
+    pub archived_as: Option<String>,
+    /// Whether its id is free. If not, it is some minutes later: it had blobs, and whoever is just
+    /// starting the id again may count on one.
+    pub is_free: bool,
+}
+
+/// How far a deletion has come.
+pub(super) enum Deletion {
+    Deleted(Deleted),
+    /// It had been deleted before, and its id is free now.
+    Freed,
+    /// It is not to be deleted yet, or somebody else is at it.
+    NotNow,
+}
+
+impl Client {
+    /// Deletes a closed execution: its log, its inbox, its record and its blobs. If there is an
+    /// [archive](Archive), its history is there first.
+    ///
+    /// From one moment on it is there for nobody; a crash before that moment leaves it as it was, and
+    /// one after it leaves remains that the next pass removes. Its id is free again: at once, or, if
+    /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
+    /// steps have the idempotency keys that those of the old one had.
+    ///
+    /// # Errors
+    /// See [`DeleteError`]; of an open execution nothing is ever deleted.
+    pub async fn delete(&self, id: &ExecutionId) -> Result<Deleted, DeleteError> {
+        match self.delete_if(id, |_| true, &Parents::default()).await? {
+            Deletion::Deleted(deleted) => Ok(deleted),
+            Deletion::Freed => Ok(Deleted { archived_as: None, is_free: true }),
+            Deletion::NotNow => Err(HistoryError::Unknown { id: id.clone() }.into()),
+        }
+    }
+
+    /// Deletes it if it is closed and `wanted`, or goes on with its deletion.
+    pub(super) async fn delete_if(
+        &self,
+        id: &ExecutionId,
+        wanted: impl Fn(&Record) -> bool,
+        parents: &Parents,
+    ) -> Result<Deletion, DeleteError> {
+        let Some(loaded) = ask(|| self.store.load_all(id)).await? else {
+            return self.go_on_deleting(id).await;
+        };
+        let record = &loaded.record;
+        if !wanted(record) {
+            return Ok(Deletion::NotNow);
+        }
+        let (commit, status) = (record.projection.commit, record.projection.status);
+        if !status.is_closed() {
+            return Err(DeleteError::Open { id: id.clone(), status });
+        }
+        if record.projection.untold.is_some() {
+            return Err(DeleteError::Untold { id: id.clone() });
+        }
+        if let Some(parent) = &record.parent
+            && !parents.know(self, parent, id).await?
+        {
+            return Err(DeleteError::Child { id: id.clone(), parent: parent.execution.clone() });
+        }
+        let (mut log, corrupt) = loaded.read();
+        if let Some(source) = corrupt {
+            return Err(HistoryError::Corrupt { id: id.clone(), readable: log, source }.into());
+        }
+        let archived_as = match &self.archive {
+            Some(archive) => Some(self.archive_in(archive, loaded.record.clone(), &mut log).await?),
+            None => {
+                self.check_payloads(&loaded, &log)?;
+                None
+            }
+        };
+        let now = self.clock.now();
+        let has_store = self.payloads.has_store();
+        let look_at = if has_store { now.after(GRAVE_REST) } else { now };
+        let grave = Grave { look_at, emptied: !has_store };
+        match ask(|| self.store.bury(id, commit, &grave)).await? {
+            Buried::Done => {}
+            Buried::Refused { .. } => return Err(DeleteError::Changed { id: id.clone() }),
+            Buried::NoExecution => return Ok(Deletion::NotNow),
+        }
+        let is_free = self.empty_grave(id, grave, now).await?;
+        Ok(Deletion::Deleted(Deleted { archived_as, is_free }))
+    }
+
+    /// What was buried by somebody who did not come to its end.
+    async fn go_on_deleting(&self, id: &ExecutionId) -> Result<Deletion, DeleteError> {
+        let Some(grave) = ask(|| self.store.grave(id)).await? else { return Ok(Deletion::NotNow) };
+        let now = self.clock.now();
+        if grave.look_at > now {
+            return Ok(Deletion::NotNow);
+        }
+        if grave.emptied {
+            ask(|| self.store.remove(id, &grave)).await?;
+            return Ok(Deletion::Freed);
+        }
+        if !self.payloads.has_store() {
+            let source = PayloadError::NoStore { bytes: 0 };
+            return Err(DeleteError::Payloads { id: id.clone(), source });
+        }
+        let mine = Grave { look_at: now.after(GRAVE_REST), emptied: false };
+        if !ask(|| self.store.rebury(id, &grave, &mine)).await? {
+            return Ok(Deletion::NotNow);
+        }
+        match self.empty_grave(id, mine, now).await? {
+            true => Ok(Deletion::Freed),
+            false => Ok(Deletion::NotNow),
+        }
+    }
+
+    /// Removes the blobs of a buried execution, and then its remains; or leaves these for later, if
+    /// there were blobs. Returns whether its id is free.
+    ///
+    /// A start of that id seals what it brings before it learns that the id is not free: it may have
+    /// counted on a blob that is removed here. It is refused as long as the grave stands, and that is
+    /// longer than a start takes, and than a process remembers a data key.
+    async fn empty_grave(
+        &self,
+        id: &ExecutionId,
+        grave: Grave,
+        since: Timestamp,
+    ) -> Result<bool, DeleteError> {
+        if !grave.emptied {
+            // Whoever takes over after a pause that long removes them: not both.
+            let until = since.after(GRAVE_REST / 2);
+            let emptied = self.payloads.empty(id, || self.clock.now() < until).await;
+            let blobs = |source| DeleteError::Blobs { id: id.clone(), source };
+            let removed =
+                emptied.map_err(|error| blobs(Some(error)))?.ok_or_else(|| blobs(None))?;
+            if removed > 0 {
+                let look_at = self.clock.now().after(GRAVE_REST);
+                let rests = Grave { look_at, emptied: true };
+                ask(|| self.store.rebury(id, &grave, &rests)).await?;
+                return Ok(false);
+            }
+        }
+        ask(|| self.store.remove(id, &grave)).await?;
+        Ok(true)
+    }
+
+    /// Puts the history into the archive, with its payloads opened, and returns its name there.
+    async fn archive_in(
+        &self,
+        archive: &Archive,
+        record: Record,
+        log: &mut [Commit],
+    ) -> Result<String, DeleteError> {
+        let id = &record.id;
+        let payloads = |source| DeleteError::Payloads { id: id.clone(), source };
+        match self.payloads.open_commits(id, log).await.map_err(payloads)? {
+            // Nobody will ever read these.
+            None | Some(PayloadError::Erased) => {}
+            Some(error) => return Err(payloads(error)),
+        }
+        let archived = |source| DeleteError::Archive { id: id.clone(), source };
+        let mut lines = String::new();
+        for line in HistoryLine::of(id, log) {
+            let line = line.to_text().map_err(|error| {
+                let remedy = "an event cannot be written as JSON".to_owned();
+                archived(ArchiveError::Unusable { remedy, source: Some(error.into()) })
+            })?;
+            lines.push_str(&line);
+            lines.push('\n');
+        }
+        let closed_at = log.iter().flat_map(|commit| &commit.events).last().map(Event::at);
+        let closed_at = closed_at.unwrap_or(record.projection.updated_at);
+        let name = object_name(&record.workflow, closed_at, id, lines.as_bytes());
+        archive.keep(&name, lines.as_bytes()).await.map_err(archived)?;
+        Ok(name)
+    }
+
+    /// Whether this program can find the blobs of an execution.
+    fn check_payloads(&self, loaded: &Loaded, log: &[Commit]) -> Result<(), DeleteError> {
+        if self.payloads.has_store() {
+            return Ok(());
+        }
+        let mut in_store = None;
+        let mut look = |json: &Json| {
+            if SealedPayload::of(json).is_some() {
+                in_store.get_or_insert(json.as_str().len() as u64);
+            }
+        };
+        log.iter().flat_map(|commit| &commit.events).for_each(|event| event.payloads(&mut look));
+        match in_store {
+            None => Ok(()),
+            Some(bytes) => {
+                let source = PayloadError::NoStore { bytes };
+                Err(DeleteError::Payloads { id: loaded.record.id.clone(), source })
+            }
+        }
+    }
+}
+
+/// What parents know of their children, as one pass has read it. What they know they do not forget,
+/// so it need not be the latest.
+#[derive(Default)]
+pub(super) struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
+
+struct Known {
+    /// The run that is open, if one is.
+    run: Option<u32>,
+    /// The children that its log says were started, or have ended.
+    children: Vec<ExecutionId>,
+}
+
+impl Parents {
+    /// Whether the run `parent` will never start `child` again: it is over, or its log says that the
+    /// child was started (rule 29).
+    async fn know(
+        &self,
+        client: &Client,
+        parent: &ParentRun,
+        child: &ExecutionId,
+    ) -> Result<bool, DeleteError> {
+        let known = self.0.lock().await.get(&parent.execution).cloned();
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let known = Arc::new(Known::of(client, &parent.execution).await?);
+                self.0.lock().await.insert(parent.execution.clone(), Arc::clone(&known));
+                known
+            }
+        };
+        let is_over = known.run.is_none_or(|run| run > parent.run);
+        Ok(is_over || known.children.contains(child))
+    }
+}
+
+impl Known {
+    async fn of(client: &Client, parent: &ExecutionId) -> Result<Self, DeleteError> {
+        let over = Self { run: None, children: Vec::new() };
+        let Some(loaded) = ask(|| client.store.load(parent)).await? else { return Ok(over) };
+        if loaded.record.projection.status.is_closed() {
+            return Ok(over);
+        }
+        let history = History::read(&loaded.commits, loaded.from).map_err(|source| {
+            HistoryError::Corrupt { id: parent.clone(), readable: Vec::new(), source }
+        })?;
+        let (mut asked, mut children) = (HashMap::new(), Vec::new());
+        for event in &history.events {
+            let seq = match event {
+                Event::ChildRequested(request) => {
+                    asked.insert(request.seq, request.child.clone());
+                    continue;
+                }
+                Event::ChildStarted(child) => child.seq,
+                // Whose end was heard of first has been started, too.
+                Event::ChildCompleted(child) => child.seq,
+                _ => continue,
+            };
+            children.extend(asked.remove(&seq));
+        }
+        Ok(Self { run: Some(history.start().run), children })
+    }
+}
+
+// The one that removes blobs stops long before the next may, and no process remembers a data key when
+// the id is free.
+const _: () = assert!(
+    GRAVE_REST.as_millis()
+        > crate::limits::DATA_KEY_KEPT_FOR.as_millis() + 2 * CLOCK_SKEW.as_millis()
+);

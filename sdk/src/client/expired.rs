@@ -1,0 +1,186 @@
+//! One pass of retention: deleting what is closed and no longer kept.
+
+use std::collections::HashSet;
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{self, StreamExt};
+
+use super::delete::{DeleteError, Deleted, Deletion, Parents};
+use super::{Client, ask};
+use crate::id::ExecutionId;
+use crate::limits::{DELETE_AT_ONCE, DELETE_PASS_MAX};
+use crate::store::{Record, StoreError};
+use crate::time::Timestamp;
+
+/// After so many failures that are not about an execution, a pass leaves the rest to the next one.
+const FAILURES_MAX: usize = 8;
+
+/// So many executions that it could not delete a pass looks past.
+const KEPT_MAX: usize = 10_000;
+
+/// What a pass did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Pass {
+    /// What it deleted; of a dry run, what it would delete.
+    pub deleted: Vec<(ExecutionId, Deleted)>,
+    /// Of how many executions that were deleted before the ids are free now.
+    pub freed: usize,
+    /// What it did not delete though it is time, and why. The next pass tries again.
+    pub kept: Vec<(ExecutionId, DeleteError)>,
+    /// Whether there is more to delete than it looked at.
+    pub more: bool,
+}
+
+impl Pass {
+    /// Tells whoever reads the log of a host.
+    pub(crate) fn report(&self) {
+        for (id, error) in &self.kept {
+            let source = std::error::Error::source(error).map(ToString::to_string);
+            let because = source.unwrap_or_default();
+            tracing::warn!(everstep.execution.id = %id, %error, because, "not deleted");
+        }
+        if !self.deleted.is_empty() || self.freed > 0 {
+            let (deleted, freed, more) = (self.deleted.len(), self.freed, self.more);
+            tracing::info!(deleted, freed, more, "deleted what is no longer kept");
+        }
+    }
+}
+
+/// A pass that has not been made; `.await` makes it.
+#[must_use = "nothing is deleted unless it is awaited"]
+#[derive(Debug)]
+pub struct DeleteExpired<'a> {
+    client: &'a Client,
+    limit: usize,
+    until: Option<Timestamp>,
+    dry: bool,
+}
+
+impl Client {
+    /// One pass of retention: [deletes](Self::delete) closed executions whose time is up, and goes
+    /// on with what an earlier pass has begun. Hosts of apps with a
+    /// [retention](crate::App::retention) do it by themselves.
+    ///
+    /// Several at once are harmless. One that fails for an execution goes on with the others; one
+    /// whose store, payload store or archive fails again and again stops, and leaves the rest to the
+    /// next.
+    ///
+    /// ```
+    /// # async fn nightly(client: &everstep::Client) -> Result<(), everstep::store::StoreError> {
+    /// let pass = client.delete_expired().limit(100).await?;
+    /// println!("deleted: {}, kept: {}, more: {}", pass.deleted.len(), pass.kept.len(), pass.more);
+    /// # Ok(()) }
+    /// ```
+    pub fn delete_expired(&self) -> DeleteExpired<'_> {
+        DeleteExpired { client: self, limit: DELETE_PASS_MAX, until: None, dry: false }
+    }
+}
+
+impl DeleteExpired<'_> {
+    /// Deletes so many executions at the most; [`DELETE_PASS_MAX`] by default. Those that cannot be
+    /// deleted do not count.
+    pub fn limit(mut self, executions: usize) -> Self {
+        self.limit = executions;
+        self
+    }
+
+    /// Deletes nothing, and says what would be deleted, as far as the records say it.
+    pub fn dry_run(mut self) -> Self {
+        self.dry = true;
+        self
+    }
+
+    /// Begins with no execution after this time.
+    #[cfg(feature = "aws")]
+    pub(crate) fn until(mut self, until: Timestamp) -> Self {
+        self.until = Some(until);
+        self
+    }
+
+    async fn pass(self) -> Result<Pass, StoreError> {
+        let Self { client, limit, until, dry } = self;
+        let clock = &client.clock;
+        let now = clock.now();
+        let mut pass = Pass::default();
+        // The index may be stale: the record decides.
+        let is_expired = |record: &Record| {
+            let projection = &record.projection;
+            projection.status.is_closed() && projection.wake_at.is_some_and(|at| at < now)
+        };
+        let parents = Parents::default();
+        let one = |id: ExecutionId| {
+            let parents = &parents;
+            async move {
+                let done = match dry {
+                    true => client.would_delete(&id, is_expired).await,
+                    false => client.delete_if(&id, is_expired, parents).await,
+                };
+                (id, done)
+            }
+        };
+        let in_time = || until.is_none_or(|until| clock.now() < until);
+        let (mut failures, mut seen) = (0, HashSet::new());
+        loop {
+            // What an earlier pass could not delete comes first, and must not hide the rest.
+            let looks = limit.saturating_add(pass.kept.len());
+            let mut ids = ask(|| client.store.expired(now, looks.saturating_add(1))).await?;
+            pass.more = ids.len() > looks;
+            ids.truncate(looks);
+            ids.retain(|id| seen.insert(id.clone()));
+            if ids.is_empty() {
+                break;
+            }
+            let mut ids = ids.into_iter().take_while(|_| in_time());
+            let begun: Vec<_> =
+                ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();
+            let mut running: stream::FuturesUnordered<_> = begun.into_iter().collect();
+            let kept = pass.kept.len();
+            while let Some((id, done)) = running.next().await {
+                match done {
+                    Ok(Deletion::Deleted(deleted)) => pass.deleted.push((id, deleted)),
+                    Ok(Deletion::Freed) => pass.freed += 1,
+                    Ok(Deletion::NotNow) => {}
+                    Err(error) => {
+                        failures += usize::from(error.is_of_place());
+                        pass.kept.push((id, error));
+                    }
+                }
+                if failures < FAILURES_MAX
+                    && let Some(id) = ids.next()
+                {
+                    running.push(one(id).boxed());
+                }
+            }
+            let goes_on = pass.more && in_time() && failures < FAILURES_MAX;
+            if !goes_on || pass.kept.len() == kept || pass.kept.len() >= KEPT_MAX {
+                break;
+            }
+        }
+        pass.more |= failures >= FAILURES_MAX || !in_time();
+        Ok(pass)
+    }
+}
+
+impl Client {
+    async fn would_delete(
+        &self,
+        id: &ExecutionId,
+        is_expired: impl Fn(&Record) -> bool,
+    ) -> Result<Deletion, DeleteError> {
+        let record = ask(|| self.store.record(id)).await?;
+        Ok(match record.filter(is_expired) {
+            Some(_) => Deletion::Deleted(Deleted { archived_as: None, is_free: false }),
+            None => Deletion::NotNow,
+        })
+    }
+}
+
+impl<'a> IntoFuture for DeleteExpired<'a> {
+    type Output = Result<Pass, StoreError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.pass().boxed()
+    }
+}

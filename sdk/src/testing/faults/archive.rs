@@ -1,0 +1,45 @@
+//! The archive that fails.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Faults, LOST, Written};
+use crate::archive::{ArchiveError, ArchiveStore};
+
+/// An archive around another one, with [`Faults`]: its calls are `archive.put` and `archive.get`.
+#[derive(Debug, Clone)]
+pub struct FaultyArchive {
+    inner: Arc<dyn ArchiveStore>,
+    faults: Faults,
+}
+
+impl FaultyArchive {
+    /// An archive that does what `inner` does, unless `faults` decide otherwise.
+    #[must_use]
+    pub fn new(inner: Arc<dyn ArchiveStore>, faults: &Faults) -> Self {
+        Self { inner, faults: faults.clone() }
+    }
+
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        call: impl Future<Output = Result<T, ArchiveError>>,
+    ) -> Result<T, ArchiveError> {
+        self.faults
+            .call(name, Written::default(), call)
+            .await
+            .unwrap_or_else(|| Err(ArchiveError::Unavailable { reason: LOST.into(), source: None }))
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for FaultyArchive {
+    async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        self.call("archive.put", self.inner.put(name, bytes)).await
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        self.call("archive.get", self.inner.get(name)).await
+    }
+}

@@ -1,0 +1,166 @@
+//! What of deleting only DynamoDB has: a log is removed item by item, and every call may be cut off.
+
+use everstep::store::{Buried, Grave};
+use everstep_tests::proxy::Hook;
+
+use super::*;
+
+const COMMITS: u64 = 5;
+
+const GRAVE: Grave = Grave { look_at: Timestamp(9_000), emptied: true };
+
+/// An execution `name` that has ended after so many commits, with an item that came too late.
+async fn ended(store: &DynamoStore, name: &str) -> ExecutionId {
+    let (id, writer) = (id(name), WriterId::random());
+    store.create(&record(name, 0), &commit(0, writer)).await.unwrap();
+    store.send(&id, &item("late")).await.unwrap();
+    for number in 1..COMMITS {
+        store.append(&id, &commit(number, writer)).await.unwrap();
+    }
+    store.project(&id, &projection(COMMITS - 1, Status::Completed)).await.unwrap();
+    id
+}
+
+async fn bury(store: &DynamoStore, id: &ExecutionId) {
+    assert_eq!(store.bury(id, COMMITS - 1, &GRAVE).await.unwrap(), Buried::Done);
+}
+
+/// Starts it anew, and finds what it has written and nothing else.
+async fn starts_anew(store: &DynamoStore, name: &str) {
+    let first = commit(0, WriterId::random());
+    assert_eq!(store.create(&record(name, 0), &first).await.unwrap(), Created::New, "{name}");
+    let all = store.load_all(&id(name)).await.unwrap().unwrap();
+    assert_eq!((all.commits, all.inbox), (vec![first], vec![]), "{name}");
+}
+
+/// At each of its calls, done or not: nobody finds anything, no start is made, and the next removal
+/// comes to the end.
+#[tokio::test]
+async fn a_removal_that_is_cut_off_anywhere_is_gone_on_with() {
+    let faulty = Faulty::start().await;
+    let (proxy, store) = (&faulty.proxy, &faulty.store);
+    let mut cut_off = 0;
+    for (operation, calls) in [
+        ("Query", vec![0]),
+        ("GetItem", vec![0]),
+        ("TransactWriteItems", vec![0]),
+        ("DeleteItem", vec![0, 2, COMMITS as usize]),
+    ] {
+        for fault in [Fault::RequestLost, Fault::AnswerLost] {
+            for &call in &calls {
+                let name = format!("{operation} {fault:?} {call}");
+                let id = ended(store, &name).await;
+                bury(store, &id).await;
+                proxy.fail(operation, call, Fault::Pass);
+                // All that run at once, with all tries of each.
+                proxy.fail(operation, 10 * TRIES, fault.clone());
+                let removed = store.remove(&id, &GRAVE).await;
+                proxy.heal();
+                // The last deletion is the grave's: its answer may be lost when all is done.
+                if store.grave(&id).await.unwrap().is_some() {
+                    cut_off += 1;
+                    assert!(removed.unwrap_err().is_retryable(), "{name}");
+                    assert!(store.load_all(&id).await.unwrap().is_none(), "{name}");
+                    assert_eq!(store.record(&id).await.unwrap(), None);
+                    assert_eq!(store.send(&id, &item("x")).await.unwrap(), Sent::NoExecution);
+                    let refused =
+                        store.create(&record(&name, 0), &commit(0, WriterId::random())).await;
+                    assert!(matches!(refused, Err(StoreError::Buried { .. })), "{refused:?}");
+                    let expired = store.expired(Timestamp(10_000), 10).await.unwrap();
+                    assert_eq!(expired, [id.clone()], "the next pass finds it");
+                    store.remove(&id, &GRAVE).await.unwrap();
+                }
+                starts_anew(store, &name).await;
+            }
+        }
+    }
+    assert!(cut_off >= 10, "{cut_off}");
+}
+
+/// A burial whose answer is lost is recognised by the SDK's next try, and by the caller's.
+#[tokio::test]
+async fn a_burial_without_an_answer_is_recognised() {
+    let faulty = Faulty::start().await;
+    let id = ended(&faulty.store, "b").await;
+    faulty.proxy.fail("UpdateItem", 1, Fault::AnswerLost);
+    bury(&faulty.store, &id).await;
+    faulty.proxy.fail("UpdateItem", TRIES, Fault::AnswerLost);
+    let mine = Grave { look_at: Timestamp(20_000), emptied: true };
+    check_unavailable(faulty.store.rebury(&id, &GRAVE, &mine).await);
+    faulty.proxy.heal();
+    assert!(faulty.store.rebury(&id, &GRAVE, &mine).await.unwrap());
+    assert_eq!(faulty.store.grave(&id).await.unwrap(), Some(mine));
+}
+
+/// One that is paused right before a call, while another one removes all and the id starts anew: the
+/// call lands, and touches nothing of the new execution.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_is_overtaken_by_a_start_removes_nothing_of_it() {
+    let faulty = Faulty::start().await;
+    let calm = store_at(faulty._db.url(), faulty.store.table_name()).await;
+    for operation in ["Query", "GetItem", "DeleteItem", "TransactWriteItems"] {
+        for last in [false, true] {
+            let name = format!("{operation} {last}");
+            let id = ended(&faulty.store, &name).await;
+            bury(&faulty.store, &id).await;
+            let second = commit(1, WriterId::random());
+            let overtaken = {
+                let (calm, id, name, second) =
+                    (calm.clone(), id.clone(), name.clone(), second.clone());
+                move || {
+                    let (calm, id, name, second) = (&calm, &id, &name, &second);
+                    let overtake = async move {
+                        calm.remove(id, &GRAVE).await.unwrap();
+                        starts_anew(calm, name).await;
+                        calm.append(id, second).await.unwrap();
+                        assert_eq!(calm.send(id, &item("late")).await.unwrap(), Sent::New);
+                    };
+                    let handle = tokio::runtime::Handle::current();
+                    tokio::task::block_in_place(|| handle.block_on(overtake));
+                }
+            };
+            if last && operation == "DeleteItem" {
+                faulty.proxy.fail(operation, COMMITS as usize, Fault::Pass);
+            }
+            faulty.proxy.fail(operation, 1, Fault::Instead(Hook::new(overtaken)));
+            faulty.store.remove(&id, &GRAVE).await.unwrap();
+            assert_eq!(faulty.proxy.faults_left(), 0, "{name}");
+            let all = faulty.store.load_all(&id).await.unwrap().unwrap();
+            assert_eq!(all.commits.len(), 2, "{name}");
+            assert_eq!(all.commits[1], second);
+            assert_eq!(all.inbox, [item("late").arrived(1)], "{name}");
+        }
+    }
+}
+
+/// A query, a look at the grave, a deletion for each commit, and one for the grave.
+#[tokio::test]
+async fn a_deletion_costs_a_call_for_each_commit_and_four_more() {
+    let faulty = Faulty::start().await;
+    let id = ended(&faulty.store, "b").await;
+    faulty.store.remove_items(&id, &["late".to_owned()]).await.unwrap();
+    let count = |operation| faulty.proxy.calls(operation);
+    let operations = ["UpdateItem", "Query", "GetItem", "DeleteItem", "TransactWriteItems"];
+    let before = operations.map(count);
+    bury(&faulty.store, &id).await;
+    faulty.store.remove(&id, &GRAVE).await.unwrap();
+    let after = operations.map(count);
+    let made: Vec<_> = after.iter().zip(before).map(|(after, before)| after - before).collect();
+    assert_eq!(made, [1, 1, 1, COMMITS as usize + 1, 0]);
+    let before = count("Query");
+    faulty.store.expired(Timestamp(1), 10).await.unwrap();
+    assert_eq!(count("Query") - before, 64, "a shard each");
+}
+
+/// No other policy than what it takes.
+#[tokio::test]
+async fn a_missing_permission_to_delete_is_a_sentence() {
+    let faulty = Faulty::start().await;
+    let id = ended(&faulty.store, "b").await;
+    bury(&faulty.store, &id).await;
+    faulty.store.remove_items(&id, &["late".to_owned()]).await.unwrap();
+    faulty.proxy.fail("DeleteItem", 16, Fault::error(400, "AccessDeniedException"));
+    check_unusable(faulty.store.remove(&id, &GRAVE).await, &["allow dynamodb:DeleteItem"]);
+    faulty.proxy.heal();
+    faulty.store.remove(&id, &GRAVE).await.unwrap();
+}
