@@ -1,5 +1,3 @@
-use std::error::Error;
-
 use clap::Args;
 use everstep::client::Pass;
 use serde::Serialize;
@@ -28,8 +26,8 @@ pub(crate) struct Retention {
 }
 
 /// An error and its causes, in a line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |&error| error.source());
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
