@@ -22,7 +22,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("payload", &["store", "aws"]),
     ("wake", &["store"]),
     ("replay", &["retry"]),
-    ("context", &["replay", "retry", "error"]),
+    // Of `payload` what was sent and could not be opened.
+    ("context", &["replay", "retry", "error", "payload"]),
     ("invoke", &["client", "context", "error", "trigger"]),
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),

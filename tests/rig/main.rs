@@ -5,6 +5,7 @@ mod dead_letters;
 mod deploy;
 mod front;
 mod kills;
+mod kms;
 mod lambda;
 mod limiters;
 mod payloads;

@@ -52,6 +52,8 @@ mod errors;
 mod host;
 mod index;
 mod items;
+#[cfg(feature = "kms")]
+mod kms;
 mod later;
 #[cfg(feature = "s3")]
 mod payloads;
@@ -70,6 +72,8 @@ pub(crate) use transact::{codes, passes};
 
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
+#[cfg(feature = "kms")]
+pub use kms::KmsKeys;
 #[cfg(feature = "s3")]
 pub use payloads::S3Payloads;
 #[cfg(feature = "scheduler")]

@@ -345,19 +345,15 @@ impl Client {
         let NewRun { id, workflow, input, first, .. } = run;
         let failed = |source| StartError::Store { id: id.clone(), source };
         loop {
-            // One writer for all tries of one write: an answer that was lost is recognised.
-            let writer = WriterId::random();
-            let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
-            let (record, start) = sealed.map_err(|error| failed(error.into()))?;
-            let bytes = start.body.len();
-            if bytes > COMMIT_BYTES_MAX {
-                return Err(StartError::TooLarge { id: id.clone(), bytes });
-            }
-            let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
-            let existing = match created {
-                Created::New => None,
-                Created::Exists { by, .. } if by == Some(writer) => None,
-                Created::Exists { record, .. } => Some(record),
+            // Sealing for one that is there would leave a blob behind, perhaps of one that was erased.
+            let known = if run.after.is_none() && run.seals(&self.payloads) {
+                ask(|| self.store.record(id)).await.map_err(failed)?
+            } else {
+                None
+            };
+            let existing = match known {
+                Some(record) => Some(Box::new(record)),
+                None => self.create(&run).await?,
             };
             let Some(existing) = existing else {
                 self.wake_started(id).await?;
@@ -423,6 +419,26 @@ impl Client {
         }
     }
 
+    /// Makes the run. `None` if it is there now, and else the record that is in its place.
+    async fn create(&self, run: &NewRun<'_>) -> Result<Option<Box<Record>>, StartError> {
+        let id = run.id;
+        let failed = |source| StartError::Store { id: id.clone(), source };
+        // One writer for all tries of one write: an answer that was lost is recognised.
+        let writer = WriterId::random();
+        let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
+        let (record, start) = sealed.map_err(|error| failed(error.into()))?;
+        let bytes = start.body.len();
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(StartError::TooLarge { id: id.clone(), bytes });
+        }
+        let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
+        Ok(match created {
+            Created::New => None,
+            Created::Exists { by, .. } if by == Some(writer) => None,
+            Created::Exists { record, .. } => Some(record),
+        })
+    }
+
     async fn empty_inbox(&self, loaded: &Loaded) -> Result<(), StoreError> {
         let ids: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
         if ids.is_empty() {
@@ -457,6 +473,12 @@ struct NewRun<'a> {
 }
 
 impl NewRun<'_> {
+    /// Whether any of it may not be stored as it is.
+    fn seals(&self, payloads: &Payloads) -> bool {
+        payloads.seals(self.input)
+            || self.first.iter().any(|first| payloads.seals_message(&first.message))
+    }
+
     async fn encode(
         &self,
         now: crate::time::Timestamp,

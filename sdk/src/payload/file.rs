@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
+use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
 ///
@@ -62,9 +62,9 @@ impl FilePayloads {
 
 #[async_trait]
 impl PayloadStore for FilePayloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         let (root, folder) = (self.root.clone(), self.folder(name.folder()));
-        let (path, bytes) = (self.path(name), bytes.to_vec());
+        let (path, bytes) = (self.path(name), bytes.clone());
         self.on_disk(move || put(&root, &folder, &path, &bytes)).await
     }
 
