@@ -184,13 +184,15 @@ impl Backend {
         (self.host)()
     }
 
-    /// Makes what store and queue need. Safe to repeat, and for several at once.
+    /// Makes what store and queue need, and checks that the payloads' codecs have what they need, such
+    /// as a key that this program may use. Safe to repeat, and for several at once.
     ///
     /// # Errors
-    /// What either says.
+    /// What any of them says.
     pub async fn setup(&self) -> Result<(), BackendError> {
         self.store.setup().await?;
         self.queue.setup().await?;
+        self.payloads.check().await.map_err(PayloadsError::from)?;
         Ok(())
     }
 

@@ -22,7 +22,7 @@ pub const COMMIT_BYTES_MAX: usize = 400_000;
 pub const VALUE_BYTES_MAX: usize = 190_000;
 
 /// Largest recorded value where a payload store is configured, in bytes. A value is held in memory
-/// as a whole, several times over while it is sealed, and the smallest Lambda functions have 128 MB
+/// as a whole, up to three times over while it is sealed, and the smallest Lambda functions have 128 MB
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 pub const PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -37,6 +37,19 @@ pub const PAYLOAD_THRESHOLD_MAX: usize = 140_000;
 
 /// How many payloads of one execution are read or written at once.
 pub const PAYLOADS_AT_ONCE: usize = 8;
+
+/// How many bytes of large payloads one `Payloads` seals or opens at once, for all executions
+/// of a process: two of the largest. Each takes about twice its size meanwhile, beside the value
+/// itself. What is smaller than [`PAYLOAD_SMALL`] does not count, and waits for none.
+pub const PAYLOAD_BYTES_AT_ONCE: usize = 2 * PAYLOAD_BYTES_MAX;
+
+/// See [`PAYLOAD_BYTES_AT_ONCE`].
+pub const PAYLOAD_SMALL: usize = 256 * 1024;
+
+/// How long a payload store, or a provider of keys, may take for one thing, with all its tries: the
+/// largest payload at five megabits a second. Then a turn gives up, and its wake comes back. Nobody
+/// runs its bodies again for less: until then it keeps its claim.
+pub const PAYLOAD_CALL_MAX: Duration = Duration::from_secs(60);
 
 /// How many data keys a process keeps in memory, and for how long: an erased execution cannot be read
 /// any more after that, wherever it was read before.

@@ -26,7 +26,8 @@ const TABLE: &[(&str, &[&str])] = &[
     // Of `aws` the services that a URL may name.
     ("notify", &["store", "aws"]),
     ("replay", &["retry"]),
-    ("context", &["replay", "retry", "error"]),
+    // Of `payload` what was sent and could not be opened.
+    ("context", &["replay", "retry", "error", "payload"]),
     ("invoke", &["client", "context", "error", "trigger"]),
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),

@@ -2,7 +2,10 @@
 
 mod codecs;
 mod crashes;
+mod erased;
 mod large;
+mod room;
+mod slow;
 mod stores;
 mod unreadable;
 

@@ -7,6 +7,7 @@ mod deploy;
 mod front;
 mod image;
 mod kills;
+mod kms;
 mod lambda;
 mod limiters;
 mod notifications;

@@ -85,7 +85,9 @@ async fn a_missing_bucket_is_a_sentence() {
     let rig = Ministack::start().await;
     let store = store_in(&rig, "nowhere", "").await;
     let name = Folder::of(&ExecutionId::new("order-1").unwrap()).blob("key").unwrap();
-    for error in [store.put(&name, b"x").await.unwrap_err(), store.get(&name).await.unwrap_err()] {
+    for error in
+        [store.put(&name, &b"x".into()).await.unwrap_err(), store.get(&name).await.unwrap_err()]
+    {
         let PayloadError::Unusable { remedy, .. } = &error else { panic!("{error:?}") };
         assert!(remedy.contains("bucket \"nowhere\"") && remedy.contains("create it"), "{remedy}");
     }
@@ -97,8 +99,8 @@ async fn two_prefixes_of_one_bucket_do_not_meet() {
     let bucket = new_bucket(&rig);
     let (one, two) = (store_in(&rig, &bucket, "one").await, store_in(&rig, &bucket, "two").await);
     let name = Folder::of(&ExecutionId::new("order-1").unwrap()).blob("key").unwrap();
-    assert_eq!(one.put(&name, b"1").await.unwrap(), Put::New);
+    assert_eq!(one.put(&name, &b"1".into()).await.unwrap(), Put::New);
     assert_eq!(two.get(&name).await.unwrap(), None);
-    assert_eq!(two.put(&name, b"2").await.unwrap(), Put::New);
+    assert_eq!(two.put(&name, &b"2".into()).await.unwrap(), Put::New);
     assert_eq!(one.get(&name).await.unwrap().as_deref(), Some(b"1".as_slice()));
 }

@@ -23,7 +23,7 @@ impl FileArchive {
 #[async_trait]
 impl ArchiveStore for FileArchive {
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        Ok(self.0.put_file(name, bytes).await.map(drop)?)
+        Ok(self.0.put_file(name, &bytes.into()).await.map(drop)?)
     }
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {

@@ -36,7 +36,7 @@ impl S3Archive {
 #[async_trait]
 impl ArchiveStore for S3Archive {
     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        Ok(self.0.put_object(name, bytes).await.map(drop)?)
+        Ok(self.0.put_object(name, &bytes.into()).await.map(drop)?)
     }
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {

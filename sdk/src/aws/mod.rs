@@ -55,6 +55,8 @@ mod graves;
 mod host;
 mod index;
 mod items;
+#[cfg(feature = "kms")]
+mod kms;
 mod later;
 #[cfg(feature = "notifications")]
 mod notify;
@@ -77,6 +79,8 @@ pub(crate) use transact::{codes, passes};
 pub use archive::S3Archive;
 pub use config::load_config;
 pub use dead::{DeadLetter, DeadLetters};
+#[cfg(feature = "kms")]
+pub use kms::KmsKeys;
 #[cfg(feature = "notifications")]
 pub use notify::{EventBridgeNotifier, SnsNotifier};
 #[cfg(feature = "s3")]

@@ -11,9 +11,13 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use bytes::Bytes;
 
 use super::errors::{Fault, Place, classify};
-use crate::payload::{BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put};
+use crate::limits::PAYLOAD_BYTES_MAX;
+use crate::payload::{
+    BlobBytes, BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put,
+};
 
 /// How long a connection may take to open.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
@@ -23,6 +27,9 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(25);
 
 /// How long a call may take with all its tries.
 const OPERATION_MAX: Duration = Duration::from_secs(60);
+
+/// How much memory an answer gets before it has come: what says that it is longer may be wrong.
+const BLOB_BYTES_EXPECTED: usize = PAYLOAD_BYTES_MAX + 65_536;
 
 /// A [`PayloadStore`] in a bucket: `PREFIX/<execution>/<blob>`.
 ///
@@ -97,12 +104,16 @@ impl S3Payloads {
     }
 
     /// Puts an object, unless one has its name.
-    pub(super) async fn put_object(&self, name: &str, bytes: &[u8]) -> Result<Put, PayloadError> {
+    pub(super) async fn put_object(
+        &self,
+        name: &str,
+        bytes: &BlobBytes,
+    ) -> Result<Put, PayloadError> {
         let put = self.client.put_object().bucket(&self.bucket).key(self.path(name));
         let put = put
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
-            .body(ByteStream::from(bytes.to_vec()));
+            .body(ByteStream::from(Bytes::from_owner(bytes.clone())));
         match put.send().await {
             Ok(_) => Ok(Put::New),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Exists),
@@ -119,10 +130,15 @@ impl S3Payloads {
         let get = self.client.get_object().bucket(&self.bucket).key(self.path(name));
         match get.send().await {
             Ok(answer) => {
-                let bytes = answer.body.collect().await.map_err(|error| {
-                    PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
-                })?;
-                Ok(Some(bytes.to_vec()))
+                let length = answer.content_length().unwrap_or(0);
+                let length = usize::try_from(length).unwrap_or(0).min(BLOB_BYTES_EXPECTED);
+                let (mut body, mut bytes) = (answer.body, Vec::with_capacity(length));
+                while let Some(part) = body.next().await {
+                    bytes.extend_from_slice(&part.map_err(|error| {
+                        PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
+                    })?);
+                }
+                Ok(Some(bytes))
             }
             Err(error) if error.code() == Some("NoSuchKey") => Ok(None),
             Err(error) => Err(self.failed("s3:GetObject", error)),

@@ -57,7 +57,8 @@ impl Client {
     /// Only what is encrypted or stands in blobs is erased; [`Erased::readable`] counts what is not.
     /// What other executions were given (a parent its child's result, a child its input) is theirs.
     /// Processes that have the data key in memory forget it after
-    /// [`DATA_KEY_KEPT_FOR`](crate::limits::DATA_KEY_KEPT_FOR); do not start the execution again before.
+    /// [`DATA_KEY_KEPT_FOR`](crate::limits::DATA_KEY_KEPT_FOR). Started again, the execution has a new one,
+    /// and what was on its way to the run before is an error of its own where it is read.
     /// Repeating it is safe, and completes one that was interrupted.
     ///
     /// # Errors

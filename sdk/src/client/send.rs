@@ -152,6 +152,10 @@ impl Client {
         message: Message,
     ) -> Result<(), SendError> {
         let mut item = NewItem { id, arrived_at: self.clock.now(), message };
+        if self.payloads.seals_message(&item.message) {
+            // It would be refused with a blob left behind, perhaps of an execution that was erased.
+            self.open(to).await?;
+        }
         // What it names is there before the item that names it.
         let sealed = self.payloads.seal_message(to, &mut item.message).await;
         sealed.map_err(StoreError::from)?;

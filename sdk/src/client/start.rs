@@ -14,7 +14,7 @@ use crate::event::{
     Carried, CorruptCommit, Event, InputHash, Json, StoredCommit, UnrecordableValue,
     WorkflowStarted,
 };
-use crate::id::{ExecutionId, InvalidExecutionId, WriterId};
+use crate::id::{CommitNumber, ExecutionId, InvalidExecutionId, WriterId};
 use crate::limits::{COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, is_name, is_tag};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::History;
@@ -353,39 +353,36 @@ impl Client {
         let mut untold = None;
         let mut buried = 0;
         loop {
-            // One writer for all tries of one write: an answer that was lost is recognised.
-            let writer = WriterId::random();
-            let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
-            let (mut record, start) = sealed.map_err(|error| failed(error.into()))?;
-            record.projection.untold = untold;
-            let bytes = start.body.len();
-            if bytes > COMMIT_BYTES_MAX {
-                return Err(StartError::TooLarge { id: id.clone(), bytes });
-            }
-            let created = match ask(|| self.store.create(&record, &start)).await {
-                Ok(created) => created,
-                // What was sealed for this try may be removed: the next one seals it again.
-                Err(StoreError::Buried { .. }) if buried < BURIED_TRIES => {
-                    buried += 1;
-                    tokio::time::sleep(BURIED_AGAIN_AFTER).await;
-                    run.after = None;
-                    self.payloads.forget(id);
-                    continue;
-                }
-                // It was deleted since it was looked at: this is its first run.
-                Err(StoreError::Corrupt { .. })
-                    if run.after.is_some()
-                        && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
-                {
-                    run.after = None;
-                    continue;
-                }
-                Err(error) => return Err(failed(error)),
+            // Sealing for one that is there would leave a blob behind, perhaps of one that was erased.
+            let known = if run.after.is_none() && run.seals(&self.payloads) {
+                ask(|| self.store.record(id)).await.map_err(failed)?
+            } else {
+                None
             };
-            let existing = match created {
-                Created::New => None,
-                Created::Exists { by, .. } if by == Some(writer) => None,
-                Created::Exists { record, .. } => Some(record),
+            let existing = match known {
+                Some(record) => Some(Box::new(record)),
+                None => match self.create(&run, untold).await {
+                    Ok(existing) => existing,
+                    // What was sealed for this try may be removed: the next one seals it again.
+                    Err(StartError::Store { source: StoreError::Buried { .. }, .. })
+                        if buried < BURIED_TRIES =>
+                    {
+                        buried += 1;
+                        tokio::time::sleep(BURIED_AGAIN_AFTER).await;
+                        run.after = None;
+                        self.payloads.forget(id);
+                        continue;
+                    }
+                    // It was deleted since it was looked at: this is its first run.
+                    Err(StartError::Store { source: StoreError::Corrupt { .. }, .. })
+                        if run.after.is_some()
+                            && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
+                    {
+                        run.after = None;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                },
             };
             let Some(existing) = existing else {
                 #[cfg(feature = "opentelemetry")]
@@ -457,6 +454,31 @@ impl Client {
         }
     }
 
+    /// Makes the run. `None` if it is there now, and else the record that is in its place.
+    async fn create(
+        &self,
+        run: &NewRun<'_>,
+        untold: Option<CommitNumber>,
+    ) -> Result<Option<Box<Record>>, StartError> {
+        let id = run.id;
+        let failed = |source| StartError::Store { id: id.clone(), source };
+        // One writer for all tries of one write: an answer that was lost is recognised.
+        let writer = WriterId::random();
+        let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
+        let (mut record, start) = sealed.map_err(|error| failed(error.into()))?;
+        record.projection.untold = untold;
+        let bytes = start.body.len();
+        if bytes > COMMIT_BYTES_MAX {
+            return Err(StartError::TooLarge { id: id.clone(), bytes });
+        }
+        let created = ask(|| self.store.create(&record, &start)).await.map_err(failed)?;
+        Ok(match created {
+            Created::New => None,
+            Created::Exists { by, .. } if by == Some(writer) => None,
+            Created::Exists { record, .. } => Some(record),
+        })
+    }
+
     async fn empty_inbox(&self, loaded: &Loaded) -> Result<(), StoreError> {
         let ids: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
         if ids.is_empty() {
@@ -490,6 +512,12 @@ struct NewRun<'a> {
 impl NewRun<'_> {
     fn number(&self) -> u32 {
         self.after.as_ref().map_or(1, |history| history.start().run + 1)
+    }
+
+    /// Whether any of it may not be stored as it is.
+    fn seals(&self, payloads: &Payloads) -> bool {
+        payloads.seals(self.input)
+            || self.first.iter().any(|first| payloads.seals_message(&first.message))
     }
 
     async fn encode(

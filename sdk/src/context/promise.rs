@@ -17,6 +17,7 @@ use super::execution::{Execution, expect_current};
 use super::step::not_zero;
 use crate::event::PromiseResult;
 use crate::id::PromiseToken;
+use crate::payload::read_arrived;
 use crate::replay::Outcome;
 
 /// Makes a promise: a result that somebody outside gives, by the promise's
@@ -157,7 +158,7 @@ impl<T: DeserializeOwned> Future for Promise<T> {
         };
         let name = self.execution.engine().key(self.seq).name.to_string();
         Poll::Ready(match result {
-            PromiseResult::Completed { value } => value.read().map_err(|error| {
+            PromiseResult::Completed { value } => read_arrived(&value).map_err(|error| {
                 let (expected, problem) =
                     (std::any::type_name::<T>().to_owned(), error.to_string());
                 PromiseError::WrongType { name, expected, problem }

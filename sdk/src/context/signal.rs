@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::execution::{Execution, expect_current};
+use crate::payload::read_arrived;
 use crate::replay::Outcome;
 
 /// Waits for the next signal called `name` and takes it. A name has 1 to 256 bytes and no control
@@ -75,7 +76,7 @@ impl<T: DeserializeOwned> Future for Signal<T> {
             let Outcome::Signal(kept) = outcome else {
                 unreachable!("the engine matches outcomes with kinds")
             };
-            kept.message.payload.read().map_err(|error| SignalError {
+            read_arrived(&kept.message.payload).map_err(|error| SignalError {
                 name: self.execution.engine().key(self.seq).name.to_string(),
                 expected: std::any::type_name::<T>().to_owned(),
                 problem: error.to_string(),

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use super::execution::{Execution, expect_current};
 use super::step::record;
 use crate::event::{Json, Reply, UpdateReceived};
+use crate::payload::read_arrived;
 use crate::replay::{Fault, Note, Outcome};
 
 /// Waits for the next update called `name`: a request that a client sent and waits for the answer
@@ -130,7 +131,7 @@ impl<Req: DeserializeOwned, Resp: Serialize> Updates<Req, Resp> {
                 unreachable!("the engine matches outcomes with kinds")
             };
             let UpdateReceived { id, request, .. } = kept.message;
-            match request.read() {
+            match read_arrived(&request) {
                 Ok(request) => return Poll::Ready(self.given(id, request)),
                 Err(error) => {
                     let expected = std::any::type_name::<Req>();

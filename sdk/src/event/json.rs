@@ -59,7 +59,9 @@ impl Json {
     /// # Errors
     /// It is not.
     pub fn parse(text: String) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<&RawValue>(&text).map(Self::from_raw)
+        let value = serde_json::from_str::<&RawValue>(&text)?;
+        // Without spaces around it, it is the text: not copied.
+        Ok(if value.get().len() == text.len() { Self(text.into()) } else { Self::from_raw(value) })
     }
 
     /// JSON's `null`.

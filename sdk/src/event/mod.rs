@@ -169,6 +169,12 @@ pub struct LeaseRenewed {
     pub at: Timestamp,
     /// The new end.
     pub lease_end: Timestamp,
+    /// It was written ahead of events that its turn had delivered before it: [`ExecutionInfo`] does
+    /// not count it.
+    ///
+    /// [`ExecutionInfo`]: crate::ExecutionInfo
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ahead: bool,
 }
 
 /// See [`Event::StepStarted`].

@@ -14,6 +14,9 @@ pub struct Text {
     range: Range<usize>,
 }
 
+/// Above how many bytes memory that a text does not use is given back.
+const SPARE_MAX: usize = 64 * 1024;
+
 impl Text {
     /// The piece of this text at `range`, in bytes.
     ///
@@ -41,7 +44,11 @@ impl From<&str> for Text {
 }
 
 impl From<String> for Text {
-    fn from(text: String) -> Self {
+    fn from(mut text: String) -> Self {
+        // What was written piece by piece may have twice the memory that it needs.
+        if text.capacity() - text.len() > SPARE_MAX {
+            text.shrink_to_fit();
+        }
         Self { range: 0..text.len(), whole: Arc::new(text) }
     }
 }

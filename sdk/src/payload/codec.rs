@@ -37,10 +37,30 @@ pub trait Codec: Send + Sync + fmt::Debug + 'static {
         bytes_max: usize,
     ) -> Result<Vec<u8>, PayloadError>;
 
+    /// Whether it could do its work now: what it needs beyond the payload store is there, and this
+    /// program may use it. `everstep setup` asks. By default it can.
+    ///
+    /// # Errors
+    /// It could not, and what to do.
+    async fn check(&self) -> Result<(), PayloadError> {
+        Ok(())
+    }
+
     /// Whether nobody can read what it has encoded without something of the program's: then texts
     /// that the library makes for people say nothing of payloads either. By default not.
     fn hides(&self) -> bool {
         false
+    }
+
+    /// A message is about to be sealed for an execution that others run, and may have erased and
+    /// started again since this process sealed for it last: what is kept in memory is checked, or
+    /// learned, where a message must not bring it into being. Nothing, by default.
+    ///
+    /// # Errors
+    /// No answer, it may not be used, or the execution is erased.
+    async fn renew(&self, of: &CodecScope<'_>) -> Result<(), PayloadError> {
+        let _ = of;
+        Ok(())
     }
 
     /// Its execution is erased, or starts again: whatever the process keeps in memory to read its payloads

@@ -1,7 +1,7 @@
 //! Erasing: what an execution's payloads were, nobody can read any more.
 
 use super::again::again;
-use super::{Config, ERASED, Folder, PayloadError, Payloads};
+use super::{BlobBytes, Config, ERASED, Folder, PayloadError, Payloads};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -67,8 +67,8 @@ impl Payloads {
 impl Config {
     async fn erase(&self, folder: &Folder, now: Timestamp) -> Result<Removed, PayloadError> {
         let erased = folder.blob(ERASED).unwrap_or_else(|| unreachable!("a name"));
-        let when = now.to_string();
-        again(|| self.store.put(&erased, when.as_bytes())).await?;
+        let when = BlobBytes::from(now.to_string().into_bytes());
+        again(|| self.store.put(&erased, &when)).await?;
         let mut names = again(|| self.store.list(folder)).await?;
         names.retain(|name| *name != erased);
         // The key first: without it the rest is noise.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
+use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
 ///
@@ -35,8 +35,12 @@ impl FilePayloads {
     }
 
     /// Writes the file at `name`, a path below this folder, unless one is there.
-    pub(crate) async fn put_file(&self, name: &str, bytes: &[u8]) -> Result<Put, PayloadError> {
-        let (root, path, bytes) = (self.root.clone(), self.root.join(name), bytes.to_vec());
+    pub(crate) async fn put_file(
+        &self,
+        name: &str,
+        bytes: &BlobBytes,
+    ) -> Result<Put, PayloadError> {
+        let (root, path, bytes) = (self.root.clone(), self.root.join(name), bytes.clone());
         self.on_disk(move || put(&root, &path, &bytes)).await
     }
 
@@ -84,7 +88,7 @@ impl FilePayloads {
 
 #[async_trait]
 impl PayloadStore for FilePayloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         self.put_file(&name.to_string(), bytes).await
     }
 

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::{BlobName, Folder, PayloadError, PayloadStore, Put};
+use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A [`PayloadStore`] in memory, gone with the process. A clone is another handle to the same.
 #[derive(Clone, Default)]
-pub struct MemoryPayloads(Arc<Mutex<BTreeMap<BlobName, Vec<u8>>>>);
+pub struct MemoryPayloads(Arc<Mutex<BTreeMap<BlobName, BlobBytes>>>);
 
 impl MemoryPayloads {
     /// An empty one.
@@ -18,24 +18,24 @@ impl MemoryPayloads {
         Self::default()
     }
 
-    fn blobs(&self) -> MutexGuard<'_, BTreeMap<BlobName, Vec<u8>>> {
+    fn blobs(&self) -> MutexGuard<'_, BTreeMap<BlobName, BlobBytes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl PayloadStore for MemoryPayloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         let mut blobs = self.blobs();
         if blobs.contains_key(name) {
             return Ok(Put::Exists);
         }
-        blobs.insert(name.clone(), bytes.to_vec());
+        blobs.insert(name.clone(), bytes.clone());
         Ok(Put::New)
     }
 
     async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
-        Ok(self.blobs().get(name).cloned())
+        Ok(self.blobs().get(name).map(|bytes| bytes.to_vec()))
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {

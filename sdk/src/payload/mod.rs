@@ -14,6 +14,7 @@
 //! nothing names, which is harmless.
 
 mod again;
+mod bytes;
 mod codec;
 mod distinct;
 #[cfg(feature = "encryption")]
@@ -23,6 +24,7 @@ mod error;
 mod file;
 mod memory;
 mod open;
+mod room;
 mod seal;
 mod sealed;
 mod store;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt};
 
+pub use bytes::BlobBytes;
 pub use codec::{Codec, CodecScope};
 #[cfg(feature = "encryption")]
 pub use encryption::{DataKey, Encryption, KeyProvider, LocalKeys};
@@ -43,11 +46,13 @@ pub use error::PayloadError;
 pub use file::FilePayloads;
 pub use memory::MemoryPayloads;
 pub use sealed::SealedPayload;
+pub(crate) use sealed::read_arrived;
 pub use store::{BlobName, Folder, PayloadStore, Put};
 pub use url::{PAYLOADS_VARIABLE, PayloadsError};
 #[cfg(feature = "zstd")]
 pub use zstd::Zstd;
 
+use self::room::Room;
 use crate::limits::{
     PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, PAYLOADS_AT_ONCE, VALUE_BYTES_MAX,
 };
@@ -76,6 +81,7 @@ struct Config {
     store: Arc<dyn PayloadStore>,
     codecs: Vec<Arc<dyn Codec>>,
     threshold: usize,
+    room: Room,
 }
 
 impl Payloads {
@@ -87,7 +93,8 @@ impl Payloads {
     /// The same with a store that others use, too.
     #[must_use]
     pub fn of(store: Arc<dyn PayloadStore>) -> Self {
-        Self(Some(Arc::new(Config { store, codecs: Vec::new(), threshold: PAYLOAD_THRESHOLD })))
+        let (threshold, room) = (PAYLOAD_THRESHOLD, Room::new());
+        Self(Some(Arc::new(Config { store, codecs: Vec::new(), threshold, room })))
     }
 
     /// Payloads stay in the log, as they are: the default.
@@ -155,6 +162,14 @@ impl Payloads {
         let others = calls.split_off(usize::from(codecs).min(calls.len()));
         let others = stream::iter(others).buffered(PAYLOADS_AT_ONCE);
         stream::iter(calls).buffered(1).chain(others)
+    }
+
+    /// Whether the codecs could do their work now. Nothing is written.
+    pub(crate) async fn check(&self) -> Result<(), PayloadError> {
+        for codec in self.0.iter().flat_map(|config| &config.codecs) {
+            codec.check().await?;
+        }
+        Ok(())
     }
 
     /// Whether it seals what stands in the log: then texts for people say nothing of it either.

@@ -38,7 +38,7 @@ impl Payloads {
         for event in events {
             event.payloads_mut(&mut |json| values.push(json));
         }
-        self.open_all(id, values).await
+        self.open_all(id, values, |_| true).await
     }
 
     /// The same of commits.
@@ -51,7 +51,7 @@ impl Payloads {
         for event in commits.iter_mut().flat_map(|commit| &mut commit.events) {
             event.payloads_mut(&mut |json| values.push(json));
         }
-        self.open_all(id, values).await
+        self.open_all(id, values, |_| true).await
     }
 
     /// The same of what was sent.
@@ -61,7 +61,18 @@ impl Payloads {
         items: &mut [InboxItem],
     ) -> Result<Unopened, PayloadError> {
         let values = items.iter_mut().filter_map(|item| item.message.payload_mut()).collect();
-        self.open_all(id, values).await
+        self.open_all(id, values, |_| true).await
+    }
+
+    /// The same for the turn that takes it. What was erased before it arrived stays sealed, and is
+    /// no fault of the execution's: whoever [reads](super::read_arrived) that one message is told.
+    pub(crate) async fn open_arrived(
+        &self,
+        id: &ExecutionId,
+        items: &mut [InboxItem],
+    ) -> Result<Unopened, PayloadError> {
+        let values = items.iter_mut().filter_map(|item| item.message.payload_mut()).collect();
+        self.open_all(id, values, |error| !matches!(error, PayloadError::Erased)).await
     }
 
     /// Opens one payload.
@@ -69,7 +80,7 @@ impl Payloads {
     /// # Errors
     /// It cannot be opened, for whatever reason.
     pub(crate) async fn open(&self, id: &ExecutionId, json: &mut Json) -> Result<(), PayloadError> {
-        self.open_all(id, vec![json]).await?.map_or(Ok(()), Err)
+        self.open_all(id, vec![json], |_| true).await?.map_or(Ok(()), Err)
     }
 
     /// Opens one payload, or leaves it sealed.
@@ -81,13 +92,15 @@ impl Payloads {
         id: &ExecutionId,
         json: &mut Json,
     ) -> Result<Unopened, PayloadError> {
-        self.open_all(id, vec![json]).await
+        self.open_all(id, vec![json], |_| true).await
     }
 
+    /// Opens all that it can. Returns the first error that `counts`.
     async fn open_all(
         &self,
         id: &ExecutionId,
         values: Vec<&mut Json>,
+        counts: fn(&PayloadError) -> bool,
     ) -> Result<Unopened, PayloadError> {
         let mut values: Vec<_> = values.into_iter().filter(|json| is_marked(json)).collect();
         if values.is_empty() {
@@ -104,7 +117,11 @@ impl Payloads {
             match answer {
                 Ok(json) => opened.push(Some(json)),
                 Err(error) if error.is_of_payload() => {
-                    unopened.get_or_insert(error);
+                    if counts(&error) {
+                        unopened.get_or_insert(error);
+                    } else {
+                        tracing::error!(everstep.execution.id = %id, %error, "of a message");
+                    }
                     opened.push(None);
                 }
                 Err(error) => return Err(error),
@@ -157,6 +174,7 @@ impl Config {
             let no_codec = || PayloadError::NoCodec { bytes, codec: name.clone() };
             decoders.push(known.ok_or_else(no_codec)?);
         }
+        let _room = self.room.take(usize::try_from(bytes).unwrap_or(usize::MAX)).await;
         let mut content = match stored {
             Stored::Here(data) => STANDARD
                 .decode(data)

@@ -6,10 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::{FutureExt, TryStreamExt};
 
-use super::again::again;
+use super::again::{again, in_time};
 use super::distinct::distinct;
 use super::sealed::{Sealed, Stored, is_marked};
-use super::{CodecScope, Config, Folder, PayloadError, Payloads};
+use super::{BlobBytes, CodecScope, Config, Folder, PayloadError, Payloads};
 use crate::event::{Event, Json};
 use crate::id::ExecutionId;
 use crate::store::Message;
@@ -27,11 +27,7 @@ impl Payloads {
         id: &ExecutionId,
         events: &'e [Event],
     ) -> Result<Cow<'e, [Event]>, PayloadError> {
-        let mut any = false;
-        for event in events {
-            event.payloads(&mut |json| any |= self.seals(json));
-        }
-        if !any {
+        if !self.seals_any(events) {
             return Ok(Cow::Borrowed(events));
         }
         let mut events = events.to_vec();
@@ -43,31 +39,58 @@ impl Payloads {
         Ok(Cow::Owned(events))
     }
 
+    /// Whether any of `events` may not be stored as it is.
+    pub(crate) fn seals_any(&self, events: &[Event]) -> bool {
+        let mut any = false;
+        for event in events {
+            event.payloads(&mut |json| any |= self.seals(json));
+        }
+        any
+    }
+
     /// Makes `message` what is to be sent to execution `id`.
     pub(crate) async fn seal_message(
         &self,
         id: &ExecutionId,
         message: &mut Message,
     ) -> Result<(), PayloadError> {
-        match message.payload_mut() {
-            Some(json) if self.seals(json) => self.seal(id, vec![json]).await,
-            _ => Ok(()),
+        let Some(json) = message.payload_mut().filter(|json| self.seals(json)) else {
+            return Ok(());
+        };
+        if let Some(config) = &self.0 {
+            let folder = Folder::of(id);
+            let scope = CodecScope::new(id, &folder, &*config.store);
+            for codec in &config.codecs {
+                again(|| codec.renew(&scope)).await?;
+            }
         }
+        self.seal(id, vec![json]).await
+    }
+
+    /// Whether `message` may not be sent as it is. Whoever seals it looks first whether there is
+    /// anybody to take it: nothing is put where it may have been erased.
+    pub(crate) fn seals_message(&self, message: &Message) -> bool {
+        message.payload().is_some_and(|json| self.seals(json))
     }
 
     /// Whether payloads could be stored now. A turn asks before it claims where the one before did not
     /// end well: an outage must not be taken for code that kills its hosts.
     pub(crate) async fn probe(&self, id: &ExecutionId) -> Result<(), PayloadError> {
         let Some(config) = &self.0 else { return Ok(()) };
-        let name = Folder::of(id).blob(PROBE).unwrap_or_else(|| unreachable!("a name"));
-        config.store.put(&name, PROBE.as_bytes()).await?;
+        let folder = Folder::of(id);
+        let scope = CodecScope::new(id, &folder, &*config.store);
+        for codec in &config.codecs {
+            in_time(codec.encode(&scope, PROBE.as_bytes())).await?;
+        }
+        let name = folder.blob(PROBE).unwrap_or_else(|| unreachable!("a name"));
+        in_time(config.store.put(&name, &PROBE.as_bytes().into())).await?;
         // If it may: what is there already is put anywhere, also on a full disk.
-        let _ = config.store.remove(&name).await;
+        let _ = in_time(config.store.remove(&name)).await;
         Ok(())
     }
 
     /// Whether `json` may not be stored as it is.
-    fn seals(&self, json: &Json) -> bool {
+    pub(crate) fn seals(&self, json: &Json) -> bool {
         is_marked(json)
             || self.0.as_ref().is_some_and(|config| {
                 !config.codecs.is_empty() || json.as_str().len() > config.threshold
@@ -109,6 +132,7 @@ impl Config {
         json: &Json,
     ) -> Result<Json, PayloadError> {
         let text = json.as_str();
+        let _room = self.room.take(text.len()).await;
         let (mut bytes, mut codecs) = (Cow::Borrowed(text.as_bytes()), Vec::new());
         let scope = CodecScope::new(id, folder, &*self.store);
         for codec in &self.codecs {
@@ -123,6 +147,10 @@ impl Config {
             return Ok(if marked { Sealed::Escaped(json.clone()).write() } else { json.clone() });
         }
         let stored = if large {
+            let bytes = match bytes {
+                Cow::Borrowed(_) => BlobBytes::of_value(json.clone()),
+                Cow::Owned(bytes) => bytes.into(),
+            };
             let name = folder.blob_of(&bytes);
             // Whether it was there already, by whomever: these bytes are under this name now.
             again(|| self.store.put(&name, &bytes)).await?;

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -138,6 +139,17 @@ impl Sealed {
             _ => return Err(damaged()),
         }))
     }
+}
+
+/// Reads what was sent to the execution. What was erased before it arrived is still sealed: an error,
+/// whatever `T` would make of that.
+pub(crate) fn read_arrived<T: DeserializeOwned>(json: &Json) -> Result<T, serde_json::Error> {
+    if let Ok(Some(Sealed::Stored { bytes, .. })) = Sealed::read(json) {
+        return Err(serde::de::Error::custom(format!(
+            "its {bytes} bytes were sealed for an earlier run, which has been erased: send it again"
+        )));
+    }
+    json.read()
 }
 
 /// A payload that could not be opened: what can be said of it all the same.

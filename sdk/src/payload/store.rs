@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
+use super::bytes::BlobBytes;
 use super::error::PayloadError;
 use crate::id::ExecutionId;
 
@@ -18,7 +19,7 @@ use crate::id::ExecutionId;
 pub trait PayloadStore: Send + Sync + fmt::Debug + 'static {
     /// Stores `bytes` under `name`, unless a blob has that name. Of several puts at once exactly one
     /// stores; an answer is given once the blob survives a crash of the process and the machine.
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError>;
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError>;
 
     /// The blob with this name, `None` if there is none. Sees every put that was answered before.
     /// The bytes may be damaged: whoever reads them checks them.

@@ -14,7 +14,8 @@ pub enum PayloadsError {
     /// The URL is not one: correct it.
     #[error(
         "{url:?} names no payload store ({problem}): use `file:FOLDER` or `s3://BUCKET/PREFIX`, and \
-         `?threshold=BYTES`, `&zstd=on` and `&key=FILE` behind it where they are wanted"
+         `?threshold=BYTES`, `&zstd=on` and `&key=FILE` or \
+         `&key=kms:KEY` behind it where they are wanted"
     )]
     Url {
         /// The text.
@@ -43,7 +44,14 @@ struct Parsed<'a> {
     place: Place<'a>,
     threshold: Option<usize>,
     zstd: bool,
-    key: Option<&'a str>,
+    key: Option<Key<'a>>,
+}
+
+/// What wraps data keys.
+#[derive(Debug, PartialEq, Eq)]
+enum Key<'a> {
+    File(&'a Path),
+    Kms(&'a str),
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -62,8 +70,9 @@ impl Payloads {
     /// | `s3://BUCKET/PREFIX` | a bucket, which must be there, with the feature `s3` |
     /// | `memory:` | this process; gone when it ends |
     ///
-    /// Behind it may stand `?threshold=BYTES`, and `&zstd=on` (feature `zstd`) and `&key=FILE`
-    /// (feature `encryption`: a file of 32 random bytes, which encrypts data keys) for the codecs.
+    /// Behind it may stand `?threshold=BYTES`, and for the codecs `&zstd=on` (feature `zstd`) and what
+    /// encrypts data keys: `&key=FILE` (feature `encryption`: a file of 32 random bytes), or
+    /// `&key=kms:KEY` (feature `kms`: `alias/NAME`, the id of a key of AWS KMS, or an ARN).
     ///
     /// # Errors
     /// The variable has another text, or names what this program is built without or cannot use.
@@ -96,7 +105,8 @@ impl Payloads {
             payloads = with_zstd(url, payloads)?;
         }
         match key {
-            Some(file) => with_key(url, payloads, Path::new(file)),
+            Some(Key::File(file)) => with_key(url, payloads, file),
+            Some(Key::Kms(key)) => with_kms(url, payloads, key).await,
             None => Ok(payloads),
         }
     }
@@ -133,7 +143,18 @@ fn with_key(url: &str, _: Payloads, _: &Path) -> Result<Payloads, PayloadsError>
     Err(not_built_in(url, "encryption"))
 }
 
-#[cfg(not(all(feature = "s3", feature = "zstd", feature = "encryption")))]
+#[cfg(feature = "kms")]
+async fn with_kms(_: &str, payloads: Payloads, key: &str) -> Result<Payloads, PayloadsError> {
+    let config = crate::aws::load_config().await;
+    Ok(payloads.codec(super::Encryption::new(crate::aws::KmsKeys::new(&config, key)?)))
+}
+
+#[cfg(not(feature = "kms"))]
+async fn with_kms(url: &str, _: Payloads, _: &str) -> Result<Payloads, PayloadsError> {
+    Err(not_built_in(url, "kms"))
+}
+
+#[cfg(not(all(feature = "s3", feature = "zstd", feature = "encryption", feature = "kms")))]
 fn not_built_in(url: &str, feature: &'static str) -> PayloadsError {
     PayloadsError::NotBuiltIn { url: url.to_owned(), feature }
 }
@@ -169,7 +190,12 @@ fn parse(url: &str) -> Result<Parsed<'_>, PayloadsError> {
             }
             Some(("zstd", "on")) => parsed.zstd = true,
             Some(("zstd", "off")) => parsed.zstd = false,
-            Some(("key", file)) if !file.is_empty() => parsed.key = Some(file),
+            Some(("key", key)) if !matches!(key, "" | "kms:") => {
+                parsed.key = Some(match key.strip_prefix("kms:") {
+                    Some(key) => Key::Kms(key),
+                    None => Key::File(Path::new(key)),
+                });
+            }
             _ => return Err(wrong(url, format!("{parameter:?} is no parameter"))),
         }
     }
@@ -184,8 +210,12 @@ mod tests {
     fn a_url_names_a_place_and_what_is_done_on_the_way() {
         let parsed = parse("file:/var/payloads?threshold=10&zstd=on&key=/etc/key").expect("a URL");
         let place = Place::File("/var/payloads");
-        let expected = Parsed { place, threshold: Some(10), zstd: true, key: Some("/etc/key") };
-        assert_eq!(parsed, expected);
+        let key = Some(Key::File(Path::new("/etc/key")));
+        assert_eq!(parsed, Parsed { place, threshold: Some(10), zstd: true, key });
+        for key in ["alias/orders", "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab"] {
+            let url = format!("s3://bucket?key=kms:{key}&zstd=on");
+            assert_eq!(parse(&url).expect("a URL").key, Some(Key::Kms(key)));
+        }
         let parsed = parse("s3://bucket/a/b/").expect("a URL");
         assert_eq!(parsed.place, Place::S3 { bucket: "bucket", prefix: "a/b" });
         assert_eq!(
@@ -205,6 +235,7 @@ mod tests {
             ("file:x?threshold=many", "a threshold is a number"),
             ("file:x?zstd=yes", "\"zstd=yes\" is no parameter"),
             ("file:x?key=", "\"key=\" is no parameter"),
+            ("file:x?key=kms:", "\"key=kms:\" is no parameter"),
         ] {
             let error = parse(url).expect_err(url).to_string();
             assert!(error.contains(problem) && error.contains("file:FOLDER"), "{error}");

@@ -50,10 +50,15 @@ impl Codec for Zstd {
         if bytes.len() < WORTH_IT {
             return Ok(None);
         }
-        let encoded = ::zstd::bulk::compress(bytes, self.level).map_err(|error| {
-            PayloadError::unavailable("zstd has no memory to compress a payload", error)
-        })?;
-        Ok((encoded.len() < bytes.len() / 3 * 2).then_some(encoded))
+        let mut compressor = ::zstd::bulk::Compressor::new(self.level)
+            .map_err(|error| PayloadError::unavailable("zstd has no memory to work in", error))?;
+        // It has room for what is worth it, and stops where that ends.
+        let mut encoded = Vec::with_capacity(bytes.len() / 3 * 2);
+        if compressor.compress_to_buffer(bytes, &mut encoded).is_err() {
+            return Ok(None);
+        }
+        encoded.shrink_to_fit();
+        Ok(Some(encoded))
     }
 
     async fn decode(

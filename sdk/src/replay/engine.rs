@@ -21,8 +21,8 @@ use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
 use super::versions::{Chosen, Versions};
 use crate::event::{
-    ChildRequested, Event, Json, OperationKey, SignalReceived, UpdateReceived, WaitsFor,
-    WorkflowStarted,
+    ChildRequested, Event, Json, LeaseRenewed, OperationKey, SignalReceived, UpdateReceived,
+    WaitsFor, WorkflowStarted,
 };
 use crate::id::ExecutionId;
 use crate::limits::{VALUE_BYTES_MAX, WAITS_FOR_MAX};
@@ -598,8 +598,10 @@ impl Engine {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
-        self.size.events += 1;
-        self.size.bytes += weight(Some(event));
+        if !matches!(event, Event::LeaseRenewed(LeaseRenewed { ahead: true, .. })) {
+            self.size.events += 1;
+            self.size.bytes += weight(Some(event));
+        }
         self.see_asked();
         let moved = match event {
             Event::StepCompleted(e) => {

@@ -174,7 +174,11 @@ fn claim(at: i64, lease_end: i64) -> Event {
 }
 
 fn renewed(at: i64, lease_end: i64) -> Event {
-    Event::LeaseRenewed(LeaseRenewed { at: Timestamp(at), lease_end: Timestamp(lease_end) })
+    Event::LeaseRenewed(LeaseRenewed {
+        at: Timestamp(at),
+        lease_end: Timestamp(lease_end),
+        ahead: false,
+    })
 }
 
 fn over(at: i64, reason: TurnEnd, wake_at: Option<i64>, armed: &[i64]) -> Event {

@@ -113,7 +113,28 @@ pub enum Sent {
 }
 
 impl Message {
-    /// The payload that the message carries, if it carries one, to be replaced.
+    /// The payload that the message carries, if it carries one.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Json> {
+        match self {
+            Self::Signal { payload: value, .. }
+            | Self::Update { request: value, .. }
+            | Self::Promise { result: PromiseResult::Completed { value }, .. }
+            | Self::ChildEnded {
+                outcome:
+                    ChildOutcome::Completed { output: value } | ChildOutcome::Failed { error: value },
+                ..
+            } => Some(value),
+            Self::Promise { .. }
+            | Self::ChildEnded { .. }
+            | Self::Heartbeat { .. }
+            | Self::Cancel { .. }
+            | Self::Resume
+            | Self::Terminate { .. } => None,
+        }
+    }
+
+    /// The same, to be replaced.
     pub fn payload_mut(&mut self) -> Option<&mut Json> {
         match self {
             Self::Signal { payload: value, .. }

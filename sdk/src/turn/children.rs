@@ -275,15 +275,19 @@ impl Kitchen {
                 outcome,
             },
         };
+        if self.payloads.seals_message(&item.message) {
+            // Nothing is put where it may have been erased.
+            let there = again(WRITE_TRIES_MAX, || self.store.record(&parent.execution)).await?;
+            if there.is_none_or(|record| record.projection.status.is_closed()) {
+                nobody_takes_it(family, parent);
+                return Ok(());
+            }
+        }
         self.payloads.seal_message(&parent.execution, &mut item.message).await?;
         match again(WRITE_TRIES_MAX, || self.store.send(&parent.execution, &item)).await? {
             Sent::New | Sent::Known => wake(WRITE_TRIES_MAX, &*self.queue, &parent.execution).await,
             Sent::Closed { .. } | Sent::NoExecution => {
-                tracing::info!(
-                    everstep.execution.id = %family.execution,
-                    everstep.parent.id = %parent.execution,
-                    "nobody takes the result of this child: its parent has ended"
-                );
+                nobody_takes_it(family, parent);
                 Ok(())
             }
         }
@@ -318,6 +322,14 @@ impl Kitchen {
             Sent::Closed { .. } | Sent::NoExecution => Ok(()),
         }
     }
+}
+
+fn nobody_takes_it(family: &Family, parent: &Parent) {
+    tracing::info!(
+        everstep.execution.id = %family.execution,
+        everstep.parent.id = %parent.execution,
+        "nobody takes the result of this child: its parent has ended"
+    );
 }
 
 /// The id of a cancel of the run that began then: whoever sends it, it is one cancel.
@@ -355,7 +367,7 @@ where
 }
 
 impl TurnError {
-    fn is_retryable(&self) -> bool {
+    pub(super) fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),

@@ -17,11 +17,13 @@ mod postponed;
 mod promises;
 mod replay;
 mod runs;
+mod seal;
 mod terminate;
 mod times;
 mod visible;
 mod wait;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -589,9 +591,11 @@ impl Turn<'_> {
         if events.is_empty() {
             return Ok(None);
         }
-        let payloads = &self.kitchen.payloads;
-        // Once: what is tried again is the same, and what the record shows is what the log has.
-        let sealed = payloads.seal_events(&self.wake.execution, events).await?;
+        let sealed = if self.kitchen.payloads.seals_any(events) {
+            Cow::Owned(self.seal_unwritten().await?)
+        } else {
+            Cow::Borrowed(events)
+        };
         let (Written::Durable, marked) = self.log.append_noting(&sealed, mark).await? else {
             return Err(Halt::Lost);
         };
@@ -599,7 +603,7 @@ impl Turn<'_> {
             self.alone = None;
         }
         self.claimed = true;
-        for (event, sealed) in events.iter().zip(&*sealed) {
+        for (event, sealed) in self.sequence.unwritten().iter().zip(&*sealed) {
             if let Event::LeaseRenewed(renewed) = event {
                 self.lease_end = renewed.lease_end;
             }

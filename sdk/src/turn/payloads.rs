@@ -25,7 +25,7 @@ impl Kitchen {
     ) -> Result<Option<Sealed>, PayloadError> {
         let in_log = self.payloads.open_events(id, &mut history.events).await?;
         let unopened = match in_log {
-            None => self.payloads.open_items(id, items).await?,
+            None => self.payloads.open_arrived(id, items).await?,
             unopened => unopened,
         };
         Ok(unopened.map(|error| {

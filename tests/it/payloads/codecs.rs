@@ -326,7 +326,7 @@ async fn what_is_changed_cut_or_moved_to_another_execution_is_not_read() {
     // With the key moved along it is still another execution's.
     let key = store.get(&scope.key_name()).await.unwrap().unwrap();
     let moved = CodecScope::new(&two, &of_two, &store);
-    store.put(&moved.key_name(), &key).await.unwrap();
+    store.put(&moved.key_name(), &key.into()).await.unwrap();
     assert!(codec.decode(&moved, &sealed, 5).await.is_err());
     // Also where both have the very same data key.
     let codec = Encryption::new(Same);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use everstep::payload::{
-    BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads, Put,
+    BlobBytes, BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads, Put,
 };
 use everstep::prelude::*;
 use everstep::testing::faults::{Fate, Faults};
@@ -68,7 +68,7 @@ struct Disk {
 
 #[async_trait]
 impl PayloadStore for Disk {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         if self.full.load(Ordering::Relaxed) && self.blobs.get(name).await?.is_none() {
             let reason = "the disk is full".to_owned();
             return Err(PayloadError::Unavailable { reason, source: None });

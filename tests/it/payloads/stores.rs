@@ -41,7 +41,7 @@ async fn what_a_crash_left_of_a_file_is_neither_read_nor_listed() {
     let store = FilePayloads::new(folder.path());
     let of = Folder::of(&ExecutionId::new("order-1").unwrap());
     let name = of.blob("key").unwrap();
-    assert_eq!(store.put(&name, b"whole").await.unwrap(), Put::New);
+    assert_eq!(store.put(&name, &b"whole".into()).await.unwrap(), Put::New);
     let unfinished = folder.path().join(of.as_str()).join(".0a1b");
     std::fs::write(unfinished, b"who").unwrap();
     assert_eq!(store.list(&of).await.unwrap(), std::slice::from_ref(&name));
@@ -55,7 +55,7 @@ async fn what_a_crash_left_of_a_file_goes_when_its_folder_is_listed_to_be_erased
     let store = FilePayloads::new(folder.path());
     let of = Folder::of(&ExecutionId::new("order-1").unwrap());
     let name = of.blob("key").unwrap();
-    store.put(&name, b"whole").await.unwrap();
+    store.put(&name, &b"whole".into()).await.unwrap();
     let unfinished = format!(".{}", uuid::Uuid::new_v4());
     let unfinished = folder.path().join(of.as_str()).join(unfinished);
     std::fs::write(&unfinished, b"who").unwrap();
@@ -70,7 +70,7 @@ async fn a_folder_that_is_a_file_cannot_be_used_and_the_error_names_it() {
     std::fs::write(&path, b"").unwrap();
     let store = FilePayloads::new(&path);
     let name = Folder::of(&ExecutionId::new("order-1").unwrap()).blob("key").unwrap();
-    let error = store.put(&name, b"x").await.unwrap_err();
+    let error = store.put(&name, &b"x".into()).await.unwrap_err();
     assert!(matches!(error, PayloadError::Unusable { .. }), "{error:?}");
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
 }

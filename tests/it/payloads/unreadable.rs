@@ -38,7 +38,7 @@ async fn an_execution_whose_blob_is_lost_or_damaged_is_blocked_and_goes_on_when_
         let bytes = store.get(&blob).await.unwrap().unwrap();
         store.remove(&blob).await.unwrap();
         if let Some(damage) = damage {
-            store.put(&blob, damage).await.unwrap();
+            store.put(&blob, &damage.into()).await.unwrap();
         }
         let app = app().backend(backend);
         let reason = run_until(app.clone(), &client, handle.id(), Status::Blocked).await.unwrap();
@@ -51,7 +51,7 @@ async fn an_execution_whose_blob_is_lost_or_damaged_is_blocked_and_goes_on_when_
         assert_eq!((sealed.bytes, sealed.at.as_deref()), (Some(2_002), Some(blob.name())));
 
         store.remove(&blob).await.unwrap();
-        store.put(&blob, &bytes).await.unwrap();
+        store.put(&blob, &bytes.into()).await.unwrap();
         client.resume(handle.id()).await.unwrap();
         run_until(app, &client, handle.id(), Status::Completed).await;
         let result = handle.result().await.unwrap();

@@ -57,7 +57,7 @@ impl KeyProvider for LocalKeys {
     async fn generate_data_key(&self, execution: &ExecutionId) -> Result<DataKey, PayloadError> {
         let mut plain = [0; 32];
         random(&mut plain)?;
-        Ok(DataKey::new(plain, encrypt(&self.cipher, &plain, &context(execution))?))
+        Ok(DataKey::new(plain, encrypt(&self.cipher, &[], &plain, &context(execution))?))
     }
 
     async fn unwrap(

@@ -10,7 +10,8 @@ mod local;
 
 use std::fmt;
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
@@ -79,11 +80,17 @@ pub struct Encryption<K> {
     cache: Cache,
 }
 
+/// For whom a data key is made to see whether the provider makes any. It is used for nothing.
+const CHECKED: &str = "everstep/check";
+
 /// How many bytes name a data key.
 const KEY_ID: usize = 8;
 
 /// How many bytes a nonce has.
 const NONCE: usize = 12;
+
+/// How many bytes the tag has.
+const TAG: usize = 16;
 
 impl<K: KeyProvider> Encryption<K> {
     /// With data keys of `keys`. A data key stays in memory for
@@ -103,7 +110,8 @@ impl<K: KeyProvider> Encryption<K> {
             Some(wrapped) => self.unwrapped(of, &wrapped).await?,
             None => {
                 let made = again(|| self.keys.generate_data_key(of.execution)).await?;
-                match again(|| of.store.put(&name, &made.wrapped)).await? {
+                let wrapped = made.wrapped.as_slice().into();
+                match again(|| of.store.put(&name, &wrapped)).await? {
                     Put::New => Key::new(key_id(&made.wrapped), &made.plain),
                     // Somebody else was first, or an answer was lost: what is there counts.
                     Put::Exists => {
@@ -162,10 +170,7 @@ impl<K: KeyProvider> Codec for Encryption<K> {
         bytes: &[u8],
     ) -> Result<Option<Vec<u8>>, PayloadError> {
         let key = self.key(of).await?;
-        let mut encoded = Vec::with_capacity(KEY_ID + NONCE + bytes.len() + 16);
-        encoded.extend_from_slice(&key.id);
-        encoded.extend_from_slice(&encrypt(&key.cipher, bytes, of.execution.as_str())?);
-        Ok(Some(encoded))
+        encrypt(&key.cipher, &key.id, bytes, of.execution.as_str()).map(Some)
     }
 
     async fn decode(
@@ -181,6 +186,34 @@ impl<K: KeyProvider> Codec for Encryption<K> {
         decrypt(&key.cipher, sealed, of.execution.as_str()).ok_or_else(|| {
             PayloadError::damaged("it was changed, or was encrypted for another execution")
         })
+    }
+
+    async fn check(&self) -> Result<(), PayloadError> {
+        let nobody = ExecutionId::new(CHECKED).unwrap_or_else(|_| unreachable!("an id"));
+        let made = again(|| self.keys.generate_data_key(&nobody)).await?;
+        let plain = again(|| self.keys.unwrap(&nobody, &made.wrapped)).await?;
+        if plain == made.plain {
+            Ok(())
+        } else {
+            Err(PayloadError::damaged("the key provider unwraps another data key than it has made"))
+        }
+    }
+
+    async fn renew(&self, of: &CodecScope<'_>) -> Result<(), PayloadError> {
+        let name = of.key_name();
+        let known = self.cache.get(of.folder).map(|key| key.id);
+        match again(|| of.store.get(&name)).await? {
+            Some(wrapped) if known == Some(key_id(&wrapped)) => {}
+            Some(wrapped) => self.cache.put(of.folder, self.unwrapped(of, &wrapped).await?),
+            None => {
+                self.cache.forget(of.folder);
+                // A new key would outlive what was erased. A start makes one, and is open after it.
+                if self.is_erased(of).await? {
+                    return Err(PayloadError::Erased);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn hides(&self) -> bool {
@@ -200,15 +233,26 @@ fn key_id(wrapped: &[u8]) -> [u8; KEY_ID] {
     id
 }
 
-/// A random nonce, and `bytes` encrypted with it and `context`.
-fn encrypt(cipher: &Aes256Gcm, bytes: &[u8], context: &str) -> Result<Vec<u8>, PayloadError> {
+/// `head`, a random nonce, and `bytes` encrypted with it and `context`: in one piece of memory.
+fn encrypt(
+    cipher: &Aes256Gcm,
+    head: &[u8],
+    bytes: &[u8],
+    context: &str,
+) -> Result<Vec<u8>, PayloadError> {
     let mut nonce = [0_u8; NONCE];
     random(&mut nonce)?;
-    let payload = Payload { msg: bytes, aad: context.as_bytes() };
-    let sealed = cipher
-        .encrypt(&Nonce::from(nonce), payload)
+    let begin = head.len() + NONCE;
+    let mut sealed = Vec::with_capacity(begin + bytes.len() + TAG);
+    sealed.extend_from_slice(head);
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(bytes);
+    let in_place = InOutBuf::from(&mut sealed[begin..]);
+    let tag = cipher
+        .encrypt_inout_detached(&Nonce::from(nonce), context.as_bytes(), in_place)
         .map_err(|_| PayloadError::damaged("it is too large to be encrypted"))?;
-    Ok([&nonce[..], &sealed].concat())
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
 }
 
 /// What was encrypted so with `context`; `None` if it was not.

@@ -1,12 +1,16 @@
 //! The checks of a [`PayloadStore`](crate::payload::PayloadStore).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures::future::join_all;
 
 use super::PayloadStoreFactory;
+use crate::event::Json;
 use crate::id::ExecutionId;
-use crate::payload::{BlobName, Folder, Put};
+use crate::limits::PAYLOAD_THRESHOLD;
+use crate::payload::{BlobBytes, BlobName, Folder, Payloads, Put};
+use crate::store::Message;
 
 fn folder(execution: &str) -> Folder {
     Folder::of(&ExecutionId::new(execution).expect("an id"))
@@ -17,18 +21,19 @@ fn blob(folder: &Folder, name: &str) -> BlobName {
 }
 
 /// Bytes of any value.
-fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|index| (index * 31 % 251) as u8).collect()
+fn bytes(count: usize) -> BlobBytes {
+    (0..count).map(|index| (index * 31 % 256) as u8).collect::<Vec<_>>().into()
 }
 
-/// A blob is read back byte for byte, an empty one and one of ten megabytes too.
+/// A blob is read back byte for byte, an empty one and one of ten megabytes too. A part of S3's has
+/// five megabytes at least.
 pub async fn a_blob_is_read_back_byte_for_byte(factory: &dyn PayloadStoreFactory) {
     let (store, folder) = (factory.store().await, folder("order-1"));
-    for count in [0, 1, 255, 70_000, 10_000_000] {
+    for count in [0, 1, 255, 70_000, 5 * 1024 * 1024, 5 * 1024 * 1024 + 1, 10_000_000] {
         let (name, bytes) = (blob(&folder, &format!("blob{count}")), bytes(count));
         assert_eq!(store.put(&name, &bytes).await.unwrap(), Put::New);
         let read = store.get(&name).await.unwrap();
-        assert!(read.is_some_and(|read| read == bytes), "of {count} bytes");
+        assert!(read.is_some_and(|read| read == *bytes), "of {count} bytes");
     }
 }
 
@@ -43,9 +48,9 @@ pub async fn a_blob_that_was_never_put_is_not_there(factory: &dyn PayloadStoreFa
 /// A second put of a name says so and changes nothing.
 pub async fn a_taken_name_keeps_its_bytes(factory: &dyn PayloadStoreFactory) {
     let (store, name) = (factory.store().await, blob(&folder("order-1"), "key"));
-    assert_eq!(store.put(&name, b"first").await.unwrap(), Put::New);
+    assert_eq!(store.put(&name, &b"first".into()).await.unwrap(), Put::New);
     for again in [b"first".as_slice(), b"other", b""] {
-        assert_eq!(store.put(&name, again).await.unwrap(), Put::Exists);
+        assert_eq!(store.put(&name, &again.into()).await.unwrap(), Put::Exists);
         assert_eq!(store.get(&name).await.unwrap().as_deref(), Some(b"first".as_slice()));
     }
 }
@@ -56,7 +61,7 @@ pub async fn sixteen_puts_at_once_have_one_winner(factory: &dyn PayloadStoreFact
     let puts = (0..16_u8).map(|who| {
         let (store, name) = (&store, &name);
         async move {
-            let put = store.put(name, &[who; 1_000]).await.unwrap();
+            let put = store.put(name, &(&[who; 1_000]).into()).await.unwrap();
             (put, who, store.get(name).await.unwrap().expect("a blob"))
         }
     });
@@ -75,7 +80,7 @@ pub async fn folders_are_kept_apart(factory: &dyn PayloadStoreFactory) {
     let ids = ["order-1", "order-10", "order-1/a", "../order-1", "Order-1", "größe"];
     for id in ids {
         let name = blob(&folder(id), "one");
-        assert_eq!(store.put(&name, id.as_bytes()).await.unwrap(), Put::New, "{id}");
+        assert_eq!(store.put(&name, &id.as_bytes().into()).await.unwrap(), Put::New, "{id}");
     }
     for id in ids {
         let name = blob(&folder(id), "one");
@@ -88,14 +93,14 @@ pub async fn folders_are_kept_apart(factory: &dyn PayloadStoreFactory) {
 pub async fn a_removed_blob_is_gone_and_only_it(factory: &dyn PayloadStoreFactory) {
     let (store, folder) = (factory.store().await, folder("order-1"));
     let (one, two) = (blob(&folder, "one"), blob(&folder, "two"));
-    store.put(&one, b"1").await.unwrap();
-    store.put(&two, b"2").await.unwrap();
+    store.put(&one, &b"1".into()).await.unwrap();
+    store.put(&two, &b"2".into()).await.unwrap();
     for _ in 0..2 {
         store.remove(&one).await.unwrap();
         assert_eq!(store.get(&one).await.unwrap(), None);
         assert_eq!(store.list(&folder).await.unwrap(), std::slice::from_ref(&two));
     }
-    assert_eq!(store.put(&one, b"new").await.unwrap(), Put::New);
+    assert_eq!(store.put(&one, &b"new".into()).await.unwrap(), Put::New);
     assert_eq!(store.get(&one).await.unwrap().as_deref(), Some(b"new".as_slice()));
 }
 
@@ -104,11 +109,68 @@ pub async fn a_folder_of_more_than_a_thousand_blobs_is_listed(factory: &dyn Payl
     let (store, folder) = (factory.store().await, folder("order-1"));
     let names: Vec<BlobName> =
         (0..1_050).map(|number| blob(&folder, &format!("blob{number}"))).collect();
+    let x = BlobBytes::from(b"x");
     for names in names.chunks(50) {
-        for put in join_all(names.iter().map(|name| store.put(name, b"x"))).await {
+        for put in join_all(names.iter().map(|name| store.put(name, &x))).await {
             assert_eq!(put.unwrap(), Put::New);
         }
     }
     let listed: BTreeSet<BlobName> = store.list(&folder).await.unwrap().into_iter().collect();
     assert_eq!(listed, names.into_iter().collect());
+}
+
+/// A text of `count` bytes as JSON, of letters that do not shrink by a third, or of one that does.
+fn value(count: usize, shrinks: bool) -> Json {
+    let mut state = 1_u64;
+    let mut letter = || {
+        // Constants of Knuth's MMIX generator.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if shrinks { 'a' } else { char::from(b'0' + (state >> 33) as u8 % 74) }
+    };
+    let text: String =
+        (0..count - 2).map(|_| letter()).map(|c| if c == '\\' { '/' } else { c }).collect();
+    Json::record(&text).expect("text is JSON")
+}
+
+/// What is done to payloads on their way in and out of the store, by every codec that is built in.
+fn codecs() -> Vec<fn(Payloads) -> Payloads> {
+    let mut codecs: Vec<fn(Payloads) -> Payloads> = vec![|payloads| payloads];
+    #[cfg(feature = "zstd")]
+    codecs.push(|payloads| payloads.codec(crate::payload::Zstd::new()));
+    #[cfg(feature = "encryption")]
+    {
+        use crate::payload::{Encryption, LocalKeys};
+        codecs.push(|payloads| payloads.codec(Encryption::new(LocalKeys::new([7; 32]))));
+        #[cfg(feature = "zstd")]
+        codecs.push(|payloads| {
+            let payloads = payloads.codec(crate::payload::Zstd::new());
+            payloads.codec(Encryption::new(LocalKeys::new([7; 32])))
+        });
+    }
+    codecs
+}
+
+/// A value comes back through every codec, by another program than the one that sealed it: small
+/// ones, those around the threshold, and one of more than five megabytes.
+pub async fn a_value_of_any_size_comes_back_through_every_codec(factory: &dyn PayloadStoreFactory) {
+    for with_codecs in codecs() {
+        let store = factory.store().await;
+        let program = || with_codecs(Payloads::of(Arc::clone(&store)));
+        let sizes = [2, 3, PAYLOAD_THRESHOLD - 1, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD + 1];
+        for size in sizes.into_iter().chain([5 * 1024 * 1024 + 1]) {
+            for shrinks in [false, true] {
+                let id = ExecutionId::new(format!("order-{size}-{shrinks}")).expect("an id");
+                let value = value(size, shrinks);
+                assert_eq!(value.as_str().len(), size);
+                let payload = value.clone();
+                let mut message = Message::Signal { name: "said".into(), payload };
+                program().seal_message(&id, &mut message).await.unwrap();
+                let sealed = message.payload_mut().expect("a signal has one");
+                assert!(sealed.as_str().len() <= 2 * PAYLOAD_THRESHOLD, "{size} bytes in the log");
+                program().open(&id, sealed).await.unwrap();
+                assert!(*sealed == value, "of {size} bytes");
+            }
+        }
+    }
 }

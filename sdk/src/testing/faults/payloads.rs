@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
-use crate::payload::{BlobName, Folder, PayloadError, PayloadStore, Put};
+use crate::payload::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A payload store around another one, with [`Faults`].
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl FaultyPayloads {
 
 #[async_trait]
 impl PayloadStore for FaultyPayloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         self.call("payloads.put", self.inner.put(name, bytes)).await
     }
 

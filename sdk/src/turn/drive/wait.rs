@@ -88,7 +88,7 @@ impl Turn<'_> {
             // Items stay in the inbox until the turn's end: each look finds those of all before it.
             let there: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
             loaded.inbox.retain(|item| !self.taken.contains(&item.id));
-            match self.kitchen.payloads.open_items(id, &mut loaded.inbox).await {
+            match self.open_arrived(&mut loaded.inbox).await {
                 Ok(None) => {}
                 // Whoever looks again at the end of this turn finds them, and says what is wrong. A
                 // terminate waits for no payload.
@@ -97,8 +97,8 @@ impl Turn<'_> {
                     loaded.inbox.into_iter().for_each(|item| self.take(item));
                     return Ok(());
                 }
-                Err(error) if error.is_retryable() => return Ok(()),
-                Err(error) => return Err(error.into()),
+                Err(Halt::Error(error)) if error.is_retryable() => return Ok(()),
+                Err(halt) => return Err(halt),
             }
             self.arrivals = loaded.record.arrivals;
             loaded.inbox.into_iter().for_each(|item| self.take(item));
@@ -122,7 +122,7 @@ impl Turn<'_> {
         if self.renew_at().is_some_and(|at| now >= at) {
             let at = self.now();
             let lease_end = now.after(lease);
-            self.happened(Event::LeaseRenewed(LeaseRenewed { at, lease_end }));
+            self.happened(Event::LeaseRenewed(LeaseRenewed { at, lease_end, ahead: false }));
         }
     }
 }

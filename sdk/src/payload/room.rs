@@ -1,0 +1,63 @@
+//! How much of large payloads is in memory at once, beside the payloads themselves.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_SMALL};
+
+/// What permits stand for, in bytes: a semaphore has no more than so many.
+const UNIT: usize = 1024;
+
+/// The memory in which payloads are sealed and opened. Clones share it.
+///
+/// Who holds room asks a payload store, for a time that is [bounded](crate::limits::PAYLOAD_CALL_MAX),
+/// and never for more room: so everybody gets some, in the order in which they asked.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(PAYLOAD_BYTES_AT_ONCE / UNIT)))
+    }
+
+    /// Waits for the room that a payload of `bytes` bytes takes. It is free again when the answer is
+    /// dropped.
+    pub(super) async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        if bytes < PAYLOAD_SMALL {
+            return None;
+        }
+        let units = bytes.min(PAYLOAD_BYTES_AT_ONCE).div_ceil(UNIT);
+        // Nobody closes it.
+        self.0.acquire_many(u32::try_from(units).unwrap_or(u32::MAX)).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::limits::PAYLOAD_BYTES_MAX;
+
+    #[test]
+    fn two_of_the_largest_have_room_and_the_third_waits_and_what_is_small_does_not() {
+        let room = Room::new();
+        let one = room.take(PAYLOAD_BYTES_MAX).now_or_never().flatten();
+        let two = room.take(PAYLOAD_BYTES_MAX).now_or_never().flatten();
+        assert!(one.is_some() && two.is_some());
+        let mut three = Box::pin(room.take(PAYLOAD_SMALL));
+        assert!(three.as_mut().now_or_never().is_none(), "there is no room");
+        assert!(room.take(PAYLOAD_SMALL - 1).now_or_never().is_some(), "small ones need none");
+        drop(one);
+        assert!(three.now_or_never().flatten().is_some());
+    }
+
+    #[test]
+    fn what_is_larger_than_all_the_room_has_it_alone() {
+        let room = Room::new();
+        let all = room.take(usize::MAX).now_or_never().flatten();
+        assert!(all.is_some());
+        assert!(room.take(PAYLOAD_SMALL).now_or_never().is_none());
+    }
+}
