@@ -143,8 +143,10 @@ async fn lines_of_calls(app: App) -> Vec<Value> {
     let world = World::new();
     let fates = Fates::good(&world, "host");
     let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
-    let handle = world.client().start(calls, "Ada".to_owned()).id("e-1").await.unwrap();
-    handle.result().await.unwrap();
+    world.client().start(calls, "Ada".to_owned()).id("e-1").await.unwrap();
+    // The record says so to whoever cannot read the log.
+    let closed = |record: &everstep::store::Record| record.projection.status.is_closed();
+    world.until("e-1", Duration::from_secs(60), closed).await;
     host.kill().await;
     written.lines()
 }
