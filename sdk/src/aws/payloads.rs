@@ -153,7 +153,7 @@ impl S3Payloads {
 
 #[async_trait]
 impl PayloadStore for S3Payloads {
-    async fn put(&self, name: &BlobName, bytes: &[u8]) -> Result<Put, PayloadError> {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
         self.put_object(&name.to_string(), bytes).await
     }
 
