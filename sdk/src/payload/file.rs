@@ -147,8 +147,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Makes durable that `folder` is where it is, from its parent up to `root`.
 fn sync_above(root: &Path, folder: &Path) -> io::Result<()> {
-    let above = folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
-    above.map(sync_folder).collect()
+    let mut above = folder.ancestors().skip(1).take_while(|above| above.starts_with(root));
+    above.try_for_each(sync_folder)
 }
 
 /// Makes durable which files a folder has. Elsewhere than on Unix a folder is no file to flush.

@@ -154,7 +154,7 @@ async fn one_that_cannot_be_deleted_does_not_keep_the_others() {
     let pass = place.client().delete_expired().limit(1).await.unwrap();
     assert_eq!((pass.deleted[0].0.clone(), pass.kept[0].0.clone()), (later, bad.clone()));
     // Somebody has put it back.
-    place.blobs.put(&blob, &bytes).await.unwrap();
+    place.blobs.put(&blob, &bytes.into()).await.unwrap();
     assert_eq!(place.client().delete_expired().await.unwrap().deleted[0].0, bad);
 }
 
