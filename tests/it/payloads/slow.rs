@@ -7,6 +7,7 @@ use std::time::Duration;
 use everstep::ExecutionId;
 use everstep::backend::Backend;
 use everstep::event::Event;
+use everstep::limits::WRITE_TRIES_MAX;
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::payload::{MemoryPayloads, PayloadStore, Payloads};
 use everstep::prelude::*;
@@ -167,6 +168,33 @@ async fn a_claim_is_renewed_while_a_message_is_read_that_came_meanwhile() {
     handle.signal("nobody", &text(2 * THRESHOLD)).await.unwrap();
     two.completed(handle.id()).await;
     assert_eq!(two.seen.runs(), 1);
+}
+
+/// Nobody knows whether that renewal is in the log.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_without_an_answer_ends_the_turn_also_while_a_message_is_read() {
+    let two = Two::new();
+    let (reads, lost) = (AtomicU32::new(0), AtomicU32::new(0));
+    let faults = Faults::by(move |call| match call.name {
+        "payloads.get" => {
+            reads.fetch_add(1, Ordering::Relaxed);
+            Fate::Slow(Duration::from_secs(50))
+        }
+        "append"
+            if reads.load(Ordering::Relaxed) > 0
+                && lost.fetch_add(1, Ordering::Relaxed) < WRITE_TRIES_MAX =>
+        {
+            Fate::FailAfter
+        }
+        _ => Fate::Proceed,
+    });
+    let _host = two.host(&faults).await;
+    let handle = two.client().start(scan_and_count, 300).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    handle.signal("nobody", &text(2 * THRESHOLD)).await.unwrap();
+    two.completed(handle.id()).await;
+    assert_eq!(two.seen.runs(), 2);
+    assert_eq!(handle.result().await.unwrap().len(), 2 * THRESHOLD);
 }
 
 #[tokio::test(start_paused = true)]
