@@ -604,7 +604,7 @@ impl Turn<'_> {
         }
         self.claimed = true;
         for (event, sealed) in self.sequence.unwritten().iter().zip(&*sealed) {
-            if let Event::LeaseRenewed(renewed) = event {
+            if let Event::LeaseRenewed(renewed) = sealed {
                 self.lease_end = renewed.lease_end;
             }
             self.family.note(event);

@@ -58,6 +58,20 @@ async fn scan_and_count(seen: State<Seen>, seconds: u64) -> everstep::Result<Str
     Ok(text(counted))
 }
 
+#[step(skip(seen))]
+async fn scan_for(seen: State<Seen>, millis: u64) -> everstep::Result<String> {
+    seen.0.runs.fetch_add(1, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    Ok(text(2 * THRESHOLD))
+}
+
+/// Two large results, of bodies beside each other.
+#[workflow]
+async fn scan_both(seen: State<Seen>, millis: [u64; 2]) -> everstep::Result<u64> {
+    let scans = join_all(millis.map(|millis| scan_for(seen.clone(), millis))).await;
+    scans.into_iter().map(|scan| scan.map(|whole| whole.len() as u64)).sum()
+}
+
 /// Two hosts with stores of their own before one store, one queue and one place for blobs.
 struct Two {
     seen: Seen,
@@ -93,7 +107,8 @@ impl Two {
 
     /// Starts a host that meets these faults.
     async fn host(&self, faults: &Faults) -> tokio::task::JoinHandle<()> {
-        let app = App::new().workflow(scan_and_count).state(self.seen.clone()).replay_check(true);
+        let app = App::new().workflow(scan_and_count).workflow(scan_both);
+        let app = app.state(self.seen.clone()).replay_check(true);
         let worker = app.backend(self.backend(faults)).worker().await.unwrap();
         let worker = worker.clock(self.clock.clone());
         tokio::spawn(async move { worker.run_until(std::future::pending::<()>()).await.unwrap() })
@@ -138,6 +153,27 @@ async fn a_claim_is_renewed_while_a_blob_is_written_and_no_body_runs_twice() {
     assert!(events.is_sorted_by_key(Event::at), "{events:#?}");
     let sizes = two.seen.sizes().clone();
     assert!(sizes.len() > 1 && sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+}
+
+/// The first body ends just before the claim is to be renewed: its result and that renewal are one
+/// commit, with others ahead of it by the time that it is written.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_waits_for_a_blob_takes_nothing_back() {
+    let two = Two::new();
+    let _host = two.host(&Faults::by(slow_puts)).await;
+    let handle = two.client().start(scan_both, [9_970, 120_000]).await.unwrap();
+    two.completed(handle.id()).await;
+    assert_eq!(two.seen.runs(), 2);
+    let events = two.events(handle.id()).await;
+    let done = events.iter().position(|event| matches!(event, Event::StepCompleted(_))).unwrap();
+    let renewed = |event: &Event, is_ahead: bool| matches!(event, Event::LeaseRenewed(renewed) if renewed.ahead == is_ahead);
+    assert!(renewed(&events[done - 1], true) && renewed(&events[done + 1], false), "{events:#?}");
+    let ends = events.iter().filter_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim.lease_end),
+        Event::LeaseRenewed(renewed) => Some(renewed.lease_end),
+        _ => None,
+    });
+    assert!(ends.is_sorted(), "{events:#?}");
 }
 
 #[tokio::test(start_paused = true)]
