@@ -14,7 +14,8 @@ use crate::id::ExecutionId;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::store::InboxItem;
 
-/// The first payload that could not be opened, if one could not: it stays sealed.
+/// Why a payload could not be opened, if one could not: it stays sealed. The first reason; that it was
+/// erased only if there is no other.
 pub(crate) type Unopened = Option<PayloadError>;
 
 impl Payloads {
@@ -95,7 +96,7 @@ impl Payloads {
         self.open_all(id, vec![json], |_| true).await
     }
 
-    /// Opens all that it can. Returns the first error that `counts`.
+    /// Opens all that it can. Returns why not all, of the errors that `counts` lets count.
     async fn open_all(
         &self,
         id: &ExecutionId,
@@ -118,7 +119,10 @@ impl Payloads {
                 Ok(json) => opened.push(Some(json)),
                 Err(error) if error.is_of_payload() => {
                     if counts(&error) {
-                        unopened.get_or_insert(error);
+                        // Who can do without what was erased must hear of the others.
+                        if matches!(unopened, None | Some(PayloadError::Erased)) {
+                            unopened = Some(error);
+                        }
                     } else {
                         tracing::error!(everstep.execution.id = %id, %error, "of a message");
                     }
@@ -213,5 +217,29 @@ impl Config {
             return Err(PayloadError::damaged(problem));
         }
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{MemoryPayloads, PayloadStore};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_erased_hides_nothing_else_that_is_wrong() {
+        let (id, store) = (ExecutionId::new("order-1").expect("an id"), MemoryPayloads::new());
+        let erased = Folder::of(&id).blob(ERASED).expect("a name");
+        store.put(&erased, &b"now".into()).await.expect("memory");
+        let payloads = Payloads::new(store);
+        let stored = Stored::At("0".repeat(64));
+        let mut gone = Sealed::Stored { bytes: 7, codecs: vec![], stored }.write();
+        let newer = Json::parse(r#"{"$everstep":{"v":2,"what":1}}"#.to_owned()).expect("JSON");
+        for [mut one, mut two] in [[gone.clone(), newer.clone()], [newer, gone.clone()]] {
+            let unopened = payloads.open_all(&id, vec![&mut one, &mut two], |_| true).await;
+            let unopened = unopened.expect("it answers");
+            assert!(matches!(unopened, Some(PayloadError::Newer { .. })), "{unopened:?}");
+        }
+        let error = payloads.open(&id, &mut gone).await.expect_err("it is erased");
+        assert!(matches!(error, PayloadError::Erased), "{error:?}");
     }
 }

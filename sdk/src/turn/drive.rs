@@ -591,7 +591,12 @@ impl Turn<'_> {
         if events.is_empty() {
             return Ok(None);
         }
-        let sealed = if self.kitchen.payloads.seals_any(events) {
+        // A claim that was made longer while messages were read has its end put in, too.
+        let is_longer = matches!(
+            events.first(),
+            Some(Event::TurnStarted(claim)) if claim.lease_end != self.lease_end
+        );
+        let sealed = if is_longer || self.kitchen.payloads.seals_any(events) {
             Cow::Owned(self.seal_unwritten().await?)
         } else {
             Cow::Borrowed(events)
@@ -604,7 +609,7 @@ impl Turn<'_> {
         }
         self.claimed = true;
         for (event, sealed) in self.sequence.unwritten().iter().zip(&*sealed) {
-            if let Event::LeaseRenewed(renewed) = event {
+            if let Event::LeaseRenewed(renewed) = sealed {
                 self.lease_end = renewed.lease_end;
             }
             self.family.note(event);

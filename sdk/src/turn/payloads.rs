@@ -1,5 +1,5 @@
-//! What a turn does to payloads: it opens what it has read, and seals what it writes (in
-//! [`LogEnd`](super::log::LogEnd)).
+//! What a turn does to payloads before it has a claim: it opens what it has read. What it does later
+//! is in `drive/seal.rs`.
 
 use super::children::Family;
 use super::{Items, Kitchen};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use everstep::ExecutionId;
 use everstep::backend::Backend;
 use everstep::event::Event;
+use everstep::limits::WRITE_TRIES_MAX;
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::payload::{MemoryPayloads, PayloadStore, Payloads};
 use everstep::prelude::*;
@@ -57,6 +58,20 @@ async fn scan_and_count(seen: State<Seen>, seconds: u64) -> everstep::Result<Str
     Ok(text(counted))
 }
 
+#[step(skip(seen))]
+async fn scan_for(seen: State<Seen>, millis: u64) -> everstep::Result<String> {
+    seen.0.runs.fetch_add(1, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    Ok(text(2 * THRESHOLD))
+}
+
+/// Two large results, of bodies beside each other.
+#[workflow]
+async fn scan_both(seen: State<Seen>, millis: [u64; 2]) -> everstep::Result<u64> {
+    let scans = join_all(millis.map(|millis| scan_for(seen.clone(), millis))).await;
+    scans.into_iter().map(|scan| scan.map(|whole| whole.len() as u64)).sum()
+}
+
 /// Two hosts with stores of their own before one store, one queue and one place for blobs.
 struct Two {
     seen: Seen,
@@ -92,7 +107,8 @@ impl Two {
 
     /// Starts a host that meets these faults.
     async fn host(&self, faults: &Faults) -> tokio::task::JoinHandle<()> {
-        let app = App::new().workflow(scan_and_count).state(self.seen.clone()).replay_check(true);
+        let app = App::new().workflow(scan_and_count).workflow(scan_both);
+        let app = app.state(self.seen.clone()).replay_check(true);
         let worker = app.backend(self.backend(faults)).worker().await.unwrap();
         let worker = worker.clock(self.clock.clone());
         tokio::spawn(async move { worker.run_until(std::future::pending::<()>()).await.unwrap() })
@@ -139,6 +155,27 @@ async fn a_claim_is_renewed_while_a_blob_is_written_and_no_body_runs_twice() {
     assert!(sizes.len() > 1 && sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
 }
 
+/// The first body ends just before the claim is to be renewed: its result and that renewal are one
+/// commit, with others ahead of it by the time that it is written.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_waits_for_a_blob_takes_nothing_back() {
+    let two = Two::new();
+    let _host = two.host(&Faults::by(slow_puts)).await;
+    let handle = two.client().start(scan_both, [9_970, 120_000]).await.unwrap();
+    two.completed(handle.id()).await;
+    assert_eq!(two.seen.runs(), 2);
+    let events = two.events(handle.id()).await;
+    let done = events.iter().position(|event| matches!(event, Event::StepCompleted(_))).unwrap();
+    let renewed = |event: &Event, is_ahead: bool| matches!(event, Event::LeaseRenewed(renewed) if renewed.ahead == is_ahead);
+    assert!(renewed(&events[done - 1], true) && renewed(&events[done + 1], false), "{events:#?}");
+    let ends = events.iter().filter_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim.lease_end),
+        Event::LeaseRenewed(renewed) => Some(renewed.lease_end),
+        _ => None,
+    });
+    assert!(ends.is_sorted(), "{events:#?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_payload_store_that_hangs_costs_one_more_run_of_a_body_however_long_it_hangs() {
     let two = Two::new();
@@ -167,6 +204,33 @@ async fn a_claim_is_renewed_while_a_message_is_read_that_came_meanwhile() {
     handle.signal("nobody", &text(2 * THRESHOLD)).await.unwrap();
     two.completed(handle.id()).await;
     assert_eq!(two.seen.runs(), 1);
+}
+
+/// Nobody knows whether that renewal is in the log.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_without_an_answer_ends_the_turn_also_while_a_message_is_read() {
+    let two = Two::new();
+    let (reads, lost) = (AtomicU32::new(0), AtomicU32::new(0));
+    let faults = Faults::by(move |call| match call.name {
+        "payloads.get" => {
+            reads.fetch_add(1, Ordering::Relaxed);
+            Fate::Slow(Duration::from_secs(50))
+        }
+        "append"
+            if reads.load(Ordering::Relaxed) > 0
+                && lost.fetch_add(1, Ordering::Relaxed) < WRITE_TRIES_MAX =>
+        {
+            Fate::FailAfter
+        }
+        _ => Fate::Proceed,
+    });
+    let _host = two.host(&faults).await;
+    let handle = two.client().start(scan_and_count, 300).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    handle.signal("nobody", &text(2 * THRESHOLD)).await.unwrap();
+    two.completed(handle.id()).await;
+    assert_eq!(two.seen.runs(), 2);
+    assert_eq!(handle.result().await.unwrap().len(), 2 * THRESHOLD);
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,8 +27,15 @@ impl Turn<'_> {
         let sealing = self.kitchen.payloads.seal_events(&self.wake.execution, events);
         // Boxed: a turn's future has no room for what it rarely does.
         let mut sealed = claim.held_during(sealing).boxed().await?.into_owned();
-        if let (Some(Event::TurnStarted(started)), false) = (sealed.first_mut(), self.claimed) {
-            started.lease_end = self.lease_end;
+        for event in &mut sealed {
+            match event {
+                Event::TurnStarted(claim) => claim.lease_end = self.lease_end,
+                // It was due before those that were written ahead of it, and takes nothing back.
+                Event::LeaseRenewed(renewed) => {
+                    renewed.lease_end = renewed.lease_end.max(self.lease_end);
+                }
+                _ => {}
+            }
         }
         Ok(sealed)
     }

@@ -1,6 +1,6 @@
 //! Waiting while bodies run: for their ends, for what arrives, and for the lease's renewal.
 
-use super::{Halt, Lease, Turn};
+use super::{Halt, Lease, Turn, TurnError};
 use crate::event::{Event, LeaseRenewed};
 use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_AGAIN_AFTER, INBOX_LOOK_EVERY};
 use crate::store::{Message, StoreError};
@@ -97,7 +97,12 @@ impl Turn<'_> {
                     loaded.inbox.into_iter().for_each(|item| self.take(item));
                     return Ok(());
                 }
-                Err(Halt::Error(error)) if error.is_retryable() => return Ok(()),
+                // Of a payload only. After a renewal without an answer the turn is over (rule 11).
+                Err(Halt::Error(TurnError::Store(StoreError::Payload(error))))
+                    if error.is_retryable() =>
+                {
+                    return Ok(());
+                }
                 Err(halt) => return Err(halt),
             }
             self.arrivals = loaded.record.arrivals;
