@@ -123,11 +123,16 @@ impl Kitchen {
         let hides = self.payloads.hides();
         let fault = if hides { fault.without_values() } else { fault.to_string() };
         let (status, reason) = (Status::Blocked, Some(fault.clone()));
+        let at = self.clock.now();
         if let Some(outbox) = &mut outbox {
-            outbox.blocked(last, self.clock.now(), reason.clone());
+            outbox.blocked(last, at, reason.clone());
         }
         self.tell(outbox.as_mut(), lease).await;
-        let projection = self.projection_of([last, first], status, None, reason, shown);
+        // Whoever tells it again finds its time here.
+        let projection = Projection {
+            updated_at: at,
+            ..self.projection_of([last, first], status, None, reason, shown)
+        };
         let projection = owing(projection, outbox.as_ref());
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {

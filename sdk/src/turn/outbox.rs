@@ -74,7 +74,9 @@ impl Outbox {
         let later = now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX);
         let again = now.after(later);
         projection.untold = Some(untold);
-        projection.wake_at = Some(projection.wake_at.map_or(again, |at| at.min(again)));
+        // What has ended has nothing else to be looked at for: it may be deleted once this is told.
+        let due = projection.wake_at.filter(|_| !projection.status.is_closed());
+        projection.wake_at = Some(due.map_or(again, |at| at.min(again)));
     }
 }
 
@@ -161,9 +163,18 @@ impl Kitchen {
         Ok(Some(outbox))
     }
 
-    /// The same of an execution whose log cannot be read: nothing but what comes.
-    pub(super) fn outbox_of_unreadable(&self, record: &Record) -> Option<Outbox> {
+    /// The same of an execution whose log, up to `commit`, cannot be read: nothing but what comes. `None`
+    /// also if it is blocked for that and all is told.
+    pub(super) fn outbox_of_unreadable(
+        &self,
+        record: &Record,
+        commit: CommitNumber,
+    ) -> Option<Outbox> {
         let notifications = self.registry.notifications()?;
+        let stored = &record.projection;
+        if stored.status == Status::Blocked && stored.commit == commit && stored.untold.is_none() {
+            return None;
+        }
         Some(self.outbox_of(notifications, record, None, record.projection.status))
     }
 
@@ -263,15 +274,17 @@ impl Kitchen {
         }
         let mut outbox = self.outbox(loaded, history).await?;
         self.tell(outbox.as_mut(), lease).await;
-        // Of a block the record alone knows.
-        let projection = Projection {
+        // Of a block the record alone knows, its time too: told again it is the same.
+        let mut projection = Projection {
             wake_at: None,
             untold: None,
-            updated_at: self.clock.now(),
             view: None,
             ..loaded.record.projection.clone()
         };
-        self.store.project(&loaded.record.id, &owing(projection, outbox.as_ref())).await?;
+        if let Some(outbox) = &outbox {
+            outbox.owe(self.clock.now(), &mut projection);
+        }
+        self.store.project(&loaded.record.id, &projection).await?;
         Ok(())
     }
 }
