@@ -369,7 +369,7 @@ impl Client {
                     {
                         buried += 1;
                         tokio::time::sleep(BURIED_AGAIN_AFTER).await;
-                        run.after = None;
+                        (run.after, untold) = (None, None);
                         self.payloads.forget(id);
                         continue;
                     }
@@ -378,7 +378,7 @@ impl Client {
                         if run.after.is_some()
                             && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
                     {
-                        run.after = None;
+                        (run.after, untold) = (None, None);
                         continue;
                     }
                     Err(error) => return Err(error),
