@@ -31,6 +31,8 @@ const SENT_AT_ONCE: usize = 100;
 pub(super) struct Outbox {
     reader: Reader,
     waiting: VecDeque<Notification>,
+    /// From which commit on it was untold before.
+    before: Option<CommitNumber>,
     /// Nothing more is sent before the turn's end.
     failed: bool,
 }
@@ -71,7 +73,11 @@ impl Outbox {
     fn owe(&self, now: Timestamp, projection: &mut Projection) {
         let Some(untold) = self.waiting.iter().map(|it| it.commit).min() else { return };
         let oldest = self.waiting.iter().map(|it| it.at).min().unwrap_or(now);
-        let later = now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX);
+        let later = match self.before {
+            // The notifier answers again, and there was more than there was time for.
+            Some(before) if untold > before => NOTIFY_AGAIN_AFTER,
+            _ => now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX),
+        };
         let again = now.after(later);
         projection.untold = Some(untold);
         // What has ended has nothing else to be looked at for: it may be deleted once this is told.
@@ -188,7 +194,8 @@ impl Kitchen {
         let run = history.map(|history| history.start().run);
         let (id, workflow) = (record.id.clone(), record.workflow.clone());
         let reader = Reader::new(notifications.choice.clone(), id, workflow, run, status);
-        Outbox { reader, waiting: VecDeque::new(), failed: false }
+        let before = record.projection.untold;
+        Outbox { reader, waiting: VecDeque::new(), before, failed: false }
     }
 
     /// Sends what waits, for [`NOTIFY_WAIT`] at most. What is not sent stays, and is never the

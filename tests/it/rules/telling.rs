@@ -239,6 +239,43 @@ async fn an_outage_stops_nothing_and_all_is_told_after_it() {
     }
 }
 
+/// Takes one notification of each call, unless it is out.
+#[derive(Debug, Default)]
+struct Sips {
+    heard: Heard,
+    out: AtomicBool,
+}
+
+#[async_trait]
+impl Notifier for Sips {
+    async fn send(&self, notifications: &[Notification]) -> Vec<NotSent> {
+        let taken = usize::from(!self.out.load(Ordering::SeqCst));
+        self.heard.0.lock().unwrap().extend(notifications.iter().take(taken).cloned());
+        let busy = |index| NotSent::new(index, NotifyError::unavailable("busy"));
+        (taken..notifications.len()).map(busy).collect()
+    }
+}
+
+/// What an outage has left is not sent at the pace of its last tries.
+#[tokio::test(start_paused = true)]
+async fn what_could_be_sent_in_part_is_gone_on_with_soon() {
+    let world = World::new();
+    let sips = Arc::new(Sips { out: AtomicBool::new(true), ..Sips::default() });
+    let app = app().state(world.ledger.clone()).notifications(Notifications::to(Arc::clone(&sips)));
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let _ = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
+    closed(&world, "x", minutes(10)).await;
+    tokio::time::sleep(hours(24)).await;
+    assert_eq!(world.record("x").await.unwrap().projection.untold, Some(0));
+    sips.out.store(false, Ordering::SeqCst);
+    // The first of three tries is an hour away at the most.
+    world.until("x", minutes(90), |it| it.projection.untold.is_none()).await;
+    let told = [Status::Running, Status::Suspended, Status::Completed];
+    assert_eq!(sips.heard.statuses(), told);
+}
+
 /// What is past its time of deletion is tried as rarely as all else, and deleted once it is told.
 #[tokio::test(start_paused = true)]
 async fn an_outage_longer_than_the_retention_is_outlasted() {
