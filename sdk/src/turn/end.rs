@@ -8,7 +8,7 @@ use super::shown::Shown;
 use super::{Kitchen, Lease, TurnError};
 use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId};
-use crate::limits::REASON_BYTES_MAX;
+use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
@@ -166,7 +166,11 @@ impl Kitchen {
             (status, wake_at, reason) = (ended_as, None, why);
         }
         if status.is_closed() {
-            wake_at = self.registry.delete_at(&history.start().workflow, history.time);
+            // Whoever else has found it so may be slower, and must not find another execution in its
+            // place when the record is written.
+            let soonest = self.clock.now().after(RETENTION_MIN);
+            let delete_at = self.registry.delete_at(&history.start().workflow, history.time);
+            wake_at = delete_at.map(|at| at.max(soonest));
         }
         self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }
