@@ -169,8 +169,8 @@ impl Kitchen {
         Ok(Some(outbox))
     }
 
-    /// The same of an execution whose log, up to `commit`, cannot be read: nothing but what comes. `None`
-    /// also if it is blocked for that and all is told.
+    /// The same of an execution whose log, up to `commit`, cannot be read: nothing but what comes.
+    /// `None` also if it is blocked for that and all is told.
     pub(super) fn outbox_of_unreadable(
         &self,
         record: &Record,
