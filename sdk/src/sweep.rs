@@ -23,9 +23,9 @@ pub enum SweepError {
     Queue(#[from] QueueError),
 }
 
-/// One pass: sends one wake to every open execution that has been overdue for `grace`, or has
-/// had an inbox item for as long, and returns how many. It writes nothing else, so two passes at
-/// once are harmless.
+/// One pass: sends one wake to every execution that has been overdue for `grace` (open, or with
+/// something untold), or has had an inbox item for as long, and returns how many. It writes nothing
+/// else, so two passes at once are harmless.
 ///
 /// # Errors
 /// Store or queue did not answer or cannot be used.

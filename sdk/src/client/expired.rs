@@ -106,7 +106,7 @@ impl DeleteExpired<'_> {
         // The index may be stale: the record decides.
         let is_expired = |record: &Record| {
             let projection = &record.projection;
-            projection.status.is_closed() && projection.wake_at.is_some_and(|at| at < now)
+            projection.expires() && projection.wake_at.is_some_and(|at| at < now)
         };
         let parents = Parents::default();
         let one = |id: ExecutionId| {

@@ -8,7 +8,7 @@ use super::shown::Shown;
 use super::{Kitchen, Lease, TurnError};
 use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId};
-use crate::limits::REASON_BYTES_MAX;
+use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Status, StoreError};
 use crate::time::Timestamp;
@@ -123,11 +123,16 @@ impl Kitchen {
         let hides = self.payloads.hides();
         let fault = if hides { fault.without_values() } else { fault.to_string() };
         let (status, reason) = (Status::Blocked, Some(fault.clone()));
+        let at = self.clock.now();
         if let Some(outbox) = &mut outbox {
-            outbox.blocked(last, self.clock.now(), reason.clone());
+            outbox.blocked(last, at, reason.clone());
         }
         self.tell(outbox.as_mut(), lease).await;
-        let projection = self.projection_of([last, first], status, None, reason, shown);
+        // Whoever tells it again finds its time here.
+        let projection = Projection {
+            updated_at: at,
+            ..self.projection_of([last, first], status, None, reason, shown)
+        };
         let projection = owing(projection, outbox.as_ref());
         let record = self.store.project(id, &projection).await?;
         if record.projection.status == Status::Blocked {
@@ -161,7 +166,11 @@ impl Kitchen {
             (status, wake_at, reason) = (ended_as, None, why);
         }
         if status.is_closed() {
-            wake_at = self.registry.delete_at(&history.start().workflow, history.time);
+            // Whoever else has found it so may be slower, and must not find another execution in its
+            // place when the record is written.
+            let soonest = self.clock.now().after(RETENTION_MIN);
+            let delete_at = self.registry.delete_at(&history.start().workflow, history.time);
+            wake_at = delete_at.map(|at| at.max(soonest));
         }
         self.projection_of([history.last, history.first], status, wake_at, reason, shown)
     }

@@ -204,7 +204,7 @@ impl Kitchen {
                     let stored = &loaded.record.projection;
                     let at = [last.max(stored.commit), stored.first];
                     let fault = Fault::Corrupt { problem: corrupt.to_string() };
-                    let outbox = self.outbox_of_unreadable(&loaded.record);
+                    let outbox = self.outbox_of_unreadable(&loaded.record, at[0]);
                     self.block(id, at, Shown::default(), &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }

@@ -31,6 +31,8 @@ const SENT_AT_ONCE: usize = 100;
 pub(super) struct Outbox {
     reader: Reader,
     waiting: VecDeque<Notification>,
+    /// From which commit on it was untold before.
+    before: Option<CommitNumber>,
     /// Nothing more is sent before the turn's end.
     failed: bool,
 }
@@ -71,10 +73,16 @@ impl Outbox {
     fn owe(&self, now: Timestamp, projection: &mut Projection) {
         let Some(untold) = self.waiting.iter().map(|it| it.commit).min() else { return };
         let oldest = self.waiting.iter().map(|it| it.at).min().unwrap_or(now);
-        let later = now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX);
+        let later = match self.before {
+            // The notifier answers again, and there was more than there was time for.
+            Some(before) if untold > before => NOTIFY_AGAIN_AFTER,
+            _ => now.since(oldest).clamp(NOTIFY_AGAIN_AFTER, NOTIFY_AGAIN_AFTER_MAX),
+        };
         let again = now.after(later);
         projection.untold = Some(untold);
-        projection.wake_at = Some(projection.wake_at.map_or(again, |at| at.min(again)));
+        // What has ended has nothing else to be looked at for: it may be deleted once this is told.
+        let due = projection.wake_at.filter(|_| !projection.status.is_closed());
+        projection.wake_at = Some(due.map_or(again, |at| at.min(again)));
     }
 }
 
@@ -161,9 +169,18 @@ impl Kitchen {
         Ok(Some(outbox))
     }
 
-    /// The same of an execution whose log cannot be read: nothing but what comes.
-    pub(super) fn outbox_of_unreadable(&self, record: &Record) -> Option<Outbox> {
+    /// The same of an execution whose log, up to `commit`, cannot be read: nothing but what comes.
+    /// `None` also if it is blocked for that and all is told.
+    pub(super) fn outbox_of_unreadable(
+        &self,
+        record: &Record,
+        commit: CommitNumber,
+    ) -> Option<Outbox> {
         let notifications = self.registry.notifications()?;
+        let stored = &record.projection;
+        if stored.status == Status::Blocked && stored.commit == commit && stored.untold.is_none() {
+            return None;
+        }
         Some(self.outbox_of(notifications, record, None, record.projection.status))
     }
 
@@ -177,7 +194,8 @@ impl Kitchen {
         let run = history.map(|history| history.start().run);
         let (id, workflow) = (record.id.clone(), record.workflow.clone());
         let reader = Reader::new(notifications.choice.clone(), id, workflow, run, status);
-        Outbox { reader, waiting: VecDeque::new(), failed: false }
+        let before = record.projection.untold;
+        Outbox { reader, waiting: VecDeque::new(), before, failed: false }
     }
 
     /// Sends what waits, for [`NOTIFY_WAIT`] at most. What is not sent stays, and is never the
@@ -263,15 +281,17 @@ impl Kitchen {
         }
         let mut outbox = self.outbox(loaded, history).await?;
         self.tell(outbox.as_mut(), lease).await;
-        // Of a block the record alone knows.
-        let projection = Projection {
+        // Of a block the record alone knows, its time too: told again it is the same.
+        let mut projection = Projection {
             wake_at: None,
             untold: None,
-            updated_at: self.clock.now(),
             view: None,
             ..loaded.record.projection.clone()
         };
-        self.store.project(&loaded.record.id, &owing(projection, outbox.as_ref())).await?;
+        if let Some(outbox) = &outbox {
+            outbox.owe(self.clock.now(), &mut projection);
+        }
+        self.store.project(&loaded.record.id, &projection).await?;
         Ok(())
     }
 }

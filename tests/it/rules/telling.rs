@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use everstep::client::OnConflict;
+use everstep::client::{DeleteError, OnConflict};
 use everstep::event::Event;
 use everstep::limits::{NOTIFY_AGAIN_AFTER, NOTIFY_WAIT};
 use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifierFn, NotifyError};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::{Fate, FaultyNotifier};
+use everstep::wake::Wake;
 use everstep_tests::sim::{Fates, Host, HostOptions, World};
 
 use super::{closed, counts, long, without_sweeper};
@@ -238,6 +239,74 @@ async fn an_outage_stops_nothing_and_all_is_told_after_it() {
     }
 }
 
+/// Takes one notification of each call, unless it is out.
+#[derive(Debug, Default)]
+struct Sips {
+    heard: Heard,
+    out: AtomicBool,
+}
+
+#[async_trait]
+impl Notifier for Sips {
+    async fn send(&self, notifications: &[Notification]) -> Vec<NotSent> {
+        let taken = usize::from(!self.out.load(Ordering::SeqCst));
+        self.heard.0.lock().unwrap().extend(notifications.iter().take(taken).cloned());
+        let busy = |index| NotSent::new(index, NotifyError::unavailable("busy"));
+        (taken..notifications.len()).map(busy).collect()
+    }
+}
+
+/// What an outage has left is not sent at the pace of its last tries.
+#[tokio::test(start_paused = true)]
+async fn what_could_be_sent_in_part_is_gone_on_with_soon() {
+    let world = World::new();
+    let sips = Arc::new(Sips { out: AtomicBool::new(true), ..Sips::default() });
+    let app = app().state(world.ledger.clone()).notifications(Notifications::to(Arc::clone(&sips)));
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let _ = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
+    closed(&world, "x", minutes(10)).await;
+    tokio::time::sleep(hours(24)).await;
+    assert_eq!(world.record("x").await.unwrap().projection.untold, Some(0));
+    sips.out.store(false, Ordering::SeqCst);
+    // The first of three tries is an hour away at the most.
+    world.until("x", minutes(90), |it| it.projection.untold.is_none()).await;
+    let told = [Status::Running, Status::Suspended, Status::Completed];
+    assert_eq!(sips.heard.statuses(), told);
+}
+
+/// What is past its time of deletion is tried as rarely as all else, and deleted once it is told.
+#[tokio::test(start_paused = true)]
+async fn an_outage_longer_than_the_retention_is_outlasted() {
+    let (world, heard) = (World::new(), Heard::default());
+    let out = Arc::new(AtomicBool::new(true));
+    let is_out = Arc::clone(&out);
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let app = app().retention(hours(1));
+    let _host = host(&world, app, &fates, &heard, &HostOptions::default());
+    let client = world.client();
+    let handle = client.start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    tokio::time::sleep(hours(24)).await;
+    let tries = calls(&world, "host", &["notify"]).len();
+    assert!((10..60).contains(&tries), "{tries} tries in a day");
+    let early = client.delete(handle.id()).await.unwrap_err();
+    assert!(matches!(early, DeleteError::Untold { .. }), "{early}");
+
+    out.store(false, Ordering::SeqCst);
+    world.until("x", hours(2), |it| it.projection.untold.is_none()).await;
+    assert_eq!(heard.statuses(), [Status::Running, Status::Completed]);
+    // Not at once: another host may be about to write the record.
+    let kept = world.record("x").await.unwrap().projection.wake_at.unwrap();
+    assert!(kept.since(world.clock.now()) > minutes(59), "{kept:?}");
+    tokio::time::sleep(hours(2)).await;
+    assert!(world.record("x").await.is_none());
+}
+
 /// Fails the first batches in part, and one notification for ever.
 #[derive(Debug, Default)]
 struct Picky {
@@ -367,6 +436,39 @@ async fn a_block_that_nobody_heard_of_is_told_late() {
         let heard: Vec<_> = heard.distinct().iter().filter_map(Notification::status).collect();
         assert_eq!(heard, told, "resumed before it was told: {resumed_before}");
     }
+}
+
+/// A block whose notifications arrive, though nobody learns of it, is told again in the same words.
+#[tokio::test(start_paused = true)]
+async fn a_block_that_is_told_again_is_told_the_same() {
+    #[workflow]
+    async fn breaks_again(_: u64) -> everstep::Result<u64> {
+        if signal::<bool>("go").await? {
+            panic!("not yet");
+        }
+        Ok(1)
+    }
+    let (world, heard) = (World::new(), Heard::default());
+    let lost = Arc::new(AtomicBool::new(true));
+    let is_lost = Arc::clone(&lost);
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "notify" if is_lost.load(Ordering::SeqCst) => Fate::FailAfter,
+        _ => Fate::Proceed,
+    });
+    let app = App::new().workflow(breaks_again);
+    let _host = host(&world, app, &fates, &heard, &HostOptions::default());
+    let handle = world.client().start(breaks_again, 1).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    handle.signal("go", &true).await.unwrap();
+    world.until("x", minutes(5), |it| it.projection.status == Status::Blocked).await;
+    tokio::time::sleep(hours(1)).await;
+    lost.store(false, Ordering::SeqCst);
+    world.until("x", hours(3), |it| it.projection.untold.is_none()).await;
+    let blocks = |told: Vec<Notification>| {
+        told.iter().filter(|told| told.status() == Some(Status::Blocked)).count()
+    };
+    let (all, distinct) = (blocks(heard.all()), blocks(heard.distinct()));
+    assert!(all > 2 && distinct == 1, "{all} and {distinct}");
 }
 
 #[workflow]
@@ -503,6 +605,10 @@ async fn an_unreadable_log_is_told_as_a_block() {
         (&*told[0].id, told[0].run, told[0].status()),
         ("x/1/blocked", None, Some(Status::Blocked))
     );
+    // Whoever looks again tells nothing new.
+    world.queue.send(&Wake::news(handle.id().clone()), seconds(0)).await.unwrap();
+    world.until_no_wake_is_left(minutes(5)).await;
+    assert_eq!(heard.all().len(), 1);
 }
 
 /// A notifier's own faults are no strikes of the executions it tells of.

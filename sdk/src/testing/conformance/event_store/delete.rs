@@ -221,7 +221,8 @@ pub async fn a_long_log_and_a_full_inbox_are_removed_whole(store: Store) {
     assert_eq!(store.load(&other).await.unwrap().unwrap().commits.len(), 1);
 }
 
-/// What is kept for ever, open or not yet at its time is not in the list; nor what was started again.
+/// What is kept for ever, open or not yet at its time is not in the list; nor what was started again,
+/// nor what is untold.
 pub async fn what_is_closed_and_past_its_time_is_expired_and_graves_are_too(store: Store) {
     for (name, status, wake_at) in [
         ("late", Status::Completed, Some(30)),
@@ -239,6 +240,11 @@ pub async fn what_is_closed_and_past_its_time_is_expired_and_graves_are_too(stor
         store.project(&id, &closed).await.unwrap();
     }
     bury(&store, &id("buried"), &grave(20)).await;
+    let told = Projection { wake_at: Some(at(70)), ..projection(1, Status::Completed) };
+    let untold = Projection { wake_at: Some(at(10)), untold: Some(0), ..told.clone() };
+    let owing = started(&store, "owing").await;
+    store.append(&owing, &commit(1)).await.unwrap();
+    store.project(&owing, &untold).await.unwrap();
     let projection = Projection { wake_at: Some(at(10)), ..projection(2, Status::Running) };
     let again = Record { projection, ..record("again") };
     assert_eq!(store.create(&again, &commit(2)).await.unwrap(), Created::New);
@@ -248,9 +254,13 @@ pub async fn what_is_closed_and_past_its_time_is_expired_and_graves_are_too(stor
     assert_eq!(expired(&store, 20, 10).await, ["early"]);
     assert!(expired(&store, 50, 0).await.is_empty());
     let overdue = store.overdue(at(50), 10).await.unwrap();
-    assert!(overdue.iter().all(|id| ["open", "again"].contains(&id.as_str())), "{overdue:?}");
+    let open = ["open", "again", "owing"];
+    assert!(overdue.iter().all(|id| open.contains(&id.as_str())), "{overdue:?}");
     assert!(store.rebury(&id("buried"), &grave(20), &grave(60)).await.unwrap());
     eventually(names(&["early", "late"]), async || expired(&store, 50, 10).await).await;
     store.remove(&id("buried"), &grave(60)).await.unwrap();
     eventually(names(&["early", "late", "young"]), async || expired(&store, 90, 10).await).await;
+    store.project(&owing, &told).await.unwrap();
+    let all = names(&["early", "late", "young", "owing"]);
+    eventually(all, async || expired(&store, 90, 10).await).await;
 }
