@@ -211,6 +211,24 @@ async fn each_line_says_whose_it_is_and_a_line_of_a_body_of_which_attempt() {
     assert!(!text.contains("otel."), "{text}");
 }
 
+#[test]
+fn two_layers_of_lines_both_show_the_fields_of_spans() {
+    let (one, other) = (Written::default(), Written::default());
+    let layer = |written: &Written| {
+        let to = written.clone();
+        JsonLines::new(move || to.clone())
+    };
+    let both = tracing_subscriber::registry().with(layer(&one)).with(layer(&other));
+    tracing::subscriber::with_default(both, || {
+        tracing::info_span!("around", whose = "Ada's").in_scope(|| tracing::info!("a line"));
+    });
+    for written in [one, other] {
+        let lines = written.lines();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert_eq!(lines[0]["whose"], "Ada's");
+    }
+}
+
 /// What is encrypted in the log is no more readable beside it.
 #[tokio::test(start_paused = true)]
 async fn an_error_that_is_encrypted_in_the_log_is_in_no_line() {
