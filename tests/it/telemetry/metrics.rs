@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::telemetry::Metrics;
+use everstep::testing::faults::Fate;
 use everstep_tests::emf::check_emf;
 use everstep_tests::sim::{Death, Fates, Host, HostOptions, World};
 use serde_json::Value;
@@ -180,6 +182,37 @@ fn whatever_call_a_host_dies_at_no_end_of_a_step_is_counted_twice() {
         story(Some(Death { at, after: false }));
         story(Some(Death { at, after: true }));
     }
+}
+
+/// A turn that cannot write has fired no timer.
+#[tokio::test(start_paused = true)]
+async fn a_timer_is_counted_once_though_its_turn_is_taken_again() {
+    let (written, world) = (Written::default(), World::new());
+    let down = Arc::new(AtomicBool::new(false));
+    let fates = Fates::by(&world, "host", {
+        let down = Arc::clone(&down);
+        move |call| match call.name {
+            "append" if down.load(Ordering::SeqCst) => Fate::FailBefore,
+            _ => Fate::Proceed,
+        }
+    });
+    let app = App::new().workflow(sell).metrics(Metrics::emf_to("Shop", written.clone()));
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let handle = world.client().start(sell, "Ada".to_owned()).id("e").await.unwrap();
+    tokio::time::sleep(seconds(60)).await;
+    down.store(true, Ordering::SeqCst);
+    tokio::time::sleep(seconds(90)).await;
+    down.store(false, Ordering::SeqCst);
+    handle.result().await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    host.kill().await;
+    until_written(&written, "closed");
+    let lines = written.lines();
+    let wakes = sums(&lines, "everstep.wake.handled");
+    assert!(wakes.iter().any(|(of, _)| of == "error sell"), "{wakes:?}");
+    let late = &measured(&lines, "everstep.timer.lateness")["sell"];
+    assert!(late.len() == 1 && late[0] > 20.0, "{late:?}");
 }
 
 /// A pipe that nobody reads, and one that is closed.
