@@ -336,14 +336,9 @@ async fn sweep_forever(
 ) -> Result<Infallible, RunError> {
     loop {
         let watchers = kitchen.registry.watchers();
-        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace).await {
-            Ok(swept) => {
-                if swept.woken > 0 {
-                    let woken = swept.woken;
-                    tracing::info!(woken, "the sweeper woke overdue executions");
-                }
-                swept.tell(&*kitchen.store, &kitchen.clock, watchers).await;
-            }
+        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace, watchers).await {
+            Ok(0) => {}
+            Ok(woken) => tracing::info!(woken, "the sweeper woke overdue executions"),
             Err(SweepError::Store(error)) => {
                 tracing::warn!(%error, "sweep again");
                 store_usable(error)?;

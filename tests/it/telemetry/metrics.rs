@@ -270,9 +270,14 @@ async fn the_sweeper_says_how_many_are_overdue_and_for_how_long() {
         world.queue.delete(&delivery.receipt).await.unwrap();
     }
     tokio::time::sleep(minutes(10)).await;
-    let fates = Fates::good(&world, "host");
+    // Whoever is woken is not overdue any more when a slow store says since when it was.
+    let fates = Fates::by(&world, "host", |call| match call.name {
+        "record" => Fate::Slow(seconds(5)),
+        _ => Fate::Proceed,
+    });
     let app = App::new().workflow(sell).metrics(Metrics::emf_to("Shop", written.clone()));
-    let host = Host::start(&world, app, world.backend(), &fates, &HostOptions::default());
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let host = Host::start(&world, app, backend, &fates, &HostOptions::default());
     handle.result().await.unwrap();
     host.kill().await;
     until_written(&written, "closed");
