@@ -74,6 +74,15 @@ fn until_written(written: &Written, last: &str) {
     }
 }
 
+/// The same of hosts that are gone: their threads end when all is written.
+async fn until_all_is_written(written: &Written) {
+    let began = std::time::Instant::now();
+    while Arc::strong_count(&written.0) > 1 {
+        assert!(began.elapsed() < Duration::from_secs(20), "somebody still writes");
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn lines_are_what_cloudwatch_takes_and_count_what_was_recorded() {
     let lines = lines_of_a_sale(App::new().workflow(sell)).await;
@@ -168,11 +177,13 @@ fn whatever_call_a_host_dies_at_no_end_of_a_step_is_counted_twice() {
             let events: Vec<_> = log.iter().flat_map(|commit| &commit.events).collect();
             let ends = events.iter().filter(|event| matches!(event, Event::StepCompleted(_)));
             assert_eq!(ends.count(), 1);
+            until_all_is_written(&written).await;
             let lines = written.lines();
             for name in ["everstep.step.ended", "everstep.execution.closed"] {
                 let sum: f64 = sums(&lines, name).iter().map(|(_, count)| count).sum();
                 // A dead host tells nobody what it did.
-                assert!(sum <= 1.0, "{death:?}: {name} is {sum}");
+                let is_known = sum == 1.0 || (sum < 1.0 && death.is_some());
+                assert!(is_known, "{death:?}: {name} is {sum}");
             }
             calls
         })
