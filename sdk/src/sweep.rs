@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::id::ExecutionId;
 use crate::store::{EventStore, StoreError};
 use crate::telemetry::Watchers;
 use crate::time::Clock;
@@ -25,7 +24,8 @@ pub enum SweepError {
 
 /// One pass: sends one wake to every execution that has been overdue for `grace` (open, or with
 /// something untold), or has had an inbox item for as long, and returns how many. It writes nothing
-/// else, so two passes at once are harmless.
+/// else, so two passes at once are harmless. Those who watch are told of it; for nobody the store is
+/// asked no more.
 ///
 /// # Errors
 /// Store or queue did not answer or cannot be used.
@@ -34,34 +34,20 @@ pub(crate) async fn sweep(
     queue: &dyn WakeQueue,
     clock: &Clock,
     grace: Duration,
-) -> Result<Swept, SweepError> {
-    let overdue = store.overdue(clock.now().before(grace), PASS_MAX).await?;
+    watchers: &Watchers,
+) -> Result<usize, SweepError> {
+    let now = clock.now();
+    let overdue = store.overdue(now.before(grace), PASS_MAX).await?;
+    // Before it is woken, or it may be overdue no longer.
+    let first = match overdue.first().filter(|_| !watchers.is_empty()) {
+        Some(first) => store.record(first).await.ok().flatten(),
+        None => None,
+    };
     for id in &overdue {
         queue.send(&Wake::sweep(id.clone()), Duration::ZERO).await?;
     }
-    Ok(Swept { woken: overdue.len(), first: overdue.into_iter().next() })
-}
-
-/// What a pass has done.
-pub(crate) struct Swept {
-    /// How many executions it woke.
-    pub(crate) woken: usize,
-    first: Option<ExecutionId>,
-}
-
-impl Swept {
-    /// Tells those who watch of it. The store is asked only if somebody does.
-    pub(crate) async fn tell(&self, store: &dyn EventStore, clock: &Clock, watchers: &Watchers) {
-        if watchers.is_empty() {
-            return;
-        }
-        let record = match &self.first {
-            Some(first) => store.record(first).await.ok().flatten(),
-            None => None,
-        };
-        // One that only has a message has no time of its own.
-        let due = record.and_then(|record| record.projection.wake_at);
-        let oldest = due.map_or(Duration::ZERO, |due| clock.now().since(due));
-        watchers.swept(self.woken, oldest);
-    }
+    // One that only has a message has no time of its own.
+    let due = first.and_then(|record| record.projection.wake_at);
+    watchers.swept(overdue.len(), due.map_or(Duration::ZERO, |due| now.since(due)));
+    Ok(overdue.len())
 }

@@ -320,6 +320,23 @@ fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
     }
 }
 
+/// What nothing differs in makes no new version, and the old one is told nothing.
+#[test]
+fn whatever_the_function_is_told_makes_a_new_version() {
+    for template in [
+        include_str!("../../docs/deploy/template.yaml"),
+        include_str!("../../docs/deploy/sam.yaml"),
+    ] {
+        let described = |line: &&str| line.trim_start().starts_with("Description: !Sub");
+        let versions: Vec<&str> = template.lines().filter(described).collect();
+        let told = ["LongTimers", "Metrics", "PayloadBucket", "PayloadKey", "Retention"];
+        for parameter in told.into_iter().chain(["ArchiveBucket"]) {
+            let named = format!("${{{parameter}}}");
+            assert!(versions.iter().any(|text| text.contains(&named)), "{parameter}");
+        }
+    }
+}
+
 /// The resources that stand in both templates, as they are written.
 #[test]
 fn what_both_templates_have_is_the_same() {

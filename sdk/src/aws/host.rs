@@ -340,10 +340,8 @@ impl Host {
             }
         };
         self.resumed.get_or_init(resume).await;
-        let swept = self.client.sweep_once(Some(LAMBDA_SWEEP_GRACE)).await?;
-        let Kitchen { store, clock, registry, .. } = &*self.kitchen;
-        swept.tell(&**store, clock, registry.watchers()).await;
-        let woken = swept.woken;
+        let watchers = self.kitchen.registry.watchers();
+        let woken = self.client.sweep_once(Some(LAMBDA_SWEEP_GRACE), watchers).await?;
         if !self.kitchen.registry.deletes() {
             return Ok(SweepAnswer { woken, deleted: None });
         }

@@ -47,7 +47,8 @@ use crate::context::Accepts;
 use crate::limits::SWEEP_GRACE;
 use crate::payload::Payloads;
 use crate::store::{EventStore, StoreError};
-use crate::sweep::{Swept, sweep};
+use crate::sweep::sweep;
+use crate::telemetry::Watchers;
 use crate::time::Clock;
 use crate::wake::{QueueError, Wake, WakeQueue};
 
@@ -114,12 +115,17 @@ impl Client {
     /// # Errors
     /// Store or queue did not answer or cannot be used.
     pub async fn sweep(&self, grace: Option<Duration>) -> Result<usize, SweepError> {
-        Ok(self.sweep_once(grace).await?.woken)
+        self.sweep_once(grace, &Watchers::default()).await
     }
 
-    /// The same, and says more of it.
-    pub(crate) async fn sweep_once(&self, grace: Option<Duration>) -> Result<Swept, SweepError> {
-        sweep(&*self.store, &*self.queue, &self.clock, grace.unwrap_or(SWEEP_GRACE)).await
+    /// The same, and tells those who watch.
+    pub(crate) async fn sweep_once(
+        &self,
+        grace: Option<Duration>,
+        watchers: &Watchers,
+    ) -> Result<usize, SweepError> {
+        let grace = grace.unwrap_or(SWEEP_GRACE);
+        sweep(&*self.store, &*self.queue, &self.clock, grace, watchers).await
     }
 
     /// Sends a wake, as often as it takes.

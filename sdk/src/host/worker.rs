@@ -143,16 +143,20 @@ impl Worker {
             error
         };
         let mut turns = Turns { kitchen: &kitchen, terms, tasks: JoinSet::new() };
-        let output = tokio::select! {
+        let ended = tokio::select! {
             biased;
-            output = stop => output,
-            error = turns.take(self.concurrency) => return Err(error),
-            error = beside => return Err(error),
+            output = stop => Ok(output),
+            error = turns.take(self.concurrency) => Err(error),
+            error = beside => Err(error),
         };
-        stopping.send_replace(Some(kitchen.clock.now().after(self.stop_grace)));
-        while turns.tasks.join_next().await.is_some() {}
+        if ended.is_ok() {
+            stopping.send_replace(Some(kitchen.clock.now().after(self.stop_grace)));
+            while turns.tasks.join_next().await.is_some() {}
+        } else {
+            turns.tasks.abort_all();
+        }
         kitchen.registry.watchers().flush(FLUSH_WAIT).await;
-        Ok(output)
+        ended
     }
 }
 
@@ -332,14 +336,9 @@ async fn sweep_forever(
 ) -> Result<Infallible, RunError> {
     loop {
         let watchers = kitchen.registry.watchers();
-        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace).await {
-            Ok(swept) => {
-                if swept.woken > 0 {
-                    let woken = swept.woken;
-                    tracing::info!(woken, "the sweeper woke overdue executions");
-                }
-                swept.tell(&*kitchen.store, &kitchen.clock, watchers).await;
-            }
+        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace, watchers).await {
+            Ok(0) => {}
+            Ok(woken) => tracing::info!(woken, "the sweeper woke overdue executions"),
             Err(SweepError::Store(error)) => {
                 tracing::warn!(%error, "sweep again");
                 store_usable(error)?;

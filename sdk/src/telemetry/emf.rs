@@ -27,9 +27,10 @@ const VALUES_MAX: usize = 100;
 /// How many characters the value of a dimension has.
 const DIMENSION_CHARS_MAX: usize = 1024;
 
-/// How many steps have metrics of their own: each is paid for. A step's name can be made while the
-/// program runs, and then there is no end of them.
-const STEPS_MAX: usize = 500;
+/// How many workflows, and how many steps, have metrics of their own: each is paid for. A step's name
+/// can be made while the program runs, and anybody who may start executions makes up names of
+/// workflows: then there is no end of them.
+const NAMES_MAX: usize = 500;
 
 /// What stands for the names of all others.
 const OTHER: &str = "(other)";
@@ -46,7 +47,8 @@ enum Job {
 /// Makes lines, for a thread that writes them.
 pub(super) struct Emf {
     namespace: String,
-    steps: Mutex<HashSet<String>>,
+    workflows: Names,
+    steps: Names,
     jobs: SyncSender<Job>,
 }
 
@@ -57,32 +59,20 @@ impl Emf {
         let _ = std::thread::Builder::new()
             .name("everstep-metrics".to_owned())
             .spawn(move || write_all(&receiver, to));
-        Self { namespace, steps: Mutex::default(), jobs }
-    }
-
-    /// The step's name, if it may have metrics of its own.
-    fn bounded(&self, step: &str) -> String {
-        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        if steps.contains(step) {
-            return ascii(step);
-        }
-        if steps.len() >= STEPS_MAX {
-            return OTHER.to_owned();
-        }
-        steps.insert(step.to_owned());
-        ascii(step)
+        Self { namespace, workflows: Names::default(), steps: Names::default(), jobs }
     }
 
     fn lines(&self, batch: &Batch<'_>, now: Timestamp) -> Vec<String> {
         let mut groups: BTreeMap<(Option<String>, Option<&str>), Vec<&Measure>> = BTreeMap::new();
         for measure in batch.measures {
-            let step = measure.step.as_deref().map(|step| self.bounded(step));
+            let step = measure.step.as_deref().map(|step| self.steps.bounded(step));
             groups.entry((step, measure.outcome)).or_default().push(measure);
         }
+        let workflow = batch.workflow.map(|name| self.workflows.bounded(name));
         let mut lines = Vec::new();
         for ((step, outcome), measures) in groups {
             let mut dimensions = Vec::new();
-            dimensions.extend(batch.workflow.map(|name| (WORKFLOW, ascii(name))));
+            dimensions.extend(workflow.clone().map(|name| (WORKFLOW, name)));
             dimensions.extend(step.map(|step| (STEP, step)));
             dimensions.extend(outcome.map(|outcome| (OUTCOME, outcome.to_owned())));
             let mut values = added_up(&measures);
@@ -138,6 +128,24 @@ impl Emf {
         let mut line = Value::Object(object).to_string();
         line.push('\n');
         line
+    }
+}
+
+/// Names that have metrics of their own.
+#[derive(Default)]
+struct Names(Mutex<HashSet<String>>);
+
+impl Names {
+    /// The name as a dimension has it, if it may be one.
+    fn bounded(&self, name: &str) -> String {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names.contains(name) {
+            if names.len() >= NAMES_MAX {
+                return OTHER.to_owned();
+            }
+            names.insert(name.to_owned());
+        }
+        ascii(name)
     }
 }
 
@@ -198,5 +206,30 @@ impl Sink for Emf {
             return Box::pin(futures::future::ready(()));
         }
         written.map(drop).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn workflows_that_nobody_has_are_no_end_of_dimensions() {
+        let emf = Emf::new("Shop".to_owned(), std::io::sink());
+        let outcome = Some("returned");
+        let measures = [Measure { metric: Metric::WakeHandled, value: 1.0, step: None, outcome }];
+        let mut named = BTreeSet::new();
+        for number in 0..NAMES_MAX + 100 {
+            let workflow = format!("made_up_{number}");
+            let batch =
+                Batch { workflow: Some(&workflow), measures: &measures, ..Batch::default() };
+            for line in emf.lines(&batch, Timestamp(1_700_000_000_000)) {
+                let line: Value = serde_json::from_str(&line).unwrap();
+                named.insert(line[WORKFLOW].to_string());
+            }
+        }
+        assert_eq!(named.len(), NAMES_MAX + 1);
     }
 }

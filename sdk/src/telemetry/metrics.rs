@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::emf::Emf;
 use super::measure::{Batch, Measure, Metric};
@@ -150,9 +152,17 @@ impl Watchers {
         }
         let metrics = join_all(self.metrics.iter().map(|metrics| metrics.0.flush()));
         let others = join_all(self.flushes.iter().map(|flush| {
-            let flush = Arc::clone(flush);
-            // It may block. Should it panic, that is its own affair.
-            tokio::task::spawn_blocking(move || flush.run())
+            let (flush, runtime) = (Arc::clone(flush), Handle::current());
+            let (done, over) = oneshot::channel::<()>();
+            // It may block: a thread of the runtime's would hold up its end. Should it panic, or
+            // there be no thread, that is its own affair.
+            let thread = std::thread::Builder::new().name("everstep-flush".to_owned());
+            let _ = thread.spawn(move || {
+                let _within = runtime.enter();
+                flush.run();
+                drop(done);
+            });
+            over
         }));
         let _ = tokio::time::timeout(at_most, futures::future::join(metrics, others)).await;
     }
@@ -161,5 +171,32 @@ impl Watchers {
 impl fmt::Debug for Watchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watchers({})", self.metrics.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_flush_that_hangs_holds_up_no_runtime_that_ends() {
+        let (release, hangs) = channel::<()>();
+        let hangs = Mutex::new(hangs);
+        let mut watchers = Watchers::default();
+        watchers.add_flush(move || {
+            let _ = hangs.lock().unwrap().recv();
+        });
+        let (ended, over) = channel();
+        std::thread::spawn(move || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_time().build().unwrap();
+            runtime.block_on(watchers.flush(Duration::from_millis(10)));
+            drop(runtime);
+            ended.send(()).unwrap();
+        });
+        over.recv_timeout(Duration::from_secs(20)).expect("the runtime has ended");
+        drop(release);
     }
 }

@@ -62,7 +62,10 @@ impl TraceOf {
 
 /// Whoever starts a run has a link to it, from the span it is in.
 pub(crate) fn link_to_run(execution: &ExecutionId, run: u32) {
-    Span::current().add_link(TraceOf::run(execution, run).context);
+    let span = Span::current();
+    if !span.is_disabled() {
+        span.add_link(TraceOf::run(execution, run).context);
+    }
 }
 
 /// Puts the span of a turn into its run's trace, beside the trace of what it was taken in. `begins`

@@ -1,6 +1,7 @@
 //! What a turn tells of itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ struct State {
     run: Option<u32>,
     started_at: Timestamp,
     measures: Vec<Measure>,
+    /// How late the timers are that this turn fires.
+    fires: BTreeMap<u32, Duration>,
 }
 
 impl Meter {
@@ -54,6 +57,7 @@ impl Meter {
         }
         state.workflow = Some(start.workflow.clone());
         (state.run, state.started_at) = (Some(start.run), start.at);
+        state.fires.clear();
     }
 
     /// What became of the wake. All that was measured is given to those who watch.
@@ -79,9 +83,10 @@ impl Meter {
         }
     }
 
-    /// A timer fires so long after its time.
-    pub(crate) fn timer_fires(&self, late: Duration) {
-        self.add(Metric::TimerLateness, late.as_secs_f64(), None, None);
+    /// Timer `seq` fires so long after its time. It counts once that is durable.
+    pub(crate) fn timer_fires(&self, seq: u32, late: Duration) {
+        let Some(open) = &self.0 else { return };
+        open.state().fires.insert(seq, late);
     }
 
     /// `event` is durable, and has ended an execution without a turn.
@@ -113,6 +118,12 @@ impl Meter {
             }
             Event::StepAttemptFailed(e) => attempt(&e.key.name, e.took_us, outcome(&e.failure)),
             Event::StepPostponed(e) => attempt(&e.key.name, e.took_us, "postponed"),
+            Event::TimerFired(e) => {
+                let late = self.0.as_ref().and_then(|open| open.state().fires.remove(&e.seq));
+                if let Some(late) = late {
+                    self.add(Metric::TimerLateness, late.as_secs_f64(), None, None);
+                }
+            }
             Event::WorkflowCompleted(e) => self.closed(e.at, "completed"),
             Event::WorkflowFailed(e) => self.closed(e.at, "failed"),
             Event::WorkflowCancelled(e) => self.closed(e.at, "cancelled"),

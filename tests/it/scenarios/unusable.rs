@@ -2,6 +2,7 @@
 //! user meets it: in the client, in a worker, in the command (B5).
 
 use std::error::Error;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use everstep::aws::{DynamoStore, SqsQueue};
@@ -64,9 +65,14 @@ impl Account {
 
     /// What a worker says that stops.
     async fn worker_says(&self) -> String {
+        let flushed = Arc::new(AtomicBool::new(false));
+        let flush = Arc::clone(&flushed);
         let app = App::new().workflow(hello).backend(self.backend().await);
+        let app = app.flush(move || flush.store(true, Ordering::SeqCst));
         let worker = app.worker().await.unwrap();
-        chain(&worker.run_until(std::future::pending::<()>()).await.unwrap_err())
+        let says = chain(&worker.run_until(std::future::pending::<()>()).await.unwrap_err());
+        assert!(flushed.load(Ordering::SeqCst), "nobody who watches hears why it stopped");
+        says
     }
 
     /// What the command says.

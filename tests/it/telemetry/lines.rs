@@ -81,6 +81,32 @@ async fn a_line_of_workflow_code_is_shown_once_though_it_is_replayed_ten_times()
     assert!(said.iter().all(|(_, times)| *times == 1), "{said:?}");
 }
 
+/// A process that has just begun passes many lines in a replay before it passes them for the first time.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_a_replay_was_the_first_to_pass_is_shown_when_it_is_news() {
+    let world = World::new();
+    let host = |name: &str| {
+        let (fates, app) = (Fates::good(&world, name), App::new().workflow(talks));
+        Host::start(&world, app, world.backend(), &fates, &HostOptions::default())
+    };
+    // Nobody listens to this turn, so `tracing` does not know its lines yet.
+    let first = host("host0");
+    let old = world.client().start(talks, 1).id("old").await.unwrap();
+    tokio::time::sleep(seconds(10)).await;
+    first.kill().await;
+    let (written, _guard) = shown();
+    let second = host("host1");
+    old.signal("go", &()).await.unwrap();
+    assert_eq!(old.result().await.unwrap(), 1);
+    assert_eq!(said(&written), [("the end".to_owned(), 1)]);
+    let new = world.client().start(talks, 1).id("new").await.unwrap();
+    new.signal("go", &()).await.unwrap();
+    assert_eq!(new.result().await.unwrap(), 1);
+    second.kill().await;
+    let expected = [("the end", 2), ("round 0", 1), ("adds 0", 1), ("has 1", 1)];
+    assert_eq!(said(&written), expected.map(|(text, times)| (text.to_owned(), times)));
+}
+
 /// A crash may show a line twice, of what nobody can know that it was shown; it hides none.
 #[test]
 fn whatever_call_a_host_dies_at_no_line_is_lost_and_only_the_last_ones_come_twice() {
@@ -183,6 +209,24 @@ async fn each_line_says_whose_it_is_and_a_line_of_a_body_of_which_attempt() {
     // Nothing of OpenTelemetry's own, and each name once.
     let text = serde_json::to_string(&lines).unwrap();
     assert!(!text.contains("otel."), "{text}");
+}
+
+#[test]
+fn two_layers_of_lines_both_show_the_fields_of_spans() {
+    let (one, other) = (Written::default(), Written::default());
+    let layer = |written: &Written| {
+        let to = written.clone();
+        JsonLines::new(move || to.clone())
+    };
+    let both = tracing_subscriber::registry().with(layer(&one)).with(layer(&other));
+    tracing::subscriber::with_default(both, || {
+        tracing::info_span!("around", whose = "Ada's").in_scope(|| tracing::info!("a line"));
+    });
+    for written in [one, other] {
+        let lines = written.lines();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        assert_eq!(lines[0]["whose"], "Ada's");
+    }
 }
 
 /// What is encrypted in the log is no more readable beside it.

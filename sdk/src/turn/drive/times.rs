@@ -22,7 +22,7 @@ impl Turn<'_> {
                 Some(Request::Promise { .. }) => self.promise_lapses(seq),
                 Some(_) => {
                     let (at, key) = (self.now(), self.run.engine().key(seq).clone());
-                    self.telemetry.meter.timer_fires(at.since(due));
+                    self.telemetry.meter.timer_fires(seq, at.since(due));
                     self.happened(Event::TimerFired(TimerFired { at, seq, key }));
                 }
                 None => continue,
