@@ -226,6 +226,7 @@ mod tests {
         let created = event("bucket", "uploads/a+%26+b.jpg", "ObjectCreated:Put");
         let deleted = event("bucket", "uploads/a+%26+b.jpg", "ObjectRemoved:Delete");
         let ours = event("bucket", "renditions/a.jpg/large.jpg", "ObjectCreated:Put");
+        let folder = event("bucket", "uploads/", "ObjectCreated:Put");
         let others = event("elsewhere", "uploads/a.jpg", "ObjectCreated:Put");
         let triggers = env.triggers();
         let deliver = |event: &str, id: &str| {
@@ -237,6 +238,7 @@ mod tests {
         assert_eq!(deliver(&created, "2").unwrap()["new"], false);
         assert_eq!(deliver(&deleted, "3").unwrap(), "ignored");
         assert_eq!(deliver(&ours, "4").unwrap(), "ignored");
+        assert_eq!(deliver(&folder, "6").unwrap(), "ignored");
         let refused = deliver(&others, "5").unwrap_err().to_string();
         assert!(refused.contains("nobody knows the bucket \"elsewhere\""), "{refused}");
     }
