@@ -19,7 +19,7 @@ pub async fn publish_picture(
     let gallery = match made {
         Ok(gallery) => gallery,
         Err(error) => {
-            publish(&Progress::Failed { reason: error.to_string() });
+            publish(&Progress::Failed { reason: error.reason() });
             return Err(error);
         }
     };
@@ -201,6 +201,21 @@ mod tests {
         let reason = PictureError::NoPicture.to_string();
         assert_eq!(picture.view(), Some(Progress::Failed { reason }));
         assert_eq!((env.runs("inspect"), env.runs("render")), (1, 0), "and is tried once");
+    }
+
+    #[test]
+    fn what_is_wrong_in_here_is_in_the_log_and_not_shown() {
+        let env = env();
+        env.mock(inspect, |_| Err(PictureError::Refused { problem: "bucket acme".to_owned() }));
+        let picture = env.start(publish_picture, upload());
+        match picture.result().unwrap_err() {
+            ResultError::Failed(PictureError::Refused { problem }) => {
+                assert_eq!(problem, "bucket acme");
+            }
+            failure => panic!("{failure}"),
+        }
+        let reason = "something is wrong here, and not with this file".to_owned();
+        assert_eq!(picture.view(), Some(Progress::Failed { reason }));
     }
 
     #[test]
