@@ -66,6 +66,7 @@
 //! - **Hosts**: [`App`] has the workflows and their [`State`], [`Worker`] runs them.
 //! - **Triggers**: [`App::on`] says what follows from an event of AWS; see [`trigger`].
 //! - **Notifications**: [`App::notifications`] tells others what happens; see [`notify`].
+//! - **Telemetry**: spans, log lines and metrics for those who operate it; see [`telemetry`].
 //! - **Clients**: [`Client`] starts executions, waits for results, sends signals, cancels, lists
 //!   and reads histories, from any process.
 //! - **Backends**: [`Backend`] is a [`store`] and a [`wake`] queue; [`memory`], `local` (SQLite)
@@ -98,7 +99,7 @@
 //! | `s3` | no | `aws::S3Payloads` and `aws::S3Archive`: large payloads, and the histories of what is deleted, in an S3 bucket; with it comes `aws` |
 //! | `zstd` | no | `payload::Zstd`: payloads are compressed |
 //! | `encryption` | no | `payload::Encryption`: payloads are encrypted, and executions can be erased |
-//! | `kms` | no | `aws::KmsKeys`: data keys are wrapped by a key of AWS KMS; with it come `aws` and `encryption` |
+//! | `kms` | no | `aws::KmsKeys`: data keys wrapped by a key of AWS KMS; with it come `aws` and `encryption` |
 //! | `http` | no | `http`: the client as an HTTP interface, for a server or, with `aws`, a Lambda function |
 //! | `notifications` | no | notifications on EventBridge and SNS: `aws::EventBridgeNotifier`, `aws::SnsNotifier`; with it comes `aws` |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |

@@ -148,6 +148,8 @@ async fn what_is_no_picture_fails_at_once_with_a_sentence_and_is_tried_once() {
     for (name, file, says) in [
         ("notes.txt", b"no picture".to_vec(), "this file is no picture"),
         ("bomb.png", bomb(), "this picture has 60000 x 60000 pixels, and 25000000 are the most"),
+        // The largest that the page takes.
+        ("large.txt", vec![b'x'; 4_000_000], "this file is no picture"),
         ("cut.jpg", b"\xff\xd8\xff\xe0".to_vec(), "this picture is damaged"),
     ] {
         let (id, view) = server.upload(name, file).await;
@@ -204,6 +206,8 @@ async fn an_upload_that_arrived_before_its_process_died_is_found_by_the_next() {
     assert!(!picture.status.success());
     let uploads = folder.path().join("image-data/uploads");
     std::fs::copy(uploads.join("demo.jpg"), uploads.join("other.jpg")).unwrap();
+    // No execution can have such an id. That keeps nobody from the others.
+    std::fs::write(uploads.join(" padded.jpg"), "x").unwrap();
     let server = folder.serve();
     for id in ["demo.jpg", "other.jpg"] {
         let view = server.ended(id).await;

@@ -236,11 +236,15 @@ async fn what_is_no_picture_and_a_function_that_is_missing_end_it_with_a_sentenc
     deployed.store("evening.jpg", &picture());
     assert_eq!(deployed.ended("evening.jpg").await, Status::Failed);
     for (id, says) in
-        [("notes.txt", "this file is no picture"), ("evening.jpg", "pictures-thumbnails")]
+        [("notes.txt", "this file is no picture"), ("evening.jpg", "something is wrong here")]
     {
         let handle = deployed.client.handle_named(ExecutionId::new(id).unwrap());
         let view = handle.view::<Value>().await.unwrap().unwrap();
         assert_eq!(view["status"], "failed");
         assert!(view["reason"].as_str().unwrap().contains(says), "{view}");
     }
+    // Which function is missing is for whoever may look, and not for the page's visitors.
+    let record = deployed.client.describe(&ExecutionId::new("evening.jpg").unwrap()).await.unwrap();
+    let reason = record.projection.reason.unwrap();
+    assert!(reason.contains("pictures-thumbnails"), "{reason}");
 }

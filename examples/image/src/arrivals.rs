@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use everstep::trigger::{DeliverError, Done, Triggers};
+use everstep::trigger::{DeliverError, Done, TriggerError, Triggers};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
@@ -46,7 +46,15 @@ impl Arrivals {
     /// it has told.
     pub async fn tell_of_all(&self, folder: &Path) -> anyhow::Result<()> {
         for key in uploads(folder)? {
-            self.tell(&key).await?;
+            match self.tell(&key).await {
+                // No execution can have this name. Those of the others can.
+                Err(DeliverError::Trigger(TriggerError::InvalidId(error))) => {
+                    tracing::warn!(%key, %error, "this upload starts nothing");
+                }
+                told => {
+                    told?;
+                }
+            }
         }
         Ok(())
     }

@@ -78,7 +78,8 @@ fn for_visitors(request: &Parts) -> bool {
     let path = request.uri.path();
     let of_page = ["/", "/page.css", "/page.js"].contains(&path)
         || ["/uploads/", "/renditions/"].iter().any(|prefix| path.starts_with(prefix));
-    of_page || (request.method == Method::GET && path.ends_with("/view"))
+    let of_view = path.strip_prefix("/executions/").is_some_and(|of| of.ends_with("/view"));
+    of_page || (request.method == Method::GET && of_view)
 }
 
 fn variable(name: &str) -> anyhow::Result<String> {
@@ -196,4 +197,28 @@ fn refusal(error: &impl ProvideErrorMetadata) -> Option<&str> {
         "NotFoundException",
     ];
     error.code().filter(|code| CODES.contains(code))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    #[test]
+    fn visitors_have_the_page_and_the_views_of_ids_that_they_know() {
+        let may = |method: Method, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(()).unwrap();
+            for_visitors(&request.into_parts().0)
+        };
+        for path in ["/", "/page.js", "/renditions/a/large.jpg", "/executions/a%2Fb/view"] {
+            assert!(may(Method::GET, path), "{path}");
+        }
+        assert!(may(Method::PUT, "/uploads/a.jpg"));
+        // The second is the description of an execution named view.
+        for path in ["/executions", "/executions/view", "/executions/a/view/stream", "/view"] {
+            assert!(!may(Method::GET, path), "{path}");
+        }
+        assert!(!may(Method::POST, "/executions/a/view"));
+    }
 }

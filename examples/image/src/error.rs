@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::objects::ObjectError;
 use crate::picture::{BYTES_MAX, PIXELS_MAX};
 
-/// Why a picture has no renditions. Its text is for whoever has uploaded it.
+/// Why a picture has no renditions.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PictureError {
     /// It is something else.
@@ -61,6 +61,17 @@ pub enum PictureError {
 }
 
 impl PictureError {
+    /// What whoever has uploaded the picture is told. What is wrong in here (names of buckets and
+    /// functions, what a service has said) is for whoever runs this program: the log has it.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Refused { .. } | Self::NoAnswer { .. } => {
+                "something is wrong here, and not with this file".to_owned()
+            }
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether another attempt may end otherwise. A picture stays what it is.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::NoAnswer { .. })

@@ -126,12 +126,14 @@ fn app(studio: Studio) -> App {
 }
 
 /// An upload starts a workflow, whose id is the rest of its key: the same event again, also one that
-/// comes another way, starts nothing. Nothing follows from our own renditions.
+/// comes another way, starts nothing. Nothing follows from our own renditions, nor from a key that
+/// ends in a slash: S3's console makes such an object for a folder.
 fn on_object(bucket: &str, object: S3Object) -> everstep::Result<Option<StartAction>> {
     if object.bucket != bucket {
         return Err(everstep::Error::msg(format!("nobody knows the bucket {:?}", object.bucket)));
     }
-    let upload = (object.change == S3Change::Created).then_some(Upload { key: object.key });
+    let created = object.change == S3Change::Created && !object.key.ends_with('/');
+    let upload = created.then_some(Upload { key: object.key });
     Ok(upload.and_then(|upload| {
         let id = upload.key.strip_prefix(UPLOADS)?.to_owned();
         Some(Action::start(publish_picture, upload).id(id))

@@ -110,12 +110,14 @@ fn path(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
 }
 
 fn read(path: &Path, key: &str) -> Result<Vec<u8>, ObjectError> {
+    let missing = || ObjectError::Missing { key: key.to_owned() };
     let found = fs::metadata(path).and_then(|file| match file.len() {
+        _ if !file.is_file() => Ok(Err(missing())),
         bytes if bytes > BYTES_MAX => Ok(Err(ObjectError::TooLarge { bytes })),
         _ => fs::read(path).map(Ok),
     });
     found.unwrap_or_else(|error| match error.kind() {
-        ErrorKind::NotFound => Err(ObjectError::Missing { key: key.to_owned() }),
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Err(missing()),
         _ => Err(problem(path, &error)),
     })
 }
@@ -199,6 +201,17 @@ mod tests {
             let refused = objects.get(key).await.unwrap_err();
             assert!(matches!(refused, ObjectError::Key { .. }), "{key}: {refused}");
             assert!(objects.put(key, Vec::new(), JPEG).await.is_err(), "{key}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_no_object_and_a_file_has_none_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::Folder(folder.path().to_owned());
+        objects.put("renditions/a.jpg/large.jpg", b"one".to_vec(), JPEG).await.unwrap();
+        for key in ["renditions/a.jpg", "renditions/a.jpg/large.jpg/b"] {
+            let missing = objects.get(key).await.unwrap_err();
+            assert!(matches!(missing, ObjectError::Missing { .. }), "{key}: {missing}");
         }
     }
 

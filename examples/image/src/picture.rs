@@ -16,8 +16,9 @@ use crate::workflow::{Dimensions, Size};
 /// The largest file that is read, in bytes.
 pub const BYTES_MAX: u64 = 20_000_000;
 
-/// The largest picture that is read, in pixels. In memory it takes three bytes for each, four while
-/// a transparent one is read.
+/// The largest picture that is read, in pixels. In memory it takes up to eleven bytes for each while
+/// it is read: three of the result, and what the decoder keeps of a progressive JPEG with four
+/// colours.
 pub const PIXELS_MAX: u64 = 25_000_000;
 
 /// The quality of renditions, of 100.
@@ -124,6 +125,9 @@ impl<'a> Png<'a> {
     fn open(file: &'a [u8]) -> Result<Self, PictureError> {
         let limits = png::Limits { bytes: 4 * PIXELS_MAX as usize };
         let mut decoder = png::Decoder::new_with_limits(Cursor::new(file), limits);
+        // Nobody looks at these, and they can be large.
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
         decoder.set_transformations(png::Transformations::normalize_to_color8());
         let header = decoder.read_header_info().map_err(damaged)?;
         Ok(Self(within_limits(header.width, header.height)?, decoder))

@@ -32,10 +32,20 @@ impl Problem {
         Self { status: StatusCode::BAD_REQUEST, name, title, detail }
     }
 
-    /// Something that may be there later.
-    pub fn unavailable(detail: &dyn std::fmt::Display) -> Self {
+    /// Something that may be there later. Visitors learn nothing of what is in here; the log does.
+    pub fn unavailable(error: &dyn std::fmt::Display) -> Self {
+        tracing::warn!(%error, "a request cannot be answered now");
         let (name, title) = ("unavailable", "Not now");
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, name, title, detail: detail.to_string() }
+        let detail = "something does not answer: try again".to_owned();
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, name, title, detail }
+    }
+
+    /// Something that whoever runs this program has to mend.
+    fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request cannot be answered");
+        let (name, title) = ("internal", "Something is wrong here");
+        let detail = "the cause is in the log of this program".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, name, title, detail }
     }
 }
 
@@ -63,9 +73,7 @@ impl From<ObjectError> for Problem {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The file is too large")
             }
             ObjectError::NoAnswer { .. } => return Self::unavailable(&error),
-            ObjectError::Refused { .. } => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong here")
-            }
+            ObjectError::Refused { .. } => return Self::internal(&error),
         };
         Self { status, name, title, detail: error.to_string() }
     }
@@ -79,5 +87,23 @@ impl IntoResponse for Problem {
             "status": status.as_u16(), "detail": detail,
         });
         (status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_in_here_is_not_told_to_visitors() {
+        let inside = || "no access to bucket acme-123456789012".to_owned();
+        for error in [
+            ObjectError::Refused { problem: inside() },
+            ObjectError::NoAnswer { problem: inside() },
+        ] {
+            let problem = Problem::from(error);
+            assert!(problem.status.is_server_error());
+            assert!(!problem.detail.contains("acme"), "{problem:?}");
+        }
     }
 }

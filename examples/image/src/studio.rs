@@ -41,7 +41,7 @@ impl Studio {
 pub struct Workshop {
     /// Where uploads come from and renditions go to.
     pub objects: Objects,
-    /// A place for each processor: who works on a picture keeps a processor busy, and up to 100 MB
+    /// A place for each processor: who works on a picture keeps a processor busy, and up to 300 MB
     /// of memory.
     places: Arc<Semaphore>,
 }

@@ -19,7 +19,7 @@ pub async fn publish_picture(
     let gallery = match made {
         Ok(gallery) => gallery,
         Err(error) => {
-            publish(&Progress::Failed { reason: error.to_string() });
+            publish(&Progress::Failed { reason: error.reason() });
             return Err(error);
         }
     };
@@ -204,6 +204,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_in_here_is_in_the_log_and_not_shown() {
+        let env = env();
+        env.mock(inspect, |_| Err(PictureError::Refused { problem: "bucket acme".to_owned() }));
+        let picture = env.start(publish_picture, upload());
+        match picture.result().unwrap_err() {
+            ResultError::Failed(PictureError::Refused { problem }) => {
+                assert_eq!(problem, "bucket acme");
+            }
+            failure => panic!("{failure}"),
+        }
+        let reason = "something is wrong here, and not with this file".to_owned();
+        assert_eq!(picture.view(), Some(Progress::Failed { reason }));
+    }
+
+    #[test]
     fn a_service_that_is_away_for_a_while_is_asked_again() {
         let env = env();
         let away = || PictureError::NoAnswer { problem: "no route".to_owned() };
@@ -226,6 +241,7 @@ mod tests {
         let created = event("bucket", "uploads/a+%26+b.jpg", "ObjectCreated:Put");
         let deleted = event("bucket", "uploads/a+%26+b.jpg", "ObjectRemoved:Delete");
         let ours = event("bucket", "renditions/a.jpg/large.jpg", "ObjectCreated:Put");
+        let folder = event("bucket", "uploads/", "ObjectCreated:Put");
         let others = event("elsewhere", "uploads/a.jpg", "ObjectCreated:Put");
         let triggers = env.triggers();
         let deliver = |event: &str, id: &str| {
@@ -237,6 +253,7 @@ mod tests {
         assert_eq!(deliver(&created, "2").unwrap()["new"], false);
         assert_eq!(deliver(&deleted, "3").unwrap(), "ignored");
         assert_eq!(deliver(&ours, "4").unwrap(), "ignored");
+        assert_eq!(deliver(&folder, "6").unwrap(), "ignored");
         let refused = deliver(&others, "5").unwrap_err().to_string();
         assert!(refused.contains("nobody knows the bucket \"elsewhere\""), "{refused}");
     }

@@ -61,8 +61,9 @@ impl Front {
     /// ```
     ///
     /// # Panics
-    /// When the router is made, if one of them is a route of the interface too. Routes of yours have
-    /// no fallback of their own: what nobody takes is a `not-found`.
+    /// If an earlier call has brought one of these routes, and, when the router is made, if one of them
+    /// is a route of the interface too. Routes of yours have no fallback of their own: what nobody
+    /// takes is a `not-found`.
     pub fn merge(mut self, routes: Router) -> Self {
         self.beside = self.beside.merge(routes);
         self
