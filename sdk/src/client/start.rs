@@ -364,13 +364,15 @@ impl Client {
                 None => match self.create(&run, untold).await {
                     Ok(existing) => existing,
                     // What was sealed for this try may be removed: the next one seals it again.
-                    Err(StartError::Store { source: StoreError::Buried { .. }, .. })
-                        if buried < BURIED_TRIES =>
-                    {
+                    Err(error @ StartError::Store { source: StoreError::Buried { .. }, .. }) => {
+                        // Its data key too, also for whoever starts it later.
+                        self.payloads.forget(id);
+                        if buried == BURIED_TRIES {
+                            return Err(error);
+                        }
                         buried += 1;
                         tokio::time::sleep(BURIED_AGAIN_AFTER).await;
-                        run.after = None;
-                        self.payloads.forget(id);
+                        (run.after, untold) = (None, None);
                         continue;
                     }
                     // It was deleted since it was looked at: this is its first run.
@@ -378,7 +380,8 @@ impl Client {
                         if run.after.is_some()
                             && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
                     {
-                        run.after = None;
+                        (run.after, untold) = (None, None);
+                        self.payloads.forget(id);
                         continue;
                     }
                     Err(error) => return Err(error),
