@@ -96,7 +96,8 @@ impl DeleteError {
             Self::Archive { source, .. } => {
                 matches!(source, ArchiveError::Unavailable { .. } | ArchiveError::Unusable { .. })
             }
-            Self::Payloads { source, .. } => !source.is_of_payload(),
+            // A key that is gone and a provider that refuses all look alike: the others are tried.
+            Self::Payloads { source, .. } => source.is_retryable(),
             Self::Blobs { source, .. } => source.is_some(),
             Self::History(HistoryError::Store(error)) => store(error),
             _ => false,
