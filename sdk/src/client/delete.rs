@@ -1,6 +1,6 @@
 //! Deleting executions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -310,8 +310,9 @@ pub(super) struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
 struct Known {
     /// The run that is open, if one is.
     run: Option<u32>,
-    /// The children that its log says were started, or have ended.
-    children: Vec<ExecutionId>,
+    /// The children that its log says were started, or have ended, and that no other call has asked for
+    /// since.
+    children: HashSet<ExecutionId>,
 }
 
 impl Parents {
@@ -339,7 +340,7 @@ impl Parents {
 
 impl Known {
     async fn of(client: &Client, parent: &ExecutionId) -> Result<Self, DeleteError> {
-        let over = Self { run: None, children: Vec::new() };
+        let over = Self { run: None, children: HashSet::new() };
         let Some(loaded) = ask(|| client.store.load(parent)).await? else { return Ok(over) };
         if loaded.record.projection.status.is_closed() {
             return Ok(over);
@@ -347,7 +348,7 @@ impl Known {
         let history = History::read(&loaded.commits, loaded.from).map_err(|source| {
             HistoryError::Corrupt { id: parent.clone(), readable: Vec::new(), source }
         })?;
-        let (mut asked, mut children) = (HashMap::new(), Vec::new());
+        let (mut asked, mut children) = (HashMap::new(), HashSet::<ExecutionId>::new());
         for event in &history.events {
             let seq = match event {
                 Event::ChildRequested(request) => {
@@ -360,6 +361,9 @@ impl Known {
                 _ => continue,
             };
             children.extend(asked.remove(&seq));
+        }
+        for child in asked.values() {
+            children.remove(child);
         }
         Ok(Self { run: Some(history.start().run), children })
     }
