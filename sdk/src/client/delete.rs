@@ -125,6 +125,14 @@ pub(super) enum Deletion {
     NotNow,
 }
 
+/// Who dug the grave whose blobs are removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dug {
+    Here,
+    /// Somebody who may have removed some, nobody knows when.
+    Before,
+}
+
 impl Client {
     /// Deletes a closed execution: its log, its inbox, its record and its blobs. If there is an
     /// [archive](Archive), its history is there first.
@@ -190,7 +198,7 @@ impl Client {
             Buried::Refused { .. } => return Err(DeleteError::Changed { id: id.clone() }),
             Buried::NoExecution => return Ok(Deletion::NotNow),
         }
-        let is_free = self.empty_grave(id, grave, now).await?;
+        let is_free = self.empty_grave(id, grave, now, Dug::Here).await?;
         Ok(Deletion::Deleted(Deleted { archived_as, is_free }))
     }
 
@@ -213,14 +221,14 @@ impl Client {
         if !ask(|| self.store.rebury(id, &grave, &mine)).await? {
             return Ok(Deletion::NotNow);
         }
-        match self.empty_grave(id, mine, now).await? {
+        match self.empty_grave(id, mine, now, Dug::Before).await? {
             true => Ok(Deletion::Freed),
             false => Ok(Deletion::NotNow),
         }
     }
 
     /// Removes the blobs of a buried execution, and then its remains; or leaves these for later, if
-    /// there were blobs. Returns whether its id is free.
+    /// there were blobs, or may have been. Returns whether its id is free.
     ///
     /// A start of that id seals what it brings before it learns that the id is not free: it may have
     /// counted on a blob that is removed here. It is refused as long as the grave stands, and that is
@@ -230,6 +238,7 @@ impl Client {
         id: &ExecutionId,
         grave: Grave,
         since: Timestamp,
+        dug: Dug,
     ) -> Result<bool, DeleteError> {
         if !grave.emptied {
             // Whoever takes over after a pause that long removes them: not both.
@@ -238,7 +247,7 @@ impl Client {
             let blobs = |source| DeleteError::Blobs { id: id.clone(), source };
             let removed =
                 emptied.map_err(|error| blobs(Some(error)))?.ok_or_else(|| blobs(None))?;
-            if removed > 0 {
+            if removed > 0 || dug == Dug::Before {
                 let look_at = self.clock.now().after(GRAVE_REST);
                 let rests = Grave { look_at, emptied: true };
                 ask(|| self.store.rebury(id, &grave, &rests)).await?;
