@@ -5,8 +5,9 @@
 //! remove   commits and inbox items, as many calls as it takes; then the grave
 //! ```
 //! A crash in between leaves the grave, which is in the index of what is due. Commits are deleted by
-//! number **and writer**, after a second look at the grave: what a page has, while the grave stands,
-//! is of the execution that was buried, however late its deletion lands.
+//! number, writer **and hash** (a child's first writer is the same each time), after a second look at
+//! the grave: what a page has, while the grave stands, is of the execution that was buried, however
+//! late its deletion lands.
 //!
 //! Not by time to live: DynamoDB deletes items by it one by one, within some days, in no order
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html>).
@@ -28,10 +29,10 @@ use crate::store::{Buried, Grave, Status, StoreError};
 /// How many deletions run at once.
 const PARALLEL: usize = 16;
 
-/// What a record loses when it becomes a grave: what lists and readers would find it by, and what is
-/// large.
-const LOST: [&str; 6] =
-    ["status_shard", "newest_key", items::VIEW, items::TAGS, "reason", "wake_at"];
+/// What a record loses when it becomes a grave: what lists and readers would find it by, what is
+/// large, and the commit, which no projection may then be ahead of.
+const LOST: [&str; 7] =
+    ["status_shard", "newest_key", items::VIEW, items::TAGS, "reason", "wake_at", "commit"];
 
 /// How a conditional write of a grave ended.
 enum Written {
@@ -50,7 +51,6 @@ impl DynamoStore {
         let mut update = self.grave_in(id, grave);
         LOST.into_iter().for_each(|name| update.put(name, None));
         update.put("status", Some(text(items::BURIED)));
-        update.name("commit");
         update.value("last", number(commit));
         let closed = self.status_in(&mut update, Status::is_closed);
         let there = match self.write(id, update, &format!("#commit = :last AND {closed}")).await? {
@@ -123,8 +123,8 @@ impl DynamoStore {
         self.deleted(call.condition_expression(condition).send().await)
     }
 
-    /// The keys of a page of what an execution has, and who wrote its commits. The grave too: every
-    /// page is read from the start, since what was on the ones before is gone.
+    /// The keys of a page of what an execution has, and the writers and hashes of its commits. The
+    /// grave too: every page is read from the start, since what was on the ones before is gone.
     async fn remains(
         &self,
         id: &ExecutionId,
@@ -136,8 +136,9 @@ impl DynamoStore {
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", items::pk(id))
-            .projection_expression("pk, sk, #writer")
+            .projection_expression("pk, sk, #writer, #hash")
             .expression_attribute_names("#writer", "writer")
+            .expression_attribute_names("#hash", "hash")
             // With less than two it would never come to anything but the grave.
             .set_limit(self.page_items.map(|items| items.max(2)));
         call.send().await.map_err(|error| self.failed("dynamodb:Query", error))
@@ -149,14 +150,16 @@ impl DynamoStore {
         grave: &Grave,
         mut item: Item,
     ) -> Result<(), StoreError> {
-        let Some(writer) = item.remove("writer") else {
+        let (Some(writer), Some(hash)) = (item.remove("writer"), item.remove("hash")) else {
             return self.delete_item_of(id, grave, item).await;
         };
         let call = self.client.delete_item().table_name(self.table_name()).set_key(Some(item));
         let call = call
-            .condition_expression("#writer = :writer")
+            .condition_expression("#writer = :writer AND #hash = :hash")
             .expression_attribute_names("#writer", "writer")
-            .expression_attribute_values(":writer", writer);
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":writer", writer)
+            .expression_attribute_values(":hash", hash);
         self.deleted(call.send().await)
     }
 

@@ -1,6 +1,6 @@
 //! Deleting executions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -96,7 +96,8 @@ impl DeleteError {
             Self::Archive { source, .. } => {
                 matches!(source, ArchiveError::Unavailable { .. } | ArchiveError::Unusable { .. })
             }
-            Self::Payloads { source, .. } => !source.is_of_payload(),
+            // A key that is gone and a provider that refuses all look alike: the others are tried.
+            Self::Payloads { source, .. } => source.is_retryable(),
             Self::Blobs { source, .. } => source.is_some(),
             Self::History(HistoryError::Store(error)) => store(error),
             _ => false,
@@ -122,6 +123,14 @@ pub(super) enum Deletion {
     Freed,
     /// It is not to be deleted yet, or somebody else is at it.
     NotNow,
+}
+
+/// Who dug the grave whose blobs are removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dug {
+    Here,
+    /// Somebody who may have removed some, nobody knows when.
+    Before,
 }
 
 impl Client {
@@ -189,7 +198,7 @@ impl Client {
             Buried::Refused { .. } => return Err(DeleteError::Changed { id: id.clone() }),
             Buried::NoExecution => return Ok(Deletion::NotNow),
         }
-        let is_free = self.empty_grave(id, grave, now).await?;
+        let is_free = self.empty_grave(id, grave, now, Dug::Here).await?;
         Ok(Deletion::Deleted(Deleted { archived_as, is_free }))
     }
 
@@ -212,14 +221,14 @@ impl Client {
         if !ask(|| self.store.rebury(id, &grave, &mine)).await? {
             return Ok(Deletion::NotNow);
         }
-        match self.empty_grave(id, mine, now).await? {
+        match self.empty_grave(id, mine, now, Dug::Before).await? {
             true => Ok(Deletion::Freed),
             false => Ok(Deletion::NotNow),
         }
     }
 
     /// Removes the blobs of a buried execution, and then its remains; or leaves these for later, if
-    /// there were blobs. Returns whether its id is free.
+    /// there were blobs, or may have been. Returns whether its id is free.
     ///
     /// A start of that id seals what it brings before it learns that the id is not free: it may have
     /// counted on a blob that is removed here. It is refused as long as the grave stands, and that is
@@ -229,6 +238,7 @@ impl Client {
         id: &ExecutionId,
         grave: Grave,
         since: Timestamp,
+        dug: Dug,
     ) -> Result<bool, DeleteError> {
         if !grave.emptied {
             // Whoever takes over after a pause that long removes them: not both.
@@ -237,7 +247,7 @@ impl Client {
             let blobs = |source| DeleteError::Blobs { id: id.clone(), source };
             let removed =
                 emptied.map_err(|error| blobs(Some(error)))?.ok_or_else(|| blobs(None))?;
-            if removed > 0 {
+            if removed > 0 || dug == Dug::Before {
                 let look_at = self.clock.now().after(GRAVE_REST);
                 let rests = Grave { look_at, emptied: true };
                 ask(|| self.store.rebury(id, &grave, &rests)).await?;
@@ -309,8 +319,9 @@ pub(super) struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
 struct Known {
     /// The run that is open, if one is.
     run: Option<u32>,
-    /// The children that its log says were started, or have ended.
-    children: Vec<ExecutionId>,
+    /// The children that its log says were started, or have ended, and that no other call has asked for
+    /// since.
+    children: HashSet<ExecutionId>,
 }
 
 impl Parents {
@@ -338,7 +349,7 @@ impl Parents {
 
 impl Known {
     async fn of(client: &Client, parent: &ExecutionId) -> Result<Self, DeleteError> {
-        let over = Self { run: None, children: Vec::new() };
+        let over = Self { run: None, children: HashSet::new() };
         let Some(loaded) = ask(|| client.store.load(parent)).await? else { return Ok(over) };
         if loaded.record.projection.status.is_closed() {
             return Ok(over);
@@ -346,7 +357,7 @@ impl Known {
         let history = History::read(&loaded.commits, loaded.from).map_err(|source| {
             HistoryError::Corrupt { id: parent.clone(), readable: Vec::new(), source }
         })?;
-        let (mut asked, mut children) = (HashMap::new(), Vec::new());
+        let (mut asked, mut children) = (HashMap::new(), HashSet::<ExecutionId>::new());
         for event in &history.events {
             let seq = match event {
                 Event::ChildRequested(request) => {
@@ -359,6 +370,9 @@ impl Known {
                 _ => continue,
             };
             children.extend(asked.remove(&seq));
+        }
+        for child in asked.values() {
+            children.remove(child);
         }
         Ok(Self { run: Some(history.start().run), children })
     }

@@ -33,6 +33,11 @@ pub struct Pass {
 }
 
 impl Pass {
+    /// Whether another pass right after this one would do more than fail again.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.more && self.deleted.len() + self.freed > self.kept.len()
+    }
+
     /// Tells whoever reads the log of a host.
     pub(crate) fn report(&self) {
         for (id, error) in &self.kept {
@@ -120,17 +125,20 @@ impl DeleteExpired<'_> {
             }
         };
         let in_time = || until.is_none_or(|until| clock.now() < until);
-        let (mut failures, mut seen) = (0, HashSet::new());
+        let (mut failures, mut seen) = (0, HashSet::<ExecutionId>::new());
         loop {
             // What an earlier pass could not delete comes first, and must not hide the rest.
             let looks = limit.saturating_add(pass.kept.len());
             let mut ids = ask(|| client.store.expired(now, looks.saturating_add(1))).await?;
-            pass.more = ids.len() > looks;
-            ids.truncate(looks);
-            ids.retain(|id| seen.insert(id.clone()));
+            let is_full = ids.len() > looks;
+            ids.retain(|id| !seen.contains(id));
+            let left = limit.saturating_sub(pass.deleted.len() + pass.freed);
+            pass.more = is_full || ids.len() > left;
+            ids.truncate(left);
             if ids.is_empty() {
                 break;
             }
+            seen.extend(ids.iter().cloned());
             let mut ids = ids.into_iter().take_while(|_| in_time());
             let begun: Vec<_> =
                 ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();

@@ -364,13 +364,15 @@ impl Client {
                 None => match self.create(&run, untold).await {
                     Ok(existing) => existing,
                     // What was sealed for this try may be removed: the next one seals it again.
-                    Err(StartError::Store { source: StoreError::Buried { .. }, .. })
-                        if buried < BURIED_TRIES =>
-                    {
+                    Err(error @ StartError::Store { source: StoreError::Buried { .. }, .. }) => {
+                        // Its data key too, also for whoever starts it later.
+                        self.payloads.forget(id);
+                        if buried == BURIED_TRIES {
+                            return Err(error);
+                        }
                         buried += 1;
                         tokio::time::sleep(BURIED_AGAIN_AFTER).await;
                         (run.after, untold) = (None, None);
-                        self.payloads.forget(id);
                         continue;
                     }
                     // It was deleted since it was looked at: this is its first run.
@@ -379,6 +381,7 @@ impl Client {
                             && ask(|| self.store.record(id)).await.map_err(failed)?.is_none() =>
                     {
                         (run.after, untold) = (None, None);
+                        self.payloads.forget(id);
                         continue;
                     }
                     Err(error) => return Err(error),

@@ -362,7 +362,12 @@ async fn delete_forever(backend: &Backend, kitchen: &Kitchen) {
     tokio::time::sleep(SWEEP_FIRST_AFTER).await;
     loop {
         match client.delete_expired().await {
-            Ok(pass) => pass.report(),
+            Ok(pass) => {
+                pass.report();
+                if pass.goes_on() {
+                    continue;
+                }
+            }
             Err(error) => tracing::warn!(%error, "nothing is deleted; it is tried again"),
         }
         tokio::time::sleep(DELETE_EVERY).await;

@@ -20,7 +20,7 @@ use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE
 use crate::payload::Payloads;
 use crate::replay::child_writer;
 use crate::store::{
-    Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, Status,
+    Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeQueue};
@@ -184,9 +184,21 @@ impl ChildStart {
         payloads: &Payloads,
     ) -> Result<ChildStarted, TurnError> {
         let (id, event) = (&self.record.id, std::slice::from_ref(&self.event));
-        let sealed = again(tries, || payloads.seal_events(id, event)).await?;
-        let commit = StoredCommit::encode(0, self.writer, None, &sealed);
-        let created = again(tries, || store.create(&self.record, &commit)).await?;
+        let created = loop {
+            let sealed = again(tries, || payloads.seal_events(id, event)).await?;
+            let commit = StoredCommit::encode(0, self.writer, None, &sealed);
+            match again(tries, || store.create(&self.record, &commit)).await {
+                // One of this id is being deleted, and what was sealed may be removed with it. Some
+                // minutes later the id is free: no outcome either, and no strike of the parent.
+                Err(TurnError::Store(StoreError::Buried { .. }))
+                    if tries == UNTIL_THE_TURN_ENDS =>
+                {
+                    payloads.forget(id);
+                    tokio::time::sleep(SEND_AGAIN_AFTER_MAX).await;
+                }
+                created => break created?,
+            }
+        };
         Ok(match created {
             Created::New => ChildStarted::Yes,
             Created::Exists { by, record } if by == Some(self.writer) => {

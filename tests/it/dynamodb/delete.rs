@@ -133,6 +133,34 @@ async fn a_removal_that_is_overtaken_by_a_start_removes_nothing_of_it() {
     }
 }
 
+/// Of a child's first commit only the content is another one when its parent makes it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_comes_late_tells_commits_of_one_writer_apart() {
+    let faulty = Faulty::start().await;
+    let calm = store_at(faulty._db.url(), faulty.store.table_name()).await;
+    let (id, writer) = (id("child"), WriterId::random());
+    let ended = Record { projection: projection(0, Status::Completed), ..record("child", 0) };
+    faulty.store.create(&ended, &commit(0, writer)).await.unwrap();
+    assert_eq!(faulty.store.bury(&id, 0, &GRAVE).await.unwrap(), Buried::Done);
+    let anew = commit_of(0, writer, "{\"anew\":true}");
+    let overtaken = {
+        let (calm, id, anew) = (calm.clone(), id.clone(), anew.clone());
+        move || {
+            let (calm, id, anew) = (&calm, &id, &anew);
+            let overtake = async move {
+                calm.remove(id, &GRAVE).await.unwrap();
+                assert_eq!(calm.create(&record("child", 0), anew).await.unwrap(), Created::New);
+            };
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| handle.block_on(overtake));
+        }
+    };
+    faulty.proxy.fail("DeleteItem", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.store.remove(&id, &GRAVE).await.unwrap();
+    assert_eq!(faulty.proxy.faults_left(), 0);
+    assert_eq!(faulty.store.load_all(&id).await.unwrap().unwrap().commits, [anew]);
+}
+
 /// A query, a look at the grave, a deletion for each commit, and one for the grave.
 #[tokio::test]
 async fn a_deletion_costs_a_call_for_each_commit_and_four_more() {

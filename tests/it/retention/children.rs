@@ -2,6 +2,7 @@
 
 use everstep::client::DeleteError;
 use everstep::event::Event;
+use everstep::store::{Buried, Grave};
 use everstep::testing::faults::Fate;
 use everstep_tests::sim::{Fates, Host, HostOptions, World};
 
@@ -86,6 +87,31 @@ async fn a_parent_has_its_childs_result_though_the_child_is_deleted() {
     client.delete(&child).await.unwrap();
     assert_eq!(place.host(family(), parent.result()).await.unwrap(), 1);
     assert!(client.describe(&child).await.is_err(), "it did not run again");
+}
+
+#[workflow]
+async fn asks_for(id: String) -> everstep::Result<u64> {
+    Ok(child(nap, 1).id(id).await?)
+}
+
+/// The id is free some minutes later, and that is no trouble of the parent's.
+#[tokio::test(start_paused = true)]
+async fn a_child_whose_id_is_being_deleted_starts_once_it_is_free() {
+    let place = Place::bare();
+    let (client, app) = (place.client(), || family().workflow(asks_for));
+    let before = client.start(nap, 1).id("nap").await.unwrap();
+    assert_eq!(place.host(app(), before.result()).await.unwrap(), 1);
+    place.until_closed(before.id()).await;
+    let last = place.store.record(before.id()).await.unwrap().unwrap().projection.commit;
+    let grave = Grave { look_at: place.clock.now().after(hours(1)), emptied: true };
+    assert_eq!(place.store.bury(before.id(), last, &grave).await.unwrap(), Buried::Done);
+    let parent = client.start(asks_for, "nap".to_owned()).id("x").await.unwrap();
+    let freed = async {
+        pass_by(minutes(20)).await;
+        place.store.remove(before.id(), &grave).await.unwrap();
+        tokio::time::timeout(minutes(20), parent.result()).await.unwrap().unwrap()
+    };
+    assert_eq!(place.host(app(), freed).await, 1);
 }
 
 /// A parent that was deleted and started again finds the child of the one before it: that is not its

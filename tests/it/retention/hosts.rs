@@ -21,6 +21,43 @@ async fn a_worker_deletes_what_its_app_no_longer_keeps() {
     assert_eq!(place.archive.objects().len(), 1);
 }
 
+#[workflow]
+async fn quick(number: u32) -> everstep::Result<u32> {
+    Ok(number)
+}
+
+/// What is more than one pass deletes does not wait until a worker looks again.
+#[tokio::test(start_paused = true)]
+async fn a_worker_goes_on_as_long_as_there_is_more_to_delete() {
+    const COUNT: usize = 1_050;
+    let place = Place::bare();
+    let client = place.client();
+    for number in 0..COUNT {
+        client.start(quick, 1).id(format!("quick-{number}")).await.unwrap();
+    }
+    let app = || App::new().workflow(quick).retention(days(1));
+    let kept = async || {
+        let before = place.clock.now().after(days(2));
+        place.store.expired(before, 2 * COUNT).await.unwrap().len()
+    };
+    let closed = async {
+        while kept().await < COUNT {
+            pass_by(seconds(1)).await;
+        }
+    };
+    place.host(app(), closed).await;
+    pass_by(days(2)).await;
+    let began = place.clock.now();
+    let gone = async {
+        while kept().await > 0 {
+            pass_by(seconds(1)).await;
+        }
+        place.clock.now().since(began)
+    };
+    let took = place.host(app(), gone).await;
+    assert!(took < minutes(5), "{took:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_worker_of_an_app_that_keeps_everything_does_not_even_look() {
     let place = Place::new();

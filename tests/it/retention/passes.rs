@@ -2,7 +2,7 @@
 
 use everstep::client::DeleteError;
 use everstep::host::Retention;
-use everstep::payload::PayloadError;
+use everstep::payload::{Encryption, LocalKeys, PayloadError};
 use everstep::store::{Buried, Grave, Status};
 use everstep::testing::faults::Fate;
 use everstep::testing::{Recorded, replay};
@@ -156,6 +156,45 @@ async fn one_that_cannot_be_deleted_does_not_keep_the_others() {
     // Somebody has put it back.
     place.blobs.put(&blob, &bytes.into()).await.unwrap();
     assert_eq!(place.client().delete_expired().await.unwrap().deleted[0].0, bad);
+}
+
+/// Nobody may have their key any more.
+#[tokio::test(start_paused = true)]
+async fn however_many_cannot_be_read_with_the_key_the_others_are_deleted() {
+    let mut place = Place::new();
+    for (key, names) in [(7, 0..40), (8, 40..41)] {
+        let payloads = Payloads::of(Arc::new(place.blobs.clone()));
+        let payloads = payloads.codec(Encryption::new(LocalKeys::new([key; 32])));
+        place.backend = place.backend.with_payloads(payloads);
+        for name in names {
+            place.ended(&format!("order-{name}"), 1).await;
+        }
+    }
+    pass_by(days(2)).await;
+    let pass = place.client().delete_expired().await.unwrap();
+    let deleted: Vec<_> = pass.deleted.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!((deleted, pass.kept.len()), (vec!["order-40"], 40), "{pass:?}");
+}
+
+/// Nor do those that it could not delete make it delete more.
+#[tokio::test(start_paused = true)]
+async fn a_pass_deletes_no_more_than_it_may() {
+    let place = Place::new();
+    let bad = place.ended("bad", 1_000).await;
+    let blob = place.blobs.list(&Folder::of(&bad)).await.unwrap().remove(0);
+    place.blobs.remove(&blob).await.unwrap();
+    for number in 0..5 {
+        place.ended(&format!("order-{number}"), 1).await;
+    }
+    pass_by(days(2)).await;
+    for (deleted, more) in [(2, true), (2, true), (1, false)] {
+        let pass = place.client().delete_expired().limit(2).await.unwrap();
+        assert_eq!(
+            (pass.kept.len(), pass.deleted.len(), pass.more),
+            (1, deleted, more),
+            "{pass:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

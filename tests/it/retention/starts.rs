@@ -30,6 +30,23 @@ async fn a_start_is_refused_until_the_blobs_are_gone_for_long_and_then_keeps_its
     assert_eq!((blobs, place.blobs_of(&id).await), (1, 1));
 }
 
+/// Whoever goes on with a deletion does not know when the one before has removed the last blob.
+#[tokio::test(start_paused = true)]
+async fn an_id_whose_deletion_was_taken_over_is_taken_for_as_long_again() {
+    let place = Place::new();
+    let id = place.ended("order-7", 1_000).await;
+    place.faults.set(|call| if call.name == "rebury" { Fate::Hang } else { Fate::Proceed });
+    let died = tokio::time::timeout(minutes(1), place.client().delete(&id)).await;
+    assert!(died.is_err() && place.blobs_of(&id).await == 0);
+    place.faults.heal();
+    for freed in [0, 1] {
+        assert!(place.client().start(order, 1).id("order-7").await.is_err());
+        pass_by(minutes(7)).await;
+        assert_eq!(place.client().delete_expired().await.unwrap().freed, freed);
+    }
+    assert!(place.is_gone(&id).await);
+}
+
 /// The blob that a refused start has left behind is not removed when the id is freed: the start that
 /// is made next may count on it.
 #[tokio::test(start_paused = true)]

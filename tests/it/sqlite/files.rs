@@ -199,12 +199,10 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
              ALTER TABLE executions DROP COLUMN tags;
              ALTER TABLE executions DROP COLUMN view;
              ALTER TABLE executions DROP COLUMN parent;
-             DROP INDEX executions_by_telling;
-             ALTER TABLE executions DROP COLUMN untold;
              PRAGMA user_version = 1;",
         )
         .unwrap();
-    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
+    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
     let old = Client::new(&backend).handle(greets, ExecutionId::new("old").unwrap());
@@ -215,7 +213,12 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
 }
 
 /// What version 4 has brought goes.
-const BEFORE_DELETIONS: &str = "DROP INDEX executions_by_expiry; DROP TABLE graves;";
+const BEFORE_VERSION_4: &str = "
+    DROP INDEX executions_by_telling;
+    ALTER TABLE executions DROP COLUMN untold;
+    DROP INDEX executions_by_expiry;
+    DROP TABLE graves;
+";
 
 /// Version 3 knew nothing of deletions.
 #[tokio::test]
@@ -234,7 +237,7 @@ async fn what_closed_in_a_file_of_version_3_is_deleted_by_name() {
     app.worker().await.unwrap().run_until(closed).await.unwrap();
     drop((old, backend));
     let by_hand = Connection::open(&path).unwrap();
-    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
+    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
     by_hand.execute_batch("PRAGMA user_version = 3;").unwrap();
     drop(by_hand);
     let client = Client::new(&Backend::from_url(&url).await.unwrap());
@@ -269,12 +272,10 @@ async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
     by_hand
         .execute_batch(
             "ALTER TABLE executions DROP COLUMN parent;
-             DROP INDEX executions_by_telling;
-             ALTER TABLE executions DROP COLUMN untold;
              PRAGMA user_version = 2;",
         )
         .unwrap();
-    by_hand.execute_batch(BEFORE_DELETIONS).unwrap();
+    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
     let client = Client::new(&backend);
@@ -299,13 +300,8 @@ async fn a_file_of_version_3_goes_on_and_knows_what_is_untold() {
     Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
     drop(backend);
     let by_hand = Connection::open(&path).unwrap();
-    by_hand
-        .execute_batch(
-            "DROP INDEX executions_by_telling;
-             ALTER TABLE executions DROP COLUMN untold;
-             PRAGMA user_version = 3;",
-        )
-        .unwrap();
+    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
+    by_hand.execute_batch("PRAGMA user_version = 3;").unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
     let id = ExecutionId::new("old").unwrap();

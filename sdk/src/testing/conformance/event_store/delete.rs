@@ -43,6 +43,7 @@ pub async fn a_buried_execution_is_there_for_nobody(store: Store) {
     assert!(store.load_all(&id).await.unwrap().is_none());
     assert_eq!(store.send(&id, &item("b", 4)).await.unwrap(), Sent::NoExecution);
     assert!(store.project(&id, &projection(2, Status::Running)).await.is_err());
+    assert!(store.project(&id, &projection(1, Status::Blocked)).await.is_err());
     assert_eq!(store.grave(&id).await.unwrap(), Some(grave(9)));
     assert_eq!(store.grave(&other).await.unwrap(), None);
     store.remove_items(&id, &["a".to_owned()]).await.unwrap();
