@@ -43,7 +43,10 @@ impl<'a> From<&'a Record> for Execution<'a> {
             started_at: record.started_at.to_string(),
             updated_at: projection.updated_at.to_string(),
             wake_at: projection.wake_at.filter(|_| !closed).map(|time| time.to_string()),
-            kept_until: projection.wake_at.filter(|_| closed).map(|time| time.to_string()),
+            kept_until: projection
+                .wake_at
+                .filter(|_| projection.expires())
+                .map(|time| time.to_string()),
             commit: projection.commit,
             arrivals: record.arrivals,
             code: &projection.code,

@@ -108,8 +108,9 @@ impl Show {
         }
         row("started", format!("{} UTC", time(record.started_at)).into());
         row("updated", format!("{} UTC", time(projection.updated_at)).into());
-        if let Some(wake_at) = projection.wake_at {
-            let closed = projection.status.is_closed();
+        let closed = projection.status.is_closed();
+        // Of one that is closed it is when what is untold is tried again, until all is told.
+        if let Some(wake_at) = projection.wake_at.filter(|_| !closed || projection.expires()) {
             let label = if closed { "kept until" } else { "wake at" };
             row(label, format!("{} UTC", time(wake_at)).into());
         }

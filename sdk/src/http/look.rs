@@ -57,7 +57,7 @@ impl<'a> Execution<'a> {
             started_at: record.started_at.to_string(),
             updated_at: of.updated_at.to_string(),
             wake_at: of.wake_at.filter(|_| !of.status.is_closed()).map(|at| at.to_string()),
-            kept_until: of.wake_at.filter(|_| of.status.is_closed()).map(|at| at.to_string()),
+            kept_until: of.wake_at.filter(|_| of.expires()).map(|at| at.to_string()),
             reason: of.reason.as_deref(),
             code: &of.code,
             tags: &record.tags,
