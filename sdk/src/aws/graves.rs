@@ -26,7 +26,7 @@ use super::update::Update;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{Buried, Grave, Status, StoreError};
 
-/// How many deletions run at once.
+/// How many deletions of commits run at once.
 const PARALLEL: usize = 16;
 
 /// What a record loses when it becomes a grave: what lists and readers would find it by, what is
@@ -104,9 +104,16 @@ impl DynamoStore {
             let more = page.last_evaluated_key.is_some();
             let rest: Vec<Item> = page.items.unwrap_or_default();
             let rest = rest.into_iter().filter(|item| !matches!(items::kind(item), Kind::Record));
-            let deletions = rest.map(|item| self.delete_one(id, grave, item));
+            let (commits, inbox): (Vec<Item>, Vec<Item>) =
+                rest.partition(|item| matches!(items::kind(item), Kind::Commit));
+            let deletions = commits.into_iter().map(|item| self.delete_one(id, grave, item));
             let deletions = stream::iter(deletions).buffer_unordered(PARALLEL);
             deletions.try_for_each(|()| std::future::ready(Ok(()))).await?;
+            // One after the other: their transactions all look at the grave, and would be in each
+            // other's way.
+            for item in inbox {
+                self.delete_one(id, grave, item).await?;
+            }
             if !more {
                 break;
             }

@@ -3,7 +3,7 @@
 use everstep::client::DeleteError;
 use everstep::host::Retention;
 use everstep::payload::{Encryption, LocalKeys, PayloadError};
-use everstep::store::{Buried, Grave, Status};
+use everstep::store::{Buried, Grave, Projection, Record, Status};
 use everstep::testing::faults::Fate;
 use everstep::testing::{Recorded, replay};
 
@@ -99,6 +99,25 @@ async fn open_and_blocked_executions_are_never_deleted() {
     assert!(place.archive.objects().is_empty());
     assert_eq!(client.sweep(None).await.unwrap(), 1, "the sweeper still finds what is overdue");
     place.host(app(), slow.result()).await.unwrap();
+}
+
+/// Whoever is to be told of it is told first.
+#[tokio::test(start_paused = true)]
+async fn what_is_untold_is_not_deleted() {
+    let place = Place::bare();
+    let id = place.ended("order-7", 1).await;
+    let record = place.store.record(&id).await.unwrap().unwrap();
+    let start = place.store.load_all(&id).await.unwrap().unwrap().commits.remove(0);
+    let untold = ExecutionId::new("untold").unwrap();
+    let projection = Projection { commit: 0, untold: Some(0), ..record.projection.clone() };
+    let record = Record { id: untold.clone(), projection, ..record };
+    place.store.create(&record, &start).await.unwrap();
+    pass_by(days(2)).await;
+    let pass = place.client().delete_expired().await.unwrap();
+    assert_eq!((pass.deleted.len(), pass.kept.len()), (1, 0), "{pass:?}");
+    let error = place.client().delete(&untold).await.unwrap_err();
+    assert!(matches!(error, DeleteError::Untold { .. }), "{error}");
+    assert_eq!(place.store.record(&untold).await.unwrap(), Some(record));
 }
 
 /// A stale list may name what was started again meanwhile.
