@@ -31,10 +31,10 @@ async fn round_trip(_: ()) -> everstep::Result<u64> {
 }
 
 #[test]
-fn the_order_of_a_hash_map_is_found_at_the_first_step() {
+fn the_order_of_a_hash_map_is_found_at_the_first_step_that_differs() {
     let env = Env::new(App::new().workflow(round_trip));
     let text = panics(|| env.run(round_trip, ()));
-    says(&text, &["the replay check: ", "visit#1", "kit/twice.rs:", "the order of a hash map"]);
+    says(&text, &["the replay check: ", "visit#", "kit/twice.rs:", "the order of a hash map"]);
     assert!(env.runs("visit") < 4, "it was found late: {} steps had run", env.runs("visit"));
 }
 

@@ -2,6 +2,7 @@
 
 use everstep::archive::{Archive, FileArchive};
 use everstep::client::DeleteError;
+use everstep::limits::PAYLOAD_CALL_MAX;
 use everstep::testing::faults::Fate;
 use futures::FutureExt;
 
@@ -25,7 +26,9 @@ async fn a_pass_may_die_before_and_after_each_of_its_calls() {
                         if call.index == dies_at { fate } else { Fate::Proceed }
                     },
                 );
-                let done = tokio::time::timeout(minutes(1), place.client().delete_expired()).await;
+                // Less than a payload store has for an answer: nothing gives up by itself.
+                let time = PAYLOAD_CALL_MAX / 2;
+                let done = tokio::time::timeout(time, place.client().delete_expired()).await;
                 place.faults.heal();
                 let there = place.client().describe(&id).await.is_ok();
                 if there {
