@@ -32,12 +32,12 @@ fn app() -> App {
     App::new().workflow(fetch_large)
 }
 
-/// Runs `fetch_large` to its end, and returns a client whose archive this is.
-async fn ended(payloads: Payloads, archive: S3Archive) -> (Client, ExecutionId) {
+/// Runs `fetch_large` for so many bytes to its end, and returns a client whose archive this is.
+async fn ended(bytes: usize, payloads: Payloads, archive: S3Archive) -> (Client, ExecutionId) {
     let backend = Backend::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()));
     let backend = backend.with_payloads(payloads).with_archive(Archive::new(archive));
     let client = Client::new(&backend);
-    let handle = client.start(fetch_large, 300_000).id("order/7 größe").await.unwrap();
+    let handle = client.start(fetch_large, bytes).id("order/7 größe").await.unwrap();
     let id = handle.id().clone();
     let closed = async {
         handle.result().await.unwrap();
@@ -56,7 +56,7 @@ async fn a_history_is_in_the_bucket_before_its_execution_is_gone() {
     let blobs = S3Payloads::new(&config, &bucket, "blobs").unwrap();
     let archive = S3Archive::new(&config, &bucket, "archive").unwrap();
     let payloads = Payloads::new(blobs.clone()).threshold(1_000);
-    let (client, id) = ended(payloads, archive.clone()).await;
+    let (client, id) = ended(300_000, payloads, archive.clone()).await;
     let log = client.history(&id).await.unwrap();
     let deleted = client.delete(&id).await.unwrap();
     let name = deleted.archived_as.unwrap();
@@ -90,7 +90,7 @@ async fn a_missing_bucket_or_permission_keeps_the_execution_and_is_a_sentence() 
     let proxy = Proxy::start(rig.url()).await;
     let config = config_at(proxy.url()).await;
     let nowhere = S3Archive::new(&config, "nowhere", "").unwrap();
-    let (client, id) = ended(Payloads::none(), nowhere).await;
+    let (client, id) = ended(1_000, Payloads::none(), nowhere).await;
     let error = client.delete(&id).await.unwrap_err();
     for part in ["bucket \"nowhere\"", "does not exist: create it", "EVERSTEP_ARCHIVE"] {
         assert!(remedy_of(&error).contains(part), "{error:?}");
@@ -99,7 +99,7 @@ async fn a_missing_bucket_or_permission_keeps_the_execution_and_is_a_sentence() 
 
     let bucket = new_bucket(&rig);
     let archive = S3Archive::new(&config, &bucket, "a").unwrap();
-    let (client, id) = ended(Payloads::none(), archive).await;
+    let (client, id) = ended(1_000, Payloads::none(), archive).await;
     let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>AccessDenied</Code>\
                 <Message>Access Denied</Message></Error>";
     for (method, action) in [("PUT", "s3:PutObject"), ("GET", "s3:GetObject")] {
