@@ -97,7 +97,7 @@ async fn a_deployed_function_prints_lines_of_json_and_metrics() {
     assert_eq!(refused["everstep.execution.id"], "order-7");
     assert_eq!(refused["everstep.workflow.name"], "fulfil_order");
     assert_eq!(refused["everstep.step.name"], "charge");
-    assert_eq!(refused["exception.message"], "the card was refused");
+    assert_eq!(refused["exception.message"], "CardRefused");
     assert_eq!(refused["faas.trigger"], "pubsub");
     assert!(refused["faas.invocation_id"].is_string(), "{refused}");
     for line in said {
