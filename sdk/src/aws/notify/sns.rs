@@ -146,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_topic_is_named_by_its_arn() {
-        let config = SdkConfig::builder().build();
+        let version = aws_config::BehaviorVersion::latest();
+        let config = SdkConfig::builder().behavior_version(version).build();
         for name in ["news", "arn:aws:sqs:eu-west-1:1:news", "arn:aws:sns:eu-west-1:1"] {
             let error = SnsNotifier::new(&config, name).unwrap_err().to_string();
             assert!(error.contains("arn:aws:sns:REGION"), "{error}");
