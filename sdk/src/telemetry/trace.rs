@@ -17,7 +17,7 @@ use crate::id::ExecutionId;
 /// use everstep::telemetry::TraceOf;
 /// let trace = TraceOf::run(&"order-7".parse()?, 1);
 /// println!("https://traces.example.com/{}", trace.id());
-/// # Ok::<(), everstep::id::InvalidId>(())
+/// # Ok::<(), everstep::id::InvalidExecutionId>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceOf {
