@@ -74,13 +74,29 @@ async fn work_until(backend: &Backend, until: Until) -> (Instant, Vec<Instant>) 
     (end, steps)
 }
 
-/// The time of `steps` sequential steps, and the gaps between them.
-async fn live(backend: Backend, steps: u32) -> (Duration, Vec<Duration>) {
+/// What sequential steps took and left.
+struct Live {
+    time: Duration,
+    /// Between one step's result and the next.
+    gaps: Vec<Duration>,
+    /// The writes of the log, and what they wrote.
+    commits: usize,
+    bytes: usize,
+}
+
+/// Runs `steps` sequential steps.
+async fn live(backend: Backend, steps: u32) -> Live {
     let client = Client::new(&backend);
     let start = Instant::now();
-    client.start(sequence, steps).await.expect("started");
+    let handle = client.start(sequence, steps).await.expect("started");
     let (end, seen) = work_until(&backend, Until::Completed).await;
-    (end - start, seen.windows(2).map(|pair| pair[1] - pair[0]).collect())
+    let stored = backend.store.load_all(handle.id()).await.expect("an answer").expect("a log");
+    Live {
+        time: end - start,
+        gaps: seen.windows(2).map(|pair| pair[1] - pair[0]).collect(),
+        commits: stored.commits.len(),
+        bytes: stored.commits.iter().map(|commit| commit.body.len()).sum(),
+    }
 }
 
 /// The time from a signal to the end of a workflow that has `steps` steps behind it, in a process
@@ -119,18 +135,19 @@ async fn main() {
     for steps in [1_000, 10_000, 100_000] {
         let mut runs = Vec::new();
         for _ in 0..RUNS {
-            runs.push(live(Backend::memory(), steps).await.0);
+            runs.push(live(Backend::memory(), steps).await.time);
         }
         println!("  memory {steps:>8} steps  {}", Figures::of(runs).micros_per(steps));
     }
     for steps in [1_000, 10_000] {
-        let (mut runs, mut gaps) = (Vec::new(), Vec::new());
+        let (mut runs, mut gaps, mut commits, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
         for run in 0..RUNS {
             let url = sqlite(folder.path(), &format!("live-{steps}-{run}.db"));
             let backend = Backend::from_url(&url).await.expect("a file");
-            let (time, each) = live(backend, steps).await;
-            runs.push(time);
-            gaps.extend(each);
+            let live = live(backend, steps).await;
+            runs.push(live.time);
+            gaps.extend(live.gaps);
+            (commits, bytes) = (live.commits, live.bytes);
         }
         let figures = Figures::of(runs);
         let rate = f64::from(steps) / figures.median().as_secs_f64();
@@ -139,6 +156,11 @@ async fn main() {
             "         {rate:>8.0} steps/s, p50 {:.1} µs, p99 {:.1} µs",
             percentile(&mut gaps, 0.5).as_secs_f64() * 1e6,
             percentile(&mut gaps, 0.99).as_secs_f64() * 1e6,
+        );
+        println!(
+            "         {:.0} bytes and {:.3} writes of the log a step",
+            bytes as f64 / f64::from(steps),
+            commits as f64 / f64::from(steps),
         );
     }
     println!(
