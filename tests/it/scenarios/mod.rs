@@ -37,7 +37,7 @@
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E1, E2 | all | |
 //! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
-//! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
+//! | E6 | all; a thousand runs under P0 | thousands of commits |
 //! | E5 | calm | the scenario is ten deaths |
 //! | schedules: skip, the calendar's times | all | |
 //! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
