@@ -50,6 +50,7 @@
 //! | B5 | DynamoDB and SQS behind a proxy | in client, worker and command |
 //! | L1 | P0; P2 and P6 with fewer steps | ten thousand steps |
 //! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
+//! | L3 | in memory, with deaths and restarts | ten thousand executions |
 
 mod bad_input;
 mod children;
@@ -59,6 +60,7 @@ mod failures;
 mod kills;
 mod long;
 mod long_steps;
+mod many;
 mod maps;
 mod notifications;
 mod objects;
