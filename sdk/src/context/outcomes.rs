@@ -6,6 +6,14 @@ use std::ops::Index;
 use serde::{Deserialize, Serialize};
 
 /// What became of one item of a [`map`](super::map()). It can be recorded, in a result or an error.
+///
+/// ```
+/// use everstep::Outcome;
+///
+/// let outcome = Outcome::from(Ok::<_, String>(7));
+/// assert_eq!(outcome.succeeded(), Some(&7));
+/// assert_eq!(outcome.failed(), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T, E> {
