@@ -97,6 +97,12 @@ impl Backend {
     }
 
     /// A new, empty backend in memory.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let backend = Backend::memory();
+    /// let client = Client::new(&backend);
+    /// ```
     #[must_use]
     pub fn memory() -> Self {
         Self::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()))

@@ -69,6 +69,11 @@ pub(crate) type Workflows = BTreeMap<&'static str, Accepts>;
 
 impl Client {
     /// A client of `backend`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let client = Client::new(&Backend::memory());
+    /// ```
     #[must_use]
     pub fn new(backend: &Backend) -> Self {
         Self::on(backend, &Clock::system())

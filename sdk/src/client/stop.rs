@@ -25,6 +25,18 @@ impl Client {
     /// The answer says whether anything can come of it now: undoing is the workflow's own code, so
     /// a blocked execution is cancelled when it can go on.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.cancel(sale.id(), "no money").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, it has ended, the reason is longer than [`VALUE_BYTES_MAX`], or
     /// store or queue failed.
@@ -49,6 +61,18 @@ impl Client {
     /// `terminated`. A body that runs is stopped where it stands. Asking twice is asking once.
     ///
     /// This is for executions that cannot go on; [`cancel`](Self::cancel) every other one.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.terminate(sale.id(), "nobody can mend it").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, it has ended, its log cannot be read (nothing is appended to
