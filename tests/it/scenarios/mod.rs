@@ -3,7 +3,8 @@
 //!
 //! The weather each runs in, by the names of `everstep_tests::scenario`: **all** is P0 to P7; calm
 //! leaves out P3 and P4, in which bodies may run again; in memory is calm without P5 and P7. P0 to
-//! P4 and P6 are in memory, unless `EVERSTEP_TEST_STORE` is `sqlite` or `dynamodb`.
+//! P4 and P6 are in memory, unless `EVERSTEP_TEST_STORE` is `sqlite` or `dynamodb`; with P7 they are
+//! on these two as well, in fewer worlds.
 //!
 //! | scenarios | weather | and why not the rest |
 //! |---|---|---|
