@@ -29,7 +29,7 @@
 //! | views | all | in calm where it counts bodies |
 //! | C1, C3 in sequence, C4 | all | |
 //! | C2 | calm | the scenario is a host's death itself |
-//! | C3: ten in parallel | all but P5 and P7 | they end in another order on each store |
+//! | C3: ten in parallel | all but P7 | they end in another order on each store |
 //! | M1, M4, M6 | all | |
 //! | M2: items; M3: counts | all | |
 //! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
