@@ -187,6 +187,17 @@ impl Client {
     /// What is stored of an execution, as it is stored: its record, the log of its current run,
     /// and its inbox.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(!client.load(sale.id()).await?.commits.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
     pub async fn load(&self, id: &ExecutionId) -> Result<Loaded, HistoryError> {
@@ -195,6 +206,17 @@ impl Client {
     }
 
     /// The same with the log of all its runs.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(client.load_all(sale.id()).await?.commits[0].number, 0);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, or the store did not answer.

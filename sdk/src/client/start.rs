@@ -27,6 +27,20 @@ const BURIED_TRIES: u32 = 5;
 const BURIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What to do if an execution with the chosen id exists.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::OnConflict;
+///
+/// client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// let again = client.start(sell, "4242".to_owned()).id("sale-7");
+/// assert!(again.on_conflict(OnConflict::Reject).await.is_err());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnConflict {

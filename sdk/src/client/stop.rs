@@ -7,6 +7,19 @@ use crate::limits::VALUE_BYTES_MAX;
 use crate::store::{Message, Status};
 
 /// What becomes of a [cancel](Client::cancel).
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::Cancelling;
+///
+/// assert_eq!(client.cancel(sale.id(), "no money").await?, Cancelling::Asked);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cancelling {

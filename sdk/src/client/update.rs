@@ -97,6 +97,18 @@ pub enum UpdateError {
 
 impl UpdateError {
     /// The error that the workflow [rejected](crate::Update::reject) it with, if that is an `E`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn too_late(_input: ()) -> everstep::Result<()> {
+    ///     update::<String, ()>("change").await.reject("it is on its way");
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(too_late));
+    /// let error = env.start(too_late, ()).update::<()>("change", "another house").unwrap_err();
+    /// assert_eq!(error.rejection::<String>().as_deref(), Some("it is on its way"));
+    /// ```
     #[must_use]
     pub fn rejection<E: DeserializeOwned>(&self) -> Option<E> {
         match self {

@@ -125,6 +125,20 @@ pub struct Updates<Req, Resp> {
 impl<Req: DeserializeOwned, Resp: Serialize> Updates<Req, Resp> {
     /// Waits for the next one. (There is always a next one: no `Option` here.) Dropping the future
     /// loses nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = updates::<u64, u64>("price").next().await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     pub async fn next(&mut self) -> Update<Req, Resp> {
         poll_fn(|cx| self.poll_wait(cx)).await
     }
@@ -239,6 +253,20 @@ pub(super) struct Replier<Resp> {
 
 impl<Req, Resp> Update<Req, Resp> {
     /// What is asked.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("price").await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     pub fn request(&self) -> &Req {
         &self.request
     }
@@ -251,6 +279,20 @@ impl<Req, Resp> Update<Req, Resp> {
 impl<Req, Resp: Serialize> Update<Req, Resp> {
     /// Answers with `response`. One that cannot be recorded, or is larger than
     /// [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX), blocks the execution.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("price").await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     #[track_caller]
     pub fn reply(self, response: &Resp) {
         self.replier.settle("reply", record(response), Reply::Value);

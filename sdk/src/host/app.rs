@@ -129,6 +129,12 @@ pub enum RunError {
 
 impl App {
     /// An app without workflows.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell);
+    /// ```
     pub fn new() -> Self {
         Self {
             workflows: BTreeMap::new(),
@@ -285,6 +291,12 @@ impl App {
 
     /// Calls `observer` with every event of this host's turns once it is durable, in the order of
     /// the log, on the turn's own task: it should return at once. Replay calls nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).observe(|id, event| println!("{id}: {}", event.kind()));
+    /// ```
     pub fn observe(
         mut self,
         observer: impl Fn(&ExecutionId, &Event) + Send + Sync + 'static,
