@@ -420,6 +420,8 @@ where
     /// - The workflow depends on something that differs between runs: it asks for something else
     ///   when it is run again.
     /// - A [mock by name](super::Env::mock_named) names no step that was called.
+    /// - It was undone with [gaps](Self::gaps), and the environment
+    ///   [denies](super::Env::deny_gaps) them.
     #[track_caller]
     pub fn result(&self) -> Result<T, ResultError<E>> {
         self.settle();
@@ -435,6 +437,14 @@ where
         }
         if let Some(problem) = self.inner.world.stands.without_a_step() {
             panic!("{problem}");
+        }
+        if self.inner.gaps_denied.load(Ordering::Relaxed) {
+            let (id, gaps) = (self.id(), self.gaps().join(", "));
+            assert!(
+                gaps.is_empty(),
+                "execution {id} was undone, and these steps say nothing of their undoing: {gaps}. \
+                 Give them `undo = ...`, or `undo = none` where there is nothing to undo"
+            );
         }
         result
     }

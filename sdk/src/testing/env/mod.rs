@@ -58,6 +58,8 @@ struct Inner {
     started: AtomicU32,
     sent: AtomicU32,
     limit: Mutex<Duration>,
+    /// Whether gaps in a compensation fail the test.
+    gaps_denied: AtomicBool,
 }
 
 /// The types that a step's function has in a test.
@@ -107,6 +109,7 @@ impl Env {
             started: AtomicU32::new(0),
             sent: AtomicU32::new(0),
             limit: Mutex::new(LIMIT),
+            gaps_denied: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -130,6 +133,37 @@ impl Env {
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         self.inner.set_limit(limit);
+        self
+    }
+
+    /// From now on [`Execution::result`] fails the test if something was undone and a step that
+    /// completed says nothing of its undoing: its [gaps](Execution::gaps) become a lint of all
+    /// tests that have this environment.
+    ///
+    /// ```should_panic
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// #[step]
+    /// async fn tell(who: &str) -> everstep::Result<()> {
+    ///     println!("dear {who}");
+    ///     Ok(())
+    /// }
+    /// # #[step(undo = release)] async fn book(what: &str) -> everstep::Result<String> { Ok(what.to_owned()) }
+    /// # async fn release(_what: &str, _booking: &str) -> everstep::Result<()> { Ok(()) }
+    ///
+    /// #[workflow]
+    /// async fn trip(who: String) -> everstep::Result<()> {
+    ///     book("flight").await?;
+    ///     tell(&who).await?; // who takes that back?
+    ///     Err(everstep::Error::msg("there is no car"))
+    /// }
+    ///
+    /// let env = Env::new(App::new().workflow(trip)).deny_gaps();
+    /// let _ = env.run(trip, "Ada".to_owned());
+    /// ```
+    #[must_use]
+    pub fn deny_gaps(self) -> Self {
+        self.inner.gaps_denied.store(true, Ordering::Relaxed);
         self
     }
 
