@@ -89,6 +89,14 @@ pub enum BackendError {
 
 impl Backend {
     /// A backend of any store and queue. Its host is named after the process.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use std::sync::Arc;
+    /// use everstep::memory::{MemoryQueue, MemoryStore};
+    ///
+    /// let backend = Backend::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()));
+    /// ```
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, queue: Arc<dyn WakeQueue>) -> Self {
         let host = this_process();
@@ -97,6 +105,12 @@ impl Backend {
     }
 
     /// A new, empty backend in memory.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let backend = Backend::memory();
+    /// let client = Client::new(&backend);
+    /// ```
     #[must_use]
     pub fn memory() -> Self {
         Self::new(Arc::new(MemoryStore::new()), Arc::new(MemoryQueue::new()))
@@ -135,6 +149,14 @@ impl Backend {
     }
 
     /// The backend that `url` names.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::from_url("memory:").await?; // or sqlite:orders.db
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`connect`](Self::connect), and the URL may be wrong.
@@ -186,6 +208,14 @@ impl Backend {
 
     /// Makes what store and queue need, and checks that the payloads' codecs have what they need, such
     /// as a key that this program may use. Safe to repeat, and for several at once.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Backend::memory().setup().await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// What any of them says.

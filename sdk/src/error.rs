@@ -16,6 +16,18 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// error is [terminal](Self::terminal). It does not implement `std::error::Error` itself, or the
 /// conversion could not exist; errors that do not either, such as anyhow's or a boxed one, come in
 /// with `map_err(Error::msg)`.
+///
+/// ```
+/// use everstep::Error;
+///
+/// fn count(text: &str) -> everstep::Result<u32> {
+///     Ok(text.parse::<u32>()?)
+/// }
+///
+/// let error: Error = count("seven").unwrap_err().context("the order is no good");
+/// assert_eq!(error.to_string(), "the order is no good");
+/// assert_eq!(format!("{error:#}"), "the order is no good: invalid digit found in string");
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
     message: String,
@@ -27,11 +39,21 @@ pub struct Error {
 
 impl Error {
     /// An error with this text.
+    ///
+    /// ```
+    /// # use everstep::Error;
+    /// assert_eq!(Error::msg("no money").to_string(), "no money");
+    /// ```
     pub fn msg(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), causes: Vec::new(), terminal: false }
     }
 
     /// The same error, but a step that returns it is not tried again.
+    ///
+    /// ```
+    /// # use everstep::Error;
+    /// assert!(Error::msg("no such card").terminal().is_terminal());
+    /// ```
     #[must_use]
     pub fn terminal(mut self) -> Self {
         self.terminal = true;
@@ -39,12 +61,23 @@ impl Error {
     }
 
     /// Whether a step that returns it is not tried again.
+    ///
+    /// ```
+    /// # use everstep::Error;
+    /// assert!(!Error::msg("the bank is busy").is_terminal());
+    /// ```
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         self.terminal
     }
 
     /// The same error under a text that says what failed.
+    ///
+    /// ```
+    /// # use everstep::Error;
+    /// let error = Error::msg("no money").context("the sale failed");
+    /// assert_eq!(format!("{error:#}"), "the sale failed: no money");
+    /// ```
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.causes.insert(0, std::mem::replace(&mut self.message, what.to_string()));
@@ -52,6 +85,12 @@ impl Error {
     }
 
     /// The texts of the causes, the nearest first.
+    ///
+    /// ```
+    /// # use everstep::Error;
+    /// let error = Error::msg("no money").context("the sale failed");
+    /// assert_eq!(error.causes().collect::<Vec<_>>(), ["no money"]);
+    /// ```
     pub fn causes(&self) -> impl Iterator<Item = &str> {
         self.causes.iter().map(String::as_str)
     }
@@ -89,6 +128,13 @@ impl fmt::Debug for Error {
 }
 
 /// Ends retries with one word: `fetch(url).await.terminal()?`.
+///
+/// ```
+/// use everstep::Terminal;
+///
+/// let parsed = "seven".parse::<u32>().terminal();
+/// assert!(parsed.unwrap_err().is_terminal());
+/// ```
 pub trait Terminal<T> {
     /// An `Err` becomes a terminal [`Error`].
     fn terminal(self) -> Result<T>;
@@ -104,6 +150,42 @@ impl<T, E: Into<Error>> Terminal<T> for std::result::Result<T, E> {
 ///
 /// A step's error type takes it by `From<StepFailure>`; [`Error`] does. It can be part of an error
 /// type that is recorded.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// enum ChargeError {
+///     Declined,
+///     Unknown(StepFailure),
+/// }
+///
+/// impl From<StepFailure> for ChargeError {
+///     fn from(failure: StepFailure) -> Self {
+///         Self::Unknown(failure)
+///     }
+/// }
+///
+/// #[step(timeout = "5s", retry = none)]
+/// async fn charge(cents: u64) -> Result<u64, ChargeError> {
+///     if cents > 100_000 {
+///         return Err(ChargeError::Declined);
+///     }
+///     std::future::pending().await // the bank does not answer
+/// }
+///
+/// #[workflow]
+/// async fn sell(cents: u64) -> Result<String, ChargeError> {
+///     match charge(cents).await {
+///         Err(ChargeError::Unknown(failure)) => Ok(failure.to_string()),
+///         other => other.map(|cents| cents.to_string()),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # assert_eq!(env.run(sell, 5).unwrap(), "the step timed out after 5s");
+/// # assert!(env.run(sell, 500_000).is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -53,6 +53,12 @@ pub enum InvalidExecutionId {
 impl ExecutionId {
     /// Checks `id` against the rule above.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// assert!(ExecutionId::new("order/7").is_ok());
+    /// assert!(ExecutionId::new("order\n7").is_err());
+    /// ```
+    ///
     /// # Errors
     /// Says which part of the rule `id` breaks.
     pub fn new(id: impl Into<String>) -> Result<Self, InvalidExecutionId> {
@@ -85,6 +91,11 @@ impl ExecutionId {
     }
 
     /// The id as text.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// assert_eq!(ExecutionId::new("order/7").unwrap().as_str(), "order/7");
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -9,6 +9,14 @@ use std::time::Duration;
 /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
 ///
 /// The default is 6 attempts, 500 ms doubling to 60 s, with jitter.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// const PATIENT: Retry = Retry::new().max_attempts(20).initial(seconds(1)).max(minutes(10));
+/// assert_eq!(Retry::default(), Retry::new());
+/// assert_ne!(PATIENT, Retry::new());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Retry {
     max_attempts: u32,
@@ -20,6 +28,11 @@ pub struct Retry {
 
 impl Retry {
     /// The default policy.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// assert_eq!(Retry::new(), Retry::default());
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -32,12 +45,23 @@ impl Retry {
     }
 
     /// A single attempt.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// assert_eq!(Retry::none(), Retry::new().max_attempts(1));
+    /// ```
     #[must_use]
     pub const fn none() -> Self {
         Self::new().max_attempts(1)
     }
 
     /// At most so many attempts, the first included.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// const STUBBORN: Retry = Retry::new().max_attempts(u32::MAX);
+    /// # let _ = STUBBORN;
+    /// ```
     ///
     /// # Panics
     /// It is 0: the step would never run. In a constant that is an error of the compiler.
@@ -50,6 +74,13 @@ impl Retry {
     }
 
     /// The delay after the first attempt.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// # use std::time::Duration;
+    /// let quick = Retry::new().initial(Duration::from_millis(50));
+    /// # assert_ne!(quick, Retry::new());
+    /// ```
     #[must_use]
     pub const fn initial(mut self, initial: Duration) -> Self {
         self.initial = initial;
@@ -57,6 +88,13 @@ impl Retry {
     }
 
     /// The longest delay.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// # use std::time::Duration;
+    /// let patient = Retry::new().max(Duration::from_secs(600));
+    /// # assert_ne!(patient, Retry::new());
+    /// ```
     #[must_use]
     pub const fn max(mut self, max: Duration) -> Self {
         self.max = max;
@@ -64,6 +102,12 @@ impl Retry {
     }
 
     /// What each delay is multiplied by to get the next; 1 keeps it fixed.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// let steady = Retry::new().factor(1.0);
+    /// # assert_ne!(steady, Retry::new());
+    /// ```
     ///
     /// # Panics
     /// It is less than 1, infinite or no number: delays would shrink, or be none at all. In a
@@ -81,6 +125,12 @@ impl Retry {
     }
 
     /// Whether delays are random between zero and their full length.
+    ///
+    /// ```
+    /// # use everstep::Retry;
+    /// let exact = Retry::new().jitter(false);
+    /// # assert_ne!(exact, Retry::new());
+    /// ```
     #[must_use]
     pub const fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;

@@ -19,6 +19,12 @@ impl Timestamp {
 
     /// This moment and `duration`, rounded up to a whole millisecond so that nothing fires early;
     /// [`Timestamp::MAX`] where that would be later.
+    ///
+    /// ```
+    /// # use everstep::time::Timestamp;
+    /// # use std::time::Duration;
+    /// assert_eq!(Timestamp(5).after(Duration::from_secs(1)), Timestamp(1_005));
+    /// ```
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let rest = duration.subsec_nanos() % 1_000_000;
@@ -28,6 +34,12 @@ impl Timestamp {
     }
 
     /// This moment less `duration`.
+    ///
+    /// ```
+    /// # use everstep::time::Timestamp;
+    /// # use std::time::Duration;
+    /// assert_eq!(Timestamp(1_005).before(Duration::from_secs(1)), Timestamp(5));
+    /// ```
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
@@ -35,6 +47,12 @@ impl Timestamp {
     }
 
     /// How long from `earlier` to this moment; zero if it is not later.
+    ///
+    /// ```
+    /// # use everstep::time::Timestamp;
+    /// # use std::time::Duration;
+    /// assert_eq!(Timestamp(1_005).since(Timestamp(5)), Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0).try_into().unwrap_or(0))
@@ -75,6 +93,11 @@ enum Source {
 
 impl Clock {
     /// The machine's clock.
+    ///
+    /// ```
+    /// # use everstep::time::{Clock, Timestamp};
+    /// assert!(Clock::system().now() > Timestamp(0));
+    /// ```
     #[must_use]
     pub fn system() -> Self {
         Self(Source::System)
@@ -101,6 +124,11 @@ impl Clock {
     }
 
     /// What this clock shows now.
+    ///
+    /// ```
+    /// # use everstep::time::{Clock, Timestamp};
+    /// assert!(Clock::system().now() > Timestamp(0));
+    /// ```
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self.0 {

@@ -291,3 +291,36 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
         assert_eq!(receipt, expected, "from commit {}", kept - 1);
     }
 }
+
+/// What a workflow calls, and what may be said of it before it is awaited: every public function in
+/// `context/` but those that only macros use.
+#[test]
+fn every_operation_and_option_has_an_example() {
+    const OF_MACROS: [&str; 4] = ["args.rs", "compensate.rs", "step_fn.rs", "workflow.rs"];
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../sdk/src/context");
+    let (mut functions, mut without) = (0, Vec::new());
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() || OF_MACROS.contains(&&*name) {
+            continue;
+        }
+        let (mut has_example, mut hidden) = (false, false);
+        for line in std::fs::read_to_string(&path).unwrap().lines().map(str::trim_start) {
+            let function = ["pub fn ", "pub async fn ", "pub const fn "]
+                .iter()
+                .find_map(|start| line.strip_prefix(*start));
+            if let Some(function) = function {
+                functions += 1;
+                if !has_example && !hidden {
+                    let end = function.find(['(', '<']).unwrap_or(function.len());
+                    without.push(format!("{name}: {}", &function[..end]));
+                }
+            }
+            has_example = (has_example && line.starts_with(['/', '#'])) || line == "/// ```";
+            hidden = (hidden && line.starts_with(['/', '#'])) || line == "#[doc(hidden)]";
+        }
+    }
+    assert!(functions > 60, "the source is not read as it is meant: {functions}");
+    assert!(without.is_empty(), "without an example: {without:#?}");
+}

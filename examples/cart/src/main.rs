@@ -1,5 +1,6 @@
 //! A shopping cart as a virtual object: it is there when somebody puts something in, it keeps
-//! what is in it over every crash and deploy, and it is given up when nobody comes back.
+//! what is in it over every crash and deploy, and it is given up when nobody comes back. What is
+//! ordered becomes an execution of its own, a child of the cart's.
 //!
 //! ```console
 //! $ cargo run -p cart
@@ -65,10 +66,26 @@ impl Cart {
 #[workflow]
 async fn cart(State(patience): State<Patience>, mut cart: Object<Cart>) -> everstep::Result<Cart> {
     match cart.commands().until(|cart| cart.ordered).idle(patience.0).handle(Cart::handle).await {
-        Served::Done => deliver(&cart.key, &cart.state).await?,
+        Served::Done => {
+            let (customer, pieces) = (cart.key.clone(), cart.state.pieces.clone());
+            child(order, Order { customer, pieces }).await?;
+        }
         _ => remind(&cart.key, &cart.state).await?,
     }
     Ok(cart.state)
+}
+
+/// What was in a cart when it was ordered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Order {
+    customer: String,
+    pieces: BTreeMap<String, u32>,
+}
+
+/// Has a log of its own, under an id that follows from the cart's: `cart/ada/order#1`.
+#[workflow]
+async fn order(order: Order) -> everstep::Result<()> {
+    deliver(&order).await
 }
 
 /// How long a cart waits for its customer.
@@ -81,8 +98,8 @@ async fn stock(article: &str) -> everstep::Result<u32> {
 }
 
 #[step]
-async fn deliver(customer: &str, cart: &Cart) -> everstep::Result<()> {
-    println!("  {customer}'s order goes out: {:?}", cart.pieces);
+async fn deliver(order: &Order) -> everstep::Result<()> {
+    println!("  {}'s order goes out: {:?}", order.customer, order.pieces);
     Ok(())
 }
 
@@ -93,7 +110,7 @@ async fn remind(customer: &str, cart: &Cart) -> everstep::Result<()> {
 }
 
 fn app(patience: Duration) -> App {
-    App::new().workflow(cart).state(Patience(patience))
+    App::new().workflow(cart).workflow(order).state(Patience(patience))
 }
 
 #[tokio::main]
@@ -141,7 +158,7 @@ async fn tell(object: &ObjectHandle, command: Command) -> Result<(), Box<dyn std
 #[cfg(test)]
 mod tests {
     use everstep::store::Status;
-    use everstep::testing::Env;
+    use everstep::testing::{Env, crash_everywhere};
 
     use super::*;
 
@@ -190,5 +207,15 @@ mod tests {
         let record = env.block_on(client.describe(&id)).unwrap();
         assert_eq!(record.projection.status, Status::Completed);
         assert_eq!(pieces(&env.block_on(put())), [("cup", 1)], "a new one");
+    }
+
+    #[test]
+    fn an_order_survives_every_crash() {
+        let ordered = || Cart { pieces: [("cup".to_owned(), 2)].into(), ordered: true };
+        let crashes = crash_everywhere(
+            || Env::new(app(days(1))),
+            |env| env.start(cart, Object::new("ada", ordered())),
+        );
+        assert!(crashes.crashes > 10, "{crashes:?}");
     }
 }

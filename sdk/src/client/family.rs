@@ -78,6 +78,17 @@ impl Family {
 impl Client {
     /// An execution's parent and children, from the log of its current run.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(client.family(sale.id()).await?.children.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, its log cannot be read, or the store did not answer.
     pub async fn family(&self, id: &ExecutionId) -> Result<Family, HistoryError> {

@@ -21,6 +21,23 @@ pub struct Handle<T, E> {
 }
 
 /// Why there is no result.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::ResultError;
+///
+/// sale.cancel("no money").await?;
+/// match sale.result().await {
+///     Err(ResultError::Cancelled { reason }) => assert_eq!(reason, "no money"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResultError<E> {
@@ -77,18 +94,51 @@ impl<T, E> Handle<T, E> {
     }
 
     /// The execution's id.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(sale.id().as_str(), "sale-7");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn id(&self) -> &ExecutionId {
         &self.id
     }
 
     /// Whether the start that returned this handle started it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(sale.is_new());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.new
     }
 
     /// The execution's record.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(sale.describe().await?.workflow, "sell");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
@@ -98,6 +148,17 @@ impl<T, E> Handle<T, E> {
 
     /// The execution's log.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(sale.history().await?[0].events[0].kind(), "WorkflowStarted");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, its log cannot be read, or the store did not answer.
     pub async fn history(&self) -> Result<Vec<Commit>, HistoryError> {
@@ -105,6 +166,18 @@ impl<T, E> Handle<T, E> {
     }
 
     /// Sends a signal; see [`Client::signal`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn signal<P: Serialize + ?Sized>(
         &self,
         name: impl Into<String>,
@@ -115,6 +188,18 @@ impl<T, E> Handle<T, E> {
 
     /// Asks for the execution to be cancelled; see [`Client::cancel`].
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// sale.cancel("no money").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// See [`Client::cancel`].
     pub async fn cancel(&self, reason: impl Into<String>) -> Result<Cancelling, SendError> {
@@ -122,6 +207,18 @@ impl<T, E> Handle<T, E> {
     }
 
     /// Ends the execution without its code; see [`Client::terminate`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// sale.terminate("nobody can mend it").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`Client::terminate`].
@@ -134,6 +231,18 @@ impl<T: DeserializeOwned, E: DeserializeOwned> Handle<T, E> {
     /// Waits for the execution to end and returns its result. Asks the store again and again, at
     /// first every 20 ms, later every second; an outage of the store is waited out, however long.
     /// Dropping the future changes nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// # sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The workflow failed, was cancelled or is blocked; or its result cannot be had.

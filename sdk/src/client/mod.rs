@@ -69,6 +69,11 @@ pub(crate) type Workflows = BTreeMap<&'static str, Accepts>;
 
 impl Client {
     /// A client of `backend`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let client = Client::new(&Backend::memory());
+    /// ```
     #[must_use]
     pub fn new(backend: &Backend) -> Self {
         Self::on(backend, &Clock::system())
@@ -111,6 +116,18 @@ impl Client {
 
     /// One pass of the sweeper: wakes every execution that has been overdue for `grace` (by
     /// default, in workers, a minute) and returns how many.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// // Nothing has been overdue for a minute.
+    /// assert_eq!(client.sweep(None).await?, 0);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// Store or queue did not answer or cannot be used.

@@ -31,6 +31,22 @@ pub struct ObjectHandle {
 impl Client {
     /// The object of this workflow with this key. Nothing is looked up and nothing started: the
     /// first [call](ObjectHandle::call) does, with the state's default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// let sum: u64 = visits.call(&1).await?;
+    /// assert_eq!(sum, 1);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn object<A, W, S>(&self, workflow: W, key: impl Into<String>) -> ObjectHandle
     where
         W: Workflow<A>,
@@ -50,12 +66,42 @@ impl Client {
 
 impl ObjectHandle {
     /// The object's key.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// assert_eq!(visits.key(), "visits");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// The id of the object's execution: the workflow's name, `/` and the key.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// assert_eq!(visits.id()?.as_str(), "counter/visits");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The key is too long for an id or has control characters.
@@ -65,6 +111,24 @@ impl ObjectHandle {
 
     /// Sends the object a command and waits for the answer. An object that is not there, or whose
     /// life is over, begins anew with it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// let sum: u64 = visits.call(&1).await?;
+    /// assert_eq!(sum, 1);
+    /// let sum: u64 = visits.call(&2).await?;
+    /// assert_eq!(sum, 3);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn call<R: DeserializeOwned>(&self, command: &(impl Serialize + ?Sized)) -> Calling<'_, R> {
         let (id, known, wait) = (Uuid::new_v4().to_string(), false, UPDATE_WAIT);
         let command = Json::record(command);
@@ -72,6 +136,21 @@ impl ObjectHandle {
     }
 
     /// What the object has published last; see [`Client::view`]. `None` also if it was never there.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// assert_eq!(visits.view::<u64>().await?, None); // it was never there
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// What it shows is not a `V`, or the store did not answer.
@@ -113,6 +192,24 @@ pub struct Calling<'a, R> {
 impl<R> Calling<'_, R> {
     /// The command's id: a second command with the same id is the same command and gets the same
     /// answer. 1 to 256 bytes without control characters; a random one by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// for _ in 0..2 {
+    ///     let sum: u64 = visits.call(&1).id("visit-1").await?; // one command
+    ///     assert_eq!(sum, 1);
+    /// }
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self.known = true;
@@ -120,6 +217,22 @@ impl<R> Calling<'_, R> {
     }
 
     /// How long to wait for the answer; [`UPDATE_WAIT`] by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    /// #     counter.commands().handle(add).await;
+    /// #     Ok(counter.state)
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let visits = client.object(counter, "visits");
+    /// let sum: u64 = visits.call(&1).wait(minutes(2)).await?;
+    /// assert_eq!(sum, 1);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self

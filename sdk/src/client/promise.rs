@@ -82,6 +82,22 @@ pub enum PromiseSendError {
 
 impl Client {
     /// The promise that `token` names. Nothing is looked up.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// # let token = question.promise("answer").unwrap();
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// client.promise(&token).complete(&7).await?;
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// # assert_eq!(question.result().unwrap(), "7");
+    /// ```
     pub fn promise<'a>(&'a self, token: &'a PromiseToken) -> PromiseClient<'a> {
         PromiseClient { client: self, token }
     }
@@ -93,6 +109,26 @@ impl PromiseClient<'_> {
     ///
     /// `Ok` means that the result is stored as the promise's only one. Only its time-out can still
     /// be first, if it becomes due before the workflow sees the result: ask again to know.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// # let token = question.promise("answer").unwrap();
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// use everstep::client::Resolution;
+    ///
+    /// let promise = client.promise(&token);
+    /// assert_eq!(promise.complete(&7).await?, Resolution::First);
+    /// assert_eq!(promise.complete(&7).await?, Resolution::Repeated);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// # assert_eq!(question.result().unwrap(), "7");
+    /// ```
     ///
     /// # Errors
     /// The promise is over, or there is none; its execution has ended; or it could not be sent.
@@ -107,6 +143,22 @@ impl PromiseClient<'_> {
     /// [`PromiseError::Failed`](crate::PromiseError::Failed) with this reason. Otherwise as
     /// [`complete`](Self::complete).
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// # let token = question.promise("answer").unwrap();
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// client.promise(&token).fail("nobody knows").await?;
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// # assert!(question.result().unwrap().ends_with("nobody knows"));
+    /// ```
+    ///
     /// # Errors
     /// See [`complete`](Self::complete).
     pub async fn fail(&self, reason: impl Into<String>) -> Result<Resolution, PromiseSendError> {
@@ -115,6 +167,21 @@ impl PromiseClient<'_> {
 
     /// Says that somebody works on the promise: its limit for heartbeats counts from when the
     /// execution hears of it. Of no consequence if it has no such limit.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// # let token = question.promise("answer").unwrap();
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// client.promise(&token).heartbeat().await?; // another hour
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`complete`](Self::complete). [`Resolved`](PromiseSendError::Resolved) tells who works

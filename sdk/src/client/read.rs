@@ -38,6 +38,19 @@ pub enum HistoryError {
 
 impl Client {
     /// A handle of an execution that may have been started elsewhere. Nothing is looked up.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let sale = client.handle(sell, ExecutionId::new("sale-7")?);
+    /// sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn handle<A, W: Workflow<A>>(
         &self,
         workflow: W,
@@ -48,6 +61,19 @@ impl Client {
     }
 
     /// A handle of an execution whose types this program does not know.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let sale = client.handle_named(ExecutionId::new("sale-7")?);
+    /// sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242"); // a serde_json::Value
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn handle_named(&self, id: ExecutionId) -> Handle<serde_json::Value, serde_json::Value> {
         Handle::new(self.clone(), id, false)
     }
@@ -60,6 +86,17 @@ impl Client {
 
     /// The record of an execution: its status and what else is known without reading its log. A view
     /// that cannot be opened is there as it is stored: see [`SealedPayload::of`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(client.describe(sale.id()).await?.workflow, "sell");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
@@ -79,6 +116,18 @@ impl Client {
 
     /// The log of an execution with all its runs, [verified](Loaded::read). A payload that cannot be
     /// opened is there as it is stored: see [`SealedPayload::of`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let log = client.history(sale.id()).await?;
+    /// assert_eq!(log[0].events[0].kind(), "WorkflowStarted");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, a commit was cut, edited, removed or written by a newer
@@ -138,6 +187,17 @@ impl Client {
     /// What is stored of an execution, as it is stored: its record, the log of its current run,
     /// and its inbox.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(!client.load(sale.id()).await?.commits.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
     pub async fn load(&self, id: &ExecutionId) -> Result<Loaded, HistoryError> {
@@ -147,6 +207,17 @@ impl Client {
 
     /// The same with the log of all its runs.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(client.load_all(sale.id()).await?.commits[0].number, 0);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, or the store did not answer.
     pub async fn load_all(&self, id: &ExecutionId) -> Result<Loaded, HistoryError> {
@@ -155,6 +226,18 @@ impl Client {
     }
 
     /// Executions by workflow, status, tags and time of start, newest first, a page at a time. May be a moment behind.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let page = client.list().workflow("sell").page().await?;
+    /// assert_eq!(page.records.len(), 1);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn list(&self) -> List<'_> {
         List { client: self, query: ListQuery::default() }
     }
@@ -177,12 +260,36 @@ pub struct List<'a> {
 
 impl List<'_> {
     /// Only executions of this workflow.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(client.list().workflow("refund").page().await?.records.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn workflow(mut self, name: impl Into<String>) -> Self {
         self.query.workflow = Some(name.into());
         self
     }
 
     /// Only executions with this status.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// use everstep::store::Status;
+    ///
+    /// assert!(client.list().status(Status::Blocked).page().await?.records.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn status(mut self, status: Status) -> Self {
         self.query.status = Some(status);
         self
@@ -193,6 +300,17 @@ impl List<'_> {
     ///
     /// No index helps: a store reads all that the other conditions leave. DynamoDB bills what it
     /// reads, about half a read unit for each execution.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// client.start(sell, "4242".to_owned()).tag("customer", "ada").await?;
+    /// assert_eq!(client.list().tag("customer", "ada").page().await?.records.len(), 1);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.query.tags.insert(name.into(), value.into());
         self
@@ -219,18 +337,57 @@ impl List<'_> {
     }
 
     /// At most so many a page; by default the store's own page size.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # client.start(sell, "4242".to_owned()).await?;
+    /// # client.start(sell, "4711".to_owned()).await?;
+    /// assert_eq!(client.list().limit(1).page().await?.records.len(), 1);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn limit(mut self, records: usize) -> Self {
         self.query.limit = records;
         self
     }
 
     /// Begin where the page before ended: its `next`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # client.start(sell, "4242".to_owned()).await?;
+    /// # client.start(sell, "4711".to_owned()).await?;
+    /// let first = client.list().limit(1).page().await?;
+    /// let next = first.next.expect("there are two");
+    /// let second = client.list().limit(1).after(next).page().await?;
+    /// assert_ne!(first.records[0].id, second.records[0].id);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn after(mut self, next: impl Into<String>) -> Self {
         self.query.after = Some(next.into());
         self
     }
 
     /// One page.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let page = client.list().page().await?;
+    /// assert_eq!(page.records[0].id, *sale.id());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The store did not answer or cannot be used.

@@ -85,6 +85,18 @@ impl Client {
     /// Sends a signal. It is kept until the workflow takes it, whether or not it waits already.
     /// Without an [`id`](Sending::id) of the caller's it gets a random one, and a repeated call
     /// sends a second signal.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.signal(sale.id(), "paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn signal<'a, P: Serialize + ?Sized>(
         &'a self,
         to: &'a ExecutionId,
@@ -98,6 +110,17 @@ impl Client {
     /// Asks a blocked execution to go on, after whatever blocked it was fixed. An execution that
     /// is not blocked takes no notice.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.resume(sale.id()).await?; // it is not blocked, and takes no notice
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, it has ended, or store or queue failed.
     pub async fn resume(&self, id: &ExecutionId) -> Result<(), SendError> {
@@ -108,6 +131,17 @@ impl Client {
     }
 
     /// Asks every blocked execution of `workflow` to go on; returns how many there were.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert_eq!(client.resume_blocked("sell").await?, 0);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// Store or queue failed; those asked before are asked.
@@ -183,6 +217,19 @@ impl Client {
 impl Sending<'_> {
     /// The signal's id: a second signal with the same id is the same signal, as long as the run
     /// lasts that took it, and a day over the runs that [continue](crate::continue_as_new) it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// for _ in 0..2 {
+    ///     client.signal(sale.id(), "note", "call first").id("note-3").await?; // one signal
+    /// }
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self

@@ -27,6 +27,20 @@ const BURIED_TRIES: u32 = 5;
 const BURIED_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// What to do if an execution with the chosen id exists.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::OnConflict;
+///
+/// client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// let again = client.start(sell, "4242".to_owned()).id("sale-7");
+/// assert!(again.on_conflict(OnConflict::Reject).await.is_err());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnConflict {
@@ -187,6 +201,19 @@ pub struct Start<'a, T, E> {
 impl Client {
     /// Starts an execution of `workflow`. Without an [`id`](Start::id) of the caller's it gets a
     /// random one, and a repeated call starts another execution.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(sale.is_new());
+    /// sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn start<A, W: Workflow<A>>(
         &self,
         workflow: W,
@@ -202,6 +229,20 @@ impl Client {
     /// A client that an [`App`](crate::App::client) made refuses a name that is none of the app's
     /// workflows, and an input that the workflow cannot read. Any other cannot know: there an
     /// execution that no host can run is stored, and blocked when a host takes it up.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// use everstep::event::Json;
+    ///
+    /// let sale = client.start_named("sell", Json::record("4242")?).id("sale-7").await?;
+    /// sale.signal("paid", &true).await?;
+    /// assert_eq!(sale.result().await?, "4242"); // a serde_json::Value
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn start_named(
         &self,
         workflow: impl Into<String>,
@@ -234,6 +275,18 @@ impl Client {
 
 impl<T, E> Start<'_, T, E> {
     /// The execution's id: the idempotency key of this start.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let repeated = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// assert!(sale.is_new() && !repeated.is_new());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn id<I: TryInto<ExecutionId, Error = X>, X: Into<InvalidExecutionId>>(
         mut self,
         id: I,
@@ -243,6 +296,21 @@ impl<T, E> Start<'_, T, E> {
     }
 
     /// What to do if an execution with this id exists; by default [`OnConflict::Attach`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// use everstep::client::OnConflict;
+    ///
+    /// client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let other = client.start(sell, "4711".to_owned()).id("sale-7");
+    /// let attached = other.on_conflict(OnConflict::AttachToAny).await?;
+    /// assert!(!attached.is_new());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn on_conflict(mut self, policy: OnConflict) -> Self {
         self.on_conflict = policy;
         self
@@ -252,6 +320,18 @@ impl<T, E> Start<'_, T, E> {
     /// names, for customers, tenants and the like. A second value for a name takes the place of
     /// the first. The execution keeps its tags over all its runs; a start that attaches to an
     /// existing execution changes none.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// client.start(sell, "4242".to_owned()).id("sale-7").tag("customer", "ada").await?;
+    /// let of_ada = client.list().tag("customer", "ada").page().await?;
+    /// assert_eq!(of_ada.records[0].id.as_str(), "sale-7");
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(name.into(), value.into());
         self
@@ -267,6 +347,19 @@ impl<T, E> Start<'_, T, E> {
 
     /// Starts it though this program knows no workflow of that name, or one that reads other
     /// inputs: another program's hosts may.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// use everstep::event::Json;
+    ///
+    /// // A host of another program knows it.
+    /// client.start_named("refund", Json::record("4242")?).unchecked().await?;
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn unchecked(mut self) -> Self {
         self.known = None;
         self

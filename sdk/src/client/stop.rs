@@ -7,6 +7,19 @@ use crate::limits::VALUE_BYTES_MAX;
 use crate::store::{Message, Status};
 
 /// What becomes of a [cancel](Client::cancel).
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::Cancelling;
+///
+/// assert_eq!(client.cancel(sale.id(), "no money").await?, Cancelling::Asked);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cancelling {
@@ -24,6 +37,18 @@ impl Client {
     ///
     /// The answer says whether anything can come of it now: undoing is the workflow's own code, so
     /// a blocked execution is cancelled when it can go on.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.cancel(sale.id(), "no money").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, it has ended, the reason is longer than [`VALUE_BYTES_MAX`], or
@@ -49,6 +74,18 @@ impl Client {
     /// `terminated`. A body that runs is stopped where it stands. Asking twice is asking once.
     ///
     /// This is for executions that cannot go on; [`cancel`](Self::cancel) every other one.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// client.terminate(sale.id(), "nobody can mend it").await?;
+    /// assert!(sale.result().await.is_err());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// There is no such execution, it has ended, its log cannot be read (nothing is appended to

@@ -97,6 +97,18 @@ pub enum UpdateError {
 
 impl UpdateError {
     /// The error that the workflow [rejected](crate::Update::reject) it with, if that is an `E`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn too_late(_input: ()) -> everstep::Result<()> {
+    ///     update::<String, ()>("change").await.reject("it is on its way");
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(too_late));
+    /// let error = env.start(too_late, ()).update::<()>("change", "another house").unwrap_err();
+    /// assert_eq!(error.rejection::<String>().as_deref(), Some("it is on its way"));
+    /// ```
     #[must_use]
     pub fn rejection<E: DeserializeOwned>(&self) -> Option<E> {
         match self {
@@ -155,6 +167,23 @@ impl Client {
 
 impl<T, E> Handle<T, E> {
     /// Sends an update and waits for the execution's answer; see [`Client::update`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+    /// #     let asked = update::<u64, u64>("price").await;
+    /// #     let price = *asked.request() * 120;
+    /// #     asked.reply(&price);
+    /// #     Ok(())
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let quoting = client.start(quote, ()).await?;
+    /// let price: u64 = quoting.update("price", &3).await?;
+    /// assert_eq!(price, 360);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn update<Resp: DeserializeOwned>(
         &self,
         name: impl Into<String>,
@@ -187,6 +216,23 @@ impl<'a, Resp> Updating<'a, Resp> {
 
     /// The update's id: a second update with the same id is the same update and gets the same
     /// answer, also after the execution's end. A random one by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+    /// #     let asked = update::<u64, u64>("price").await;
+    /// #     let price = *asked.request() * 120;
+    /// #     asked.reply(&price);
+    /// #     Ok(())
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let quoting = client.start(quote, ()).await?;
+    /// let price: u64 = quoting.update("price", &3).id("question-1").await?;
+    /// assert_eq!(price, 360);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self.known = true;
@@ -199,6 +245,23 @@ impl<'a, Resp> Updating<'a, Resp> {
     }
 
     /// How long to wait for the answer; [`UPDATE_WAIT`] by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+    /// #     let asked = update::<u64, u64>("price").await;
+    /// #     let price = *asked.request() * 120;
+    /// #     asked.reply(&price);
+    /// #     Ok(())
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let quoting = client.start(quote, ()).await?;
+    /// let price: u64 = quoting.update("price", &3).wait(minutes(2)).await?;
+    /// assert_eq!(price, 360);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self

@@ -29,6 +29,20 @@ impl Client {
     /// What the execution has [published](crate::publish) last; `None` if it has published
     /// nothing. One read of its record, open or closed; nobody is woken for it.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// # sale.signal("paid", &true).await?;
+    /// # sale.result().await?;
+    /// let view: Option<String> = client.view(sale.id()).await?;
+    /// assert_eq!(view.as_deref(), Some("waits"));
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// There is no such execution, its view is not a `T`, or the store did not answer.
     pub async fn view<T: DeserializeOwned>(
@@ -56,6 +70,20 @@ impl Client {
 
 impl<T, E> Handle<T, E> {
     /// What the execution has published last; see [`Client::view`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// # sale.signal("paid", &true).await?;
+    /// # sale.result().await?;
+    /// let view: Option<String> = sale.view().await?;
+    /// assert_eq!(view.as_deref(), Some("waits"));
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`Client::view`].

@@ -59,6 +59,18 @@ pub(super) fn with_scope<T>(ask: impl FnOnce(&StepScope) -> T) -> Option<T> {
 /// Ask for it in the body itself: a task or thread that the body starts does not know its step, and
 /// gets a new key each time, as does a step that is called outside a workflow.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[step]
+/// async fn charge(cents: u64) -> everstep::Result<String> {
+///     Ok(format!("{cents} under {}", idempotency_key())) // here, send it with the request
+/// }
+/// # #[workflow] async fn sell(_input: ()) -> everstep::Result<bool> { Ok(charge(5).await? != charge(5).await?) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # assert!(env.run(sell, ()).unwrap());
+/// ```
+///
 /// # Panics
 /// In a workflow's own code, where it would differ on replay; use [`uuid`](super::uuid()).
 #[track_caller]
@@ -103,6 +115,19 @@ pub fn idempotency_header() -> (&'static str, String) {
 
 /// Which attempt of its step this is, from 1; also 1 in a step called outside a workflow, and in a
 /// task or thread that the body starts.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[step]
+/// async fn third_time_lucky() -> everstep::Result<u32> {
+///     let attempt = everstep::attempt();
+///     if attempt < 3 { Err(everstep::Error::msg("not yet")) } else { Ok(attempt) }
+/// }
+/// # #[workflow] async fn lucky(_input: ()) -> everstep::Result<u32> { third_time_lucky().await }
+/// # let env = everstep::testing::Env::new(App::new().workflow(lucky));
+/// # assert_eq!(env.run(lucky, ()).unwrap(), 3);
+/// ```
 ///
 /// # Panics
 /// In a workflow's own code, which has no attempts.

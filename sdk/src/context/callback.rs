@@ -85,6 +85,21 @@ pub enum CallbackError<E> {
 impl<T, E, F> Callback<T, E, F> {
     /// See [`Promise::timeout`].
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn post(to: PromiseToken) -> everstep::Result<()> { drop(to); Ok(()) }
+    /// #[workflow]
+    /// async fn is_clean(_document: u64) -> everstep::Result<bool> {
+    ///     let scan = callback("scan", async move |token| post(token).await);
+    ///     let clean: Result<bool, _> = scan.timeout(hours(1)).await;
+    ///     Ok(clean.unwrap_or(false))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+    /// # let scan = env.start(is_clean, 7);
+    /// # scan.complete_after(minutes(1), "scan", &true);
+    /// # assert!(scan.result().unwrap());
+    /// ```
+    ///
     /// # Panics
     /// It is zero. In a workflow that blocks the execution, with the place.
     #[track_caller]
@@ -95,6 +110,21 @@ impl<T, E, F> Callback<T, E, F> {
 
     /// See [`Promise::heartbeat`].
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn post(to: PromiseToken) -> everstep::Result<()> { drop(to); Ok(()) }
+    /// #[workflow]
+    /// async fn is_clean(_document: u64) -> everstep::Result<bool> {
+    ///     let scan = callback("scan", async move |token| post(token).await);
+    ///     let clean: Result<bool, _> = scan.heartbeat(minutes(10)).await;
+    ///     Ok(clean.unwrap_or(false))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+    /// # let scan = env.start(is_clean, 7);
+    /// # scan.complete_after(minutes(1), "scan", &true);
+    /// # assert!(scan.result().unwrap());
+    /// ```
+    ///
     /// # Panics
     /// It is zero. In a workflow that blocks the execution, with the place.
     #[track_caller]
@@ -104,12 +134,42 @@ impl<T, E, F> Callback<T, E, F> {
     }
 
     /// How often and how soon handing the token out is tried again; by default [`Retry::new`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn post(to: PromiseToken) -> everstep::Result<()> { drop(to); Ok(()) }
+    /// #[workflow]
+    /// async fn is_clean(_document: u64) -> everstep::Result<bool> {
+    ///     let scan = callback("scan", async move |token| post(token).await);
+    ///     let clean: Result<bool, _> = scan.retry(Retry::new().max_attempts(20)).await;
+    ///     Ok(clean.unwrap_or(false))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+    /// # let scan = env.start(is_clean, 7);
+    /// # scan.complete_after(minutes(1), "scan", &true);
+    /// # assert!(scan.result().unwrap());
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = Some(retry);
         self
     }
 
     /// How long one attempt to hand the token out may take; by default as long as the host lives.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn post(to: PromiseToken) -> everstep::Result<()> { drop(to); Ok(()) }
+    /// #[workflow]
+    /// async fn is_clean(_document: u64) -> everstep::Result<bool> {
+    ///     let scan = callback("scan", async move |token| post(token).await);
+    ///     let clean: Result<bool, _> = scan.submit_timeout(seconds(5)).await;
+    ///     Ok(clean.unwrap_or(false))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+    /// # let scan = env.start(is_clean, 7);
+    /// # scan.complete_after(minutes(1), "scan", &true);
+    /// # assert!(scan.result().unwrap());
+    /// ```
     ///
     /// # Panics
     /// It is zero. In a workflow that blocks the execution, with the place.

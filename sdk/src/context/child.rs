@@ -146,6 +146,17 @@ impl<T, E> Child<T, E> {
     ///
     /// If any other execution has this id, open or closed, the child is not started, and the error
     /// is [`ChildError::NotStarted`]. A text that is no [`ExecutionId`] blocks the execution.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn pack(what: String) -> everstep::Result<usize> { Ok(what.len()) }
+    /// #[workflow]
+    /// async fn order(what: String) -> everstep::Result<usize> {
+    ///     Ok(child(pack, what).id("parcel-7").await?)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(order));
+    /// # assert_eq!(env.run(order, "cup".to_owned()).unwrap(), 3);
+    /// ```
     pub fn id<I: TryInto<ExecutionId, Error = X>, X: Into<InvalidExecutionId>>(
         self,
         id: I,
@@ -170,6 +181,18 @@ impl<T, E> Child<T, E> {
     ///
     /// A run that [continues as new](super::continue_as_new()) is no end: the children of that run
     /// go on whatever their policy, and the execution's later end does not reach them.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn pack(what: String) -> everstep::Result<usize> { Ok(what.len()) }
+    /// #[workflow]
+    /// async fn order(what: String) -> everstep::Result<usize> {
+    ///     // A cancel of the order does not reach the parcel.
+    ///     Ok(child(pack, what).close_policy(ClosePolicy::Leave).await?)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(order));
+    /// # assert_eq!(env.run(order, "cup".to_owned()).unwrap(), 3);
+    /// ```
     pub fn close_policy(self, policy: ClosePolicy) -> Self {
         self.call.execution.engine().asked_child(self.call.seq).on_close = Some(policy);
         self

@@ -11,6 +11,20 @@ use serde::{Deserialize, Serialize};
 /// at its current await: a body that has not started never does; one that runs is let end (if the
 /// workflow does not end before), and its result changes nothing. Who won follows from the log, so
 /// it is the same on replay.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn answer(_question: String) -> everstep::Result<Option<u32>> {
+///     Ok(match race(signal::<u32>("answer"), sleep(days(1))).await {
+///         Either::Left(answer) => Some(answer?),
+///         Either::Right(()) => None,
+///     })
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(answer));
+/// # assert_eq!(env.run(answer, "why".to_owned()).unwrap(), None);
+/// ```
 pub fn race<A: Future, B: Future>(left: A, right: B) -> Race<A, B> {
     Race { left: Box::pin(left), right: Box::pin(right) }
 }
@@ -50,6 +64,23 @@ impl<A, B> std::fmt::Debug for Race<A, B> {
 }
 
 /// Waits for all, and returns their outputs in the order given. Polls only those that were woken.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[step]
+/// async fn ask(who: &str) -> everstep::Result<usize> {
+///     Ok(who.len()) // here, ask them
+/// }
+///
+/// #[workflow]
+/// async fn ask_all(people: Vec<String>) -> everstep::Result<usize> {
+///     let answers = join_all(people.iter().map(|who| ask(who))).await;
+///     answers.into_iter().sum()
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(ask_all));
+/// # assert_eq!(env.run(ask_all, vec!["Ada".to_owned(), "Alan".to_owned()]).unwrap(), 7);
+/// ```
 pub fn join_all<I>(futures: I) -> JoinAll<I::Item>
 where
     I: IntoIterator<Item: Future>,

@@ -261,6 +261,17 @@ pub struct Compensation {
 
 impl Compensation {
     /// How often and how soon the undo is tried again; by default [`Retry::new`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn outing(_input: ()) -> everstep::Result<()> {
+    /// compensate("seats", async || Ok::<_, everstep::Error>(())).retry(Retry::new().max_attempts(20));
+    /// # Err(everstep::Error::msg("it rains")) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(outing));
+    /// # let outing = env.start(outing, ());
+    /// # assert!(outing.result().is_err());
+    /// # assert!(outing.events().iter().any(|event| event.kind() == "CompensationStarted"));
+    /// ```
     #[expect(clippy::must_use_candidate, reason = "it has done what it is for")]
     pub fn retry(self, retry: Retry) -> Self {
         self.execution.engine().retry_of_undo(self.place, retry);

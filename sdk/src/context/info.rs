@@ -31,6 +31,28 @@ impl ExecutionInfo {
     /// [continue as new](super::continue_as_new()): every turn reads all of it. `true` from
     /// [`CONTINUE_EVENTS`] events or [`CONTINUE_BYTES`] bytes on. Nothing happens if a run goes on
     /// beyond that, but for the time and the reads it costs.
+    ///
+    /// ```
+    /// use everstep::prelude::*;
+    ///
+    /// #[workflow]
+    /// async fn count(from: u64) -> everstep::Result<u64> {
+    ///     let mut next = from;
+    ///     while !execution_info().continue_suggested() {
+    ///         if signal::<bool>("next").await? {
+    ///             next += 1;
+    ///         } else {
+    ///             return Ok(next);
+    ///         }
+    ///     }
+    ///     continue_as_new(&next).await
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(count));
+    /// # let counts = env.start(count, 5);
+    /// # counts.signal("next", &true);
+    /// # counts.signal("next", &false);
+    /// # assert_eq!(counts.result().unwrap(), 6);
+    /// ```
     #[must_use]
     pub fn continue_suggested(&self) -> bool {
         self.events >= CONTINUE_EVENTS || self.bytes >= CONTINUE_BYTES
@@ -38,6 +60,18 @@ impl ExecutionInfo {
 }
 
 /// What is known of the execution this code runs in. Costs no write.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn about(_input: ()) -> everstep::Result<String> {
+///     let info = execution_info();
+///     Ok(format!("run {} of {} {}", info.run, info.workflow, info.id))
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(about));
+/// # assert_eq!(env.run(about, ()).unwrap(), "run 1 of about e-1");
+/// ```
 ///
 /// # Panics
 /// Outside a workflow.

@@ -70,6 +70,17 @@ pub struct EachItem {
 impl<I, F, R: Into<EachItem>> Map<I, F, R> {
     /// Never more than `limit` items at once. Without it all begin at once.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[step] async fn resize(photo: &str) -> everstep::Result<usize> { Ok(photo.len()) }
+    /// #[workflow]
+    /// async fn gallery(photos: Vec<String>) -> everstep::Result<Vec<usize>> {
+    ///     map(&photos, |photo| resize(photo)).concurrency(10).await
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(gallery));
+    /// # assert_eq!(env.run(gallery, vec!["a".to_owned(), "bb".to_owned()]).unwrap(), [1, 2]);
+    /// ```
+    ///
     /// # Panics
     /// `limit` is 0: nothing would ever begin. In a workflow that blocks the execution, with the
     /// place.
@@ -80,12 +91,45 @@ impl<I, F, R: Into<EachItem>> Map<I, F, R> {
     }
 
     /// Goes on until more than `failures` items have failed. `usize::MAX` tolerates all.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[step(retry = none)]
+    /// async fn even(n: u32) -> everstep::Result<u32> {
+    ///     if n % 2 == 0 { Ok(n) } else { Err(everstep::Error::msg("it is odd")) }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn evens(below: u32) -> everstep::Result<Vec<u32>> {
+    ///     let evens = map(0..below, |n| even(n)).tolerate(2).await?;
+    ///     Ok(evens.into_successes())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(evens));
+    /// # assert_eq!(env.run(evens, 4).unwrap(), [0, 2]);
+    /// # assert!(env.run(evens, 6).is_err());
+    /// ```
     pub fn tolerate(self, failures: usize) -> Map<I, F, EachItem> {
         self.rule(|rule| rule.failures_max = Some(failures))
     }
 
     /// Goes on until more than this share of the items has failed: 0.1 of 29 items are 2.
     /// Beside [`tolerate`](Self::tolerate) both limits hold.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[step(retry = none)]
+    /// async fn even(n: u32) -> everstep::Result<u32> {
+    ///     if n % 2 == 0 { Ok(n) } else { Err(everstep::Error::msg("it is odd")) }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn evens(below: u32) -> everstep::Result<Vec<u32>> {
+    ///     let evens = map(0..below, |n| even(n)).tolerate_share(0.5).await?;
+    ///     Ok(evens.into_successes())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(evens));
+    /// # assert_eq!(env.run(evens, 4).unwrap(), [0, 2]);
+    /// ```
     ///
     /// # Panics
     /// It is not between 0.0 and 1.0.
@@ -99,6 +143,22 @@ impl<I, F, R: Into<EachItem>> Map<I, F, R> {
     }
 
     /// Ends, and well, as soon as so many items have succeeded. If fewer do, it ends when all have.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[step(retry = none)]
+    /// async fn even(n: u32) -> everstep::Result<u32> {
+    ///     if n % 2 == 0 { Ok(n) } else { Err(everstep::Error::msg("it is odd")) }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn evens(below: u32) -> everstep::Result<Vec<u32>> {
+    ///     let evens = map(0..below, |n| even(n)).concurrency(1).tolerate(1).stop_after(2).await?;
+    ///     Ok(evens.into_successes())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(evens));
+    /// # assert_eq!(env.run(evens, 100).unwrap(), [0, 2]);
+    /// ```
     pub fn stop_after(self, successes: usize) -> Map<I, F, EachItem> {
         self.rule(|rule| rule.successes = successes)
     }

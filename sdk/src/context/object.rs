@@ -79,11 +79,32 @@ pub struct Object<S> {
 
 impl<S> Object<S> {
     /// An object as its first command finds it; for tests of workflows that take one.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let counter = Object::new("visits", 9);
+    /// assert_eq!((&*counter.key, counter.state), ("visits", 9));
+    /// ```
     pub fn new(key: impl Into<String>, state: S) -> Self {
         Self { key: key.into(), state }
     }
 
     /// The commands that come for it; [`handle`](Commands::handle) serves them.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// #[workflow]
+    /// async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    ///     counter.commands().idle(days(30)).handle(add).await;
+    ///     Ok(counter.state)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let counts = env.start(counter, Object::new("visits", 9));
+    /// # let sum: u64 = counts.update("command", &1).unwrap();
+    /// # assert_eq!(sum, 10);
+    /// # assert_eq!(counts.result().unwrap(), 10);
+    /// ```
     pub fn commands(&mut self) -> Commands<'_, S> {
         Commands { object: self, until: None, idle: None }
     }
@@ -110,12 +131,42 @@ pub enum Served {
 
 impl<S> Commands<'_, S> {
     /// Serves until this is so, before the first command or after one. For ever by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// #[workflow]
+    /// async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    ///     counter.commands().until(|sum| *sum >= 10).handle(add).await;
+    ///     Ok(counter.state)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let counts = env.start(counter, Object::new("visits", 9));
+    /// # let sum: u64 = counts.update("command", &1).unwrap();
+    /// # assert_eq!(sum, 10);
+    /// # assert_eq!(counts.result().unwrap(), 10);
+    /// ```
     pub fn until(mut self, done: fn(&S) -> bool) -> Self {
         self.until = Some(done);
         self
     }
 
     /// Serves until no command has come for so long. For ever by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// #[workflow]
+    /// async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    ///     counter.commands().idle(days(30)).handle(add).await;
+    ///     Ok(counter.state)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let counts = env.start(counter, Object::new("visits", 9));
+    /// # let sum: u64 = counts.update("command", &1).unwrap();
+    /// # assert_eq!(sum, 10);
+    /// # assert_eq!(counts.result().unwrap(), 10);
+    /// ```
     pub fn idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle);
         self
@@ -130,6 +181,21 @@ impl<S> Commands<'_, S> {
     /// input: what comes before this call in the workflow runs again then.
     ///
     /// Dropping the future leaves the command that is being handled without a reply.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+    /// #[workflow]
+    /// async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+    ///     counter.commands().idle(days(30)).handle(add).await;
+    ///     Ok(counter.state)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+    /// # let counts = env.start(counter, Object::new("visits", 9));
+    /// # let sum: u64 = counts.update("command", &1).unwrap();
+    /// # assert_eq!(sum, 10);
+    /// # assert_eq!(counts.result().unwrap(), 10);
+    /// ```
     pub async fn handle<C, R, E, H>(self, mut handler: H) -> Served
     where
         S: Serialize,

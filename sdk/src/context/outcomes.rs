@@ -6,6 +6,14 @@ use std::ops::Index;
 use serde::{Deserialize, Serialize};
 
 /// What became of one item of a [`map`](super::map()). It can be recorded, in a result or an error.
+///
+/// ```
+/// use everstep::Outcome;
+///
+/// let outcome = Outcome::from(Ok::<_, String>(7));
+/// assert_eq!(outcome.succeeded(), Some(&7));
+/// assert_eq!(outcome.failed(), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome<T, E> {
@@ -22,6 +30,12 @@ pub enum Outcome<T, E> {
 
 impl<T, E> Outcome<T, E> {
     /// Its result, if it has one.
+    ///
+    /// ```
+    /// # use everstep::Outcome;
+    /// assert_eq!(Outcome::<u32, String>::Succeeded(7).succeeded(), Some(&7));
+    /// assert_eq!(Outcome::<u32, String>::NotStarted.succeeded(), None);
+    /// ```
     pub fn succeeded(&self) -> Option<&T> {
         match self {
             Self::Succeeded(output) => Some(output),
@@ -30,6 +44,11 @@ impl<T, E> Outcome<T, E> {
     }
 
     /// Its error, if it has one.
+    ///
+    /// ```
+    /// # use everstep::Outcome;
+    /// assert_eq!(Outcome::<u32, &str>::Failed("no").failed(), Some(&"no"));
+    /// ```
     pub fn failed(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => Some(error),
@@ -70,41 +89,84 @@ impl<T, E> Outcomes<T, E> {
     }
 
     /// The outcome of each item.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// // One succeeded, one failed, one was not started.
+    /// assert_eq!(outcomes.iter().count(), 3);
+    /// ```
     pub fn iter(&self) -> std::slice::Iter<'_, Outcome<T, E>> {
         self.0.iter()
     }
 
     /// How many items there are.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.len(), 3);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert!(!outcomes.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// How many have succeeded.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.succeeded(), 1);
+    /// ```
     #[must_use]
     pub fn succeeded(&self) -> usize {
         self.iter().filter(|outcome| outcome.succeeded().is_some()).count()
     }
 
     /// How many have failed.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.failed(), 1);
+    /// ```
     #[must_use]
     pub fn failed(&self) -> usize {
         self.iter().filter(|outcome| outcome.failed().is_some()).count()
     }
 
     /// How many had not begun when the map ended.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.not_started(), 1);
+    /// ```
     #[must_use]
     pub fn not_started(&self) -> usize {
         self.iter().filter(|outcome| matches!(outcome, Outcome::NotStarted)).count()
     }
 
     /// The results of those that have succeeded, in the order of the items.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.into_successes(), [1]);
+    /// ```
     #[must_use]
     pub fn into_successes(self) -> Vec<T> {
         let succeeded = |outcome| match outcome {
@@ -115,6 +177,12 @@ impl<T, E> Outcomes<T, E> {
     }
 
     /// The errors of those that have failed, in the order of the items.
+    ///
+    /// ```
+    /// # let outcomes = r#"[{"succeeded":1},{"failed":"no"},"not_started"]"#;
+    /// # let outcomes: everstep::Outcomes<u32, String> = serde_json::from_str(outcomes).unwrap();
+    /// assert_eq!(outcomes.errors().collect::<Vec<_>>(), ["no"]);
+    /// ```
     pub fn errors(&self) -> impl Iterator<Item = &E> {
         self.0.iter().filter_map(Outcome::failed)
     }

@@ -69,6 +69,19 @@ pub struct PollUntil<F, D> {
 impl<F, D> PollUntil<F, D> {
     /// How long to wait between two checks.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[step] async fn is_there(parcel: &str) -> everstep::Result<bool> { Ok(parcel == "p-1") }
+    /// #[workflow]
+    /// async fn arrives(parcel: String) -> everstep::Result<bool> {
+    ///     let there = poll_until(|| is_there(&parcel), |there| *there).every(minutes(1)).for_at_most(hours(1));
+    ///     Ok(there.await.is_ok())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(arrives));
+    /// # assert!(env.run(arrives, "p-1".to_owned()).unwrap());
+    /// # assert!(!env.run(arrives, "p-2".to_owned()).unwrap());
+    /// ```
+    ///
     /// # Panics
     /// It is zero: that would check without a pause.
     #[track_caller]
@@ -80,6 +93,19 @@ impl<F, D> PollUntil<F, D> {
     /// Doubles the wait after each check, up to this. A wait that is longer from the start stays
     /// as it is.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[step] async fn is_there(parcel: &str) -> everstep::Result<bool> { Ok(parcel == "p-1") }
+    /// #[workflow]
+    /// async fn arrives(parcel: String) -> everstep::Result<bool> {
+    ///     let there = poll_until(|| is_there(&parcel), |there| *there).every(minutes(1)).growing_to(hours(1)).for_at_most(days(1));
+    ///     Ok(there.await.is_ok())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(arrives));
+    /// # assert!(env.run(arrives, "p-1".to_owned()).unwrap());
+    /// # assert!(!env.run(arrives, "p-2".to_owned()).unwrap());
+    /// ```
+    ///
     /// # Panics
     /// It is zero.
     #[track_caller]
@@ -90,6 +116,19 @@ impl<F, D> PollUntil<F, D> {
 
     /// Gives up after so long. The last wait is cut short, and a last check begins when the time
     /// is up; how long a check takes is for the step to limit.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[step] async fn is_there(parcel: &str) -> everstep::Result<bool> { Ok(parcel == "p-1") }
+    /// #[workflow]
+    /// async fn arrives(parcel: String) -> everstep::Result<bool> {
+    ///     let there = poll_until(|| is_there(&parcel), |there| *there).for_at_most(minutes(10));
+    ///     Ok(there.await.is_ok())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(arrives));
+    /// # assert!(env.run(arrives, "p-1".to_owned()).unwrap());
+    /// # assert!(!env.run(arrives, "p-2".to_owned()).unwrap());
+    /// ```
     pub fn for_at_most(self, limit: Duration) -> Self {
         Self { limit: Some(limit), ..self }
     }

@@ -108,6 +108,21 @@ impl<T> Promise<T> {
     ///
     /// It is the same in every replay, and everything that the workflow did before is durable when
     /// a step has it; so is the promise itself.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[step] async fn mail(to: &str, answer_to: &PromiseToken) -> everstep::Result<()> { let _ = (to, answer_to); Ok(()) }
+    /// #[workflow]
+    /// async fn agrees(who: String) -> everstep::Result<bool> {
+    ///     let answer = promise::<bool>("answer");
+    ///     mail(&who, &answer.token()).await?;
+    ///     Ok(answer.await?)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(agrees));
+    /// # let asked = env.start(agrees, "Ada".to_owned());
+    /// # asked.complete_after(hours(1), "answer", &true);
+    /// # assert!(asked.result().unwrap());
+    /// ```
     #[must_use]
     pub fn token(&self) -> PromiseToken {
         // A workflow's only way to the world is the body of a step, and no body starts before the
@@ -117,6 +132,17 @@ impl<T> Promise<T> {
 
     /// Fails the promise by itself when so much time has passed since it was made. Whole
     /// milliseconds, rounded up. By default it waits for ever.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn agrees(_input: ()) -> everstep::Result<bool> {
+    ///     let answer = promise::<bool>("answer").timeout(days(2)).await;
+    ///     Ok(answer.unwrap_or(false))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(agrees));
+    /// # assert!(!env.run(agrees, ()).unwrap());
+    /// ```
     ///
     /// # Panics
     /// The workflow has awaited something since it made the promise: its limits are in the log. Or
@@ -130,6 +156,21 @@ impl<T> Promise<T> {
     /// Fails the promise by itself when so much time has passed without a
     /// [heartbeat](crate::client::PromiseClient::heartbeat), the first counted from its making.
     /// By default none are needed. A heartbeat costs about as much as a signal: let it be minutes.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn is_done(_input: ()) -> everstep::Result<bool> {
+    ///     let done = promise::<bool>("done").heartbeat(minutes(10)).await;
+    ///     Ok(done.unwrap_or(false)) // who works on it was silent for ten minutes
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_done));
+    /// # assert!(!env.run(is_done, ()).unwrap());
+    /// # let works = env.start(is_done, ());
+    /// # works.heartbeat_after(minutes(8), "done");
+    /// # works.complete_after(minutes(15), "done", &true);
+    /// # assert!(works.result().unwrap());
+    /// ```
     ///
     /// # Panics
     /// The workflow has awaited something since it made the promise: its limits are in the log. Or

@@ -23,6 +23,20 @@ use crate::replay::Outcome;
 /// first polled. Dropping the future gives up its place; a signal it had been given but had not
 /// returned goes to the next wait.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn greet(_input: ()) -> everstep::Result<String> {
+///     let name = signal::<String>("name").await?;
+///     Ok(format!("hello {name}"))
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(greet));
+/// # let greeting = env.start(greet, ());
+/// # greeting.signal("name", "Ada");
+/// # assert_eq!(greeting.result().unwrap(), "hello Ada");
+/// ```
+///
 /// # Errors
 /// The payload is not a `T`. The signal is gone then, and the execution goes on.
 ///

@@ -58,6 +58,21 @@ impl<T: DeserializeOwned> Signals<T> {
     /// Waits for the next one. (There is always a next one: no `Option` here.) Dropping the future
     /// loses nothing.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn two_words(_input: ()) -> everstep::Result<String> {
+    ///     let mut words = signals::<String>("word");
+    ///     let first = words.next().await?;
+    ///     Ok(first + " " + &words.next().await?)
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(two_words));
+    /// # let listens = env.start(two_words, ());
+    /// # listens.signal("word", "good");
+    /// # listens.signal("word", "day");
+    /// # assert_eq!(listens.result().unwrap(), "good day");
+    /// ```
+    ///
     /// # Errors
     /// The payload is not a `T`. The signal is gone then; the ones after it come.
     pub async fn next(&mut self) -> Result<T, SignalError> {

@@ -335,6 +335,21 @@ fn everstep_error_takes_failures<E: 'static>() -> Option<fn(StepFailure) -> E> {
 /// characters; another one blocks the execution.
 ///
 /// Outside a workflow it is the plain closure.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn greet(name: String) -> everstep::Result<String> {
+///     let whom = name.clone();
+///     let greeting = everstep::step("greet", async move || {
+///         Ok::<_, everstep::Error>(format!("hello {whom}")) // here, ask a service
+///     });
+///     greeting.input("name", &name).await
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(greet));
+/// # assert_eq!(env.run(greet, "Ada".to_owned()).unwrap(), "hello Ada");
+/// ```
 pub fn step<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, body: F) -> InlineStep<E, F>
 where
     F: FnOnce() -> Fut + Clone + Send + 'static,
@@ -363,6 +378,16 @@ pub struct InlineStep<E, F> {
 
 impl<E, F> InlineStep<E, F> {
     /// Records `value` with the step's input under `name`: on replay it must be the same.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.input("of", "the day").await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     pub fn input<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
         self.args.arg(name, value);
         self
@@ -371,6 +396,16 @@ impl<E, F> InlineStep<E, F> {
     /// Says that there is nothing to undo, or that [`compensate`](crate::compensate) was told how.
     /// Nothing but a test kit takes notice: it reports the steps of a compensated execution that
     /// say nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.no_undo().await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     pub fn no_undo(mut self) -> Self {
         self.nothing_to_undo = true;
         self
@@ -378,18 +413,48 @@ impl<E, F> InlineStep<E, F> {
 
     /// How often and how soon it is tried again; by default [`Retry::new`], and
     /// [`Retry::none`] for an [`at_most_once`](Self::at_most_once) step.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.retry(Retry::new().max_attempts(20)).await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.retry = Some(retry);
         self
     }
 
     /// Which errors are worth another attempt; by default all that are not terminal.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.retry_if(|error| !error.to_string().contains("unknown")).await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     pub fn retry_if(mut self, worth_it: fn(&E) -> bool) -> Self {
         self.options.retry_if = Some(worth_it);
         self
     }
 
     /// How long an attempt may take; by default as long as the host lives.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.timeout(seconds(5)).await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     ///
     /// # Panics
     /// It is zero: no attempt would end in time. In a workflow that blocks the execution, with the place.
@@ -409,6 +474,16 @@ impl<E, F> InlineStep<E, F> {
     /// attempt ends and the step has failed as timed out; a failure after which no attempt could
     /// begin in time is the last.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.total_timeout(hours(1)).await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
+    ///
     /// # Panics
     /// It is zero: no attempt would begin in time. In a workflow that blocks the execution, with the place.
     #[track_caller]
@@ -425,6 +500,16 @@ impl<E, F> InlineStep<E, F> {
     /// How long an attempt may go on without a [`heartbeat`](super::heartbeat()); then it has failed
     /// as timed out.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.heartbeat_timeout(seconds(30)).await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
+    ///
     /// # Panics
     /// It is zero: no attempt would live. In a workflow that blocks the execution, with the place.
     #[track_caller]
@@ -439,6 +524,16 @@ impl<E, F> InlineStep<E, F> {
     }
 
     /// An attempt that may have run is not run again unless the retry policy allows another.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn ask(_input: ()) -> everstep::Result<u32> {
+    /// let answer = everstep::step("fetch", async || Ok::<_, everstep::Error>(7));
+    /// let answer = answer.at_most_once().await?;
+    /// # Ok(answer) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(ask));
+    /// # assert_eq!(env.run(ask, ()).unwrap(), 7);
+    /// ```
     pub fn at_most_once(mut self) -> Self
     where
         E: From<StepFailure>,

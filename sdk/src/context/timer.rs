@@ -19,6 +19,20 @@ use crate::time::Timestamp;
 ///
 /// The time counts from the call, not from the first poll. Dropping the future ends the wait.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn remind(of_what: String) -> everstep::Result<String> {
+///     sleep(days(3)).await; // no process needs to live so long
+///     Ok(of_what)
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(remind));
+/// # let began = env.now();
+/// # assert_eq!(env.run(remind, "milk".to_owned()).unwrap(), "milk");
+/// # assert!((env.now() - began).num_days() >= 3);
+/// ```
+///
 /// # Panics
 /// Outside a workflow.
 #[track_caller]
@@ -29,6 +43,19 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 /// Waits until `time`; a time that has passed is over at once. As [`sleep`] in everything else.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn a_day_later(_input: ()) -> everstep::Result<bool> {
+///     let due = now() + days(1);
+///     sleep_until(due).await;
+///     Ok(now() >= due)
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(a_day_later));
+/// # assert!(env.run(a_day_later, ()).unwrap());
+/// ```
 ///
 /// # Panics
 /// Outside a workflow.
@@ -80,6 +107,23 @@ impl Drop for Sleep {
 /// when the time is up is dropped at its current await; a step that is running then still ends,
 /// and its result changes nothing.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn is_approved(_order: u64) -> everstep::Result<bool> {
+///     match timeout(days(2), signal::<bool>("approval")).await {
+///         Ok(approval) => Ok(approval?),
+///         Err(_elapsed) => Ok(false), // nobody said anything
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(is_approved));
+/// # assert!(!env.run(is_approved, 7).unwrap());
+/// # let order = env.start(is_approved, 8);
+/// # order.signal_after(days(1), "approval", &true);
+/// # assert!(order.result().unwrap());
+/// ```
+///
 /// # Panics
 /// Outside a workflow.
 #[track_caller]
@@ -123,24 +167,44 @@ impl<F> std::fmt::Debug for Timeout<F> {
 }
 
 /// So many days of 24 hours.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// assert_eq!(days(2), hours(48));
+/// ```
 #[must_use]
 pub const fn days(days: u64) -> Duration {
     Duration::from_secs(days.saturating_mul(86_400))
 }
 
 /// So many hours.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// assert_eq!(hours(2), minutes(120));
+/// ```
 #[must_use]
 pub const fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours.saturating_mul(3_600))
 }
 
 /// So many minutes.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// assert_eq!(minutes(2), seconds(120));
+/// ```
 #[must_use]
 pub const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(minutes.saturating_mul(60))
 }
 
 /// So many seconds.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// assert_eq!(seconds(2).as_millis(), 2_000);
+/// ```
 #[must_use]
 pub const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -25,6 +25,22 @@ use crate::replay::{Fault, Note, Outcome};
 /// Updates are kept, ordered and given out as [signals](super::signal()) are. A request that is
 /// not a `Req` is rejected by the library, its sender is told so, and the wait goes on.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn quote(_input: ()) -> everstep::Result<u64> {
+///     let asked = update::<u64, u64>("price").await;
+///     let price = *asked.request() * 120;
+///     asked.reply(&price);
+///     Ok(price)
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+/// # let quoting = env.start(quote, ());
+/// # let price: u64 = quoting.update("price", &3).unwrap();
+/// # assert_eq!(price, 360);
+/// ```
+///
 /// # Panics
 /// Outside a workflow.
 #[track_caller]
@@ -109,6 +125,20 @@ pub struct Updates<Req, Resp> {
 impl<Req: DeserializeOwned, Resp: Serialize> Updates<Req, Resp> {
     /// Waits for the next one. (There is always a next one: no `Option` here.) Dropping the future
     /// loses nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = updates::<u64, u64>("price").next().await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     pub async fn next(&mut self) -> Update<Req, Resp> {
         poll_fn(|cx| self.poll_wait(cx)).await
     }
@@ -223,6 +253,20 @@ pub(super) struct Replier<Resp> {
 
 impl<Req, Resp> Update<Req, Resp> {
     /// What is asked.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("price").await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     pub fn request(&self) -> &Req {
         &self.request
     }
@@ -235,6 +279,20 @@ impl<Req, Resp> Update<Req, Resp> {
 impl<Req, Resp: Serialize> Update<Req, Resp> {
     /// Answers with `response`. One that cannot be recorded, or is larger than
     /// [`VALUE_BYTES_MAX`](crate::limits::VALUE_BYTES_MAX), blocks the execution.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("price").await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// # assert_eq!(price, 360);
+    /// ```
     #[track_caller]
     pub fn reply(self, response: &Resp) {
         self.replier.settle("reply", record(response), Reply::Value);
@@ -243,12 +301,48 @@ impl<Req, Resp: Serialize> Update<Req, Resp> {
     /// Rejects it: a text, or an error of your own that the sender reads back with
     /// [`UpdateError::rejection`](crate::client::UpdateError::rejection). As
     /// [`reply`](Self::reply) in everything else.
+    ///
+    /// ```
+    /// use everstep::prelude::*;
+    ///
+    /// #[workflow]
+    /// async fn too_late(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<String, ()>("change").await;
+    ///     asked.reject("it is on its way");
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(too_late));
+    /// # let parcel = env.start(too_late, ());
+    /// # let error = parcel.update::<()>("change", "another house").unwrap_err();
+    /// # assert_eq!(error.rejection::<String>().as_deref(), Some("it is on its way"));
+    /// ```
     #[track_caller]
     pub fn reject<E: Serialize + ?Sized>(self, error: &E) {
         self.replier.settle("rejection", record(&error), Reply::Rejected);
     }
 
     /// [Replies](Self::reply) or [rejects](Self::reject).
+    ///
+    /// ```
+    /// use everstep::prelude::*;
+    ///
+    /// fn half_of(number: u64) -> Result<u64, String> {
+    ///     if number % 2 == 0 { Ok(number / 2) } else { Err(format!("{number} is odd")) }
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn halves(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("half of").await;
+    ///     let half = half_of(*asked.request());
+    ///     asked.answer(half);
+    ///     Ok(())
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(halves));
+    /// # let half: u64 = env.start(halves, ()).update("half of", &6).unwrap();
+    /// # assert_eq!(half, 3);
+    /// # let error = env.start(halves, ()).update::<u64>("half of", &7).unwrap_err();
+    /// # assert_eq!(error.rejection::<String>().as_deref(), Some("7 is odd"));
+    /// ```
     #[track_caller]
     pub fn answer<E: Serialize>(self, result: Result<Resp, E>) {
         self.replier.answer(result);

@@ -9,6 +9,19 @@ use crate::id::ExecutionId;
 /// The time of the last thing the workflow saw happen: the end of a step, a timer, a signal; at
 /// first, its start. It stands still between two awaits and costs no write.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn hours_taken(_input: ()) -> everstep::Result<i64> {
+///     let begun = now();
+///     sleep(hours(2)).await;
+///     Ok((now() - begun).num_hours())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(hours_taken));
+/// # assert_eq!(env.run(hours_taken, ()).unwrap(), 2);
+/// ```
+///
 /// # Panics
 /// Outside a workflow.
 #[track_caller]
@@ -18,6 +31,17 @@ pub fn now() -> DateTime<Utc> {
 }
 
 /// A random UUID (version 8) that is the same on replay and differs between executions and runs.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn parcel_number(_input: ()) -> everstep::Result<String> {
+///     Ok(uuid().to_string())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(parcel_number));
+/// # assert_ne!(env.run(parcel_number, ()).unwrap(), env.run(parcel_number, ()).unwrap());
+/// ```
 ///
 /// # Panics
 /// Outside a workflow.
@@ -31,6 +55,17 @@ pub fn uuid() -> Uuid {
 /// over its whole range, an `f64` in `[0, 1)`, a `bool`. Not for secrets: whoever knows the
 /// execution's id can compute it.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn roll(_input: ()) -> everstep::Result<u8> {
+///     Ok(random::<u8>() % 6 + 1)
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(roll));
+/// # assert!((1..=6).contains(&env.run(roll, ()).unwrap()));
+/// ```
+///
 /// # Panics
 /// Outside a workflow.
 #[track_caller]
@@ -40,6 +75,17 @@ pub fn random<T: Random>() -> T {
 }
 
 /// The id of the execution this code runs in.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn who_am_i(_input: ()) -> everstep::Result<String> {
+///     Ok(execution_id().to_string())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(who_am_i));
+/// # assert_eq!(env.run(who_am_i, ()).unwrap(), "e-1");
+/// ```
 ///
 /// # Panics
 /// Outside a workflow.

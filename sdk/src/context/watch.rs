@@ -64,6 +64,25 @@ pub fn heartbeat<T: Serialize + ?Sized>(details: &T) {
 /// What the attempts before this one said last with [`heartbeat`]; `None` if nothing was written,
 /// if it is no `T` any more, or in a step called outside a workflow.
 ///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[step]
+/// async fn copy(files: u32) -> everstep::Result<u32> {
+///     let copied = last_heartbeat::<u32>().unwrap_or(0);
+///     for file in copied..files {
+///         heartbeat(&(file + 1));
+///         if everstep::attempt() == 1 {
+///             return Err(everstep::Error::msg("the connection was lost"));
+///         }
+///     }
+///     Ok(files - copied) // the rest
+/// }
+/// # #[workflow] async fn backup(_input: ()) -> everstep::Result<u32> { copy(3).await }
+/// # let env = everstep::testing::Env::new(App::new().workflow(backup));
+/// # assert_eq!(env.run(backup, ()).unwrap(), 2);
+/// ```
+///
 /// # Panics
 /// In a workflow's own code.
 #[track_caller]

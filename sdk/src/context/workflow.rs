@@ -17,6 +17,23 @@ use crate::event::{CompensationCause, Json, OperationKey};
 
 /// A workflow's clients, given to the host with `App::state` and to the workflow as an argument:
 /// `State(shop): State<Shop>`. Cloned for each turn; not recorded.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[derive(Clone)]
+/// struct Shop {
+///     name: &'static str,
+/// }
+///
+/// #[workflow]
+/// async fn welcome(State(shop): State<Shop>, customer: String) -> everstep::Result<String> {
+///     Ok(format!("{} welcomes {customer}", shop.name))
+/// }
+/// # let app = App::new().workflow(welcome).state(Shop { name: "Everstep" });
+/// # let welcomed = everstep::testing::Env::new(app).run(welcome, "Ada".to_owned());
+/// # assert_eq!(welcomed.unwrap(), "Everstep welcomes Ada");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct State<T>(pub T);
 

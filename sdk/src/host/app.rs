@@ -129,6 +129,12 @@ pub enum RunError {
 
 impl App {
     /// An app without workflows.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell);
+    /// ```
     pub fn new() -> Self {
         Self {
             workflows: BTreeMap::new(),
@@ -151,6 +157,12 @@ impl App {
     }
 
     /// Adds a workflow.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell);
+    /// ```
     pub fn workflow<A, W: Workflow<A>>(mut self, workflow: W) -> Self {
         // The function is known by its type; its value has nothing in it.
         let _ = workflow;
@@ -173,6 +185,19 @@ impl App {
     }
 
     /// Gives workflows their `State<S>`. A second state of the same type replaces the first.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// #[derive(Clone)]
+    /// struct Shop;
+    ///
+    /// #[workflow]
+    /// async fn sell(State(_shop): State<Shop>, card: String) -> everstep::Result<String> {
+    ///     Ok(card)
+    /// }
+    ///
+    /// let app = App::new().workflow(sell).state(Shop);
+    /// ```
     pub fn state<S: Clone + Send + Sync + 'static>(mut self, state: S) -> Self {
         self.states.put(state);
         self
@@ -180,6 +205,12 @@ impl App {
 
     /// The version of this code, recorded with each claim: a release number or a commit. By
     /// default `"0"`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).version("2.4.1");
+    /// ```
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.code = version.into();
         self
@@ -193,12 +224,24 @@ impl App {
     ///
     /// By default what the variable `EVERSTEP_REPLAY_CHECK` says (`1` or `0`); without it, no.
     /// `testing::Env` always checks.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).replay_check(cfg!(debug_assertions));
+    /// ```
     pub fn replay_check(mut self, check: bool) -> Self {
         self.replay_check = Some(check);
         self
     }
 
     /// The store and queue to use; by default what `EVERSTEP_URL` names.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).backend(Backend::memory());
+    /// ```
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = Some(backend);
         self
@@ -248,6 +291,12 @@ impl App {
 
     /// Calls `observer` with every event of this host's turns once it is durable, in the order of
     /// the log, on the turn's own task: it should return at once. Replay calls nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).observe(|id, event| println!("{id}: {}", event.kind()));
+    /// ```
     pub fn observe(
         mut self,
         observer: impl Fn(&ExecutionId, &Event) + Send + Sync + 'static,
@@ -340,6 +389,17 @@ impl App {
     /// [by name](Client::start_named) of another one, or with an input that its workflow cannot
     /// read, is refused and stores nothing.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut app = App::new().workflow(sell).backend(Backend::memory());
+    /// let client = app.client().await?;
+    /// client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The backend cannot be reached.
     pub async fn client(&mut self) -> Result<Client, BackendError> {
@@ -348,6 +408,18 @@ impl App {
     }
 
     /// A worker: takes turns in this process until it is told to stop.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::memory();
+    /// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+    /// let worker = App::new().workflow(sell).backend(backend).worker().await?;
+    /// assert_eq!(worker.run_until(sale.result()).await??, "4242");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Two workflows have one name, there is none, a state is missing, or the backend cannot be

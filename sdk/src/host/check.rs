@@ -89,6 +89,17 @@ impl App {
 impl Check {
     /// Only executions of this workflow, and of others that are named so. By default all that the
     /// backend has: one whose workflow this program does not know counts as broken.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let check = App::new().workflow(sell).backend(Backend::memory()).check();
+    /// let report = check.workflow("sell").await?;
+    /// assert_eq!(report.checked(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn workflow(mut self, name: impl Into<String>) -> Self {
         self.workflows.insert(name.into());
         self
@@ -96,18 +107,51 @@ impl Check {
 
     /// At most so many executions; by default all that are open, however many. The report says
     /// whether there [are more](CheckReport::limited).
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let check = App::new().workflow(sell).backend(Backend::memory()).check();
+    /// let report = check.limit(1_000).await?;
+    /// assert_eq!(report.checked(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn limit(mut self, executions: usize) -> Self {
         self.limit = executions;
         self
     }
 
     /// So many at once, at least 1; by default 16.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let check = App::new().workflow(sell).backend(Backend::memory()).check();
+    /// let report = check.concurrency(4).await?;
+    /// assert_eq!(report.checked(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn concurrency(mut self, executions: usize) -> Self {
         self.concurrency = executions.max(1);
         self
     }
 
     /// Calls `progress` after each execution with what is known so far.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let check = App::new().workflow(sell).backend(Backend::memory()).check();
+    /// let report = check.progress(|report| println!("{} are checked", report.checked())).await?;
+    /// assert_eq!(report.checked(), 0);
+    /// # Ok(()) }
+    /// ```
     pub fn progress(mut self, progress: impl FnMut(&CheckReport) + Send + 'static) -> Self {
         self.progress = Some(Box::new(progress));
         self

@@ -63,6 +63,16 @@ impl Worker {
     }
 
     /// How many executions it works on at once; 100 by default, at least 1.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let worker = App::new().workflow(sell).backend(Backend::memory()).worker().await?;
+    /// let worker = worker.concurrency(10);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn concurrency(mut self, executions: usize) -> Self {
         self.concurrency = executions.max(1);
@@ -71,6 +81,16 @@ impl Worker {
 
     /// How long a claim holds before it is renewed; 20 seconds by default, at least 11. If this
     /// process dies, its executions go on elsewhere after at most this and 5 seconds.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let worker = App::new().workflow(sell).backend(Backend::memory()).worker().await?;
+    /// let worker = worker.lease(minutes(1));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease.max(WORKER_LEASE_MIN);
@@ -79,6 +99,16 @@ impl Worker {
 
     /// How often it looks for overdue executions, every second at most, and how overdue they must
     /// be; every 30 seconds and 60 seconds by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let worker = App::new().workflow(sell).backend(Backend::memory()).worker().await?;
+    /// let worker = worker.sweep(minutes(1), minutes(5));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn sweep(mut self, every: Duration, grace: Duration) -> Self {
         self.sweep_every = every.max(Duration::from_secs(1));
@@ -87,6 +117,16 @@ impl Worker {
     }
 
     /// How long running bodies may go on once it is told to stop; 20 seconds by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let worker = App::new().workflow(sell).backend(Backend::memory()).worker().await?;
+    /// let worker = worker.stop_grace(seconds(5));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.stop_grace = grace;
@@ -115,6 +155,18 @@ impl Worker {
     /// grace period, hands over what is left and returns `stop`'s output.
     ///
     /// Dropping the future is a crash: nothing is lost, and others go on when the claims end.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::memory();
+    /// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+    /// let worker = App::new().workflow(sell).backend(backend).worker().await?;
+    /// assert_eq!(worker.run_until(sale.result()).await??, "4242");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Store or queue cannot be used at all: not set up, not permitted.

@@ -58,18 +58,45 @@ impl PromiseToken {
     }
 
     /// Whose promise it is.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<u32> { Ok(promise::<u32>("answer").await?) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// let token = question.promise("answer").unwrap();
+    /// assert_eq!(token.execution(), question.id());
+    /// ```
     #[must_use]
     pub fn execution(&self) -> &ExecutionId {
         &self.execution
     }
 
     /// Of which run, from 1.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<u32> { Ok(promise::<u32>("answer").await?) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// let token = question.promise("answer").unwrap();
+    /// assert_eq!(token.run(), 1);
+    /// ```
     #[must_use]
     pub fn run(&self) -> u32 {
         self.run
     }
 
     /// Its name and which promise of that name it is.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<u32> { Ok(promise::<u32>("answer").await?) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+    /// # let question = env.start(asks, ());
+    /// let token = question.promise("answer").unwrap();
+    /// assert_eq!(token.key().to_string(), "answer#1");
+    /// ```
     #[must_use]
     pub fn key(&self) -> &OperationKey {
         &self.key

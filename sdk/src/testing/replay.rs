@@ -84,6 +84,23 @@ impl Recorded {
 
     /// The history of a log, as [`Client::history`](crate::Client::history) gives it.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// env.advance(days(1));
+    /// let recorded = everstep::testing::Recorded::from_log(sale.history()).unwrap();
+    /// everstep::testing::replay(&App::new().workflow(sell), &recorded).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// It does not begin with its start.
     pub fn from_log(log: Vec<Commit>) -> Result<Self, ReplayError> {

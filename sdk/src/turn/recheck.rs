@@ -13,10 +13,14 @@ use crate::replay::{Fault, difference};
 pub(super) struct Recheck {
     /// Every event the workflow was given, from its start.
     events: Vec<Event>,
-    /// How many there were at the next check. It doubles: all checks of a turn together cost no
-    /// more than its last one twice.
+    /// How many there were at the next check. From [`EACH_UNTIL`] on it doubles: all checks of a
+    /// turn together cost no more than its last one twice, and those of a short log.
     next: usize,
 }
+
+/// So many events of a log are followed by a check each: a difference is found before anything that
+/// comes after it is done, and in tests most logs are no longer.
+const EACH_UNTIL: usize = 16;
 
 impl Recheck {
     /// For a turn that begins with `log`.
@@ -31,7 +35,8 @@ impl Turn<'_> {
         let Some(recheck) = &mut self.recheck else { return };
         recheck.events.push(event);
         if recheck.events.len() >= recheck.next {
-            recheck.next = recheck.events.len() * 2;
+            let known = recheck.events.len();
+            recheck.next = if known < EACH_UNTIL { known + 1 } else { known * 2 };
             if let Some(fault) = self.recheck() {
                 self.run.engine().fail(fault);
             }

@@ -9,6 +9,8 @@ use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::{Env, Execution, crash_everywhere};
 
+use super::{panics, says};
+
 /// What is booked, by the key under which it was booked: a world that bears repetition.
 #[derive(Debug, Clone, Default)]
 struct Town(Arc<Mutex<BTreeMap<String, String>>>);
@@ -122,6 +124,15 @@ fn steps_that_say_nothing_of_their_undoing_are_gaps() {
     let trip = env.start(travel, "Ada".to_owned());
     assert!(trip.result().is_ok());
     assert!(trip.gaps().is_empty());
+}
+
+#[test]
+fn where_gaps_are_denied_a_test_fails_that_leaves_one() {
+    let (_, env) = town();
+    let env = env.deny_gaps();
+    assert!(env.run(travel, "Ada".to_owned()).is_ok(), "nothing is undone");
+    let text = panics(|| env.run(travel, "nobody".to_owned()));
+    says(&text, &["tell#1. Give them", "say nothing of their undoing"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use everstep::StepFailure;
 use everstep::client::ResultError;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{CALM, Effects, MOST, check};
+use everstep_tests::scenario::{ALL, CALM, Effects, check};
 use serde::{Deserialize, Serialize};
 
 /// Asks for them.
@@ -66,7 +66,7 @@ async fn all_of_them(_effects: State<Effects>, _input: ()) -> everstep::Result<V
 #[test]
 fn failures_that_are_not_the_steps_own_reach_a_type_that_asks_for_them() {
     let app = || App::new().workflow(all_of_them);
-    check(MOST, app, async |world| {
+    check(ALL, app, async |world| {
         let handle = world.start(all_of_them, ()).await;
         let expected =
             [Roomy::Own, Roomy::Panicked, Roomy::TimedOut { after_s: 3 }, Roomy::Unrecordable];
@@ -113,7 +113,7 @@ async fn without_room(_effects: State<Effects>, panics: bool) -> Result<u32, Nar
 #[test]
 fn a_type_without_room_gets_its_own_errors_and_a_panic_blocks_the_execution() {
     let app = || App::new().workflow(without_room);
-    check(MOST, app, async |world| {
+    check(ALL, app, async |world| {
         let handle = world.start(without_room, false).await;
         let error = world.result(&handle).await.unwrap_err();
         assert!(matches!(error, ResultError::Failed(Narrow::Own)), "{error:?}");

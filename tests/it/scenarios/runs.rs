@@ -90,8 +90,8 @@ fn no_signal_is_lost_or_doubled_over_runs() {
 
 /// E6
 #[test]
-fn many_runs_take_many_signals_and_a_load_reads_one_of_them() {
-    check(WARM, || App::new().workflow(tally), async |world| tally_of(world, 200).await);
+fn a_thousand_runs_take_their_signals_and_a_load_reads_one_of_them() {
+    check(WARM, || App::new().workflow(tally), async |world| tally_of(world, 1_000).await);
 }
 
 /// E6

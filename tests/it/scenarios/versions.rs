@@ -1,5 +1,6 @@
 //! A workflow is changed while its executions are open, in three deploys.
 
+use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep_tests::scenario::{ALL, Effects, World, check};
@@ -126,6 +127,28 @@ fn open_executions_keep_their_branch_and_new_ones_take_the_new_one() {
         for done in ["box 1", "box 2", "bag 7", "bag 8"] {
             world.did(done, 1);
         }
+    });
+}
+
+/// D5
+#[test]
+fn every_claim_says_which_code_it_was() {
+    let old = || first().version("1");
+    let new = || second().version("2");
+    check(ALL, old, async |world| {
+        let handle = world.start(boxes::workflow, 1).await;
+        world.until(world.status_is(handle.id(), WAITS)).await;
+        handle.signal("more", &()).await.unwrap();
+        world.until_with(&new, world.status_is(handle.id(), Status::Completed)).await;
+        let events = world.events(handle.id()).await;
+        let claims = events.iter().filter_map(|event| match event {
+            Event::TurnStarted(claim) => Some(claim.code.to_string()),
+            _ => None,
+        });
+        let codes: Vec<String> = claims.collect();
+        assert!(codes.is_sorted(), "{codes:?}");
+        assert!(codes.first().is_some_and(|code| code == "1"), "{codes:?}");
+        assert!(codes.last().is_some_and(|code| code == "2"), "{codes:?}");
     });
 }
 

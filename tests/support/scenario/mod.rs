@@ -44,7 +44,8 @@ pub enum Profile {
     /// P6: two hosts, and every wake twice so that they race.
     TwoHosts,
     /// P7: memory, SQLite and DynamoDB, in warm processes and with a new turn after each commit:
-    /// the same log, event for event and commit for commit.
+    /// the same log, event for event and commit for commit. Then P2, P3, P4 and P6 on SQLite and
+    /// DynamoDB, those of them that the scenario is run in, with fewer deaths and seeds.
     Stores,
 }
 
@@ -89,6 +90,9 @@ pub const WARM: &[Profile] = &[Profile::Warm];
 
 /// How many seeds of faults a scenario meets.
 const FAULT_SEEDS: u64 = 4;
+
+/// At how many moments, at most, a host dies on each of the other stores.
+const DEATHS_ELSEWHERE: usize = 3;
 
 /// How one world of a scenario is made.
 #[derive(Debug, Clone, Copy)]
@@ -154,6 +158,28 @@ pub fn check(
                     for backing in [Backing::Sqlite, Backing::DynamoDb] {
                         let logs = run(weather, backing, nothing).logs;
                         log::same(&expected, &logs, &format!("{backing:?}, {weather:?}"));
+                    }
+                }
+                // And whatever else the scenario goes through in memory, in fewer worlds.
+                for backing in [Backing::Sqlite, Backing::DynamoDb] {
+                    for &weather in profiles {
+                        let run = |fate| run(weather, backing, fate);
+                        match weather {
+                            Profile::Twice | Profile::TwoHosts => _ = run(nothing),
+                            Profile::Faults => _ = run(Fate::Seed(1)),
+                            Profile::Killed => {
+                                let moments = run(nothing).kills.moments();
+                                // An odd number: some die before a call, some after it.
+                                let apart = (moments.len() / DEATHS_ELSEWHERE + 1) | 1;
+                                for moment in moments.into_iter().step_by(apart) {
+                                    run(Fate::Kill(moment));
+                                }
+                            }
+                            Profile::Warm
+                            | Profile::NewTurns
+                            | Profile::Pages
+                            | Profile::Stores => {}
+                        }
                     }
                 }
             }

@@ -61,12 +61,32 @@ pub struct Broken {
 
 impl CheckReport {
     /// How many open executions were looked at.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = App::new().workflow(sell).backend(Backend::memory()).check().await?;
+    /// assert_eq!(report.checked(), 0); // nothing is open
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn checked(&self) -> usize {
         self.sum(|it| it.go_on + it.unblocked + it.would_block + it.stay_blocked + it.would_end)
     }
 
     /// How many executions that go on now would be blocked.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = App::new().workflow(sell).backend(Backend::memory()).check().await?;
+    /// assert_eq!(report.would_block(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn would_block(&self) -> usize {
         self.sum(|it| it.would_block)
@@ -75,6 +95,16 @@ impl CheckReport {
     /// What a check exits with: 1 if an execution that goes on now [would be
     /// blocked](Self::would_block), else 0. Those that are blocked already and stay so do not
     /// count: the deploy makes nothing worse.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let report = App::new().workflow(sell).backend(Backend::memory()).check().await?;
+    /// assert_eq!(report.exit_code(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn exit_code(&self) -> i32 {
         i32::from(self.would_block() > 0)

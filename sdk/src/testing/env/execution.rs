@@ -28,12 +28,43 @@ impl<T, E> Execution<T, E> {
     }
 
     /// Its id.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert_eq!(sale.id().as_str(), "e-1");
+    /// ```
     #[must_use]
     pub fn id(&self) -> &ExecutionId {
         self.handle.id()
     }
 
     /// Sends a signal now.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.signal("approval", &true);
+    /// assert!(sale.result().is_ok());
+    /// ```
     ///
     /// # Panics
     /// It cannot be sent: the execution has ended, or the payload cannot be recorded.
@@ -50,6 +81,22 @@ impl<T, E> Execution<T, E> {
     /// Sends a signal when so much virtual time has passed; to nobody if the execution has ended
     /// by then. Time passes while the test waits, as in [`result`](Self::result).
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.signal_after(days(9), "approval", &true);
+    /// assert!(sale.result().is_ok());
+    /// ```
+    ///
     /// # Panics
     /// The payload cannot be recorded.
     #[track_caller]
@@ -65,6 +112,22 @@ impl<T, E> Execution<T, E> {
     }
 
     /// Sends an update now and waits for its answer.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// #[workflow]
+    /// async fn quote(_input: ()) -> everstep::Result<()> {
+    ///     let asked = update::<u64, u64>("price").await;
+    ///     let price = *asked.request() * 120;
+    ///     asked.reply(&price);
+    ///     Ok(())
+    /// }
+    ///
+    /// let env = Env::new(App::new().workflow(quote));
+    /// let price: u64 = env.start(quote, ()).update("price", &3).unwrap();
+    /// assert_eq!(price, 360);
+    /// ```
     ///
     /// # Errors
     /// It was rejected, or is not answered: see [`UpdateError`].
@@ -87,6 +150,23 @@ impl<T, E> Execution<T, E> {
 
     /// Asks for the execution to be cancelled, now.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.cancel("no money");
+    /// assert!(sale.result().is_err());
+    /// assert_eq!(sale.status(), everstep::store::Status::Cancelled);
+    /// ```
+    ///
     /// # Panics
     /// It has ended.
     #[track_caller]
@@ -98,6 +178,23 @@ impl<T, E> Execution<T, E> {
 
     /// Ends it without its code, now.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.terminate("no money");
+    /// assert!(sale.result().is_err());
+    /// assert_eq!(sale.status(), everstep::store::Status::Terminated);
+    /// ```
+    ///
     /// # Panics
     /// It has ended.
     #[track_caller]
@@ -108,6 +205,22 @@ impl<T, E> Execution<T, E> {
     }
 
     /// Asks for the execution to be cancelled when so much virtual time has passed.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.cancel_after(days(9), "no money");
+    /// assert!(sale.result().is_err());
+    /// ```
     pub fn cancel_after(&self, after: Duration, reason: &str) {
         let (client, id, reason) =
             (self.inner.world.client(), self.id().clone(), reason.to_owned());
@@ -120,6 +233,21 @@ impl<T, E> Execution<T, E> {
     }
 
     /// Where it stands, when all that can be done now is done.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert_eq!(sale.status(), everstep::store::Status::Suspended);
+    /// ```
     #[must_use]
     pub fn status(&self) -> Status {
         let record = self.inner.block_on(async {
@@ -130,6 +258,21 @@ impl<T, E> Execution<T, E> {
     }
 
     /// What it shows, when all that can be done now is done; `None` if it has published nothing.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert_eq!(sale.view::<String>().as_deref(), Some("charged"));
+    /// ```
     ///
     /// # Panics
     /// The view is not a `V`.
@@ -144,12 +287,44 @@ impl<T, E> Execution<T, E> {
     }
 
     /// Its log.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert!(sale.result().is_ok());
+    /// assert_eq!(sale.history()[0].number, 0);
+    /// ```
     #[must_use]
     pub fn history(&self) -> Vec<Commit> {
         self.inner.block_on(self.handle.history()).expect("it is in memory")
     }
 
     /// The events of its log.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert!(sale.result().is_ok());
+    /// assert!(sale.events().iter().any(|event| event.kind() == "TimerFired"));
+    /// ```
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
         self.history().into_iter().flat_map(|commit| commit.events).collect()
@@ -159,6 +334,25 @@ impl<T, E> Execution<T, E> {
     /// and that say neither how they are undone nor, by `#[step(undo = none)]` or
     /// [`no_undo`](crate::InlineStep::no_undo), that there is nothing to undo. None if nothing was
     /// undone. Only steps that ran in this `Env` are known.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn tell(who: &str) -> everstep::Result<()> { let _ = who; Ok(()) }
+    /// # #[step(undo = release)] async fn book(what: &str) -> everstep::Result<String> { Ok(what.to_owned()) }
+    /// # async fn release(_what: &str, _booking: &str) -> everstep::Result<()> { Ok(()) }
+    /// #[workflow]
+    /// async fn trip(who: String) -> everstep::Result<()> {
+    ///     book("flight").await?;
+    ///     tell(&who).await?;
+    ///     Err(everstep::Error::msg("there is no car"))
+    /// }
+    ///
+    /// let env = Env::new(App::new().workflow(trip));
+    /// let failing = env.start(trip, "Ada".to_owned());
+    /// assert!(failing.result().is_err());
+    /// assert_eq!(failing.gaps(), ["tell#1"]);
+    /// ```
     #[must_use]
     pub fn gaps(&self) -> Vec<String> {
         let events = self.events();
@@ -203,6 +397,21 @@ where
     /// second time beside it (see [`App::replay_check`](crate::App::replay_check)), and at last the
     /// whole log is replayed.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// assert_eq!(sale.result().unwrap(), "5 from 4242");
+    /// ```
+    ///
     /// # Errors
     /// The workflow failed, was cancelled or is blocked.
     ///
@@ -211,6 +420,8 @@ where
     /// - The workflow depends on something that differs between runs: it asks for something else
     ///   when it is run again.
     /// - A [mock by name](super::Env::mock_named) names no step that was called.
+    /// - It was undone with [gaps](Self::gaps), and the environment
+    ///   [denies](super::Env::deny_gaps) them.
     #[track_caller]
     pub fn result(&self) -> Result<T, ResultError<E>> {
         self.settle();
@@ -226,6 +437,14 @@ where
         }
         if let Some(problem) = self.inner.world.stands.without_a_step() {
             panic!("{problem}");
+        }
+        if self.inner.gaps_denied.load(Ordering::Relaxed) {
+            let (id, gaps) = (self.id(), self.gaps().join(", "));
+            assert!(
+                gaps.is_empty(),
+                "execution {id} was undone, and these steps say nothing of their undoing: {gaps}. \
+                 Give them `undo = ...`, or `undo = none` where there is nothing to undo"
+            );
         }
         result
     }

@@ -58,6 +58,8 @@ struct Inner {
     started: AtomicU32,
     sent: AtomicU32,
     limit: Mutex<Duration>,
+    /// Whether gaps in a compensation fail the test.
+    gaps_denied: AtomicBool,
 }
 
 /// The types that a step's function has in a test.
@@ -67,6 +69,20 @@ type ErrOf<S> = <<S as Future>::Output as StepResult>::Err;
 
 impl Env {
     /// An environment for the workflows of `app`, with its states. Its backend is not used.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// let env = Env::new(App::new().workflow(sell));
+    /// assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "5 from 4242");
+    /// ```
     ///
     /// # Panics
     /// The app cannot run: a state is missing, two workflows have one name, or there is none.
@@ -93,18 +109,82 @@ impl Env {
             started: AtomicU32::new(0),
             sent: AtomicU32::new(0),
             limit: Mutex::new(LIMIT),
+            gaps_denied: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
 
     /// How far virtual time may go in one call that waits for an execution; 1,000 days by default.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// // Whatever does not end in twenty days fails the test.
+    /// let env = Env::new(App::new().workflow(sell)).limit(days(20));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// ```
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         self.inner.set_limit(limit);
         self
     }
 
+    /// From now on [`Execution::result`] fails the test if something was undone and a step that
+    /// completed says nothing of its undoing: its [gaps](Execution::gaps) become a lint of all
+    /// tests that have this environment.
+    ///
+    /// ```should_panic
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// #[step]
+    /// async fn tell(who: &str) -> everstep::Result<()> {
+    ///     println!("dear {who}");
+    ///     Ok(())
+    /// }
+    /// # #[step(undo = release)] async fn book(what: &str) -> everstep::Result<String> { Ok(what.to_owned()) }
+    /// # async fn release(_what: &str, _booking: &str) -> everstep::Result<()> { Ok(()) }
+    ///
+    /// #[workflow]
+    /// async fn trip(who: String) -> everstep::Result<()> {
+    ///     book("flight").await?;
+    ///     tell(&who).await?; // who takes that back?
+    ///     Err(everstep::Error::msg("there is no car"))
+    /// }
+    ///
+    /// let env = Env::new(App::new().workflow(trip)).deny_gaps();
+    /// let _ = env.run(trip, "Ada".to_owned());
+    /// ```
+    #[must_use]
+    pub fn deny_gaps(self) -> Self {
+        self.inner.gaps_denied.store(true, Ordering::Relaxed);
+        self
+    }
+
     /// Starts an execution. The first has the id `e-1`, the next `e-2`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// sale.signal("approval", &true);
+    /// assert!(sale.result().is_ok());
+    /// assert_eq!(sale.id().as_str(), "e-1");
+    /// ```
     ///
     /// # Panics
     /// It does not start: the workflow is not in the app, or its input cannot be recorded.
@@ -119,6 +199,21 @@ impl Env {
     }
 
     /// Starts an execution with an id.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start_as("sale-7", sell, "4242".to_owned());
+    /// assert_eq!(sale.id().as_str(), "sale-7");
+    /// ```
     ///
     /// # Panics
     /// It does not start; or one with this id and another input is there.
@@ -143,6 +238,20 @@ impl Env {
 
     /// Starts an execution and waits for its result, however long that takes in virtual time.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "5 from 4242"); // ten days later
+    /// ```
+    ///
     /// # Errors
     /// See [`Execution::result`].
     ///
@@ -162,6 +271,21 @@ impl Env {
     /// step's arguments, also those that are not recorded: one alone as it is, several as a tuple;
     /// of a `&str` the `String`. What it returns is recorded, retried and read back as if the body
     /// had returned it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// env.mock(charge, |(card, cents)| Ok(format!("{cents} of {card}")));
+    /// assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "5 of 4242");
+    /// ```
     pub fn mock<C, S, M>(&self, step: S, mock: M)
     where
         S: StepFn<C>,
@@ -177,6 +301,24 @@ impl Env {
     }
 
     /// [`mock`](Self::mock) with an async closure: it may take (virtual) time.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// env.mock_async(charge, |(card, cents)| async move {
+    ///     tokio::time::sleep(minutes(2)).await; // the bank is slow
+    ///     Ok(format!("{cents} of {card}"))
+    /// });
+    /// assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "5 of 4242");
+    /// ```
     pub fn mock_async<C, S, M, F>(&self, step: S, mock: M)
     where
         S: StepFn<C>,
@@ -197,6 +339,23 @@ impl Env {
     ///
     /// Its result must be of the step's very type; else the execution is blocked and says so. A
     /// name that no step of an execution had fails [`Execution::result`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// env.mock_named("charge", |args: serde_json::Value| {
+    ///     Ok::<_, everstep::Error>(format!("{} of nobody", args["cents"]))
+    /// });
+    /// assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "5 of nobody");
+    /// ```
     pub fn mock_named<I, T, E, M>(&self, step: &str, mock: M)
     where
         I: DeserializeOwned,
@@ -217,6 +376,22 @@ impl Env {
 
     /// Lets these attempts of each call of a step, counted from 1, fail with `error` before its
     /// body or its mock runs.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// env.fail(charge, 1..=2, everstep::Error::msg("the bank is busy"));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// assert_eq!(env.runs("charge"), 3);
+    /// ```
     pub fn fail<C, S>(&self, step: S, attempts: RangeInclusive<u32>, error: ErrOf<S::Spec>)
     where
         S: StepFn<C>,
@@ -228,6 +403,21 @@ impl Env {
     }
 
     /// [`fail`](Self::fail) for a step that is known by its name alone.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// env.fail_named("charge", 1..=2, everstep::Error::msg("the bank is busy"));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// ```
     ///
     /// # Panics
     /// Other attempts of it were told to fail with an error of another type.
@@ -243,12 +433,42 @@ impl Env {
 
     /// How often bodies of the step with this name (or its mock) began, every attempt of every call
     /// in every execution counted.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// assert_eq!(env.runs("charge"), 1);
+    /// ```
     #[must_use]
     pub fn runs(&self, step: &str) -> usize {
         self.inner.world.stands.runs_of(step).begun
     }
 
     /// How many of those [`runs`](Self::runs) returned `Ok`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// assert_eq!(env.completed_runs("charge"), 1);
+    /// ```
     #[must_use]
     pub fn completed_runs(&self, step: &str) -> usize {
         self.inner.world.stands.runs_of(step).completed
@@ -258,6 +478,21 @@ impl Env {
     /// each commit, 1 by each turn's update of the record, and 3 for each signal (2 to send it, 1
     /// to remove it). A sequential workflow of n steps that waits m times needs at most
     /// `n + 2 * m + 4`, and its signals.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// assert!(env.writes() >= 4); // start, claim, end, record
+    /// ```
     #[must_use]
     pub fn writes(&self) -> u64 {
         // What follows the end of an execution costs too, and takes no time.
@@ -266,6 +501,21 @@ impl Env {
     }
 
     /// Checks that there were at most so many [`writes`](Self::writes).
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// assert!(env.run(sell, "4242".to_owned()).is_ok());
+    /// env.assert_cost(9);
+    /// ```
     ///
     /// # Panics
     /// There were more.
@@ -284,11 +534,45 @@ impl Env {
     }
 
     /// Lets so much virtual time pass.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// env.advance(days(9));
+    /// assert!(!sale.status().is_closed());
+    /// env.advance(days(2));
+    /// assert!(sale.status().is_closed());
+    /// ```
     pub fn advance(&self, duration: Duration) {
         self.block_on(async { tokio::time::sleep(duration).await });
     }
 
     /// What time it is here.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let began = env.now();
+    /// env.advance(days(1));
+    /// assert_eq!((env.now() - began).num_days(), 1);
+    /// ```
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         let _entered = self.inner.runtime().enter();
@@ -297,6 +581,23 @@ impl Env {
 
     /// A client of this environment, for [`block_on`](Self::block_on): list, describe, whatever a
     /// test needs beyond an [`Execution`].
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// let client = env.client();
+    /// let record = env.block_on(client.describe(sale.id())).unwrap();
+    /// assert_eq!(record.workflow, "sell");
+    /// ```
     #[must_use]
     pub fn client(&self) -> Client {
         self.inner.world.client()
@@ -310,6 +611,27 @@ impl Env {
     }
 
     /// Runs a future beside the executions and in their time, until it is ready.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[step] async fn charge(card: &str, cents: u64) -> everstep::Result<String> { Ok(format!("{cents} from {card}")) }
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     let charged = charge(&card, 5).await?;
+    /// #     publish("charged");
+    /// #     let _ = timeout(days(10), signal::<bool>("approval")).await;
+    /// #     Ok(charged)
+    /// # }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// let sale = env.start(sell, "4242".to_owned());
+    /// let (client, id) = (env.client(), sale.id().clone());
+    /// env.block_on(async {
+    ///     tokio::time::sleep(days(3)).await;
+    ///     client.signal(&id, "approval", &true).await
+    /// })
+    /// .unwrap();
+    /// assert!(sale.result().is_ok());
+    /// ```
     ///
     /// # Panics
     /// It is called in such a future.

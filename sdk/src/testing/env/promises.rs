@@ -31,6 +31,19 @@ impl Word {
 
 impl<T, E> Execution<T, E> {
     /// The token of the oldest promise of this name that has no result, as the log has it now.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// let token = question.promise("answer").unwrap();
+    /// assert_eq!(token.execution(), question.id());
+    /// ```
     #[must_use]
     pub fn promise(&self, name: &str) -> Option<PromiseToken> {
         let (world, id) = (Arc::clone(&self.inner.world), self.id().clone());
@@ -43,6 +56,19 @@ impl<T, E> Execution<T, E> {
 
     /// Completes the oldest promise of this name that has no result, now.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// question.complete("answer", &7);
+    /// assert_eq!(question.result().unwrap(), "7");
+    /// ```
+    ///
     /// # Panics
     /// There is none, or the value cannot be recorded.
     #[track_caller]
@@ -54,6 +80,19 @@ impl<T, E> Execution<T, E> {
     /// passed; if there is none then, the next one as soon as it is made. Time passes while the test
     /// waits, as in [`result`](Self::result).
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// question.complete_after(minutes(50), "answer", &7);
+    /// assert_eq!(question.result().unwrap(), "7");
+    /// ```
+    ///
     /// # Panics
     /// The value cannot be recorded.
     #[track_caller]
@@ -63,6 +102,19 @@ impl<T, E> Execution<T, E> {
 
     /// [`complete`](Self::complete), but it fails with this reason.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// question.fail_promise("answer", "nobody knows");
+    /// assert!(question.result().unwrap().ends_with("nobody knows"));
+    /// ```
+    ///
     /// # Panics
     /// There is no such promise.
     #[track_caller]
@@ -71,12 +123,39 @@ impl<T, E> Execution<T, E> {
     }
 
     /// [`complete_after`](Self::complete_after), but it fails with this reason.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// question.fail_promise_after(minutes(50), "answer", "nobody knows");
+    /// assert!(question.result().unwrap().ends_with("nobody knows"));
+    /// ```
     pub fn fail_promise_after(&self, after: Duration, promise: &str, reason: &str) {
         self.say_after(after, promise, Word::Fail(reason.to_owned()));
     }
 
     /// A heartbeat for the oldest promise of this name that has no result, when so much virtual time
     /// has passed.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+    /// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+    /// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+    /// # }
+    /// # let env = Env::new(App::new().workflow(asks));
+    /// let question = env.start(asks, ());
+    /// question.heartbeat_after(minutes(50), "answer");
+    /// question.complete_after(minutes(100), "answer", &7);
+    /// assert_eq!(question.result().unwrap(), "7");
+    /// ```
     pub fn heartbeat_after(&self, after: Duration, promise: &str) {
         self.say_after(after, promise, Word::Heartbeat);
     }
