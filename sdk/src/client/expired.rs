@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
 
-use super::delete::{DeleteError, Deleted, Deletion, Parents};
+use super::delete::{DeleteError, Deleted, Deletion, Shared};
 use super::{Client, ask};
 use crate::id::ExecutionId;
 use crate::limits::{DELETE_AT_ONCE, DELETE_PASS_MAX};
@@ -113,13 +113,13 @@ impl DeleteExpired<'_> {
             let projection = &record.projection;
             projection.expires() && projection.wake_at.is_some_and(|at| at < now)
         };
-        let parents = Parents::default();
+        let shared = Shared::new();
         let one = |id: ExecutionId| {
-            let parents = &parents;
+            let shared = &shared;
             async move {
                 let done = match dry {
                     true => client.would_delete(&id, is_expired).await,
-                    false => client.delete_if(&id, is_expired, parents).await,
+                    false => client.delete_if(&id, is_expired, shared).await,
                 };
                 (id, done)
             }
