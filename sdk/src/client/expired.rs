@@ -139,8 +139,10 @@ impl DeleteExpired<'_> {
                 break;
             }
             // Passes that are made at about the same time have the same list, and share it.
-            let begins_at = begins_at(now, ids.len());
-            ids.rotate_left(begins_at);
+            if !dry {
+                let begins_at = begins_at(now, ids.len());
+                ids.rotate_left(begins_at);
+            }
             seen.extend(ids.iter().cloned());
             let mut ids = ids.into_iter().take_while(|_| in_time());
             let begun: Vec<_> =
