@@ -220,7 +220,8 @@ pub const GRAVE_REST: Duration = Duration::from_secs(360);
 /// once, each a few calls: some seconds.
 pub const DELETE_PASS_MAX: usize = 1_000;
 
-/// How many executions a pass deletes at once.
+/// How many executions a pass deletes at once, as long as what it has of their histories in memory is no
+/// more than [`PAYLOAD_BYTES_AT_ONCE`]: larger ones wait for each other.
 pub const DELETE_AT_ONCE: usize = 16;
 
 /// How often a worker looks for what is to be deleted.

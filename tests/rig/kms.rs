@@ -24,6 +24,7 @@ use everstep::{Backend, ExecutionId};
 use everstep_tests::aws::{Call, calls};
 use everstep_tests::dynamodb::config_at;
 use everstep_tests::ministack::Ministack;
+use everstep_tests::proxy::{Fault, Proxy};
 use serde_json::{Value, json};
 
 /// A rig with a key, `alias/orders`, and the key's ARN.
@@ -119,6 +120,19 @@ async fn a_service_that_does_not_answer_is_tried_again() {
     let keys = KmsKeys::new(&config, arn).unwrap();
     let error = keys.generate_data_key(&order(1)).await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
+}
+
+/// Whoever prints an error as `{:?}` prints its causes.
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_in_no_error() {
+    let (rig, _, arn) = rig().await;
+    let proxy = Proxy::start(rig.url()).await;
+    let keys = KmsKeys::new(&config_at(proxy.url()).await, arn).unwrap();
+    let body = r#"{"Plaintext":"c2VjcmV0","CiphertextBlob":7}"#.to_owned();
+    proxy.fail("GenerateDataKey", 9, Fault::Answer { status: 200, body });
+    let error = keys.generate_data_key(&order(1)).await.unwrap_err();
+    assert!(proxy.faults_left() < 9, "it was answered");
+    assert!(!format!("{error:?}").contains("c2VjcmV0"), "{error}");
 }
 
 /// A user whom this policy allows what it says, and nothing else.

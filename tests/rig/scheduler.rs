@@ -227,6 +227,24 @@ async fn where_no_schedule_can_be_made_the_wake_hops_and_the_reason_is_said() {
     }
 }
 
+/// Each costs little, and there is one for each timer that is let go.
+#[tokio::test]
+async fn that_no_alarm_can_be_taken_back_is_said_once() {
+    let rig = Ministack::start().await;
+    let proxy = Proxy::start(rig.url()).await;
+    let place = Place::at(&rig, proxy.url(), "kept", Some(ROLE)).await;
+    let queue = place.alarmed();
+    queue.setup().await.unwrap();
+    proxy.fail("DELETE /schedules", 2, Fault::error(403, "AccessDeniedException"));
+    let said = Said::listen();
+    for _ in 0..2 {
+        queue.disarm(&alarm(days(30))).await.unwrap_err();
+    }
+    let warned = said.with(&["WARN", "cannot be taken back", "scheduler:DeleteSchedule"]);
+    assert_eq!((warned.len(), proxy.faults_left()), (1, 0), "{said:?}");
+    queue.disarm(&alarm(days(30))).await.unwrap();
+}
+
 /// A call whose answer is lost has made the schedule; the SDK's next try finds it.
 #[tokio::test]
 async fn a_schedule_whose_answer_was_lost_is_set_once() {

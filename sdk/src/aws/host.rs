@@ -348,9 +348,15 @@ impl Host {
         // What an execution takes is far less than that.
         let left = deadline.since(self.kitchen.clock.now());
         let until = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 2));
-        let pass = self.client.delete_expired().until(until).await.map_err(SweepError::from)?;
-        pass.report();
-        Ok(SweepAnswer { woken, deleted: Some(pass.deleted.len()) })
+        let mut deleted = 0;
+        loop {
+            let pass = self.client.delete_expired().until(until).await.map_err(SweepError::from)?;
+            pass.report();
+            deleted += pass.deleted.len();
+            if !pass.goes_on() || self.kitchen.clock.now() >= until {
+                return Ok(SweepAnswer { woken, deleted: Some(deleted) });
+            }
+        }
     }
 }
 

@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::Mutex;
 
 use super::{Client, HistoryError, ask};
 use crate::archive::{Archive, ArchiveError, object_name};
-use crate::event::{Commit, Event, HistoryLine, Json};
+use crate::event::{Commit, Event, HistoryLine, Json, StoredCommit};
 use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
-use crate::payload::{PayloadError, SealedPayload};
+use crate::payload::{PayloadError, Room, SealedPayload};
 use crate::replay::History;
 use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
 use crate::time::Timestamp;
@@ -145,7 +146,7 @@ impl Client {
     /// # Errors
     /// See [`DeleteError`]; of an open execution nothing is ever deleted.
     pub async fn delete(&self, id: &ExecutionId) -> Result<Deleted, DeleteError> {
-        match self.delete_if(id, |_| true, &Parents::default()).await? {
+        match self.delete_if(id, |_| true, &Shared::new()).await? {
             Deletion::Deleted(deleted) => Ok(deleted),
             Deletion::Freed => Ok(Deleted { archived_as: None, is_free: true }),
             Deletion::NotNow => Err(HistoryError::Unknown { id: id.clone() }.into()),
@@ -157,38 +158,42 @@ impl Client {
         &self,
         id: &ExecutionId,
         wanted: impl Fn(&Record) -> bool,
-        parents: &Parents,
+        shared: &Shared,
     ) -> Result<Deletion, DeleteError> {
-        let Some(loaded) = ask(|| self.store.load_all(id)).await? else {
-            return self.go_on_deleting(id).await;
+        let mut waited = None;
+        let (record, log, room) = loop {
+            let Some(loaded) = ask(|| self.store.load_all(id)).await? else {
+                return self.go_on_deleting(id).await;
+            };
+            if !wanted(&loaded.record) {
+                return Ok(Deletion::NotNow);
+            }
+            self.check_record(&loaded.record, &shared.parents).await?;
+            let (log, corrupt) = loaded.read();
+            if let Some(source) = corrupt {
+                return Err(HistoryError::Corrupt { id: id.clone(), readable: log, source }.into());
+            }
+            let Loaded { record, commits, .. } = loaded;
+            if let Some(room) = waited {
+                break (record, log, room);
+            }
+            let bytes = bytes_of(&commits, &log);
+            if let Some(room) = shared.room.take(bytes).now_or_never() {
+                break (record, log, room);
+            }
+            // Who waits for room has nothing in memory meanwhile.
+            drop((commits, log));
+            waited = Some(shared.room.take(bytes).await);
         };
-        let record = &loaded.record;
-        if !wanted(record) {
-            return Ok(Deletion::NotNow);
-        }
-        let (commit, status) = (record.projection.commit, record.projection.status);
-        if !status.is_closed() {
-            return Err(DeleteError::Open { id: id.clone(), status });
-        }
-        if record.projection.untold.is_some() {
-            return Err(DeleteError::Untold { id: id.clone() });
-        }
-        if let Some(parent) = &record.parent
-            && !parents.know(self, parent, id).await?
-        {
-            return Err(DeleteError::Child { id: id.clone(), parent: parent.execution.clone() });
-        }
-        let (mut log, corrupt) = loaded.read();
-        if let Some(source) = corrupt {
-            return Err(HistoryError::Corrupt { id: id.clone(), readable: log, source }.into());
-        }
+        let commit = record.projection.commit;
         let archived_as = match &self.archive {
-            Some(archive) => Some(self.archive_in(archive, loaded.record.clone(), &mut log).await?),
+            Some(archive) => Some(self.archive_in(archive, &record, log).await?),
             None => {
-                self.check_payloads(&loaded, &log)?;
+                self.check_payloads(id, &log)?;
                 None
             }
         };
+        drop(room);
         let now = self.clock.now();
         let has_store = self.payloads.has_store();
         let look_at = if has_store { now.after(GRAVE_REST) } else { now };
@@ -200,6 +205,23 @@ impl Client {
         }
         let is_free = self.empty_grave(id, grave, now, Dug::Here).await?;
         Ok(Deletion::Deleted(Deleted { archived_as, is_free }))
+    }
+
+    /// Whether an execution with this record is there to be deleted.
+    async fn check_record(&self, record: &Record, parents: &Parents) -> Result<(), DeleteError> {
+        let (id, status) = (&record.id, record.projection.status);
+        if !status.is_closed() {
+            return Err(DeleteError::Open { id: id.clone(), status });
+        }
+        if record.projection.untold.is_some() {
+            return Err(DeleteError::Untold { id: id.clone() });
+        }
+        if let Some(parent) = &record.parent
+            && !parents.know(self, parent, id).await?
+        {
+            return Err(DeleteError::Child { id: id.clone(), parent: parent.execution.clone() });
+        }
+        Ok(())
     }
 
     /// What was buried by somebody who did not come to its end.
@@ -262,19 +284,19 @@ impl Client {
     async fn archive_in(
         &self,
         archive: &Archive,
-        record: Record,
-        log: &mut [Commit],
+        record: &Record,
+        mut log: Vec<Commit>,
     ) -> Result<String, DeleteError> {
         let id = &record.id;
         let payloads = |source| DeleteError::Payloads { id: id.clone(), source };
-        match self.payloads.open_commits(id, log).await.map_err(payloads)? {
+        match self.payloads.open_commits(id, &mut log).await.map_err(payloads)? {
             // Nobody will ever read these.
             None | Some(PayloadError::Erased) => {}
             Some(error) => return Err(payloads(error)),
         }
         let archived = |source| DeleteError::Archive { id: id.clone(), source };
         let mut lines = String::new();
-        for line in HistoryLine::of(id, log) {
+        for line in HistoryLine::of(id, &log) {
             let line = line.to_text().map_err(|error| {
                 let remedy = "an event cannot be written as JSON".to_owned();
                 archived(ArchiveError::Unusable { remedy, source: Some(error.into()) })
@@ -284,13 +306,14 @@ impl Client {
         }
         let closed_at = log.iter().flat_map(|commit| &commit.events).last().map(Event::at);
         let closed_at = closed_at.unwrap_or(record.projection.updated_at);
+        drop(log);
         let name = object_name(&record.workflow, closed_at, id, lines.as_bytes());
         archive.keep(&name, lines.as_bytes()).await.map_err(archived)?;
         Ok(name)
     }
 
     /// Whether this program can find the blobs of an execution.
-    fn check_payloads(&self, loaded: &Loaded, log: &[Commit]) -> Result<(), DeleteError> {
+    fn check_payloads(&self, id: &ExecutionId, log: &[Commit]) -> Result<(), DeleteError> {
         if self.payloads.has_store() {
             return Ok(());
         }
@@ -305,16 +328,41 @@ impl Client {
             None => Ok(()),
             Some(bytes) => {
                 let source = PayloadError::NoStore { bytes };
-                Err(DeleteError::Payloads { id: loaded.record.id.clone(), source })
+                Err(DeleteError::Payloads { id: id.clone(), source })
             }
         }
+    }
+}
+
+/// How much memory a history takes while it is archived: its lines with their payloads opened, what the
+/// archive's client makes of them, and what is read back.
+fn bytes_of(commits: &[StoredCommit], log: &[Commit]) -> usize {
+    let mut bytes: usize = commits.iter().map(|commit| commit.body.len()).sum();
+    let mut add = |json: &Json| {
+        let sealed = SealedPayload::of(json).and_then(|sealed| sealed.bytes).unwrap_or(0);
+        bytes = bytes.saturating_add(usize::try_from(sealed).unwrap_or(usize::MAX));
+    };
+    log.iter().flat_map(|commit| &commit.events).for_each(|event| event.payloads(&mut add));
+    bytes.saturating_mul(3)
+}
+
+/// What deletions that go on at the same time share.
+pub(super) struct Shared {
+    parents: Parents,
+    /// That in which histories are.
+    room: Room,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self { parents: Parents::default(), room: Room::new() }
     }
 }
 
 /// What parents know of their children, as one pass has read it. What they know they do not forget,
 /// so it need not be the latest.
 #[derive(Default)]
-pub(super) struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
+struct Parents(Mutex<HashMap<ExecutionId, Arc<Known>>>);
 
 struct Known {
     /// The run that is open, if one is.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
 
-use super::delete::{DeleteError, Deleted, Deletion, Parents};
+use super::delete::{DeleteError, Deleted, Deletion, Shared};
 use super::{Client, ask};
 use crate::id::ExecutionId;
 use crate::limits::{DELETE_AT_ONCE, DELETE_PASS_MAX};
@@ -113,13 +113,13 @@ impl DeleteExpired<'_> {
             let projection = &record.projection;
             projection.expires() && projection.wake_at.is_some_and(|at| at < now)
         };
-        let parents = Parents::default();
+        let shared = Shared::new();
         let one = |id: ExecutionId| {
-            let parents = &parents;
+            let shared = &shared;
             async move {
                 let done = match dry {
                     true => client.would_delete(&id, is_expired).await,
-                    false => client.delete_if(&id, is_expired, parents).await,
+                    false => client.delete_if(&id, is_expired, shared).await,
                 };
                 (id, done)
             }
@@ -137,6 +137,11 @@ impl DeleteExpired<'_> {
             ids.truncate(left);
             if ids.is_empty() {
                 break;
+            }
+            // Passes that are made at about the same time have the same list, and share it.
+            if !dry {
+                let begins_at = begins_at(now, ids.len());
+                ids.rotate_left(begins_at);
             }
             seen.extend(ids.iter().cloned());
             let mut ids = ids.into_iter().take_while(|_| in_time());
@@ -170,6 +175,15 @@ impl DeleteExpired<'_> {
     }
 }
 
+/// Where in a list of so many executions a pass begins that is made at `now`: far from where another one
+/// begins some milliseconds before or after.
+fn begins_at(now: Timestamp, count: usize) -> usize {
+    // Multiples of the golden ratio are spread over a circle.
+    let place = now.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let of_all = place.saturating_mul(count as u64) >> 32;
+    usize::try_from(of_all).unwrap_or(0)
+}
+
 impl Client {
     async fn would_delete(
         &self,
@@ -190,5 +204,27 @@ impl<'a> IntoFuture for DeleteExpired<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         self.pass().boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_at_about_the_same_time_begin_far_from_each_other() {
+        let begins = (0..8).map(|ms| begins_at(Timestamp(1_893_456_000_000 + ms), 1_000));
+        let mut begins: Vec<_> = begins.collect();
+        begins.sort_unstable();
+        assert!(begins.windows(2).all(|two| two[1] - two[0] > 50), "{begins:?}");
+    }
+
+    #[test]
+    fn a_pass_begins_within_its_list() {
+        for ms in [i64::MIN, -1, 0, 1, 1_893_456_000_000, i64::MAX] {
+            for count in [1, 2, 3, 1_000, 1 << 20] {
+                assert!(begins_at(Timestamp(ms), count) < count, "{ms} {count}");
+            }
+        }
     }
 }

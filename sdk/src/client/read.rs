@@ -134,12 +134,22 @@ impl Client {
     /// program, or the store did not answer.
     pub async fn history(&self, id: &ExecutionId) -> Result<Vec<Commit>, HistoryError> {
         let mut commits = self.stored_history(id).await?;
-        self.payloads.open_commits(id, &mut commits).await.map_err(StoreError::from)?;
+        self.open_commits(id, &mut commits).await?;
         Ok(commits)
     }
 
+    /// Opens the payloads of some commits, as far as they can be opened.
+    pub(crate) async fn open_commits(
+        &self,
+        id: &ExecutionId,
+        commits: &mut [Commit],
+    ) -> Result<(), HistoryError> {
+        self.payloads.open_commits(id, commits).await.map_err(StoreError::from)?;
+        Ok(())
+    }
+
     /// The log as it is stored, verified.
-    pub(super) async fn stored_history(
+    pub(crate) async fn stored_history(
         &self,
         id: &ExecutionId,
     ) -> Result<Vec<Commit>, HistoryError> {

@@ -12,8 +12,13 @@ use super::input::{Id, Params};
 use super::output::{json, text};
 use super::problem::{NoHistory, Problem};
 use super::router::Shared;
+use crate::client::Client;
 use crate::event::{Commit, Event};
+use crate::id::ExecutionId;
 use crate::limits::{HTTP_LIST_MAX, HTTP_PAGE_BYTES_MAX};
+
+/// The payloads of how many commits are opened together, and the more at the most than a page needs.
+const OPENED_AT_ONCE: usize = 8;
 
 /// JSON lines.
 const LINES: &str = "application/x-ndjson";
@@ -73,8 +78,9 @@ pub(super) async fn history(
     let most = HTTP_LIST_MAX as u64;
     let limit = params.take_number("limit", 1..=most, most)?;
     params.end()?;
-    let log = shared.client.history(&id).await?;
-    let page = page(&log, from, limit as usize)?;
+    let mut log = shared.client.stored_history(&id).await?;
+    let rest = log.split_off(log.partition_point(|commit| commit.number < from));
+    let page = page(&shared.client, &id, rest, limit as usize).await?;
     let next = page.next;
     let mut response = if wants_lines(&headers) {
         let lines = page.commits.iter().map(|commit| format!("{}\n", commit.get())).collect();
@@ -98,26 +104,39 @@ fn wants_lines(headers: &HeaderMap) -> bool {
     media.any(|media| media.trim().eq_ignore_ascii_case(LINES))
 }
 
-/// The commits from `from` on: `limit` at most, and no more than fit a page, but one at least.
-fn page(log: &[Commit], from: u64, limit: usize) -> Result<Page, Problem> {
+/// The first commits of `rest`: `limit` at most, and no more than fit a page, but one at least. The
+/// payloads of the others stay where they are.
+async fn page(
+    client: &Client,
+    id: &ExecutionId,
+    mut rest: Vec<Commit>,
+    limit: usize,
+) -> Result<Page, Problem> {
     let mut commits: Vec<Box<RawValue>> = Vec::new();
     let mut bytes = 0;
-    let mut next = None;
-    for commit in log.iter().filter(|commit| commit.number >= from) {
-        let body = CommitBody {
-            number: commit.number,
-            writer: commit.writer.to_string(),
-            hash: commit.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
-            events: &commit.events,
-        };
-        let body = serde_json::value::to_raw_value(&body);
-        let body = body.map_err(|error| Problem::internal(&error))?;
-        bytes += body.get().len();
-        if !commits.is_empty() && (commits.len() == limit || bytes > HTTP_PAGE_BYTES_MAX) {
-            next = Some(commit.number);
-            break;
+    for some in rest.chunks_mut(limit.clamp(1, OPENED_AT_ONCE)) {
+        if commits.len() < limit {
+            client.open_commits(id, some).await?;
         }
-        commits.push(body);
+        for commit in some.iter() {
+            let next = Some(commit.number);
+            if commits.len() == limit {
+                return Ok(Page { commits, next });
+            }
+            let body = CommitBody {
+                number: commit.number,
+                writer: commit.writer.to_string(),
+                hash: commit.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+                events: &commit.events,
+            };
+            let body = serde_json::value::to_raw_value(&body);
+            let body = body.map_err(|error| Problem::internal(&error))?;
+            bytes += body.get().len();
+            if !commits.is_empty() && bytes > HTTP_PAGE_BYTES_MAX {
+                return Ok(Page { commits, next });
+            }
+            commits.push(body);
+        }
     }
-    Ok(Page { commits, next })
+    Ok(Page { commits, next: None })
 }

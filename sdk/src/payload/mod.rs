@@ -45,6 +45,7 @@ pub use encryption::{DataKey, Encryption, KeyProvider, LocalKeys};
 pub use error::PayloadError;
 pub use file::FilePayloads;
 pub use memory::MemoryPayloads;
+pub(crate) use room::Room;
 pub use sealed::SealedPayload;
 pub(crate) use sealed::read_arrived;
 pub use store::{BlobName, Folder, PayloadStore, Put};
@@ -52,7 +53,6 @@ pub use url::{PAYLOADS_VARIABLE, PayloadsError};
 #[cfg(feature = "zstd")]
 pub use zstd::Zstd;
 
-use self::room::Room;
 use crate::limits::{
     PAYLOAD_BYTES_MAX, PAYLOAD_THRESHOLD, PAYLOAD_THRESHOLD_MAX, PAYLOADS_AT_ONCE, VALUE_BYTES_MAX,
 };

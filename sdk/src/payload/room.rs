@@ -9,21 +9,23 @@ use crate::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_SMALL};
 /// What permits stand for, in bytes: a semaphore has no more than so many.
 const UNIT: usize = 1024;
 
-/// The memory in which payloads are sealed and opened. Clones share it.
+/// The memory in which payloads are sealed and opened, or that in which histories are archived. Clones
+/// share it.
 ///
-/// Who holds room asks a payload store, for a time that is [bounded](crate::limits::PAYLOAD_CALL_MAX),
-/// and never for more room: so everybody gets some, in the order in which they asked.
+/// Who holds room asks a payload store or an archive, for a time that is
+/// [bounded](crate::limits::PAYLOAD_CALL_MAX), and never for more of the same room: so everybody gets
+/// some, in the order in which they asked.
 #[derive(Debug, Clone)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(crate) struct Room(Arc<Semaphore>);
 
 impl Room {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Arc::new(Semaphore::new(PAYLOAD_BYTES_AT_ONCE / UNIT)))
     }
 
     /// Waits for the room that a payload of `bytes` bytes takes. It is free again when the answer is
     /// dropped.
-    pub(super) async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn take(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
         if bytes < PAYLOAD_SMALL {
             return None;
         }

@@ -1,6 +1,7 @@
 //! Timers further away than a queue can delay a message: a service beside the queue keeps them.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,12 +71,14 @@ pub trait AlarmClock: Send + Sync + fmt::Debug + 'static {
 /// do without one: an execution neither waits for the clock nor fails by it, and no wake is lost.
 /// The first failure is a warning of `tracing`, and so is the first after the clock has worked again;
 /// after each, the clock is left alone for [`ALARM_PAUSE`]. What is not taken back meanwhile rings in
-/// vain.
+/// vain; that alarms cannot be taken back at all is a warning, too.
 #[derive(Debug)]
 pub struct AlarmQueue {
     queue: Arc<dyn WakeQueue>,
     clock: Arc<dyn AlarmClock>,
     health: Mutex<Health>,
+    /// Whether alarms could not be taken back until somebody does something.
+    keeps: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +93,7 @@ impl AlarmQueue {
     /// `queue` with `clock`, which sends to that very queue.
     #[must_use]
     pub fn new(queue: Arc<dyn WakeQueue>, clock: Arc<dyn AlarmClock>) -> Self {
-        Self { queue, clock, health: Mutex::default() }
+        Self { queue, clock, health: Mutex::default(), keeps: AtomicBool::new(false) }
     }
 
     /// Sets an alarm, if the clock is not known to be out of order. Whether it is set.
@@ -172,10 +175,25 @@ impl WakeQueue for AlarmQueue {
     }
 
     async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {
-        if alarm.is_far() && !self.is_left_alone() {
-            return self.clock.unset(alarm).await;
+        if !alarm.is_far() || self.is_left_alone() {
+            return Ok(());
         }
-        Ok(())
+        let answer = self.clock.unset(alarm).await;
+        match &answer {
+            Ok(()) => self.keeps.store(false, Ordering::Relaxed),
+            Err(error @ QueueError::Unusable { .. }) => {
+                if !self.keeps.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        everstep.execution.id = %alarm.execution,
+                        %error,
+                        "alarms that nobody needs cannot be taken back: they ring in vain until \
+                         that is possible"
+                    );
+                }
+            }
+            Err(_) => {}
+        }
+        answer
     }
 
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {

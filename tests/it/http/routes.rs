@@ -1,7 +1,11 @@
 //! Each route, on every store; what is repeated, what races.
 
+use std::sync::Arc;
+
 use everstep::http::Front;
+use everstep::payload::{MemoryPayloads, Payloads};
 use everstep::prelude::*;
+use everstep::testing::faults::{Faults, FaultyPayloads};
 use reqwest::Method;
 use serde_json::json;
 
@@ -253,6 +257,26 @@ async fn lists_and_histories_come_in_pages() {
     }
     assert_eq!(json!(Vec::<serde_json::Value>::clone(&found)), all);
     assert!(found.len() > 2);
+}
+
+/// A page of a long log with large payloads needs few of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_history_only_the_payloads_of_the_page_are_fetched() {
+    let faults = Faults::none();
+    let blobs = FaultyPayloads::new(Arc::new(MemoryPayloads::new()), &faults);
+    let payloads = Payloads::of(Arc::new(blobs)).threshold(100);
+    let server = Server::with(Front::new(), Backend::memory().with_payloads(payloads), None).await;
+    server.started("greet", "ada", json!("a".repeat(200))).await;
+    let word = json!({ "name": "word", "payload": "b".repeat(200), "id": "1" });
+    assert_eq!(server.post("/executions/ada/signals", word).await.status, 202);
+    server.get("/executions/ada/result?wait=20").await.is(200);
+    for (limit, fetched) in [(1, 1), (100, 3)] {
+        faults.take_counts();
+        let page = server.get(&format!("/executions/ada/history?limit={limit}")).await;
+        assert_eq!(page.text.contains(&"b".repeat(200)), fetched == 3, "{}", page.text);
+        assert!(page.is(200).to_string().contains(&"a".repeat(200)));
+        assert_eq!(faults.take_counts().of("payloads.get"), fetched, "{limit}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -314,6 +314,32 @@ async fn a_pass_costs_a_list_and_three_calls_an_execution() {
     }
 }
 
+/// Each is three times in memory while it is archived: its lines, what is put, and what is read back.
+#[tokio::test(start_paused = true)]
+async fn large_histories_are_archived_one_after_the_other() {
+    let place = Place::new();
+    for id in ["one", "two"] {
+        // In the step's event and in that of the end.
+        place.ended(id, 6 * 1024 * 1024).await;
+    }
+    pass_by(days(2)).await;
+    let puts = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (clock, put) = (place.clock.clone(), Arc::clone(&puts));
+    place.faults.take_counts();
+    place.faults.set(move |call| {
+        if call.name != "archive.put" {
+            return Fate::Proceed;
+        }
+        put.lock().unwrap().push(clock.now());
+        Fate::Slow(seconds(5))
+    });
+    let pass = place.client().delete_expired().await.unwrap();
+    assert_eq!(pass.deleted.len(), 2, "{:?}", pass.kept);
+    let times = puts.lock().unwrap().clone();
+    assert!(times.len() == 2 && times[1].since(times[0]) >= seconds(5), "{times:?}");
+    assert_eq!(place.faults.take_counts().of("load_all"), 3, "who has waited loads it again");
+}
+
 /// An archive that does not answer is not asked a thousand times.
 #[tokio::test(start_paused = true)]
 async fn a_pass_whose_archive_is_down_stops_and_deletes_nothing() {

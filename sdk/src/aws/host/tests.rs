@@ -8,7 +8,7 @@ use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
 use crate::host::App;
 use crate::id::ExecutionId;
-use crate::limits::{CLOCK_SKEW, QUEUE_RECEIVES_MAX, STRIKES_MAX};
+use crate::limits::{CLOCK_SKEW, DELETE_PASS_MAX, QUEUE_RECEIVES_MAX, STRIKES_MAX};
 use crate::memory::{MemoryQueue, MemoryStore};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
@@ -100,11 +100,14 @@ impl Function {
 
     /// What its own calls to the store meet.
     fn with_faults(faults: &Faults) -> Self {
+        Self::of(app(), faults)
+    }
+
+    fn of(app: App, faults: &Faults) -> Self {
         let (store, queue) = (Arc::new(MemoryStore::new()), MemoryQueue::new());
         let clock = Clock::virtual_from(BEGINNING);
         let faulty: Arc<dyn EventStore> = Arc::new(FaultyStore::new(store.clone(), faults));
         let backend = Backend::new(faulty, Arc::new(queue.clone()));
-        let app = app();
         let client = Client::of(&backend.store, &backend.queue, &clock);
         let triggers = app.triggers_of(client.clone());
         let registry = app.registry().expect("an app");
@@ -388,6 +391,25 @@ async fn the_first_sweep_of_a_process_resumes_what_is_blocked() {
     );
     tokio::time::sleep(LAMBDA_SWEEP_GRACE + Duration::from_millis(1)).await;
     assert_eq!(function.host.sweep(Timestamp::MAX).await.expect("a sweep").woken, 1);
+}
+
+/// What is more than one pass deletes does not wait for the next sweep.
+#[tokio::test(start_paused = true)]
+async fn a_sweep_deletes_what_it_has_time_for() {
+    const COUNT: usize = DELETE_PASS_MAX + 10;
+    let day = Duration::from_secs(86_400);
+    let function = Function::of(app().retention(day), &Faults::none());
+    for number in 0..COUNT {
+        function.start("takes", &format!("order-{number}"), "0").await;
+    }
+    for _ in 0..COUNT / 10 {
+        assert_eq!(function.invoke(T).await, [""; 0]);
+    }
+    tokio::time::sleep(2 * day).await;
+    // There is no time for any.
+    let sweep = |time: Duration| function.host.sweep(function.clock.now().after(time));
+    assert_eq!(sweep(Duration::ZERO).await.expect("a sweep").deleted, Some(0));
+    assert_eq!(sweep(T).await.expect("a sweep").deleted, Some(COUNT));
 }
 
 #[tokio::test(start_paused = true)]
