@@ -12,7 +12,7 @@ use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
 use crate::payload::{PayloadError, SealedPayload};
 use crate::replay::History;
-use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
+use crate::store::{Buried, Grave, ParentRun, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// Why an execution was not deleted. It is there as it was, but for [`Blobs`](Self::Blobs).
@@ -27,8 +27,9 @@ pub enum DeleteError {
         /// Where it stands.
         status: Status,
     },
-    /// It was started again, or closed in another way, since it was looked at.
-    #[error("execution {id} was started again meanwhile, and is not deleted")]
+    /// It was started again, or closed in another way, since it was looked at. Look at it, and delete it
+    /// again if it is still to go.
+    #[error("execution {id} has changed meanwhile, and is not deleted: look at it again")]
     Changed {
         /// Its id.
         id: ExecutionId,
@@ -142,6 +143,8 @@ impl Client {
     /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
     /// steps have the idempotency keys that those of the old one had.
     ///
+    /// Dropping the future is like a crash.
+    ///
     /// # Errors
     /// See [`DeleteError`]; of an open execution nothing is ever deleted.
     pub async fn delete(&self, id: &ExecutionId) -> Result<Deleted, DeleteError> {
@@ -185,7 +188,7 @@ impl Client {
         let archived_as = match &self.archive {
             Some(archive) => Some(self.archive_in(archive, loaded.record.clone(), &mut log).await?),
             None => {
-                self.check_payloads(&loaded, &log)?;
+                self.check_payloads(id, &log)?;
                 None
             }
         };
@@ -290,7 +293,7 @@ impl Client {
     }
 
     /// Whether this program can find the blobs of an execution.
-    fn check_payloads(&self, loaded: &Loaded, log: &[Commit]) -> Result<(), DeleteError> {
+    fn check_payloads(&self, id: &ExecutionId, log: &[Commit]) -> Result<(), DeleteError> {
         if self.payloads.has_store() {
             return Ok(());
         }
@@ -305,7 +308,7 @@ impl Client {
             None => Ok(()),
             Some(bytes) => {
                 let source = PayloadError::NoStore { bytes };
-                Err(DeleteError::Payloads { id: loaded.record.id.clone(), source })
+                Err(DeleteError::Payloads { id: id.clone(), source })
             }
         }
     }

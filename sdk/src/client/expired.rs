@@ -68,7 +68,11 @@ impl Client {
     ///
     /// Several at once are harmless. One that fails for an execution goes on with the others; one
     /// whose store, payload store or archive fails again and again stops, and leaves the rest to the
-    /// next.
+    /// next. Dropping the future is like a crash: the next pass goes on.
+    ///
+    /// # Errors
+    /// The store does not list what is to be deleted. What fails for one execution is in
+    /// [`Pass::kept`].
     ///
     /// ```
     /// # async fn nightly(client: &everstep::Client) -> Result<(), everstep::store::StoreError> {
