@@ -130,11 +130,12 @@ impl Backend {
         self
     }
 
-    /// The backend that `EVERSTEP_URL` names, with the payloads of `EVERSTEP_PAYLOADS` and the archive of `EVERSTEP_ARCHIVE`, or the SQLite file `everstep.db` in the current
-    /// folder.
+    /// The backend that `EVERSTEP_URL` names; without it, the SQLite file `everstep.db` in the current
+    /// folder. Its payloads are those of `EVERSTEP_PAYLOADS`, its archive is that of `EVERSTEP_ARCHIVE`;
+    /// without these it has none.
     ///
     /// # Errors
-    /// See [`connect`](Self::connect), and either URL may be wrong.
+    /// See [`connect`](Self::connect), and each URL may be wrong.
     pub async fn from_env() -> Result<Self, BackendError> {
         let backend = match std::env::var(URL_VARIABLE) {
             Ok(url) => Self::from_url(&url).await?,

@@ -127,6 +127,11 @@ impl fmt::Debug for Error {
     }
 }
 
+/// An error and its causes, in a line.
+pub(crate) fn chain(error: impl std::error::Error) -> String {
+    format!("{:#}", Error::from(error))
+}
+
 /// Ends retries with one word: `fetch(url).await.terminal()?`.
 ///
 /// ```

@@ -43,7 +43,8 @@ pub const PAYLOADS_AT_ONCE: usize = 8;
 /// itself. What is smaller than [`PAYLOAD_SMALL`] does not count, and waits for none.
 pub const PAYLOAD_BYTES_AT_ONCE: usize = 2 * PAYLOAD_BYTES_MAX;
 
-/// See [`PAYLOAD_BYTES_AT_ONCE`].
+/// From how many bytes on a payload counts as large for [`PAYLOAD_BYTES_AT_ONCE`]: the many small ones
+/// do not wait for the few large ones.
 pub const PAYLOAD_SMALL: usize = 256 * 1024;
 
 /// How long a payload store, or a provider of keys, may take for one thing, with all its tries: the

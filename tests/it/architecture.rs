@@ -48,6 +48,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "sweep",
             "backend",
             "telemetry",
+            "error",
         ],
     ),
     ("backend", &["store", "wake", "payload", "archive", "memory", "local", "aws"]),
@@ -80,7 +81,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ),
     // Built on what users have, but for the reading of a log.
     ("schedule", &["backend", "client", "context", "error", "replay", "retry", "store"]),
-    ("http", &["client", "store", "wake", "payload"]),
+    ("http", &["client", "store", "wake", "payload", "error"]),
     // Its host is the reason for all but `store` and `wake`.
     (
         "aws",
@@ -98,6 +99,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "turn",
             "http",
             "telemetry",
+            "error",
         ],
     ),
     (
@@ -117,6 +119,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "trigger",
             "turn",
             "limiter",
+            "error",
             "__private",
         ],
     ),

@@ -61,8 +61,13 @@ fn host(world: &World, name: &str, options: &HostOptions) -> Host {
 }
 
 fn host_with(world: &World, fates: &Fates, options: &HostOptions) -> Host {
+    host_of(world, App::new().workflow(long).workflow(counts), fates, options)
+}
+
+/// A host of another app, which gets its world's ledger.
+fn host_of(world: &World, app: App, fates: &Fates, options: &HostOptions) -> Host {
     let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    Host::start(world, app(world), backend, fates, options)
+    Host::start(world, app.state(world.ledger.clone()), backend, fates, options)
 }
 
 async fn closed(world: &World, id: &str, limit: Duration) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::backend;
 use crate::failure::Failure;
-use crate::output::{Output, talk};
+use crate::output::{Output, printable, talk};
 
 /// Delete executions that have ended, with all that is stored of them.
 ///
@@ -36,7 +36,7 @@ impl Delete {
                 Err(error) if self.ids.len() == 1 => return Err(error.into()),
                 Err(error) => {
                     out.finish()?;
-                    talk(format_args!("{error}"));
+                    talk(printable(&format!("{:#}", everstep::Error::from(&error))));
                     first.get_or_insert(error);
                 }
             }

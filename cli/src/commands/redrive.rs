@@ -144,7 +144,7 @@ impl Redrive {
         }
         if more {
             out.finish()?;
-            talk("there are more: ask again, or with --limit");
+            talk("there are more: ask again, or with a higher --limit");
         }
         Ok(())
     }

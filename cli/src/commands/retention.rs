@@ -6,7 +6,7 @@ use super::delete;
 use crate::backend;
 use crate::exit;
 use crate::failure::Failure;
-use crate::output::{Output, talk};
+use crate::output::{Output, printable, talk};
 
 /// Delete what has ended and is no longer kept, once.
 ///
@@ -15,7 +15,7 @@ use crate::output::{Output, talk};
 /// there first. What cannot be deleted is named and does not keep the others.
 #[derive(Debug, Args)]
 pub(crate) struct Retention {
-    /// Look at no more than so many executions.
+    /// Delete no more than so many executions.
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
@@ -23,12 +23,6 @@ pub(crate) struct Retention {
     /// Delete nothing, and print the ids of what would be deleted.
     #[arg(long)]
     dry_run: bool,
-}
-
-/// An error and its causes, in a line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 #[derive(Serialize)]
@@ -69,12 +63,12 @@ impl Retention {
     fn sum(&self, pass: Pass, out: &mut Output) -> Result<(), Failure> {
         let Pass { deleted, freed, kept, more, .. } = pass;
         for (id, error) in &kept {
-            let text = chain(error);
+            let text = format!("{:#}", everstep::Error::from(error));
             if out.json {
                 out.object(&Kept { execution: id.as_str(), kept: text })?;
             } else {
                 out.finish()?;
-                talk(text);
+                talk(printable(&text));
             }
         }
         let sum = Sum { deleted: deleted.len(), freed, kept: kept.len(), more };
@@ -85,7 +79,7 @@ impl Retention {
             let done = if self.dry_run { "to delete" } else { "deleted" };
             talk(format_args!("{done}: {}, kept: {}", sum.deleted, sum.kept));
             if more {
-                talk("there are more: ask again, or with --limit");
+                talk("there are more: ask again, or with a higher --limit");
             }
         }
         match kept.is_empty() {

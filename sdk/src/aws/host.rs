@@ -16,6 +16,7 @@ use tracing::Instrument;
 use super::answer::{BatchAnswer, SweepAnswer};
 use crate::backend::Backend;
 use crate::client::{Client, StartError};
+use crate::error::chain;
 use crate::host::{Registry, RunError};
 use crate::limits::{FLUSH_WAIT, LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
 use crate::store::BoxError;
@@ -161,12 +162,6 @@ fn error_type(error: &TriggerError) -> &'static str {
         TriggerError::InvalidId(_) => "Everstep.InvalidId",
         TriggerError::Payload(_) => "Everstep.InvalidPayload",
     }
-}
-
-/// An error and its causes, in a line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl Host {

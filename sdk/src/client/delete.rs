@@ -13,7 +13,7 @@ use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
 use crate::payload::{PayloadError, Room, SealedPayload};
 use crate::replay::History;
-use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
+use crate::store::{Buried, Grave, ParentRun, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// Why an execution was not deleted. It is there as it was, but for [`Blobs`](Self::Blobs).
@@ -28,8 +28,9 @@ pub enum DeleteError {
         /// Where it stands.
         status: Status,
     },
-    /// It was started again, or closed in another way, since it was looked at.
-    #[error("execution {id} was started again meanwhile, and is not deleted")]
+    /// It was started again, or closed in another way, since it was looked at. Look at it, and delete it
+    /// again if it is still to go.
+    #[error("execution {id} has changed meanwhile, and is not deleted: look at it again")]
     Changed {
         /// Its id.
         id: ExecutionId,
@@ -142,6 +143,8 @@ impl Client {
     /// one after it leaves remains that the next pass removes. Its id is free again: at once, or, if
     /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
     /// steps have the idempotency keys that those of the old one had.
+    ///
+    /// Dropping the future is like a crash.
     ///
     /// # Errors
     /// See [`DeleteError`]; of an open execution nothing is ever deleted.

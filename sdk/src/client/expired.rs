@@ -7,6 +7,7 @@ use futures::stream::{self, StreamExt};
 
 use super::delete::{DeleteError, Deleted, Deletion, Shared};
 use super::{Client, ask};
+use crate::error::chain;
 use crate::id::ExecutionId;
 use crate::limits::{DELETE_AT_ONCE, DELETE_PASS_MAX};
 use crate::store::{Record, StoreError};
@@ -41,9 +42,7 @@ impl Pass {
     /// Tells whoever reads the log of a host.
     pub(crate) fn report(&self) {
         for (id, error) in &self.kept {
-            let source = std::error::Error::source(error).map(ToString::to_string);
-            let because = source.unwrap_or_default();
-            tracing::warn!(everstep.execution.id = %id, %error, because, "not deleted");
+            tracing::warn!(everstep.execution.id = %id, error = chain(error), "not deleted");
         }
         if !self.deleted.is_empty() || self.freed > 0 {
             let (deleted, freed, more) = (self.deleted.len(), self.freed, self.more);
@@ -69,7 +68,11 @@ impl Client {
     ///
     /// Several at once are harmless. One that fails for an execution goes on with the others; one
     /// whose store, payload store or archive fails again and again stops, and leaves the rest to the
-    /// next.
+    /// next. Dropping the future is like a crash: the next pass goes on.
+    ///
+    /// # Errors
+    /// The store does not list what is to be deleted. What fails for one execution is in
+    /// [`Pass::kept`].
     ///
     /// ```
     /// # async fn nightly(client: &everstep::Client) -> Result<(), everstep::store::StoreError> {

@@ -73,7 +73,8 @@ pub enum AppError {
     /// There is nothing to run.
     #[error("no workflow is registered: call App::workflow(...)")]
     NoWorkflow,
-    /// Closed executions cannot be kept for such a time.
+    /// Closed executions cannot be kept for such a time: correct it in the program, or in
+    /// `EVERSTEP_RETENTION`.
     #[error(transparent)]
     Retention(#[from] InvalidRetention),
     /// A workflow takes a state that the app was not given.
@@ -82,7 +83,7 @@ pub enum AppError {
     /// The backend cannot be reached.
     #[error(transparent)]
     Backend(#[from] BackendError),
-    /// `EVERSTEP_METRICS` makes no sense.
+    /// `EVERSTEP_METRICS` says something that is no way to write metrics: correct it.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     /// The variable `EVERSTEP_NOTIFY` names nobody who can be notified.
@@ -255,7 +256,8 @@ impl App {
     }
 
     /// How long executions that close here are kept, from then on; then this app's hosts delete them.
-    /// For ever, unless the variable `EVERSTEP_RETENTION` says otherwise (`30d`, `12h`, `90m`).
+    /// An hour at least: a shorter time is [`AppError::Retention`] when a host starts. By default for
+    /// ever, unless the variable `EVERSTEP_RETENTION` says otherwise (`30d`, `12h`, `90m`).
     /// docs/guide/retention.md has more.
     ///
     /// ```
@@ -282,8 +284,9 @@ impl App {
         self
     }
 
-    /// Where histories go before their executions are deleted; by default what the backend says, and
-    /// of one from the environment `EVERSTEP_ARCHIVE`.
+    /// Where histories go before their executions are deleted. By default it is the backend's, and of
+    /// a backend from the environment the one that `EVERSTEP_ARCHIVE` names. Without one, what is
+    /// deleted is gone.
     pub fn archive(mut self, archive: Archive) -> Self {
         self.archive = Some(archive);
         self

@@ -74,12 +74,18 @@ impl Retention {
     }
 }
 
+/// As it is read, in the largest unit that does. What a program says in parts of minutes has no such
+/// text, and is shown in seconds.
 impl fmt::Display for Retention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Forever => f.write_str("forever"),
-            Self::For(time) => write!(f, "{time:?}"),
+        let Self::For(time) = self else { return f.write_str("forever") };
+        for (unit, letter) in [(24 * 60 * 60, 'd'), (60 * 60, 'h'), (60, 'm')] {
+            let count = time.as_secs() / unit;
+            if Duration::from_secs(count * unit) == *time {
+                return write!(f, "{count}{letter}");
+            }
         }
+        write!(f, "{time:?}")
     }
 }
 
@@ -139,6 +145,7 @@ mod tests {
             ("forever", Retention::Forever),
         ] {
             assert_eq!(text.parse(), Ok(retention));
+            assert_eq!(retention.to_string().parse(), Ok(retention));
         }
         for text in ["", "30", "d", "-1d", "1.5d", "30 d", "30days", "never", "1ä", "99999999999d"]
         {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::openapi::{AllOfBuilder, ContentBuilder, ObjectBuilder, Ref, RefOr, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::error::chain;
 use crate::event::Json;
 
 /// What every type begins with. Types are names, and lead nowhere.
@@ -118,9 +119,7 @@ impl Problem {
 
     /// Whoever asks cannot help it, and learns nothing of what is in here; the log does.
     pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(error.source(), |error| error.source());
-        let error = chain.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-        tracing::error!(error, "a request cannot be answered");
+        tracing::error!(error = chain(error), "a request cannot be answered");
         Self::new(Kind::Internal, "the cause is in the log of this program")
     }
 }

@@ -8,7 +8,7 @@ use super::state::Firing;
 use super::{Overlap, Schedule};
 use crate::backend::Backend;
 use crate::client::{Client, HistoryError, OnConflict, SendError, StartError};
-use crate::error::Error;
+use crate::error::chain;
 use crate::id::ExecutionId;
 use crate::store::{Status, StoreError};
 use crate::time::Clock;
@@ -157,9 +157,4 @@ fn sent(result: Result<(), SendError>) -> Result<(), String> {
         }
         Err(error) => Err(chain(error)),
     }
-}
-
-/// An error and its causes, in a line.
-fn chain(error: impl std::error::Error) -> String {
-    format!("{:#}", Error::from(error))
 }

@@ -21,8 +21,10 @@ use tracing_subscriber::util::TryInitError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InitError {
-    /// A variable says something that is no filter.
-    #[error("{variable} is {value:?}, which is no level and no list of target=level")]
+    /// A variable says something that is no filter: correct it.
+    #[error(
+        "{variable} is {value:?}: set it to a level, as info, or to a list, as warn,everstep=debug"
+    )]
     Filter {
         /// Which.
         variable: &'static str,
@@ -31,8 +33,14 @@ pub enum InitError {
         /// What is wrong with it.
         source: ParseError,
     },
-    /// There is a subscriber already.
-    #[error("log lines are set up already")]
+    /// `EVERSTEP_LOG_FORMAT` says something else than `json` or `text`: correct it.
+    #[error("EVERSTEP_LOG_FORMAT is {value:?}: set it to json or text, or to nothing")]
+    Format {
+        /// What it says.
+        value: String,
+    },
+    /// There is a subscriber already: call [`init`] once, and set up no other.
+    #[error("this process has a subscriber of tracing already: set up one, and once")]
     Twice(#[from] TryInitError),
 }
 
@@ -54,12 +62,22 @@ pub fn init() -> Result<(), InitError> {
         None => Targets::new().with_default(tracing::Level::INFO),
     };
     let in_lambda = std::env::var_os("AWS_LAMBDA_FUNCTION_NAME").is_some();
-    let json = variable("EVERSTEP_LOG_FORMAT").map_or(in_lambda, |format| format == "json");
-    let json = json.then(|| JsonLines::new(std::io::stdout));
+    let is_json = is_json(variable("EVERSTEP_LOG_FORMAT"), in_lambda)?;
+    let json = is_json.then(|| JsonLines::new(std::io::stdout));
     let text =
         json.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
     tracing_subscriber::registry().with(filter).with(json).with(text).try_init()?;
     Ok(())
+}
+
+/// Whether lines are JSON: as the variable says, or by the place where the program runs.
+fn is_json(format: Option<String>, in_lambda: bool) -> Result<bool, InitError> {
+    match format.as_deref() {
+        None => Ok(in_lambda),
+        Some("json") => Ok(true),
+        Some("text") => Ok(false),
+        Some(value) => Err(InitError::Format { value: value.to_owned() }),
+    }
 }
 
 fn filter_of(variable: &'static str, value: String) -> Result<Targets, InitError> {
@@ -191,8 +209,18 @@ mod tests {
             assert!(filter_of("RUST_LOG", level.to_owned()).is_ok(), "{level}");
         }
         let error = filter_of("RUST_LOG", "everstep=loud".to_owned()).expect_err("no level");
-        let expected =
-            "RUST_LOG is \"everstep=loud\", which is no level and no list of target=level";
-        assert_eq!(error.to_string(), expected);
+        assert!(error.to_string().starts_with("RUST_LOG is \"everstep=loud\": "), "{error}");
+    }
+
+    #[test]
+    fn the_place_says_how_lines_are_written_unless_the_variable_does() {
+        for in_lambda in [false, true] {
+            let is_json = |format: Option<&str>| is_json(format.map(str::to_owned), in_lambda);
+            assert_eq!(is_json(None).expect("the place"), in_lambda);
+            assert!(is_json(Some("json")).expect("JSON"));
+            assert!(!is_json(Some("text")).expect("text"));
+            let error = is_json(Some("JSON")).expect_err("no format").to_string();
+            assert!(error.contains("\"JSON\": set it to json or text"), "{error}");
+        }
     }
 }

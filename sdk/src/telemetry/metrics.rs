@@ -70,9 +70,10 @@ impl Metrics {
 
     /// What a variable of this value asks for.
     pub(crate) fn by_variable(value: &str) -> Result<Option<Self>, MetricsError> {
-        match value.split_once(':').unwrap_or((value, NAMESPACE)) {
-            ("", NAMESPACE) => Ok(None),
-            ("emf", namespace) if !namespace.is_empty() => Ok(Some(Self::emf(namespace))),
+        match value.split_once(':') {
+            None if value.is_empty() => Ok(None),
+            None if value == "emf" => Ok(Some(Self::emf(NAMESPACE))),
+            Some(("emf", namespace)) if !namespace.is_empty() => Ok(Some(Self::emf(namespace))),
             _ => Err(MetricsError { value: value.to_owned() }),
         }
     }
@@ -179,6 +180,18 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+
+    #[test]
+    fn what_a_variable_asks_for_is_taken_by_the_letter() {
+        assert!(Metrics::by_variable("").expect("nothing").is_none());
+        for value in ["emf", "emf:Shop"] {
+            assert!(Metrics::by_variable(value).expect(value).is_some());
+        }
+        for value in [":Everstep", ":", "emf:", "EMF", "prometheus"] {
+            let refused = Metrics::by_variable(value).expect_err(value);
+            assert_eq!(refused.value, value);
+        }
+    }
 
     #[test]
     fn a_flush_that_hangs_holds_up_no_runtime_that_ends() {

@@ -10,7 +10,7 @@ use tracing::Span;
 use super::measure::{Batch, Measure, Metric};
 use super::metrics::Watchers;
 use super::spans::{self, StepSpans, error_type};
-use crate::event::{Event, Failure, TurnStarted, WorkflowStarted};
+use crate::event::{Event, Failure, WorkflowStarted};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -193,8 +193,7 @@ impl TurnTelemetry {
         let Some(Event::WorkflowStarted(start)) = log.first() else {
             unreachable!("the events of a run begin with WorkflowStarted")
         };
-        let begins =
-            !log.iter().any(|event| matches!(event, Event::TurnStarted(TurnStarted { .. })));
+        let begins = !log.iter().any(|event| matches!(event, Event::TurnStarted(_)));
         let span = spans::turn(start, receipts, log.len());
         #[cfg(feature = "opentelemetry")]
         super::trace::place(&span, start, begins);

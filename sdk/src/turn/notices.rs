@@ -90,8 +90,7 @@ impl Reader {
 
     fn notice_of(&self, event: &Event) -> Option<Notice> {
         if let Event::ViewPublished(published) = event {
-            let view = || plain(&published.view);
-            return self.choice.views.then(|| Notice::View { view: view() });
+            return self.choice.views.then(|| Notice::View { view: plain(&published.view) });
         }
         if !self.choice.steps {
             return None;

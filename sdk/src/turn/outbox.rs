@@ -88,8 +88,9 @@ impl Outbox {
 
 /// What a turn owes, put into what it says in the record.
 pub(super) fn owing(mut projection: Projection, outbox: Option<&Outbox>) -> Projection {
-    let at = projection.updated_at;
-    outbox.into_iter().for_each(|outbox| outbox.owe(at, &mut projection));
+    if let Some(outbox) = outbox {
+        outbox.owe(projection.updated_at, &mut projection);
+    }
     projection
 }
 

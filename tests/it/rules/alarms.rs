@@ -20,7 +20,7 @@ use everstep_tests::said::Said;
 use everstep_tests::sim::{Alarms, Death, Fates, Host, HostOptions, Ledger, World, check_log};
 use futures::FutureExt;
 
-use super::{count, counts, events, host, host_with, without_sweeper};
+use super::{count, counts, events, host, host_of, host_with, without_sweeper};
 
 /// A queue with a clock passes for a queue.
 struct Alarmed;
@@ -175,9 +175,7 @@ async fn patient(_: State<Ledger>, _: String) -> everstep::Result<u64> {
 }
 
 fn start_host(world: &World, app: App, fates: &Fates) -> Host {
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let app = app.state(world.ledger.clone());
-    Host::start(world, app, backend, fates, &without_sweeper())
+    host_of(world, app, fates, &without_sweeper())
 }
 
 #[tokio::test(start_paused = true)]
@@ -467,56 +465,54 @@ async fn until(_: State<Ledger>, due: Timestamp) -> everstep::Result<u64> {
     Ok(7)
 }
 
-/// Two timers for one time: the first is dropped, and what takes its alarm back is slow. Meanwhile
-/// the second is started, and its alarm set. The slow call does not take that one.
-#[tokio::test(start_paused = true)]
-async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_time() {
-    let Clocked { world, alarms, faults } = clocked(0);
-    let _host = start_host(&world, App::new().workflow(until), &Fates::good(&world, "host"));
-    let due = world.clock.now().after(days(10));
-    let handle = world.client().start(until, due).id("x").await.unwrap();
-    tokio::time::sleep(hours(1)).await;
+/// Sends `until` of id "x" what it waits for, while an alarm is taken back slowly: that of its second
+/// timer is left, and ends it.
+async fn go_and_next(clocked: &Clocked) {
+    let Clocked { world, alarms, faults } = clocked;
+    let (client, id) = (world.client(), ExecutionId::new("x").unwrap());
     faults.set(|call| match call.name {
         "alarm.unset" => Fate::Slow(seconds(1)),
         _ => Fate::Proceed,
     });
-    handle.signal("go", &1).await.unwrap();
+    client.signal(&id, "go", &1).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
-    handle.signal("next", &1).await.unwrap();
+    client.signal(&id, "next", &1).await.unwrap();
     tokio::time::sleep(hours(1)).await;
     assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (2, 1));
     assert_eq!(alarms.set().len(), 1);
-    closed(&world, "x", days(11)).await;
+    closed(world, "x", days(11)).await;
+}
+
+/// Two timers for one time: the first is dropped, and what takes its alarm back is slow. Meanwhile
+/// the second is started, and its alarm set. The slow call does not take that one.
+#[tokio::test(start_paused = true)]
+async fn taking_back_an_alarm_late_does_not_take_back_the_next_one_for_the_same_time() {
+    let clocked = clocked(0);
+    let world = &clocked.world;
+    let _host = start_host(world, App::new().workflow(until), &Fates::good(world, "host"));
+    let due = world.clock.now().after(days(10));
+    let handle = world.client().start(until, due).id("x").await.unwrap();
+    tokio::time::sleep(hours(1)).await;
+    go_and_next(&clocked).await;
     assert_eq!(handle.result().await.unwrap(), 7);
-    let fired = timer(&world, "x").await[1];
+    let fired = timer(world, "x").await[1];
     assert!(fired >= due && fired.since(due) < seconds(1), "{due:?} {fired:?}");
 }
 
 /// The same while the log is ahead of the clock, since a host's clock was: all turns end at one time.
 #[tokio::test(start_paused = true)]
 async fn alarms_of_turns_that_end_at_one_time_have_names_of_their_own() {
-    let Clocked { world, alarms, faults } = clocked(0);
-    let app = App::new().workflow(until).state(world.ledger.clone());
-    let fates = Fates::good(&world, "ahead");
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let clocked = clocked(0);
+    let world = &clocked.world;
+    let fates = Fates::good(world, "ahead");
     let options = HostOptions { skew_millis: 4_000, ..without_sweeper() };
-    let ahead = Host::start(&world, app, backend, &fates, &options);
+    let ahead = host_of(world, App::new().workflow(until), &fates, &options);
     let due = world.clock.now().after(days(10));
     let handle = world.client().start(until, due).id("x").await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     ahead.kill().await;
-    let _host = start_host(&world, App::new().workflow(until), &Fates::good(&world, "host"));
-    faults.set(|call| match call.name {
-        "alarm.unset" => Fate::Slow(seconds(1)),
-        _ => Fate::Proceed,
-    });
-    handle.signal("go", &1).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    handle.signal("next", &1).await.unwrap();
-    tokio::time::sleep(hours(1)).await;
-    assert_eq!((faults.counts().of("alarm.set"), faults.counts().of("alarm.unset")), (2, 1));
-    assert_eq!(alarms.set().len(), 1);
-    closed(&world, "x", days(11)).await;
+    let _host = start_host(world, App::new().workflow(until), &Fates::good(world, "host"));
+    go_and_next(&clocked).await;
     assert_eq!(handle.result().await.unwrap(), 7);
     check_log(&world.log("x").await);
 }

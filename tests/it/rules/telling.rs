@@ -15,7 +15,7 @@ use everstep::testing::faults::{Fate, FaultyNotifier};
 use everstep::wake::Wake;
 use everstep_tests::sim::{Fates, Host, HostOptions, World};
 
-use super::{closed, counts, long, without_sweeper};
+use super::{closed, counts, host_of, long, without_sweeper};
 
 /// Whoever is told, with what was heard, in order.
 #[derive(Debug, Clone, Default)]
@@ -57,9 +57,18 @@ fn told_by(fates: &Fates, heard: &Heard) -> Notifications {
 }
 
 fn host(world: &World, app: App, fates: &Fates, heard: &Heard, options: &HostOptions) -> Host {
-    let app = app.state(world.ledger.clone()).notifications(told_by(fates, heard));
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    Host::start(world, app, backend, fates, options)
+    host_of(world, app.notifications(told_by(fates, heard)), fates, options)
+}
+
+/// A process whose notifier fares like this until the switch is off.
+fn an_outage(world: &World, fate: Fate) -> (Fates, Arc<AtomicBool>) {
+    let lasts = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&lasts);
+    let fates = Fates::by(world, "host", move |call| match call.name {
+        "notify" if lasts.load(Ordering::SeqCst) => fate,
+        _ => Fate::Proceed,
+    });
+    (fates, switch)
 }
 
 fn app() -> App {
@@ -105,12 +114,11 @@ async fn an_app_that_tells_nobody_does_and_stores_nothing_for_it() {
         let id = if told { "told" } else { "untold" };
         let fates = Fates::good(&world, id);
         let heard = Heard::default();
-        let mut app = app().state(world.ledger.clone());
+        let mut app = app();
         if told {
             app = app.notifications(told_by(&fates, &heard));
         }
-        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-        let host = Host::start(&world, app, backend, &fates, &without_sweeper());
+        let host = host_of(&world, app, &fates, &without_sweeper());
         tokio::time::sleep(seconds(1)).await;
         fates.faults().take_counts();
         let client = world.client();
@@ -204,13 +212,8 @@ async fn a_host_that_dies_before_its_record_says_so_is_followed_by_one_that_tell
 async fn an_outage_stops_nothing_and_all_is_told_after_it() {
     for hangs in [false, true] {
         let (world, heard) = (World::new(), Heard::default());
-        let out = Arc::new(AtomicBool::new(true));
-        let is_out = Arc::clone(&out);
-        let fates = Fates::by(&world, "host", move |call| match call.name {
-            "notify" if is_out.load(Ordering::SeqCst) && hangs => Fate::Slow(hours(10_000)),
-            "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
-            _ => Fate::Proceed,
-        });
+        let fate = if hangs { Fate::Slow(hours(10_000)) } else { Fate::FailBefore };
+        let (fates, out) = an_outage(&world, fate);
         let _host = host(&world, app(), &fates, &heard, &HostOptions::default());
         let begun = world.clock.now();
         let handle = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
@@ -261,10 +264,9 @@ impl Notifier for Sips {
 async fn what_could_be_sent_in_part_is_gone_on_with_soon() {
     let world = World::new();
     let sips = Arc::new(Sips { out: AtomicBool::new(true), ..Sips::default() });
-    let app = app().state(world.ledger.clone()).notifications(Notifications::to(Arc::clone(&sips)));
+    let app = app().notifications(Notifications::to(Arc::clone(&sips)));
     let fates = Fates::good(&world, "host");
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let _host = host_of(&world, app, &fates, &HostOptions::default());
     let _ = world.client().start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
     closed(&world, "x", minutes(10)).await;
     tokio::time::sleep(hours(24)).await;
@@ -280,12 +282,7 @@ async fn what_could_be_sent_in_part_is_gone_on_with_soon() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_longer_than_the_retention_is_outlasted() {
     let (world, heard) = (World::new(), Heard::default());
-    let out = Arc::new(AtomicBool::new(true));
-    let is_out = Arc::clone(&out);
-    let fates = Fates::by(&world, "host", move |call| match call.name {
-        "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
-        _ => Fate::Proceed,
-    });
+    let (fates, out) = an_outage(&world, Fate::FailBefore);
     let app = app().retention(hours(1));
     let _host = host(&world, app, &fates, &heard, &HostOptions::default());
     let client = world.client();
@@ -336,12 +333,9 @@ impl Notifier for Picky {
 async fn of_a_batch_only_what_failed_is_sent_again_and_what_is_refused_is_dropped() {
     let world = World::new();
     let picky = Arc::new(Picky::default());
-    let app = app()
-        .state(world.ledger.clone())
-        .notifications(Notifications::to(Arc::clone(&picky)).steps());
+    let app = app().notifications(Notifications::to(Arc::clone(&picky)).steps());
     let fates = Fates::good(&world, "host");
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let _host = host_of(&world, app, &fates, &HostOptions::default());
     let client = world.client();
     client.start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     closed(&world, "x", minutes(1)).await;
@@ -409,12 +403,8 @@ async fn a_block_that_nobody_heard_of_is_told_late() {
     for resumed_before in [false, true] {
         MENDED.store(false, Ordering::SeqCst);
         let (world, heard) = (World::new(), Heard::default());
-        let out = Arc::new(AtomicBool::new(false));
-        let is_out = Arc::clone(&out);
-        let fates = Fates::by(&world, "host", move |call| match call.name {
-            "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
-            _ => Fate::Proceed,
-        });
+        let (fates, out) = an_outage(&world, Fate::FailBefore);
+        out.store(false, Ordering::SeqCst);
         let app = App::new().workflow(breaks_once);
         let _host = host(&world, app, &fates, &heard, &HostOptions::default());
         let handle = world.client().start(breaks_once, 1).id("x").await.unwrap();
@@ -449,12 +439,7 @@ async fn a_block_that_is_told_again_is_told_the_same() {
         Ok(1)
     }
     let (world, heard) = (World::new(), Heard::default());
-    let lost = Arc::new(AtomicBool::new(true));
-    let is_lost = Arc::clone(&lost);
-    let fates = Fates::by(&world, "host", move |call| match call.name {
-        "notify" if is_lost.load(Ordering::SeqCst) => Fate::FailAfter,
-        _ => Fate::Proceed,
-    });
+    let (fates, lost) = an_outage(&world, Fate::FailAfter);
     let app = App::new().workflow(breaks_again);
     let _host = host(&world, app, &fates, &heard, &HostOptions::default());
     let handle = world.client().start(breaks_again, 1).id("x").await.unwrap();
@@ -515,12 +500,7 @@ async fn asks(_: ()) -> everstep::Result<u64> {
 async fn what_is_untold_outlasts_the_runs() {
     for restarts in [false, true] {
         let (world, heard) = (World::new(), Heard::default());
-        let out = Arc::new(AtomicBool::new(true));
-        let is_out = Arc::clone(&out);
-        let fates = Fates::by(&world, "host", move |call| match call.name {
-            "notify" if is_out.load(Ordering::SeqCst) => Fate::FailBefore,
-            _ => Fate::Proceed,
-        });
+        let (fates, out) = an_outage(&world, Fate::FailBefore);
         let app = App::new().workflow(goes_round);
         let _host = host(&world, app, &fates, &heard, &HostOptions::default());
         let client = world.client();
@@ -616,10 +596,9 @@ async fn an_unreadable_log_is_told_as_a_block() {
 async fn a_notifier_that_panics_blocks_nothing() {
     let world = World::new();
     let tells = NotifierFn::new(|told: &Notification| panic!("{} is too much", told.id));
-    let app = app().state(world.ledger.clone()).notifications(Notifications::to(tells));
+    let app = app().notifications(Notifications::to(tells));
     let fates = Fates::good(&world, "host");
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());
+    let _host = host_of(&world, app, &fates, &HostOptions::default());
     let handle = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     handle.result().await.unwrap();
     tokio::time::sleep(hours(5)).await;
@@ -647,8 +626,7 @@ async fn what_is_written_as_several_commits_is_told_by_the_place_of_each() {
     let (world, heard) = (World::new(), Heard::default());
     let fates = Fates::good(&world, "host");
     let app = App::new().workflow(wide).notifications(told_by(&fates, &heard).steps());
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let _host = host_of(&world, app, &fates, &without_sweeper());
     world.client().start(wide, 7).id("x").await.unwrap();
     closed(&world, "x", minutes(5)).await;
     let log = world.log("x").await;

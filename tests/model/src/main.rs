@@ -19,6 +19,7 @@
 //! | `family` | a model of its own, of a parent and its child |
 //! | `alarms` | another one, of an alarm clock beside the queue |
 //! | `telling` | another one, of what others are told |
+//! | `small` | the search of these three |
 //!
 //! One action is one atomic call of the store or the queue, or one decision between two of them.
 
@@ -35,6 +36,7 @@ mod report;
 mod rules;
 mod run;
 mod setup;
+mod small;
 mod state;
 mod story;
 mod telling;
@@ -76,50 +78,21 @@ fn main() -> ExitCode {
         if is_right { passed += 1 } else { failed += 1 }
     });
     let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
-    let families = family::cases().into_iter().map(Small::Family);
-    let alarms = alarms::cases().into_iter().map(Small::Alarm);
-    let telling = telling::cases().into_iter().map(Small::Telling);
-    for case in families.chain(alarms).chain(telling) {
-        let (name, expected) = case.expects();
-        if !chosen_case(name) {
+    for case in [family::cases(), alarms::cases(), telling::cases()].into_iter().flatten() {
+        if !chosen_case(&case.name) {
             continue;
         }
         let found = case.check();
-        let is_right = found.verdict == expected;
-        report::family_line(name, expected, &found);
+        let is_right = found.verdict == case.expected;
+        report::small_line(&case, &found);
         if !is_right || wants_traces {
-            report::family_trace(&found);
+            report::small_trace(&found);
         }
         if is_right { passed += 1 } else { failed += 1 }
     }
     report::closing(passed, failed);
     // A run that checked nothing must not look like one that found nothing.
     if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// A case of a model of its own.
-enum Small {
-    Family(family::Case),
-    Alarm(alarms::Case),
-    Telling(telling::Case),
-}
-
-impl Small {
-    fn expects(&self) -> (&str, family::Verdict) {
-        match self {
-            Self::Family(case) => (&case.name, case.expected),
-            Self::Alarm(case) => (&case.name, case.expected),
-            Self::Telling(case) => (&case.name, case.expected),
-        }
-    }
-
-    fn check(&self) -> family::Finding {
-        match self {
-            Self::Family(case) => case.check(),
-            Self::Alarm(case) => case.check(),
-            Self::Telling(case) => case.check(),
-        }
-    }
 }
 
 /// Searches all on every core, and hands out what was found in the order of the table.

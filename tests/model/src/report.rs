@@ -3,7 +3,7 @@
 
 use crate::check::{Finding, Verdict};
 use crate::configurations::Configuration;
-use crate::family;
+use crate::small;
 use crate::state::Violation;
 use crate::world::{Action, Who};
 
@@ -26,15 +26,16 @@ pub(crate) fn trace(found: &Finding) {
 }
 
 /// A case of a model of its own, one line.
-pub(crate) fn family_line(name: &str, expected: family::Verdict, found: &family::Finding) {
-    let is_right = found.verdict == expected;
+pub(crate) fn small_line(case: &small::Case, found: &small::Finding) {
+    let small::Case { name, expected, .. } = case;
+    let is_right = found.verdict == *expected;
     let mark = if is_right { "ok  " } else { "FAIL" };
     let but = if is_right { String::new() } else { format!("  (expected: {expected:?})") };
     println!("{mark}  {name:<38} {:>8} states  {:?}{but}", found.states, found.verdict);
 }
 
 /// How it comes to that.
-pub(crate) fn family_trace(found: &family::Finding) {
+pub(crate) fn small_trace(found: &small::Finding) {
     for what in &found.trace {
         println!("        {what}");
     }

@@ -5,16 +5,7 @@
 //! while. Nothing is wrong as long as all that the log has can still be told, nothing else was, and
 //! the sweeper can come to rest.
 
-use std::collections::HashMap;
-
-use super::family::{Finding, Verdict};
-
-/// A world and what must come of it.
-pub(crate) struct Case {
-    pub(crate) name: String,
-    setup: Setup,
-    pub(crate) expected: Verdict,
-}
+use super::small::{Action, Case, Model, Verdict};
 
 #[derive(Clone, Copy)]
 struct Setup {
@@ -50,13 +41,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("34-overdue", Setup { overdue: false, ..kept }),
         ("34-same-commit", Setup { same_commit: false, ..kept }),
     ];
-    let mut cases = Vec::new();
-    for (name, removed) in without {
-        let (whole, part) = (name.to_owned(), format!("{name}, removed"));
-        cases.push(Case { name: whole, setup: kept, expected: Verdict::Holds });
-        cases.push(Case { name: part, setup: removed, expected: Verdict::Stuck });
-    }
-    cases
+    let pair = |(name, removed)| Case::pair(name, kept, removed, Verdict::Stuck);
+    without.into_iter().flat_map(pair).collect()
 }
 
 /// How many commits the log has in the end.
@@ -159,12 +145,12 @@ impl State {
         is_open || (setup.overdue && self.record.untold.is_some())
     }
 
-    fn actions(self, setup: Setup) -> Vec<(&'static str, bool, Self)> {
+    fn actions(self, setup: Setup) -> Vec<Action<Self>> {
         let mut all = Vec::new();
         let mut add = |what, is_fault, change: &dyn Fn(&mut Self)| {
             let mut to = self;
             change(&mut to);
-            all.push((what, is_fault, to));
+            all.push(Action { what, is_fault, to });
         };
         if self.is_overdue(setup) && self.wakes < 2 {
             add("the sweeper comes", false, &|s| s.wakes += 1);
@@ -287,46 +273,18 @@ impl Step {
     }
 }
 
-impl Case {
-    /// Looks for a state from which the end cannot be reached without a further fault.
-    pub(crate) fn check(&self) -> Finding {
-        let mut states = vec![State::new()];
-        let mut known = HashMap::from([(states[0], 0)]);
-        let mut from = vec![(0, "")];
-        let mut before: Vec<Vec<usize>> = vec![Vec::new()];
-        let mut at = 0;
-        while at < states.len() {
-            for (what, is_fault, to) in states[at].actions(self.setup) {
-                let to = *known.entry(to).or_insert_with(|| {
-                    states.push(to);
-                    from.push((at, what));
-                    before.push(Vec::new());
-                    states.len() - 1
-                });
-                if !is_fault {
-                    before[to].push(at);
-                }
-            }
-            at += 1;
-        }
-        let mut reaches: Vec<bool> = states.iter().map(State::is_done).collect();
-        let mut open: Vec<usize> = (0..states.len()).filter(|&at| reaches[at]).collect();
-        while let Some(at) = open.pop() {
-            for &from in &before[at] {
-                if !std::mem::replace(&mut reaches[from], true) {
-                    open.push(from);
-                }
-            }
-        }
-        let mut trace = Vec::new();
-        let stuck = reaches.iter().position(|reaches| !reaches);
-        let mut at = stuck.unwrap_or(0);
-        while at != 0 {
-            trace.push(from[at].1);
-            at = from[at].0;
-        }
-        trace.reverse();
-        let verdict = if stuck.is_some() { Verdict::Stuck } else { Verdict::Holds };
-        Finding { verdict, states: states.len(), trace }
+impl Model for Setup {
+    type State = State;
+
+    fn start(&self) -> State {
+        State::new()
+    }
+
+    fn actions(&self, state: State) -> Vec<Action<State>> {
+        state.actions(*self)
+    }
+
+    fn is_goal(&self, state: &State) -> bool {
+        state.is_done()
     }
 }

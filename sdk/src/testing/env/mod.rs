@@ -27,6 +27,7 @@ pub(super) use world::{Death, World};
 use crate::__private::{MockArgs, StepResult};
 use crate::client::{Client, ResultError};
 use crate::context::{Bound, Input, Mock, Probe, StepFn, StepSpec, Workflow, WorkflowSpec};
+use crate::error::chain;
 use crate::host::App;
 use crate::trigger::Triggers;
 
@@ -721,17 +722,6 @@ impl fmt::Debug for Env {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Env").field("app", &self.inner.world.app).finish_non_exhaustive()
     }
-}
-
-/// An error and its causes, in a line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// `value` as it will be recorded.

@@ -4,42 +4,33 @@
 //! sent between executions must bear two hosts at once anyway, so this is the more hostile world.
 //! Appends are fenced by the log's length, as everywhere.
 
-mod search;
 mod turn;
 mod world;
 
-use search::{Found, search};
-use world::{Faults, Setup, Violation};
+pub(crate) use world::Violation;
+use world::{Action, Faults, Setup, State};
 
-/// What must come of a world.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
-    /// Nothing is wrong in any reachable state.
-    Holds,
-    /// A promise is broken.
-    Breaks(Violation),
-    /// From some state the end of both cannot be reached without a further fault.
-    Stuck,
-}
+use super::small::{Case, Model, Verdict};
 
-/// A world and what must come of it.
-pub(crate) struct Case {
-    pub(crate) name: String,
-    setup: Setup,
-    pub(crate) expected: Verdict,
-}
+impl Model for Setup {
+    type State = State;
 
-/// What came of it.
-pub(crate) struct Finding {
-    pub(crate) verdict: Verdict,
-    pub(crate) states: usize,
-    pub(crate) trace: Vec<&'static str>,
-}
+    fn start(&self) -> State {
+        State::new(self)
+    }
 
-impl Case {
-    pub(crate) fn check(&self) -> Finding {
-        let Found { verdict, states, trace } = search(&self.setup);
-        Finding { verdict, states, trace }
+    fn actions(&self, state: State) -> Vec<Action> {
+        let mut all = Vec::new();
+        state.actions(self, &mut all);
+        all
+    }
+
+    fn is_goal(&self, state: &State) -> bool {
+        state.is_goal()
+    }
+
+    fn violation(&self, state: &State) -> Option<Violation> {
+        state.violation
     }
 }
 
@@ -53,10 +44,9 @@ pub(crate) fn cases() -> Vec<Case> {
     let cancelled = Setup { child_returns: false, cancel: true, ..Setup::ours(one_crash) };
     let mut cases = Vec::new();
     let mut pair = |name: &str, setup: Setup, expected, remove: fn(&mut Setup)| {
-        cases.push(Case { name: name.to_owned(), setup, expected: Verdict::Holds });
         let mut without = setup;
         remove(&mut without);
-        cases.push(Case { name: format!("{name}, removed"), setup: without, expected });
+        cases.extend(Case::pair(name, setup, without, expected));
     };
     let (disowned, heard_twice) =
         (Verdict::Breaks(Violation::Disowned), Verdict::Breaks(Violation::HeardTwice));
@@ -81,7 +71,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("hostile-child-cancelled", Setup { faults: all, ..cancelled }),
         ("hostile-child-left", left),
     ] {
-        cases.push(Case { name: name.to_owned(), setup, expected: Verdict::Holds });
+        cases.push(Case::new(name, setup, Verdict::Holds));
     }
     cases
 }

@@ -1,6 +1,7 @@
 //! What is stored of both, what hosts have in their hands, and what happens around them.
 
 use super::turn::{Step, first_step};
+use crate::small;
 
 /// A world to be searched.
 #[derive(Clone, Copy)]
@@ -120,11 +121,7 @@ pub(super) struct State {
 }
 
 /// A step of the world.
-pub(super) struct Action {
-    pub(super) what: &'static str,
-    pub(super) is_fault: bool,
-    pub(super) to: State,
-}
+pub(super) type Action = small::Action<State>;
 
 impl State {
     /// The parent was started, and its wake is on the queue.
