@@ -107,6 +107,20 @@ struct Call {
 }
 
 /// How a child ended, if not by `Ok`. It can be part of an error type that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn pack(what: String) -> everstep::Result<u32> { Err(everstep::Error::msg(format!("no box for {what}"))) }
+/// #[workflow]
+/// async fn order(what: String) -> everstep::Result<Option<u32>> {
+///     match child(pack, what).await {
+///         Err(ChildError::Failed(_)) => Ok(None), // whatever the child returned
+///         packed => Ok(Some(packed?)),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(order));
+/// # assert_eq!(env.run(order, "sofa".to_owned()).unwrap(), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

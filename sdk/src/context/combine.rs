@@ -37,6 +37,19 @@ pub struct Race<A, B> {
 }
 
 /// Which of two came first, and with what.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// #[workflow]
+/// async fn quicker(_input: ()) -> everstep::Result<String> {
+///     Ok(match race(sleep(hours(1)), sleep(minutes(1))).await {
+///         Either::Left(()) => "an hour".to_owned(),
+///         Either::Right(()) => "a minute".to_owned(),
+///     })
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(quicker));
+/// # assert_eq!(env.run(quicker, ()).unwrap(), "a minute");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Either<A, B> {

@@ -44,6 +44,24 @@ pub struct FirstOk<F, E> {
 }
 
 /// None of several succeeded. It can be part of an error type that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// #[step(retry = none)]
+/// async fn ask(who: u32) -> everstep::Result<u32> {
+///     Err(everstep::Error::msg(format!("{who} does not know")))
+/// }
+///
+/// #[workflow]
+/// async fn ask_all(people: u32) -> everstep::Result<usize> {
+///     match first_ok((0..people).map(|who| ask(who))).await {
+///         Ok(_) => Ok(0),
+///         Err(all) => Ok(all.errors.len()),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(ask_all));
+/// # assert_eq!(env.run(ask_all, 3).unwrap(), 3);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllFailed<E> {

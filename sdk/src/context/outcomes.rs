@@ -230,6 +230,24 @@ impl<'a, T, E> IntoIterator for &'a Outcomes<T, E> {
 
 /// More items of a [`map`](super::map()) failed than it tolerates. It can be part of an error type
 /// that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// #[step(retry = none)]
+/// async fn ask(who: u32) -> everstep::Result<u32> {
+///     Err(everstep::Error::msg(format!("{who} does not know")))
+/// }
+///
+/// #[workflow]
+/// async fn ask_all(people: u32) -> everstep::Result<usize> {
+///     match map(0..people, |who| ask(who)).tolerate(1).await {
+///         Ok(_) => Ok(0),
+///         Err(too_many) => Ok(too_many.outcomes.failed()),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(ask_all));
+/// # assert!(env.run(ask_all, 3).unwrap() >= 2);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TooManyFailed<T, E> {

@@ -185,6 +185,23 @@ enum State<Fut> {
 }
 
 /// Why a [`poll_until`] has no result. It can be part of an error type that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[step] async fn is_there(parcel: &str) -> everstep::Result<bool> { Ok(parcel == "p-1") }
+/// use everstep::PollError;
+///
+/// #[workflow]
+/// async fn arrives(parcel: String) -> everstep::Result<bool> {
+///     match poll_until(|| is_there(&parcel), |there| *there).for_at_most(minutes(10)).await {
+///         Err(PollError::TimedOut { .. }) => Ok(false),
+///         there => Ok(there?),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(arrives));
+/// # assert!(env.run(arrives, "p-1".to_owned()).unwrap());
+/// # assert!(!env.run(arrives, "p-2".to_owned()).unwrap());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

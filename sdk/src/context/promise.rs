@@ -63,6 +63,21 @@ pub struct Promise<T> {
 }
 
 /// Why a promise has no result. It can be part of an error type that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::PromiseError;
+///
+/// #[workflow]
+/// async fn answer(_question: String) -> everstep::Result<String> {
+///     match promise::<String>("answer").timeout(days(2)).await {
+///         Err(PromiseError::TimedOut { .. }) => Ok("nobody said anything".to_owned()),
+///         answer => Ok(answer?),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(answer));
+/// # assert_eq!(env.run(answer, "why".to_owned()).unwrap(), "nobody said anything");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -70,6 +70,24 @@ impl<T> Signal<T> {
 
 /// A signal came whose payload is not what the workflow waits for. It can be part of an error type
 /// that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// #[workflow]
+/// async fn count(_input: ()) -> everstep::Result<u32> {
+///     loop {
+///         match signal::<u32>("count").await {
+///             Ok(count) => return Ok(count),
+///             Err(error) => publish(&error.to_string()), // somebody sent something else
+///         }
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(count));
+/// # let counts = env.start(count, ());
+/// # counts.signal("count", "seven");
+/// # counts.signal("count", &7);
+/// # assert_eq!(counts.result().unwrap(), 7);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the payload of signal {name:?} is not a {expected}: {problem}")]
 #[non_exhaustive]

@@ -140,6 +140,19 @@ pub struct Timeout<F> {
 }
 
 /// The time of a [`timeout`] was up. It can be part of an error type that is recorded.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// #[workflow]
+/// async fn patience(_input: ()) -> everstep::Result<String> {
+///     match timeout(hours(1), signal::<bool>("go")).await {
+///         Ok(_) => Ok("it goes".to_owned()),
+///         Err(elapsed) => Ok(elapsed.to_string()),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(patience));
+/// # assert_eq!(env.run(patience, ()).unwrap(), "timed out after 1h");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("timed out after {}", humantime::format_duration(*.after))]
 #[non_exhaustive]
