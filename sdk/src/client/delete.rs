@@ -13,7 +13,7 @@ use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
 use crate::payload::{PayloadError, Room, SealedPayload};
 use crate::replay::History;
-use crate::store::{Buried, Grave, ParentRun, Record, Status, StoreError};
+use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// Why an execution was not deleted. It is there as it was, but for [`Blobs`](Self::Blobs).

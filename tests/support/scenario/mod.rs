@@ -92,7 +92,7 @@ pub const WARM: &[Profile] = &[Profile::Warm];
 const FAULT_SEEDS: u64 = 4;
 
 /// At how many moments, at most, a host dies on each of the other stores.
-const DEATHS_ELSEWHERE: usize = 3;
+const DEATHS_ELSEWHERE: usize = 5;
 
 /// How one world of a scenario is made.
 #[derive(Debug, Clone, Copy)]
