@@ -72,7 +72,7 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
 
     /// Replaces the record's [projection](Projection), on condition that the stored one is
-    /// [older](Projection::replaces); a projection without a [view](Projection::view) or
+    /// [older](Projection::replaces) and of the same [life](Projection::life); a projection without a [view](Projection::view) or
     /// [tags](Projection::tags) keeps the stored ones. Returns the record as it is afterwards, in the same atomic
     /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
     /// arrives later.
@@ -342,6 +342,11 @@ pub struct Projection {
     /// [`EventStore::project`], where `None` leaves the stored ones as they are.
     #[serde(skip)]
     pub tags: Option<BTreeMap<String, String>>,
+    /// [`started_at`](Record::started_at) of the record that it is for: only as an argument of
+    /// [`EventStore::project`]. A host may be late by so much that its execution was deleted and its
+    /// id belongs to another one, whose record stays as it is. `None` is for whichever is there.
+    #[serde(skip)]
+    pub life: Option<Timestamp>,
 }
 
 /// Where an execution stands.
@@ -458,7 +463,8 @@ impl Record {
         let stored = self.projection.view;
         let view = projection.view.clone().or(stored);
         let tags = projection.tags.clone().unwrap_or(self.tags);
-        Self { tags, projection: Projection { view, tags: None, ..projection.clone() }, ..self }
+        let projection = Projection { view, tags: None, life: None, ..projection.clone() };
+        Self { tags, projection, ..self }
     }
 }
 
@@ -521,16 +527,19 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
-    /// Whether this may take the place of `stored`. More of the log wins: without this rule an
+    /// Whether this may take the place of what `record` has. More of the log wins: without this rule an
     /// older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs
     /// the record cannot lift a block it has not seen. And what was untold may have been told: that
     /// changes nothing of where the execution stands.
     #[must_use]
-    pub fn replaces(&self, stored: &Self) -> bool {
+    pub fn replaces(&self, record: &Record) -> bool {
+        let stored = &record.projection;
+        let alive = self.life.is_none_or(|life| life == record.started_at);
         let blocks = self.status == Status::Blocked && stored.status != Status::Blocked;
         let tells = self.status == stored.status && stored.untold.is_some();
-        self.commit > stored.commit || (self.commit == stored.commit && (blocks || tells))
+        let newer = self.commit > stored.commit;
+        alive && (newer || (self.commit == stored.commit && (blocks || tells)))
     }
 
     /// Whether the sweeper looks at this execution once [`wake_at`](Self::wake_at) is past.

@@ -80,6 +80,7 @@ fn projection(commit: u64, status: Status) -> Projection {
         reason: None,
         view: None,
         tags: None,
+        life: None,
     }
 }
 

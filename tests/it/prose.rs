@@ -268,6 +268,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
                 reason: None,
                 view: None,
                 tags: None,
+                life: None,
             },
         };
         assert_eq!(store.create(&record, &log[0].stored()).await.unwrap(), Created::New);

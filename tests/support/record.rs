@@ -27,6 +27,7 @@ pub fn just_started(id: ExecutionId) -> Record {
             reason: None,
             view: None,
             tags: None,
+            life: None,
         },
     }
 }

@@ -166,6 +166,7 @@ pub(super) fn projected(
         reason,
         view,
         tags: _,
+        life: _,
     } = projection;
     let shard = shards.of(id);
     let due = wake_at.filter(|_| projection.is_swept() || projection.expires());
@@ -342,6 +343,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
             reason: item.maybe_text("reason")?,
             view: item.maybe_json(VIEW)?,
             tags: None,
+            life: None,
         },
     })
 }
@@ -490,6 +492,7 @@ mod tests {
             reason: Some("because".into()),
             view: Some(Json::null()),
             tags: None,
+            life: None,
         };
         let (workflow, started_at) = ("order".to_owned(), Timestamp(1));
         let id = ExecutionId::new("order-1").expect("an id");

@@ -358,13 +358,18 @@ impl EventStore for DynamoStore {
             update.put(items::TAGS, items::tag_set(tags));
         }
         // `Projection::replaces`, in DynamoDB's words.
-        let mut replaces = "#commit < :commit".to_owned();
+        let mut replaces = "(#commit < :commit".to_owned();
         if projection.status == Status::Blocked {
             replaces.push_str(" OR (#commit = :commit AND #status <> :status)");
         }
         replaces.push_str(
-            " OR (#commit = :commit AND #status = :status AND attribute_exists(#untold))",
+            " OR (#commit = :commit AND #status = :status AND attribute_exists(#untold)))",
         );
+        if let Some(life) = projection.life {
+            update.name("started_at");
+            update.value("started_at", items::number(life.0));
+            replaces.push_str(" AND #started_at = :started_at");
+        }
         let mut patience = Patience::default();
         loop {
             let call = self

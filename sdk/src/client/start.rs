@@ -667,6 +667,7 @@ impl NewRun<'_> {
                 reason: None,
                 view: None,
                 tags: None,
+                life: None,
             },
         };
         Ok((record, start))

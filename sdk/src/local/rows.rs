@@ -52,6 +52,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
             code: row.get(10)?,
             reason: row.get(11)?,
             tags: None,
+            life: None,
             view: row
                 .get::<_, Option<String>>(13)?
                 .map(Json::parse)
@@ -126,6 +127,7 @@ fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 9]> 
         reason,
         view,
         tags: _,
+        life: _,
     } = projection;
     let number = |number: CommitNumber| {
         i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))

@@ -134,7 +134,7 @@ impl EventStore for SqliteStore {
         let (id, projection) = (id.clone(), projection.clone());
         self.write(move |db| {
             let record = rows::find_record(db, &id)?.ok_or_else(|| StoreError::missing(&id))?;
-            if !projection.replaces(&record.projection) {
+            if !projection.replaces(&record) {
                 return Ok(record);
             }
             rows::put_projection(db, &id, &projection)?;

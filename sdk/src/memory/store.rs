@@ -148,7 +148,7 @@ impl EventStore for MemoryStore {
     ) -> Result<Record, StoreError> {
         let mut executions = self.executions();
         let record = &mut executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?.record;
-        if projection.replaces(&record.projection) {
+        if projection.replaces(record) {
             *record = record.clone().with(projection);
         }
         Ok(record.clone())

@@ -145,6 +145,7 @@ impl Family {
             reason: None,
             view: None,
             tags: None,
+            life: None,
         };
         let record = Record {
             id: child.clone(),

@@ -32,7 +32,7 @@ use self::compensate::Undoing;
 use super::bodies::{Bodies, Over};
 use super::children::{Family, send_turns};
 use super::desk::Active;
-use super::end::Ended;
+use super::end::{Ended, Stand};
 use super::log::{LogEnd, Written};
 use super::outbox::Outbox;
 use super::recheck::Recheck;
@@ -150,6 +150,8 @@ pub(super) struct Turn<'a> {
     broken: Option<TurnError>,
     /// Where the current run begins in the log.
     first: CommitNumber,
+    /// When the execution was started, by its record.
+    life: Timestamp,
     taken: TakenIds,
     /// When the inbox was read last.
     looked_at: Timestamp,
@@ -245,6 +247,7 @@ impl Kitchen {
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
             first: history.first,
+            life: loaded.record.started_at,
             taken: history.taken,
             family: Family::of(start, &events),
             send_turns: send_turns(),
@@ -276,6 +279,11 @@ impl Kitchen {
 }
 
 impl Turn<'_> {
+    /// Where the log stands.
+    fn stand(&self) -> Stand {
+        Stand { last: self.log.last, first: self.first, life: self.life }
+    }
+
     async fn go(&mut self, log: &[Event], items: Items, eager: bool) -> Result<Driven, Halt> {
         let at = self.now();
         self.sequence.push(Event::TurnStarted(TurnStarted {

@@ -10,15 +10,23 @@ use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
 use crate::replay::{Fault, History, TakenIds};
-use crate::store::{Loaded, Projection, Status, StoreError};
+use crate::store::{Loaded, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::Alarm;
 
-/// What a turn left behind.
-pub(super) struct Ended {
+/// Where a log stands, and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stand {
     pub(super) last: CommitNumber,
     /// Where the current run begins.
     pub(super) first: CommitNumber,
+    /// See [`Projection::life`].
+    pub(super) life: Timestamp,
+}
+
+/// What a turn left behind.
+pub(super) struct Ended {
+    pub(super) stand: Stand,
     pub(super) status: Status,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
@@ -36,7 +44,24 @@ pub(super) struct Ended {
     pub(super) outbox: Option<Outbox>,
 }
 
+impl Stand {
+    pub(super) fn of(loaded: &Loaded, history: &History) -> Self {
+        Self { last: history.last, first: history.first, life: loaded.record.started_at }
+    }
+}
+
 impl Kitchen {
+    /// Writes the record, and returns it; `None` if its execution is gone and another one has its id,
+    /// of which a host that is so late must touch nothing.
+    pub(super) async fn write_record(
+        &self,
+        id: &ExecutionId,
+        projection: &Projection,
+    ) -> Result<Option<Record>, StoreError> {
+        let record = self.store.project(id, projection).await?;
+        Ok(Some(record).filter(|record| projection.life.is_none_or(|it| it == record.started_at)))
+    }
+
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
     /// same wake.
     pub(super) async fn finish(
@@ -50,10 +75,10 @@ impl Kitchen {
         }
         self.tell(ended.outbox.as_mut(), lease).await;
         let outbox = ended.outbox.take();
-        let Ended { last, first, status, wake_at, reason, shown, .. } = ended;
-        let projection = self.projection_of([last, first], status, wake_at, reason, shown);
+        let Ended { stand, status, wake_at, reason, shown, .. } = ended;
+        let projection = self.projection_of(stand, status, wake_at, reason, shown);
         let projection = owing(projection, outbox.as_ref());
-        let record = self.store.project(id, &projection).await?;
+        let Some(record) = self.write_record(id, &projection).await? else { return Ok(true) };
         let due = status == Status::Suspended && wake_at.is_some_and(|due| self.clock.now() >= due);
         self.disarm(&ended.disarm).await;
         if record.arrivals > ended.arrivals || due {
@@ -81,7 +106,9 @@ impl Kitchen {
             let now = self.clock.now();
             self.disarm(&far_alarms(&loaded.record.id, history.armed.iter(), now)).await;
         }
-        self.repair(loaded, history, lease).await?;
+        if !self.repair(loaded, history, lease).await? {
+            return Ok(());
+        }
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
         if !ids.is_empty() {
             self.store.remove_items(&loaded.record.id, &ids).await?;
@@ -90,31 +117,34 @@ impl Kitchen {
     }
 
     /// Rule 13: whoever finds the record behind the log, something untold, or taken items in the inbox,
-    /// heals that.
+    /// heals that. `false` if another execution has its id by now.
     pub(super) async fn repair(
         &self,
         loaded: &Loaded,
         history: &History,
         lease: Lease,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let stored = &loaded.record.projection;
         if stored.commit < history.last || stored.untold.is_some() {
             let mut outbox = self.outbox(loaded, history).await?;
             self.tell(outbox.as_mut(), lease).await;
             let shown = Shown::missing_in(&loaded.record, history);
-            let projection = owing(self.projection(history, shown), outbox.as_ref());
-            self.store.project(&loaded.record.id, &projection).await?;
+            let projection = self.projection(loaded, history, shown);
+            let projection = owing(projection, outbox.as_ref());
+            if self.write_record(&loaded.record.id, &projection).await?.is_none() {
+                return Ok(false);
+            }
         }
-        self.remove_taken(loaded, &history.taken).await
+        self.remove_taken(loaded, &history.taken).await?;
+        Ok(true)
     }
 
-    /// Blocks the execution with its log as it stands at commit `last`; its run begins at `first`,
-    /// `shown` is what the record may not show yet, `outbox` what is to be told beside the block.
+    /// Blocks the execution with its log as it stands; `shown` is what the record may not show yet, `outbox` what is to be told beside the block.
     /// Returns the record's arrivals.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
-        [last, first]: [CommitNumber; 2],
+        stand: Stand,
         shown: Shown,
         fault: &Fault,
         mut outbox: Option<Outbox>,
@@ -125,16 +155,16 @@ impl Kitchen {
         let (status, reason) = (Status::Blocked, Some(fault.clone()));
         let at = self.clock.now();
         if let Some(outbox) = &mut outbox {
-            outbox.blocked(last, at, reason.clone());
+            outbox.blocked(stand.last, at, reason.clone());
         }
         self.tell(outbox.as_mut(), lease).await;
         // Whoever tells it again finds its time here.
         let projection = Projection {
             updated_at: at,
-            ..self.projection_of([last, first], status, None, reason, shown)
+            ..self.projection_of(stand, status, None, reason, shown)
         };
         let projection = owing(projection, outbox.as_ref());
-        let record = self.store.project(id, &projection).await?;
+        let Some(record) = self.write_record(id, &projection).await? else { return Ok(0) };
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
         }
@@ -155,7 +185,7 @@ impl Kitchen {
     }
 
     /// The record as it follows from the log alone, with what it is to be given.
-    fn projection(&self, history: &History, shown: Shown) -> Projection {
+    fn projection(&self, loaded: &Loaded, history: &History, shown: Shown) -> Projection {
         let (mut status, mut wake_at, mut reason) = match (&history.open_turn, history.turn_end) {
             (Some(open), _) => (Status::Running, Some(open.claim.lease_end), None),
             (None, Some(TurnEnd::Suspended)) => (Status::Suspended, history.wake_at, None),
@@ -172,19 +202,19 @@ impl Kitchen {
             let delete_at = self.registry.delete_at(&history.start().workflow, history.time);
             wake_at = delete_at.map(|at| at.max(soonest));
         }
-        self.projection_of([history.last, history.first], status, wake_at, reason, shown)
+        self.projection_of(Stand::of(loaded, history), status, wake_at, reason, shown)
     }
 
     pub(super) fn projection_of(
         &self,
-        [commit, first]: [CommitNumber; 2],
+        Stand { last, first, life }: Stand,
         status: Status,
         wake_at: Option<Timestamp>,
         reason: Option<String>,
         Shown { view, tags }: Shown,
     ) -> Projection {
         Projection {
-            commit,
+            commit: last,
             first,
             status,
             wake_at,
@@ -194,6 +224,7 @@ impl Kitchen {
             reason: reason.map(brief),
             view,
             tags,
+            life: Some(life),
         }
     }
 }

@@ -61,6 +61,7 @@ pub(crate) use rehearse::Rehearsal;
 use decide::Decision;
 use desk::{Desk, Look};
 use drive::{Begin, Driven};
+use end::Stand;
 use outbox::Quiet;
 use shown::Shown;
 use suspects::Suspects;
@@ -202,10 +203,14 @@ impl Kitchen {
                     // The record may know of more than is left, and then only that replaces it.
                     let last = loaded.commits.last().map_or(0, |commit| commit.number);
                     let stored = &loaded.record.projection;
-                    let at = [last.max(stored.commit), stored.first];
+                    let stand = Stand {
+                        last: last.max(stored.commit),
+                        first: stored.first,
+                        life: loaded.record.started_at,
+                    };
                     let fault = Fault::Corrupt { problem: corrupt.to_string() };
-                    let outbox = self.outbox_of_unreadable(&loaded.record, at[0]);
-                    self.block(id, at, Shown::default(), &fault, outbox, term.lease).await?;
+                    let outbox = self.outbox_of_unreadable(&loaded.record, stand.last);
+                    self.block(id, stand, Shown::default(), &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
             };
@@ -223,11 +228,11 @@ impl Kitchen {
                     return Ok(Verdict::Delete);
                 }
                 Decision::Poison => {
-                    let at = [history.last, history.first];
+                    let stand = Stand::of(&loaded, &history);
                     let fault = Fault::Poison { turns: STRIKES_MAX };
                     let shown = Shown::missing_in(&loaded.record, &history);
                     let outbox = self.outbox(&loaded, &history).await?;
-                    self.block(id, at, shown, &fault, outbox, term.lease).await?;
+                    self.block(id, stand, shown, &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -244,10 +249,10 @@ impl Kitchen {
                         if sealed.elsewhere && receive_count < STRIKES_MAX {
                             return Ok(Verdict::Return(Duration::from_secs(5)));
                         }
-                        let at = [history.last, history.first];
+                        let stand = Stand::of(&loaded, &history);
                         let shown = Shown::missing_in(&loaded.record, &history);
                         let outbox = self.outbox(&loaded, &history).await?;
-                        self.block(id, at, shown, &sealed.fault, outbox, term.lease).await?;
+                        self.block(id, stand, shown, &sealed.fault, outbox, term.lease).await?;
                         return Ok(Verdict::Delete);
                     }
                     let again = receive_count > 1 && !continued;
@@ -295,8 +300,8 @@ impl Kitchen {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            let at = [last, first];
-                            let blocking = self.block(id, at, shown, &fault, outbox, term.lease);
+                            let stand = Stand { last, first, life: loaded.record.started_at };
+                            let blocking = self.block(id, stand, shown, &fault, outbox, term.lease);
                             let arrivals = blocking.instrument(span).await?;
                             if arrivals <= loaded.record.arrivals {
                                 return Ok(Verdict::Delete);

@@ -56,6 +56,7 @@ macro_rules! event_store_suite {
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
                     what_is_untold_changes_at_the_same_commit
+                    a_record_of_another_life_stays_as_it_is
                     a_projection_comes_back_with_the_arrivals
                     sixteen_projections_at_once_leave_the_newest
                 }

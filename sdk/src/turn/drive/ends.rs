@@ -131,9 +131,8 @@ impl Turn<'_> {
         // A wake that this very turn sends to hand over is not for this turn.
         self.active.leave();
         Ok(Driven::Ended(Ended {
-            last: self.log.last,
+            stand: self.stand(),
             family: status.is_closed().then(|| self.family.clone()),
-            first: self.first,
             status,
             wake_at,
             reason,

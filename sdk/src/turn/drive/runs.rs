@@ -51,8 +51,7 @@ impl Turn<'_> {
         }));
         self.first = self.write_noting(mark).await?.unwrap_or(self.log.last);
         Ok(Driven::Continued(Ended {
-            last: self.log.last,
-            first: self.first,
+            stand: self.stand(),
             status: Status::Running,
             wake_at: Some(at),
             reason: None,
@@ -90,14 +89,16 @@ impl Kitchen {
         ended: Ended,
         lease: Lease,
     ) -> Result<(), StoreError> {
-        let Ended { last, first, status, wake_at, reason, shown, seen, disarm, mut outbox, .. } =
-            ended;
+        let Ended { stand, status, wake_at, reason, shown, seen, disarm, mut outbox, .. } = ended;
         if let Some(outbox) = &mut outbox {
-            outbox.leave_start(last);
+            outbox.leave_start(stand.last);
         }
         self.tell(outbox.as_mut(), lease).await;
-        let projection = self.projection_of([last, first], status, wake_at, reason, shown);
-        self.store.project(id, &owing(projection, outbox.as_ref())).await?;
+        let projection = self.projection_of(stand, status, wake_at, reason, shown);
+        let projection = owing(projection, outbox.as_ref());
+        if self.write_record(id, &projection).await?.is_none() {
+            return Ok(());
+        }
         self.disarm(&disarm).await;
         if seen.is_empty() {
             return Ok(());

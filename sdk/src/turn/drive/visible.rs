@@ -73,8 +73,7 @@ impl Turn<'_> {
         // As whoever repairs the record of a turn under way would write it.
         let (status, until) = (Status::Running, Some(self.lease_end));
         let shown = self.visible.shown.clone();
-        let at = [self.log.last, self.first];
-        let projection = self.kitchen.projection_of(at, status, until, None, shown);
+        let projection = self.kitchen.projection_of(self.stand(), status, until, None, shown);
         let projection = owing(projection, self.outbox.as_ref());
         match self.kitchen.store.project(&self.wake.execution, &projection).await {
             Ok(_) => self.visible.shown = Shown::default(),

@@ -130,6 +130,7 @@ impl Stage {
             reason: None,
             view: None,
             tags: None,
+            life: None,
         };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
         let record = Record {

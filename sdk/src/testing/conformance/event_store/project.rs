@@ -6,6 +6,7 @@ use super::super::eventually;
 use super::sample::{Store, at, commit, id, item, projection, record, sixteen_at_once, started};
 use crate::event::Json;
 use crate::store::{Created, ListQuery, ParentRun, Projection, Record, Status};
+use crate::time::Timestamp;
 
 /// What a turn found out replaces what was known before, whole.
 pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
@@ -26,6 +27,21 @@ pub async fn a_projection_of_more_of_the_log_replaces_the_record(store: Store) {
     let last = projection(4, Status::Completed);
     assert_eq!(store.project(&id, &last).await.unwrap().projection, last);
     assert_eq!(store.record(&id).await.unwrap().unwrap().projection, last);
+}
+
+/// A host that is so late that its execution was deleted, and its id belongs to another one, changes
+/// nothing of that one's record.
+pub async fn a_record_of_another_life_stays_as_it_is(store: Store) {
+    let id = started(&store, "order-1").await;
+    let before = store.record(&id).await.unwrap().unwrap();
+    let late = |life, status| Projection { life: Some(life), ..projection(9, status) };
+    let another = Timestamp(before.started_at.0 - 1);
+    for status in [Status::Completed, Status::Blocked] {
+        assert_eq!(store.project(&id, &late(another, status)).await.unwrap(), before);
+    }
+    assert_eq!(store.record(&id).await.unwrap().as_ref(), Some(&before));
+    let own = store.project(&id, &late(before.started_at, Status::Completed)).await.unwrap();
+    assert_eq!(own.projection, projection(9, Status::Completed));
 }
 
 /// What was untold may be told, or some of it: that changes the record at the same commit, but neither

@@ -45,6 +45,7 @@ pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
         view: None,
         tags: None,
+        life: None,
     }
 }
 
