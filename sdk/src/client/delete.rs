@@ -142,6 +142,10 @@ impl Client {
     /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
     /// steps have the idempotency keys that those of the old one had.
     ///
+    /// Of what has just closed some host may still be about to write something, and a store tells two
+    /// executions of one id by the numbers of their commits alone: start the id again only once no
+    /// host can be that late any more, a lease or a function's time-out later.
+    ///
     /// # Errors
     /// See [`DeleteError`]; of an open execution nothing is ever deleted.
     pub async fn delete(&self, id: &ExecutionId) -> Result<Deleted, DeleteError> {
