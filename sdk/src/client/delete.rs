@@ -144,6 +144,10 @@ impl Client {
     /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
     /// steps have the idempotency keys that those of the old one had.
     ///
+    /// Of what has just closed some host may still be about to append something, and logs of two
+    /// executions of one id are told apart by the numbers of their commits alone: start the id again
+    /// only once no host can be that late any more, a lease or a function's time-out later.
+    ///
     /// Dropping the future is like a crash.
     ///
     /// # Errors

@@ -159,10 +159,8 @@ impl Kitchen {
         }
         self.tell(outbox.as_mut(), lease).await;
         // Whoever tells it again finds its time here.
-        let projection = Projection {
-            updated_at: at,
-            ..self.projection_of(stand, status, None, reason, shown)
-        };
+        let projection =
+            Projection { updated_at: at, ..self.projection_of(stand, status, None, reason, shown) };
         let projection = owing(projection, outbox.as_ref());
         let Some(record) = self.write_record(id, &projection).await? else { return Ok(0) };
         if record.projection.status == Status::Blocked {
