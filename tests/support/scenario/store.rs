@@ -84,6 +84,7 @@ impl EventStore for ToldStore {
         projection: &Projection,
     ) -> Result<Record, StoreError> {
         let record = self.inner.project(id, projection).await?;
+        assert_eq!(projection.life, Some(record.started_at), "a turn writes of one life of an id");
         self.tell(id, Write::Record).await;
         Ok(record)
     }
