@@ -36,7 +36,7 @@
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E1, E2 | all | |
-//! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
+//! | E3, E4, E7, E8 | all | E7's 16 threads in memory and on SQLite |
 //! | E6 | all; a hundred runs under P0 | each run knows the ids of all before it |
 //! | E5 | calm | the scenario is ten deaths |
 //! | schedules: skip, the calendar's times | all | |
