@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::QueueAttributeName;
 use everstep::aws::SqsQueue;
 use everstep::id::ExecutionId;
@@ -12,6 +13,7 @@ use everstep::testing::conformance::QueueFactory;
 use everstep::wake::{QueueError, Wake, WakeQueue};
 use everstep_tests::dynamodb::config_at;
 use everstep_tests::ministack::Ministack;
+use everstep_tests::proxy::{Fault, Proxy};
 
 /// A queue has a name of its own, so that checks can make several on one ministack.
 #[derive(Default)]
@@ -144,6 +146,69 @@ async fn a_queue_that_is_gone_for_a_while_is_unavailable() {
     drop(rig);
     let error = queue.send(&wake("a"), Duration::ZERO).await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
+}
+
+/// How often the SDK tries a call.
+const TRIES: usize = 3;
+
+#[tokio::test]
+async fn one_fault_of_any_kind_is_absorbed_and_three_are_reported_as_unavailable() {
+    let rig = Ministack::start().await;
+    let proxy = Proxy::start(rig.url()).await;
+    // As ours, but for a time-out that a test can wait for.
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(1)).build();
+    let config = config_at(proxy.url()).await.into_builder().timeout_config(timeouts).build();
+    let queue = SqsQueue::new(&config, "wakes").unwrap();
+    let empty = SqsQueue::new(&config, "empty").unwrap();
+    queue.setup().await.unwrap();
+    empty.setup().await.unwrap();
+    queue.send(&wake("a"), Duration::ZERO).await.unwrap();
+    let receipt = queue.receive(1, Duration::from_secs(5)).await.unwrap().remove(0).receipt;
+    assert!(empty.receive(1, Duration::ZERO).await.unwrap().is_empty());
+
+    let faults = [
+        Fault::RequestLost,
+        Fault::AnswerLost,
+        Fault::Hang,
+        Fault::error(400, "ThrottlingException"),
+        Fault::error(500, "InternalFailure"),
+        Fault::Answer { status: 503, body: "<html>busy</html>".into() },
+    ];
+    for fault in faults {
+        // A call that waits for messages has a time-out of its own, longer than a test.
+        let hangs = matches!(fault, Fault::Hang);
+        let plan = |times: usize| {
+            for operation in ["SendMessage", "ChangeMessageVisibility", "DeleteMessage"] {
+                proxy.fail(operation, times, fault.clone());
+            }
+            if !hangs {
+                proxy.fail("ReceiveMessage", times, fault.clone());
+            }
+        };
+        plan(1);
+        let sent = queue.send(&wake("a"), Duration::ZERO).await;
+        assert!(sent.is_ok(), "{fault:?}: {sent:?}");
+        let kept = queue.keep(&receipt, Duration::from_secs(30)).await;
+        assert!(kept.is_ok(), "{fault:?}: {kept:?}");
+        let deleted = queue.delete(&receipt).await;
+        assert!(deleted.is_ok(), "{fault:?}: {deleted:?}");
+        let received = empty.receive(1, Duration::ZERO).await;
+        assert!(received.is_ok(), "{fault:?}: {received:?}");
+        assert_eq!(proxy.faults_left(), 0, "{fault:?}");
+
+        plan(TRIES);
+        let mut errors = vec![
+            queue.send(&wake("a"), Duration::ZERO).await.unwrap_err(),
+            queue.keep(&receipt, Duration::from_secs(30)).await.unwrap_err(),
+            queue.delete(&receipt).await.unwrap_err(),
+        ];
+        if !hangs {
+            errors.push(empty.receive(1, Duration::ZERO).await.unwrap_err());
+        }
+        assert!(errors.iter().all(QueueError::is_retryable), "{fault:?}: {errors:?}");
+        assert_eq!(proxy.faults_left(), 0, "{fault:?}");
+    }
 }
 
 #[tokio::test]

@@ -122,6 +122,12 @@ pub enum RunError {
         /// Where.
         address: String,
     },
+    /// This program runs in Lambda and was built without what that takes: build it again with the
+    /// feature.
+    #[error(
+        "this program runs in Lambda, which needs the feature \"aws\" of everstep, and is built without it"
+    )]
+    LambdaNotBuiltIn,
     /// The Lambda runtime gave up.
     #[cfg(feature = "aws")]
     #[error("the Lambda runtime failed")]
@@ -439,7 +445,8 @@ impl App {
     /// ctrl-c. With `http`, the app's [front](Self::http) is served beside it.
     ///
     /// # Errors
-    /// See [`worker`](Self::worker); or store or queue turn out to be unusable.
+    /// See [`worker`](Self::worker); store or queue turn out to be unusable; or it runs in Lambda and
+    /// is built without the feature `aws`.
     pub async fn run(self) -> Result<(), RunError> {
         #[cfg(feature = "aws")]
         if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
@@ -455,6 +462,11 @@ impl App {
                 return crate::aws::run_with(backend, registry, triggers, router).await;
             }
             return crate::aws::run(backend, registry, triggers).await;
+        }
+        // A worker in its place would wait in silence until Lambda ends it.
+        #[cfg(not(feature = "aws"))]
+        if std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+            return Err(RunError::LambdaNotBuiltIn);
         }
         #[cfg(feature = "http")]
         if self.front.is_some() {

@@ -285,3 +285,36 @@ fn at(path: &Path, fault: Fault) -> StoreError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(sync_every_commit: bool, synchronous: i64) {
+        let path = std::env::temp_dir().join(format!("everstep-{}.db", uuid::Uuid::new_v4()));
+        let mode = Mode { busy_timeout: Duration::from_secs(5), sync_every_commit };
+        let made = open(&path, mode, true).expect("a file");
+        let again = reopen_to_write(&path, mode).expect("the file");
+        for connection in [&made, &again] {
+            let found: i64 = connection
+                .pragma_query_value(None, "synchronous", |row| row.get(0))
+                .expect("a number");
+            assert_eq!(found, synchronous);
+            let journal: String = connection
+                .pragma_query_value(None, "journal_mode", |row| row.get(0))
+                .expect("a mode");
+            assert_eq!(journal, "wal");
+        }
+        drop((made, again));
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
+
+    #[test]
+    fn commits_are_left_to_the_system_to_flush_unless_each_is_to_be_flushed() {
+        check(false, 1); // NORMAL
+        check(true, 2); // FULL
+    }
+}

@@ -180,28 +180,45 @@ fn starting_twice_with_one_id_is_one_execution() {
     );
 }
 
-/// E7
-#[test]
-fn sixteen_threads_that_start_one_id_at_once_start_one_execution() {
-    let backend = Backend::memory();
+/// Starts one execution from sixteen threads at once, and then runs it.
+async fn check_sixteen_starts(backend: Backend) {
     let barrier = std::sync::Barrier::new(16);
-    let new: usize = std::thread::scope(|scope| {
+    let handles: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
             .map(|_| {
                 scope.spawn(|| {
                     let runtime =
-                        tokio::runtime::Builder::new_current_thread().enable_all().build();
+                        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     let client = Client::new(&backend);
                     barrier.wait();
                     let start = async { client.start(echo, "x".to_owned()).id("one").await };
-                    let handle = runtime.unwrap().block_on(start).unwrap();
-                    usize::from(handle.is_new())
+                    runtime.block_on(start).unwrap()
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    assert_eq!(new, 1);
+    assert_eq!(handles.iter().filter(|handle| handle.is_new()).count(), 1);
+
+    let effects = Effects::default();
+    let app = App::new().workflow(echo).state(effects.clone()).backend(backend);
+    let worker = app.worker().await.unwrap();
+    let results = async {
+        for handle in &handles {
+            assert_eq!(handle.result().await.unwrap(), "x");
+        }
+    };
+    worker.run_until(results).await.unwrap();
+    assert_eq!(effects.count("x"), 1);
+}
+
+/// E7
+#[tokio::test(flavor = "multi_thread")]
+async fn sixteen_threads_that_start_one_id_at_once_start_one_execution() {
+    check_sixteen_starts(Backend::memory()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("everstep.db").display());
+    check_sixteen_starts(Backend::from_url(&url).await.unwrap()).await;
 }
 
 /// E8

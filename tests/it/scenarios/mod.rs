@@ -37,8 +37,8 @@
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E1, E2 | all | |
-//! | E3, E4, E7, E8 | all | E7's 16 threads in memory |
 //! | E6 | all; a thousand runs under P0 | thousands of commits |
+//! | E3, E4, E7, E8 | all | E7's 16 threads in memory and on SQLite |
 //! | E5 | calm | the scenario is ten deaths |
 //! | schedules: skip, the calendar's times | all | |
 //! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |

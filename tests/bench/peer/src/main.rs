@@ -73,6 +73,7 @@ async fn all(folder: &str) -> Result<()> {
         }
         runs.sort_by(f64::total_cmp);
         println!("  live   {steps:>8} steps  {:8.2} / {:8.2} / {:8.2} µs a step", runs[0], runs[2], runs[4]);
+        println!("         {:>8.0} steps/s", 1e6 / runs[2]);
     }
     for steps in [1_000_u32, 10_000] {
         let mut runs = Vec::new();
