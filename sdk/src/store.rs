@@ -138,15 +138,16 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
         Err(StoreError::deletes_nothing())
     }
 
-    /// Up to `limit` executions to be deleted: closed with [`wake_at`](Projection::wake_at) before
-    /// `before`, or buried with [`look_at`](Grave::look_at) before it; the earliest first. May be
-    /// stale: it is only a hint.
+    /// Up to `limit` executions to be deleted, each with its time: closed with
+    /// [`wake_at`](Projection::wake_at) at `from` or later and before `before`, or buried with such a
+    /// [`look_at`](Grave::look_at); the earliest first. May be stale: it is only a hint.
     async fn expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        let _ = (before, limit);
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
+        let _ = (from, before, limit);
         Ok(Vec::new())
     }
 

@@ -110,21 +110,31 @@ impl DynamoStore {
         }
         let shards =
             stream::iter((0..self.shards.0).map(|shard| self.due_of(shard, before, limit)));
-        Ok(first_of(shards.buffer_unordered(PARALLEL).try_collect().await?, limit))
+        let found = first_of(shards.buffer_unordered(PARALLEL).try_collect().await?, limit);
+        Ok(found.into_iter().map(|(_, id)| id).collect())
     }
 
     /// What is to be deleted, of all shards, the longest expired first: records of closed executions
     /// and graves, by their keys alone.
     pub(super) async fn query_expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        if limit == 0 {
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
+        if limit == 0 || from >= before {
             return Ok(Vec::new());
         }
         let shards = (0..self.shards.0).map(|shard| async move {
-            let slice = due_before(items::expired_shard(shard), before, limit);
+            let slice = Slice {
+                sort: Some((
+                    "due_at",
+                    "#sort BETWEEN :from AND :until",
+                    // DynamoDB includes both, and times are whole milliseconds.
+                    vec![(":from", number(from.0)), (":until", number(before.0.saturating_sub(1)))],
+                )),
+                ..due_before(items::expired_shard(shard), before, limit)
+            };
             let (mut found, mut from) = (Vec::new(), None);
             loop {
                 let page = self.slice(&slice, from).await?;
@@ -135,7 +145,9 @@ impl DynamoStore {
                 }
             }
         });
-        Ok(first_of(stream::iter(shards).buffer_unordered(PARALLEL).try_collect().await?, limit))
+        let shards = stream::iter(shards).buffer_unordered(PARALLEL);
+        let found = first_of(shards.try_collect().await?, limit);
+        Ok(found.into_iter().map(|(at, id)| (Timestamp(at), id)).collect())
     }
 
     /// Up to `limit` overdue executions of one shard.
@@ -314,14 +326,14 @@ fn due_at(item: &Item) -> Option<(i64, ExecutionId)> {
 }
 
 /// Of what the shards have, the earliest.
-fn first_of(shards: Vec<Vec<(i64, ExecutionId)>>, limit: usize) -> Vec<ExecutionId> {
+fn first_of(shards: Vec<Vec<(i64, ExecutionId)>>, limit: usize) -> Vec<(i64, ExecutionId)> {
     let mut found: Vec<(i64, ExecutionId)> = shards.into_iter().flatten().collect();
     found.sort_unstable();
     let mut seen = HashSet::new();
     // By its record and by what is in its inbox.
     found.retain(|(_, id)| seen.insert(id.clone()));
     found.truncate(limit);
-    found.into_iter().map(|(_, id)| id).collect()
+    found
 }
 
 /// What comes after the one place in the list and before the other. Between two, DynamoDB includes

@@ -465,9 +465,10 @@ impl EventStore for DynamoStore {
 
     async fn expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.query_expired(before, limit).await
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
+        self.query_expired(from, before, limit).await
     }
 }

@@ -1,6 +1,7 @@
 //! One pass of retention: deleting what is closed and no longer kept.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt};
@@ -16,7 +17,10 @@ use crate::time::Timestamp;
 /// After so many failures that are not about an execution, a pass leaves the rest to the next one.
 const FAILURES_MAX: usize = 8;
 
-/// So many executions that it could not delete a pass looks past.
+/// After so many executions that it could not delete, a pass leaves those that follow, and leaps.
+const LEAP_AFTER: usize = 1_000;
+
+/// After so many it ends.
 const KEPT_MAX: usize = 10_000;
 
 /// What a pass did.
@@ -128,25 +132,28 @@ impl DeleteExpired<'_> {
             }
         };
         let in_time = || until.is_none_or(|until| clock.now() < until);
-        let (mut failures, mut seen) = (0, HashSet::<ExecutionId>::new());
+        let (mut failures, mut seen) = (0, HashMap::<ExecutionId, Timestamp>::new());
+        let (mut from, mut leapt_at) = (Timestamp(0), 0);
         loop {
             // What an earlier pass could not delete comes first, and must not hide the rest.
-            let looks = limit.saturating_add(pass.kept.len());
-            let mut ids = ask(|| client.store.expired(now, looks.saturating_add(1))).await?;
-            let is_full = ids.len() > looks;
-            ids.retain(|id| !seen.contains(id));
             let left = limit.saturating_sub(pass.deleted.len() + pass.freed);
-            pass.more = is_full || ids.len() > left;
-            ids.truncate(left);
-            if ids.is_empty() {
-                break;
-            }
+            let come_again = seen.values().filter(|at| **at == from).count();
+            let looks = left.saturating_add(come_again);
+            let listed = ask(|| client.store.expired(from, now, looks.saturating_add(1))).await?;
+            let is_full = listed.len() > looks;
+            let mut listed: Vec<_> =
+                listed.into_iter().filter(|(_, id)| !seen.contains_key(id)).collect();
+            pass.more = leapt_at > 0 || is_full || listed.len() > left;
+            listed.truncate(left);
+            let Some((last, _)) = listed.last() else { break };
+            from = *last;
+            seen.extend(listed.iter().map(|(at, id)| (id.clone(), *at)));
+            let mut ids: Vec<_> = listed.into_iter().map(|(_, id)| id).collect();
             // Passes that are made at about the same time have the same list, and share it.
             if !dry {
                 let begins_at = begins_at(now, ids.len());
                 ids.rotate_left(begins_at);
             }
-            seen.extend(ids.iter().cloned());
             let mut ids = ids.into_iter().take_while(|_| in_time());
             let begun: Vec<_> =
                 ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();
@@ -172,6 +179,11 @@ impl DeleteExpired<'_> {
             if !goes_on || pass.kept.len() == kept || pass.kept.len() >= KEPT_MAX {
                 break;
             }
+            // However many of a time cannot be deleted, some pass comes to those after them.
+            if pass.kept.len() >= leapt_at + LEAP_AFTER {
+                leapt_at = pass.kept.len();
+                from = leap(from, now);
+            }
         }
         pass.more |= failures >= FAILURES_MAX || !in_time();
         Ok(pass)
@@ -181,10 +193,20 @@ impl DeleteExpired<'_> {
 /// Where in a list of so many executions a pass begins that is made at `now`: far from where another one
 /// begins some milliseconds before or after.
 fn begins_at(now: Timestamp, count: usize) -> usize {
+    usize::try_from(spread(now, count as u64)).unwrap_or(0)
+}
+
+/// A moment between these two, and in another pass another one.
+fn leap(from: Timestamp, now: Timestamp) -> Timestamp {
+    let millis = u64::try_from(now.since(from).as_millis()).unwrap_or(0);
+    from.after(Duration::from_millis(spread(now, millis)))
+}
+
+/// A number below `below`, or 0.
+fn spread(now: Timestamp, below: u64) -> u64 {
     // Multiples of the golden ratio are spread over a circle.
-    let place = now.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-    let of_all = place.saturating_mul(count as u64) >> 32;
-    usize::try_from(of_all).unwrap_or(0)
+    let place = now.0.unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((u128::from(place) * u128::from(below)) >> 64) as u64
 }
 
 impl Client {
@@ -229,5 +251,22 @@ mod tests {
                 assert!(begins_at(Timestamp(ms), count) < count, "{ms} {count}");
             }
         }
+    }
+
+    #[test]
+    fn a_leap_ends_between_and_others_end_elsewhere() {
+        let from = Timestamp(1_893_456_000_000);
+        let leaps = |days: i64| {
+            (0..8).map(move |ms| leap(from, Timestamp(from.0 + days * 86_400_000 + ms)))
+        };
+        for days in [1, 30, 3_650] {
+            let mut ends: Vec<_> = leaps(days).collect();
+            let now = Timestamp(from.0 + days * 86_400_000);
+            assert!(ends.iter().all(|end| from <= *end && *end < now), "{ends:?}");
+            ends.sort_unstable();
+            ends.dedup();
+            assert_eq!(ends.len(), 8, "{ends:?}");
+        }
+        assert_eq!(leap(from, from), from);
     }
 }

@@ -63,17 +63,22 @@ pub(super) fn remove(db: &Connection, id: &ExecutionId, grave: &Grave) -> rusqli
 
 pub(super) fn expired(
     db: &Connection,
+    from: Timestamp,
     before: Timestamp,
     limit: usize,
-) -> rusqlite::Result<Vec<ExecutionId>> {
+) -> rusqlite::Result<Vec<(Timestamp, ExecutionId)>> {
     let mut statement = db.prepare_cached(
-        "SELECT id, wake_at FROM executions WHERE wake_at < ?1 AND untold IS NULL \
+        "SELECT id, wake_at FROM executions WHERE wake_at >= ?1 AND wake_at < ?2 \
+             AND untold IS NULL \
              AND status IN ('completed', 'failed', 'cancelled', 'terminated') \
-         UNION ALL SELECT execution, look_at FROM graves WHERE look_at < ?1 \
-         ORDER BY 2, 1 LIMIT ?2",
+         UNION ALL SELECT execution, look_at FROM graves WHERE look_at >= ?1 AND look_at < ?2 \
+         ORDER BY 2, 1 LIMIT ?3",
     )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let ids = statement.query_map([before.0, limit], |row| row.get::<_, String>(0))?;
+    let found = statement.query_map([from.0, before.0, limit], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    })?;
     // Ids were checked when they were written.
-    ids.filter_map(|id| id.map(|id| ExecutionId::new(id).ok()).transpose()).collect()
+    let known = |(id, at): (String, i64)| ExecutionId::new(id).ok().map(|id| (Timestamp(at), id));
+    found.filter_map(|row| row.map(known).transpose()).collect()
 }

@@ -204,10 +204,11 @@ impl EventStore for SqliteStore {
 
     async fn expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.read(move |db| Ok(graves::expired(db, before, limit)?)).await
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
+        self.read(move |db| Ok(graves::expired(db, from, before, limit)?)).await
     }
 
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {

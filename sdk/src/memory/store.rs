@@ -255,9 +255,10 @@ impl EventStore for MemoryStore {
 
     async fn expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
         let executions = self.executions();
         let graves = self.graves();
         let closed = executions.iter().filter_map(|(id, execution)| {
@@ -265,9 +266,10 @@ impl EventStore for MemoryStore {
             Some((projection.wake_at.filter(|_| projection.expires())?, id))
         });
         let buried = graves.iter().map(|(id, grave)| (grave.look_at, id));
-        let mut expired: Vec<_> = closed.chain(buried).filter(|(at, _)| *at < before).collect();
+        let mut expired: Vec<_> =
+            closed.chain(buried).filter(|(at, _)| (from..before).contains(at)).collect();
         expired.sort_unstable();
-        Ok(expired.into_iter().map(|(_, id)| id.clone()).take(limit).collect())
+        Ok(expired.into_iter().map(|(at, id)| (at, id.clone())).take(limit).collect())
     }
 }
 

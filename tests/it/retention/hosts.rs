@@ -38,7 +38,7 @@ async fn a_worker_goes_on_as_long_as_there_is_more_to_delete() {
     let app = || App::new().workflow(quick).retention(days(1));
     let kept = async || {
         let before = place.clock.now().after(days(2));
-        place.store.expired(before, 2 * COUNT).await.unwrap().len()
+        place.store.expired(Timestamp(0), before, 2 * COUNT).await.unwrap().len()
     };
     let closed = async {
         while kept().await < COUNT {

@@ -195,6 +195,41 @@ async fn however_many_cannot_be_read_with_the_key_the_others_are_deleted() {
     assert_eq!((deleted, pass.kept.len()), (vec!["order-40"], 40), "{pass:?}");
 }
 
+/// They come first in each pass, and it leaps over what is left of them.
+#[tokio::test(start_paused = true)]
+async fn a_pass_comes_to_the_others_however_many_of_a_time_cannot_be_deleted() {
+    const COUNT: usize = 1_200;
+    let mut place = Place::new();
+    let (whole, client) = (place.backend.clone(), place.client());
+    let payloads = Payloads::of(Arc::new(place.blobs.clone()));
+    place.backend =
+        whole.clone().with_payloads(payloads.codec(Encryption::new(LocalKeys::new([7; 32]))));
+    let sealed = place.client();
+    for number in 0..COUNT {
+        sealed.start(thrice, 3).id(format!("bad-{number}")).await.unwrap();
+    }
+    let before = place.clock.now().after(days(3));
+    let all_closed = async {
+        while place.store.expired(Timestamp(0), before, COUNT).await.unwrap().len() < COUNT {
+            pass_by(seconds(1)).await;
+        }
+    };
+    place.host(app(), all_closed).await;
+    // Nobody has their key any more.
+    place.backend = whole;
+    pass_by(days(30)).await;
+    let good = place.ended("good", 10).await;
+    pass_by(days(1) + minutes(10)).await;
+    let mut passes = 0;
+    while client.describe(&good).await.is_ok() {
+        passes += 1;
+        assert!(passes < 5, "it is never come to");
+        let pass = client.delete_expired().limit(100).await.unwrap();
+        assert!(pass.more && pass.kept.len() < COUNT, "{}", pass.kept.len());
+        pass_by(Duration::from_millis(7)).await;
+    }
+}
+
 /// Nor do those that it could not delete make it delete more.
 #[tokio::test(start_paused = true)]
 async fn a_pass_deletes_no_more_than_it_may() {

@@ -159,10 +159,11 @@ impl EventStore for FaultyStore {
 
     async fn expired(
         &self,
+        from: Timestamp,
         before: Timestamp,
         limit: usize,
-    ) -> Result<Vec<ExecutionId>, StoreError> {
-        self.call("expired", read(), self.inner.expired(before, limit)).await
+    ) -> Result<Vec<(Timestamp, ExecutionId)>, StoreError> {
+        self.call("expired", read(), self.inner.expired(from, before, limit)).await
     }
 
     async fn is_gone(&self, host: &HostId) -> Result<bool, StoreError> {

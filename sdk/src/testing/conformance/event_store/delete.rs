@@ -27,8 +27,8 @@ async fn bury(store: &Store, id: &ExecutionId, grave: &Grave) {
 }
 
 async fn expired(store: &Store, before: i64, limit: usize) -> Vec<String> {
-    let ids = store.expired(at(before), limit).await.unwrap();
-    ids.iter().map(ToString::to_string).collect()
+    let found = store.expired(at(0), at(before), limit).await.unwrap();
+    found.iter().map(|(_, id)| id.to_string()).collect()
 }
 
 /// From one moment on no call finds anything of it, its log and its inbox neither.
@@ -254,6 +254,13 @@ pub async fn what_is_closed_and_past_its_time_is_expired_and_graves_are_too(stor
     assert_eq!(expired(&store, 50, 2).await, ["early", "buried"]);
     assert_eq!(expired(&store, 20, 10).await, ["early"]);
     assert!(expired(&store, 50, 0).await.is_empty());
+    // Each with its time, from a moment on that counts and before one that does not.
+    let from = async |from| store.expired(at(from), at(50), 10).await.unwrap();
+    let buried = from(20).await.remove(0);
+    assert_eq!(buried, (at(20), id("buried")));
+    let later: Vec<_> = from(21).await.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(later, [id("late")]);
+    assert!(from(50).await.is_empty());
     let overdue = store.overdue(at(50), 10).await.unwrap();
     let open = ["open", "again", "owing"];
     assert!(overdue.iter().all(|id| open.contains(&id.as_str())), "{overdue:?}");
