@@ -188,3 +188,13 @@ fn runs_that_do_not_follow_each_other_are_refused() {
     let missing = History::read(&log[1..], 0).err().map(|it| it.to_string());
     assert_eq!(missing.as_deref(), Some("commit 0 of the log cannot be trusted: it is missing"));
 }
+
+#[test]
+fn a_run_that_was_handed_on_nothing_knows_of_nothing_that_was_taken() {
+    let log = stored(&[&[run(1), came(101, "s", "1")], &[claim(102, 900), continued(103), run(2)]]);
+    for from in [0, 1] {
+        let history = History::read(&log[from..], from as u64).expect("a sound log");
+        assert!(!history.taken.contains("s/101"), "from {from}");
+        assert_eq!(history.first, 1);
+    }
+}
