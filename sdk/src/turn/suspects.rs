@@ -71,6 +71,11 @@ mod tests {
         assert!(suspects.enter(&worker, &clock).await.is_none());
         assert_eq!(began.elapsed(), WAIT_MAX);
 
+        let brief = term(Lease::Renewed(Duration::from_secs(4)));
+        let began = Instant::now();
+        assert!(suspects.enter(&brief, &clock).await.is_none());
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+
         let hand_over = clock.now().after(Duration::from_secs(4));
         let deadline = hand_over.after(Duration::from_secs(1));
         let function = term(Lease::Invocation { deadline, hand_over });

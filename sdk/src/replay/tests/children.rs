@@ -5,6 +5,7 @@ use super::*;
 use crate::event::{
     ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, child_item_id,
 };
+use crate::limits::EXECUTION_ID_BYTES_MAX;
 use crate::replay::{History, child_writer};
 
 fn id(id: &str) -> ExecutionId {
@@ -189,6 +190,8 @@ fn ids_follow_from_parent_call_and_run() {
     let long = "x".repeat(500);
     let id = child(&long, 1, "a_workflow");
     assert_eq!((id.len(), &id[36..]), (49, "/a_workflow#2"), "{id}");
+    let longest = "x".repeat(EXECUTION_ID_BYTES_MAX - "/pack#2".len());
+    assert_eq!(child(&longest, 1, "pack"), format!("{longest}/pack#2"));
     assert_ne!(id, child(&long, 2, "a_workflow"));
     assert_ne!(id, child(&"y".repeat(500), 1, "a_workflow"));
 }
@@ -206,6 +209,13 @@ fn who_writes_a_childs_start_is_this_calls_and_no_other() {
     ] {
         assert_ne!(other, writer("order-1", 1, "pack#1"));
     }
+}
+
+/// A child that an older version has started is known for this call's own.
+#[test]
+fn who_writes_a_childs_start_is_the_same_in_every_version() {
+    let writer = child_writer(&id("order-1"), 1, &name_count("a#1"));
+    assert_eq!(writer.0.to_string(), "c60baec6-e229-8b1d-9984-81e2ad8972b1");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Logs of executions that continued as new: where a run begins, and what it was handed on.
 
+use super::code::Code;
 use super::history::stored;
 use super::*;
 use crate::event::{Carried, ContinuedAsNew, StoredCommit};
@@ -187,4 +188,26 @@ fn runs_that_do_not_follow_each_other_are_refused() {
     let log = stored(&[&first, &[claim(101, 900)]]);
     let missing = History::read(&log[1..], 0).err().map(|it| it.to_string());
     assert_eq!(missing.as_deref(), Some("commit 0 of the log cannot be trusted: it is missing"));
+}
+
+#[test]
+fn a_run_that_was_handed_on_nothing_knows_of_nothing_that_was_taken() {
+    let log = stored(&[&[run(1), came(101, "s", "1")], &[claim(102, 900), continued(103), run(2)]]);
+    for from in [0, 1] {
+        let history = History::read(&log[from..], from as u64).expect("a sound log");
+        assert!(!history.taken.contains("s/101"), "from {from}");
+        assert_eq!(history.first, 1);
+    }
+}
+
+#[test]
+fn nothing_moves_a_run_that_has_asked_for_the_next_and_the_first_time_counts() {
+    let mut c = Code::new(&[done(101, 0, "a#1", "1")]);
+    c.step("a").poll([0]).deliver();
+    assert!(c.engine.continues().is_none());
+    c.engine.continue_with(json("2"));
+    c.engine.continue_with(json("3"));
+    c.poll([0]);
+    assert_eq!(c.seen(), "a#1! - +0 -");
+    assert_eq!(c.engine.continues().map(ToString::to_string), Some("2".to_owned()));
 }

@@ -2,6 +2,7 @@
 
 use super::code::{Code, check};
 use super::*;
+use crate::replay::engine::LogSize;
 
 #[test]
 fn an_outcome_is_there_at_the_first_poll_after_its_event_and_at_no_other() {
@@ -142,4 +143,22 @@ fn the_first_outcome_of_a_call_is_its_only_one() {
     let log = [done(101, 0, "a#1", "1"), failed(102, 0, "a#1", "2"), done(103, 0, "a#1", "3")];
     check(&log, |c| c.step("a").deliver_all().poll([0, 0]), "a#1! + + + 1 -");
     check(&log, |c| c.step("a").poll([0]).deliver_all().poll([0, 0]), "a#1! - +0 + + 1 -");
+}
+
+#[test]
+fn a_log_is_as_long_as_what_was_delivered_of_it() {
+    let log = [claim(101, 900), done(102, 0, "a#1", "[1,2,3]"), renewed(500, 1_400)];
+    let mut c = Code::new(&log);
+    c.step("a").poll([0]);
+    let mut expected = LogSize { events: 1, bytes: started().weight() as u64 };
+    assert_eq!(c.engine.size(), expected);
+    for event in &log {
+        expected.events += 1;
+        expected.bytes += event.weight() as u64;
+        assert_eq!(c.deliver().engine.size(), expected, "behind {}", event.kind());
+    }
+    // How often that happens is up to the host, and the workflow may ask how long its log is.
+    let (at, lease_end) = (Timestamp(600), Timestamp(1_500));
+    c.happens(&Event::LeaseRenewed(LeaseRenewed { at, lease_end, ahead: true }));
+    assert_eq!(c.engine.size(), expected);
 }

@@ -1,7 +1,7 @@
 //! Reading a log: where the execution stands.
 
 use super::*;
-use crate::event::StoredCommit;
+use crate::event::{StoredCommit, WorkflowTerminated};
 use crate::id::WriterId;
 use crate::replay::{Armed, History};
 
@@ -225,4 +225,29 @@ fn a_run_may_end_and_the_next_begin_several_times() {
     let commits: Vec<&[Event]> = log.iter().map(Vec::as_slice).collect();
     let history = read(&commits);
     assert_eq!((history.events, history.ended), (log[3].clone(), true));
+}
+
+/// A terminate writes no claim: how the last turn of the run before has ended says nothing of the
+/// new run, which has had none.
+#[test]
+fn how_the_turns_of_a_run_ended_is_forgotten_with_it() {
+    let terminated = Event::WorkflowTerminated(WorkflowTerminated {
+        at: Timestamp(103),
+        id: "terminate/103".to_owned(),
+        reason: "enough".to_owned(),
+    });
+    let first = [claim(101, 900), over(102, TurnEnd::Suspended, None, &[]), terminated];
+    let history = read(&[&[started()], &first]);
+    assert_eq!(history.turn_ended_at, Some(Timestamp(102)));
+    assert_eq!((history.started_in, history.first), (0, 0));
+    let history = read(&[&[started()], &first, &[started_as("order-1", 2)]]);
+    assert_eq!(history.turn_end, None);
+    assert_eq!((history.started_in, history.first), (2, 2));
+    // Whoever reads the new run alone does not see that end, and must not say less.
+    assert_eq!(history.turn_ended_at, Some(Timestamp(START)));
+}
+
+#[test]
+fn before_the_first_turn_of_the_first_run_no_turn_has_ended() {
+    assert_eq!(read(&[&[started()]]).turn_ended_at, None);
 }

@@ -169,3 +169,21 @@ fn a_wait_for_a_signal_leaves_no_trace_of_itself() {
         "u#1 b#1! - - + +1 - 2",
     );
 }
+
+/// No program writes such a log. What follows from one half of a name must not be taken for the
+/// other's.
+#[test]
+fn a_log_that_names_one_call_in_two_ways_is_not_believed() {
+    for (first, second, recorded) in [
+        (begun(101, 0, "a#1", 1), done(102, 0, "b#1", "1"), "step b#1"),
+        (begun(101, 0, "a#1", 1), done(102, 0, "a#2", "1"), "step a#2"),
+        (begun(101, 0, "a#1", 1), timer(102, 0, "a#1", 500), "timer a#1"),
+        (begun(101, 0, "a#1", 1), postponed(102, 0, "b#1", 1, 500), "step b#1"),
+    ] {
+        check_fault(
+            &[first, second],
+            |c| c.step("a").poll([0]).deliver_all(),
+            &text(1, recorded, "step a#1", ""),
+        );
+    }
+}

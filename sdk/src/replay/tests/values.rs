@@ -88,3 +88,17 @@ fn an_idempotency_key_does_not_depend_on_arguments_or_on_what_else_is_called() {
     assert_eq!(alone, key(Code::new(&[]).step("b").sleep(500).step("a"), 2));
     assert_ne!(alone, key(Code::new(&[]).step("a").step("a"), 1));
 }
+
+/// A log keeps the draws and the keys only in what came of them: a version of everstep that draws
+/// others blocks open executions, and charges a second time where the bank knows a step by its key.
+#[test]
+fn what_is_drawn_is_the_same_in_every_version() {
+    let mut c = Code::new(&[]);
+    let drawn: String = c.engine.draw().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(drawn, "03b62d29ff4e17a20bf29bafb96c673e75be14bba4cea1b665ae8cd1a0805d48");
+    c.step("a");
+    let key = c.engine.idempotency_key(0).uuid().to_string();
+    assert_eq!(key, "69eaf26e-b289-8ffd-9daa-809a179cde41");
+    let first = Code::new(&[]).engine.draw_uuid().to_string();
+    assert_eq!(first, "03b62d29-ff4e-87a2-8bf2-9bafb96c673e");
+}

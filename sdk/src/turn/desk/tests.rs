@@ -80,3 +80,13 @@ async fn a_timers_wake_always_looks_for_itself() {
     let _active = desk.enter(&timer.execution, WriterId::random());
     assert!(desk.visit(timer).look().await.is_some());
 }
+
+/// Another wake keeps the desk's entry of the execution: a dead turn in it would be told in vain.
+#[tokio::test]
+async fn a_turn_that_died_is_told_nothing_though_others_are_there() {
+    let desk = Desk::default();
+    let active = desk.enter(&news().execution, WriterId::random());
+    let other = desk.visit(news());
+    drop(active);
+    assert!(other.look().await.is_some());
+}

@@ -104,7 +104,10 @@ fn each_run_is_told_of_and_the_end_of_one_that_continues_is_none() {
     let commits: [&[&str]; 2] = [&[STEP, CONTINUED, NEXT_RUN], &[CLAIM, COMPLETED]];
     let told = ["7/2 run 2: running", "8/1 run 2: completed"];
     statuses(Status::Running, &commits, &told);
-    statuses(Status::Completed, &[&[NEXT_RUN]], &["7/0 run 2: running"]);
+    statuses(Status::Completed, &[&[NEXT_RUN], &[CLAIM]], &["7/0 run 2: running"]);
+    let other = NEXT_RUN.replace(r#""w""#, r#""v""#);
+    let told = reader(Status::Completed, false).read(7, &events(&[&other]));
+    assert_eq!(told[0].workflow, "v", "it was started again as another workflow");
 }
 
 #[test]
@@ -137,5 +140,9 @@ fn a_block_is_known_by_the_commit_behind_which_it_is() {
     let block = reader.blocked(7, Timestamp(4), Some("because".to_owned()));
     assert_eq!((&*block.id, block.index), ("x/7/blocked", None));
     let told = reader.read(8, &events(&[CLAIM, RESUMED]));
+    assert_eq!(told[0].status(), Some(Status::Running));
+    // Nobody has resumed it: a host took it up that knows its workflow.
+    reader.blocked(8, Timestamp(4), None);
+    let told = reader.read(9, &events(&[CLAIM]));
     assert_eq!(told[0].status(), Some(Status::Running));
 }
