@@ -1,5 +1,6 @@
 //! Payloads outside the log: large ones in a payload store, and what can be wrong with it.
 
+mod attached;
 mod codecs;
 mod crashes;
 mod erased;
