@@ -51,8 +51,8 @@ pub const PAYLOAD_SMALL: usize = 256 * 1024;
 /// [`PAYLOAD_BYTES_MAX`].
 pub const ATTACHMENT_PART_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many parts of one attachment are in memory at once while it is written or read. A codec makes a
-/// second one of each.
+/// How many parts of one attachment are in memory at once while it is written, or read ahead. A codec
+/// makes a second one of each.
 pub const ATTACHMENT_PARTS_AT_ONCE: usize = 4;
 
 /// Largest attachment, in bytes: a tebibyte. What lists its parts is a blob too, and has less than

@@ -10,6 +10,8 @@ mod slow;
 mod stores;
 mod unreadable;
 
+pub(crate) use attached::film;
+
 use std::sync::Arc;
 use std::time::Duration;
 

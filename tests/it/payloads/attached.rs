@@ -46,7 +46,7 @@ impl AsyncRead for Film {
         let count = self.left.min(into.remaining() as u64).min(16_000);
         let at = self.given.fetch_add(count, Ordering::Relaxed);
         for position in at..at + count {
-            into.put_slice(&[(position ^ (position >> 11)) as u8]);
+            into.put_slice(&[(position ^ (position >> 11) ^ (position >> 22)) as u8]);
         }
         self.left -= count;
         Poll::Ready(Ok(()))

@@ -14,6 +14,7 @@ mod file;
 mod index;
 mod read;
 mod source;
+mod task;
 mod write;
 
 use std::fmt;

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::index::{Index, Part};
+use super::task::in_task;
 use super::{Attachment, AttachmentError, Handle, Inner, Place};
 use crate::limits::{ATTACHMENT_PART_BYTES, ATTACHMENT_PARTS_AT_ONCE, PAYLOAD_BYTES_MAX};
 use crate::payload::PayloadError;
@@ -25,7 +26,7 @@ use crate::payload::store::hex;
 /// [`AttachmentError`] is in the `io::Error`.
 ///
 /// It reads some parts ahead, at most
-/// [`ATTACHMENT_PARTS_AT_ONCE`](crate::limits::ATTACHMENT_PARTS_AT_ONCE), while it is polled.
+/// [`ATTACHMENT_PARTS_AT_ONCE`](crate::limits::ATTACHMENT_PARTS_AT_ONCE), beside the one that it gives.
 pub struct AttachmentReader {
     parts: BoxStream<'static, Result<Vec<u8>, PayloadError>>,
     /// The part that is given now, and how much of it was.
@@ -49,10 +50,11 @@ impl Place {
     pub(crate) fn read(&self, attachment: &Attachment) -> AttachmentReader {
         let (place, handle) = (self.clone(), attachment.handle.clone());
         let parts = async move {
-            let parts = place.0.index(&handle).await?;
+            let index = place.clone();
+            let parts = in_task(async move { index.0.index(&handle).await }).await?;
             let parts = stream::iter(parts).map(move |part| {
                 let place = place.clone();
-                async move { place.0.part(&part).await }
+                in_task(async move { place.0.part(&part).await })
             });
             Ok(parts.buffered(ATTACHMENT_PARTS_AT_ONCE))
         };

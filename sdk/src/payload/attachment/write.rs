@@ -1,6 +1,7 @@
 //! Making an attachment.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{TryStreamExt, stream};
@@ -9,6 +10,7 @@ use tokio::io::AsyncRead;
 
 use super::index::Index;
 use super::source::{File, Reader, Source};
+use super::task::in_task;
 use super::{Attachment, AttachmentError, Handle, Inner, Place};
 use crate::limits::{ATTACHMENT_BYTES_MAX, ATTACHMENT_PART_BYTES, ATTACHMENT_PARTS_AT_ONCE};
 use crate::payload::again::again;
@@ -45,18 +47,17 @@ impl Place {
     }
 
     async fn write(&self, source: impl Source) -> Result<Attachment, AttachmentError> {
-        let inner = &*self.0;
         // As long as parts are found that an earlier attempt has put, the next one may be there, too.
         // What is encrypted never is: it comes out different each time.
-        let hides = inner.config.codecs.iter().any(|codec| codec.hides());
-        let looks = AtomicBool::new(!hides);
+        let hides = self.0.config.codecs.iter().any(|codec| codec.hides());
+        let looks = Arc::new(AtomicBool::new(!hides));
         let reading = Reading { source, whole: Sha256::new(), bytes: 0, ended: false };
         let mut stored = Box::pin(
             stream::try_unfold(reading, Reading::next)
                 .map_ok(|Cut { part, whole }| async {
                     let blob = match part.is_empty() {
                         true => None,
-                        false => Some(inner.put(part, &looks).await.map_err(unstored)?),
+                        false => Some(self.put(part, &looks).await?),
                     };
                     Ok((blob, whole))
                 })
@@ -71,8 +72,8 @@ impl Place {
         }
         drop(stored);
         let (sha256, bytes) = end.unwrap_or_else(|| unreachable!("every source has an end"));
-        let (at, codecs) = inner.put(index.write(bytes), &looks).await.map_err(unstored)?;
-        let of = inner.execution.clone();
+        let (at, codecs) = self.put(index.write(bytes), &looks).await?;
+        let of = self.0.execution.clone();
         Ok(Attachment { handle: Handle { of, bytes, sha256, at, codecs } })
     }
 }
@@ -94,8 +95,20 @@ impl<S: Source> Reading<S> {
     }
 }
 
-impl Inner {
+impl Place {
     /// Stores `bytes` as a blob, and returns its name and the codecs that it went through.
+    async fn put(
+        &self,
+        bytes: Vec<u8>,
+        looks: &Arc<AtomicBool>,
+    ) -> Result<(String, Vec<String>), AttachmentError> {
+        let (inner, looks) = (Arc::clone(&self.0), Arc::clone(looks));
+        let put = in_task(async move { inner.put(bytes, &looks).await });
+        put.await.map_err(|source| AttachmentError::Unstored { source })
+    }
+}
+
+impl Inner {
     async fn put(
         &self,
         bytes: Vec<u8>,
@@ -115,8 +128,4 @@ impl Inner {
         again(|| store.put(&name, &bytes)).await?;
         Ok((name.name().to_owned(), codecs))
     }
-}
-
-fn unstored(source: PayloadError) -> AttachmentError {
-    AttachmentError::Unstored { source }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use everstep::backend::Backend;
 use everstep::limits::ATTACHMENT_PARTS_AT_ONCE;
 use everstep::payload::{
     Attachment, BlobBytes, BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads,
@@ -13,7 +14,7 @@ use everstep::prelude::*;
 use everstep::testing::Env;
 use tokio::io::AsyncReadExt;
 
-use super::{Film, PART};
+use super::{Film, PART, produce};
 
 /// Nothing of it is in memory beside what is counted.
 const BYTES: u64 = 12 * PART;
@@ -75,6 +76,52 @@ impl PayloadStore for Slow {
     async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
         self.blobs.list(folder).await
     }
+}
+
+/// A store whose answers take a second.
+#[derive(Debug, Clone, Default)]
+struct Distant(MemoryPayloads);
+
+#[async_trait]
+impl PayloadStore for Distant {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
+        tokio::time::sleep(seconds(1)).await;
+        self.0.put(name, bytes).await
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        tokio::time::sleep(seconds(1)).await;
+        self.0.get(name).await
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        self.0.remove(name).await
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        self.0.list(folder).await
+    }
+}
+
+/// They have fetched more than all the memory that there is for it.
+#[tokio::test(start_paused = true)]
+async fn readers_that_are_put_aside_hold_up_nobody() {
+    let backend = Backend::memory().with_payloads(Payloads::new(Distant::default()));
+    let client = Client::new(&backend);
+    let worker = || App::new().workflow(produce).backend(backend.clone()).worker();
+    let handle = client.start(produce, 6 * PART).await.unwrap();
+    let film = worker().await.unwrap().run_until(handle.result()).await.unwrap().unwrap();
+    let mut aside = Vec::new();
+    for _ in 0..10 {
+        let mut reader = client.attachment(&film).unwrap();
+        let byte = tokio::time::timeout(minutes(1), reader.read_u8()).await;
+        byte.expect("no reader waits for another").unwrap();
+        aside.push(reader);
+    }
+    let handle = client.start(produce, 6 * PART).await.unwrap();
+    let made = tokio::time::timeout(minutes(1), handle.result());
+    let made = worker().await.unwrap().run_until(made).await.unwrap();
+    made.expect("who writes waits for none of them").unwrap();
 }
 
 #[step(skip(store))]

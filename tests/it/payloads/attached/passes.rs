@@ -86,7 +86,9 @@ fn what_an_earlier_attempt_has_stored_is_not_sent_again() {
     let env = Env::new(App::new().workflow(reshoot).payloads(payloads));
     env.run(reshoot, FILM).unwrap();
     assert_eq!(faults.counts().of("payloads.put"), 5, "four parts and the index, once");
-    assert_eq!(faults.counts().of("payloads.has"), 4 + 5, "the first ones, and then all");
+    // At first until one is not there, of those that are on their way at once; and then all.
+    let asked = faults.counts().of("payloads.has");
+    assert!((1 + 5..=4 + 5).contains(&asked), "{asked}");
 }
 
 #[step]
