@@ -47,6 +47,19 @@ pub const PAYLOAD_BYTES_AT_ONCE: usize = 2 * PAYLOAD_BYTES_MAX;
 /// do not wait for the few large ones.
 pub const PAYLOAD_SMALL: usize = 256 * 1024;
 
+/// How many bytes of an attachment are one blob. Each is a request to S3 of its own, of about a tenth
+/// of a second; and in memory as a whole, a few at once, in the smallest Lambda functions too, see
+/// [`PAYLOAD_BYTES_MAX`].
+pub const ATTACHMENT_PART_BYTES: usize = 4 * 1024 * 1024;
+
+/// How many parts of one attachment are in memory at once while it is written, or read ahead. A codec
+/// makes a second one of each.
+pub const ATTACHMENT_PARTS_AT_ONCE: usize = 4;
+
+/// Largest attachment, in bytes: a tebibyte. What lists its parts is a blob too, and has less than
+/// [`PAYLOAD_BYTES_MAX`].
+pub const ATTACHMENT_BYTES_MAX: u64 = 1 << 40;
+
 /// How long a payload store, or a provider of keys, may take for one thing, with all its tries: the
 /// largest payload at five megabits a second. Then a turn gives up, and its wake comes back. Nobody
 /// runs its bodies again for less: until then it keeps its claim.

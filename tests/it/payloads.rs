@@ -1,5 +1,6 @@
 //! Payloads outside the log: large ones in a payload store, and what can be wrong with it.
 
+mod attached;
 mod codecs;
 mod crashes;
 mod erased;
@@ -8,6 +9,8 @@ mod room;
 mod slow;
 mod stores;
 mod unreadable;
+
+pub(crate) use attached::film;
 
 use std::sync::Arc;
 use std::time::Duration;

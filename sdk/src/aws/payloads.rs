@@ -161,6 +161,16 @@ impl PayloadStore for S3Payloads {
         self.get_object(&name.to_string()).await
     }
 
+    async fn has(&self, name: &BlobName) -> Result<bool, PayloadError> {
+        let key = self.path(&name.to_string());
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(_) => Ok(true),
+            // The answer to a HEAD has no body, and so no other code.
+            Err(error) if error.code() == Some("NotFound") => Ok(false),
+            Err(error) => Err(self.failed("s3:GetObject", error)),
+        }
+    }
+
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
         let key = self.path(&name.to_string());
         let removed = self.client.delete_object().bucket(&self.bucket).key(key).send().await;

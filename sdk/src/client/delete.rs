@@ -11,7 +11,7 @@ use crate::archive::{Archive, ArchiveError, object_name};
 use crate::event::{Commit, Event, HistoryLine, Json, StoredCommit};
 use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
-use crate::payload::{PayloadError, Room, SealedPayload};
+use crate::payload::{PayloadError, Room, SealedPayload, names_attachment};
 use crate::replay::History;
 use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError};
 use crate::time::Timestamp;
@@ -326,7 +326,7 @@ impl Client {
         }
         let mut in_store = None;
         let mut look = |json: &Json| {
-            if SealedPayload::of(json).is_some() {
+            if SealedPayload::of(json).is_some() || names_attachment(json) {
                 in_store.get_or_insert(json.as_str().len() as u64);
             }
         };

@@ -1,6 +1,7 @@
 //! The client: start, signal, update, cancel, terminate, describe, list, history; from any
 //! process, without a host.
 
+mod attachment;
 mod delete;
 mod erase;
 mod expired;

@@ -5,6 +5,7 @@
 //! of it a step is the plain function; the other operations say that they belong in a workflow.
 
 mod args;
+mod attachment;
 mod body;
 mod callback;
 mod child;

@@ -16,6 +16,7 @@ use super::body::with_scope;
 use super::execution::expect_step;
 use super::step::record;
 use crate::event::Json;
+use crate::payload::Payloads;
 
 /// Says that the body lives, and how far it has got.
 ///
@@ -153,6 +154,8 @@ pub(crate) struct Watch {
     /// Whether any body listens.
     listens: AtomicBool,
     told: Notify,
+    /// Where attachments are.
+    pub(super) payloads: Payloads,
 }
 
 struct Beat {
@@ -170,6 +173,11 @@ struct Ends {
 }
 
 impl Watch {
+    /// For bodies whose attachments are there.
+    pub(crate) fn new(payloads: Payloads) -> Self {
+        Self { payloads, ..Self::default() }
+    }
+
     fn beats(&self) -> MutexGuard<'_, BTreeMap<u32, Beat>> {
         self.beats.lock().unwrap_or_else(PoisonError::into_inner)
     }

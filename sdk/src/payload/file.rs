@@ -96,6 +96,11 @@ impl PayloadStore for FilePayloads {
         self.get_file(&name.to_string()).await
     }
 
+    async fn has(&self, name: &BlobName) -> Result<bool, PayloadError> {
+        let (root, path) = (self.root.clone(), self.path(name));
+        self.on_disk(move || is_there(&root, &path)).await
+    }
+
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
         let (path, folder) = (self.path(name), self.folder(name.folder()));
         self.on_disk(move || match fs::remove_file(path) {
@@ -115,10 +120,7 @@ impl PayloadStore for FilePayloads {
 
 fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
     let folder = path.parent().unwrap_or(root);
-    if path.try_exists()? {
-        // Whoever gave it its name may not have flushed that yet.
-        sync_folder(folder)?;
-        sync_above(root, folder)?;
+    if is_there(root, path)? {
         return Ok(Put::Exists);
     }
     fs::create_dir_all(folder)?;
@@ -137,6 +139,17 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
     removed?;
     sync_folder(folder)?;
     Ok(put)
+}
+
+fn is_there(root: &Path, path: &Path) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(root);
+    let is_there = path.try_exists()?;
+    if is_there {
+        // Whoever gave it its name may not have flushed that yet.
+        sync_folder(folder)?;
+        sync_above(root, folder)?;
+    }
+    Ok(is_there)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -38,6 +38,10 @@ impl PayloadStore for MemoryPayloads {
         Ok(self.blobs().get(name).map(|bytes| bytes.to_vec()))
     }
 
+    async fn has(&self, name: &BlobName) -> Result<bool, PayloadError> {
+        Ok(self.blobs().contains_key(name))
+    }
+
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
         self.blobs().remove(name);
         Ok(())

@@ -14,6 +14,7 @@
 //! nothing names, which is harmless.
 
 mod again;
+mod attachment;
 mod bytes;
 mod codec;
 mod distinct;
@@ -38,6 +39,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use futures::stream::{self, Stream, StreamExt};
 
+pub use attachment::{Attachment, AttachmentError, AttachmentReader};
+pub(crate) use attachment::{Place, names_attachment};
 pub use bytes::BlobBytes;
 pub use codec::{Codec, CodecScope};
 #[cfg(feature = "encryption")]

@@ -8,7 +8,7 @@ use super::again::again;
 use super::distinct::distinct;
 use super::sealed::{Sealed, Stored, is_marked};
 use super::store::hash_of;
-use super::{CodecScope, Config, ERASED, Folder, PayloadError, Payloads};
+use super::{Codec, CodecScope, Config, ERASED, Folder, PayloadError, Payloads};
 use crate::event::{Commit, Event, Json};
 use crate::id::ExecutionId;
 use crate::limits::PAYLOAD_BYTES_MAX;
@@ -172,26 +172,17 @@ impl Config {
         codecs: &[String],
         stored: Stored,
     ) -> Result<Json, PayloadError> {
-        let mut decoders = Vec::with_capacity(codecs.len());
-        for name in codecs {
-            let known = self.codecs.iter().find(|codec| codec.name() == name);
-            let no_codec = || PayloadError::NoCodec { bytes, codec: name.clone() };
-            decoders.push(known.ok_or_else(no_codec)?);
-        }
+        let decoders = self.decoders(codecs, bytes)?;
         let _room = self.room.take(usize::try_from(bytes).unwrap_or(usize::MAX)).await;
-        let mut content = match stored {
+        let content = match stored {
             Stored::Here(data) => STANDARD
                 .decode(data)
                 .map_err(|error| PayloadError::damaged(format!("it is no base64: {error}")))?,
             Stored::At(at) => self.get(folder, &at).await?,
         };
         let scope = CodecScope::new(id, folder, &*self.store);
-        for (index, codec) in decoders.iter().enumerate().rev() {
-            let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
-            // What another codec made of it may be a little larger.
-            let bytes_max = if index == 0 { whole } else { PAYLOAD_BYTES_MAX + 65_536 };
-            content = again(|| codec.decode(&scope, &content, bytes_max)).await?;
-        }
+        let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let content = decode(&decoders, &scope, content, whole).await?;
         if content.len() as u64 != bytes {
             let found = content.len();
             return Err(PayloadError::damaged(format!("it has {found} bytes instead of {bytes}")));
@@ -201,7 +192,22 @@ impl Config {
         Json::parse(text).map_err(|error| PayloadError::damaged(format!("it is no JSON: {error}")))
     }
 
-    async fn get(&self, folder: &Folder, at: &str) -> Result<Vec<u8>, PayloadError> {
+    /// The codecs of these names, for something of `bytes` bytes.
+    pub(super) fn decoders(
+        &self,
+        codecs: &[String],
+        bytes: u64,
+    ) -> Result<Vec<&dyn Codec>, PayloadError> {
+        let decoder = |name: &String| {
+            let known = self.codecs.iter().find(|codec| codec.name() == name);
+            let no_codec = || PayloadError::NoCodec { bytes, codec: name.clone() };
+            known.map(|codec| &**codec).ok_or_else(no_codec)
+        };
+        codecs.iter().map(decoder).collect()
+    }
+
+    /// The blob of this name, which has these bytes.
+    pub(super) async fn get(&self, folder: &Folder, at: &str) -> Result<Vec<u8>, PayloadError> {
         let name = folder
             .blob(at)
             .ok_or_else(|| PayloadError::damaged(format!("{at:.80?} is no name of a blob")))?;
@@ -218,6 +224,21 @@ impl Config {
         }
         Ok(bytes)
     }
+}
+
+/// What these codecs have made of at most `bytes_max` bytes, the last first.
+pub(super) async fn decode(
+    decoders: &[&dyn Codec],
+    scope: &CodecScope<'_>,
+    mut content: Vec<u8>,
+    bytes_max: usize,
+) -> Result<Vec<u8>, PayloadError> {
+    for (index, codec) in decoders.iter().enumerate().rev() {
+        // What another codec made of it may be a little larger.
+        let bytes_max = if index == 0 { bytes_max } else { PAYLOAD_BYTES_MAX + 65_536 };
+        content = again(|| codec.decode(scope, &content, bytes_max)).await?;
+    }
+    Ok(content)
 }
 
 #[cfg(test)]

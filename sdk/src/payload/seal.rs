@@ -133,14 +133,8 @@ impl Config {
     ) -> Result<Json, PayloadError> {
         let text = json.as_str();
         let _room = self.room.take(text.len()).await;
-        let (mut bytes, mut codecs) = (Cow::Borrowed(text.as_bytes()), Vec::new());
         let scope = CodecScope::new(id, folder, &*self.store);
-        for codec in &self.codecs {
-            if let Some(encoded) = again(|| codec.encode(&scope, &bytes)).await? {
-                bytes = Cow::Owned(encoded);
-                codecs.push(codec.name().to_owned());
-            }
-        }
+        let (bytes, codecs) = self.encode(&scope, text.as_bytes().into()).await?;
         let large = bytes.len() > self.threshold;
         if codecs.is_empty() && !large {
             let marked = is_marked(json);
@@ -159,5 +153,21 @@ impl Config {
             Stored::Here(STANDARD.encode(&bytes))
         };
         Ok(Sealed::Stored { bytes: text.len() as u64, codecs, stored }.write())
+    }
+
+    /// What the codecs make of `bytes`, and which of them did.
+    pub(super) async fn encode<'b>(
+        &self,
+        scope: &CodecScope<'_>,
+        mut bytes: Cow<'b, [u8]>,
+    ) -> Result<(Cow<'b, [u8]>, Vec<String>), PayloadError> {
+        let mut codecs = Vec::new();
+        for codec in &self.codecs {
+            if let Some(encoded) = again(|| codec.encode(scope, &bytes)).await? {
+                bytes = Cow::Owned(encoded);
+                codecs.push(codec.name().to_owned());
+            }
+        }
+        Ok((bytes, codecs))
     }
 }

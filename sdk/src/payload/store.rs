@@ -25,6 +25,12 @@ pub trait PayloadStore: Send + Sync + fmt::Debug + 'static {
     /// The bytes may be damaged: whoever reads them checks them.
     async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError>;
 
+    /// Whether a blob has this name. Sees every put that was answered before, and a blob that is there
+    /// survives a crash of the process and the machine. By default it [gets](Self::get) it.
+    async fn has(&self, name: &BlobName) -> Result<bool, PayloadError> {
+        Ok(self.get(name).await?.is_some())
+    }
+
     /// Removes the blob with this name, if there is one.
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError>;
 

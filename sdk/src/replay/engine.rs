@@ -90,10 +90,6 @@ pub(crate) struct Dropped {
 /// The idempotency key of a step, hashed when somebody asks for it.
 #[derive(Debug, Clone)]
 pub(crate) struct IdempotencyKey {
-    #[cfg_attr(
-        not(any(feature = "aws", feature = "postgres")),
-        expect(dead_code, reason = "for a table of results")
-    )]
     pub(crate) execution: ExecutionId,
     #[cfg_attr(
         not(any(feature = "aws", feature = "postgres")),

@@ -256,7 +256,7 @@ impl Kitchen {
             looked_at: now,
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             visible: Visible::new(shown, tags),
-            watch: Arc::default(),
+            watch: Arc::new(Watch::new(self.payloads.clone())),
             next_heartbeats: now.after(HEARTBEAT_WRITE_EVERY),
             active,
             alone,

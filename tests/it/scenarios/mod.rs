@@ -43,6 +43,7 @@
 //! | schedules: skip, the calendar's times | all | |
 //! | schedules: other policies, pause, trigger, update, catch-up | in memory, with deaths and faults | no store makes a difference |
 //! | schedules: buffer one | in memory | it looks every minute |
+//! | attachments | all | |
 //! | notifications | all; once and in order: P0, P5 | who dies, or is one of two, may tell twice |
 //! | postponed attempts | all | in calm where it counts bodies |
 //! | B1, B2 | all | |
@@ -53,6 +54,7 @@
 //! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
 //! | L3 | in memory, with deaths and restarts | ten thousand executions |
 
+mod attachments;
 mod bad_input;
 mod children;
 mod determinism;

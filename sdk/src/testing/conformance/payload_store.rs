@@ -1,14 +1,16 @@
 //! The checks of a [`PayloadStore`](crate::payload::PayloadStore).
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use futures::future::join_all;
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::PayloadStoreFactory;
 use crate::event::Json;
 use crate::id::ExecutionId;
-use crate::limits::PAYLOAD_THRESHOLD;
+use crate::limits::{ATTACHMENT_PART_BYTES, PAYLOAD_THRESHOLD};
 use crate::payload::{BlobBytes, BlobName, Folder, Payloads, Put};
 use crate::store::Message;
 
@@ -34,6 +36,7 @@ pub async fn a_blob_is_read_back_byte_for_byte(factory: &dyn PayloadStoreFactory
         assert_eq!(store.put(&name, &bytes).await.unwrap(), Put::New);
         let read = store.get(&name).await.unwrap();
         assert!(read.is_some_and(|read| read == *bytes), "of {count} bytes");
+        assert!(store.has(&name).await.unwrap(), "of {count} bytes");
     }
 }
 
@@ -41,6 +44,7 @@ pub async fn a_blob_is_read_back_byte_for_byte(factory: &dyn PayloadStoreFactory
 pub async fn a_blob_that_was_never_put_is_not_there(factory: &dyn PayloadStoreFactory) {
     let (store, folder) = (factory.store().await, folder("order-1"));
     assert_eq!(store.get(&blob(&folder, "none")).await.unwrap(), None);
+    assert!(!store.has(&blob(&folder, "none")).await.unwrap());
     assert_eq!(store.list(&folder).await.unwrap(), []);
     store.remove(&blob(&folder, "none")).await.unwrap();
 }
@@ -98,6 +102,7 @@ pub async fn a_removed_blob_is_gone_and_only_it(factory: &dyn PayloadStoreFactor
     for _ in 0..2 {
         store.remove(&one).await.unwrap();
         assert_eq!(store.get(&one).await.unwrap(), None);
+        assert!(!store.has(&one).await.unwrap() && store.has(&two).await.unwrap());
         assert_eq!(store.list(&folder).await.unwrap(), std::slice::from_ref(&two));
     }
     assert_eq!(store.put(&one, &b"new".into()).await.unwrap(), Put::New);
@@ -171,6 +176,34 @@ pub async fn a_value_of_any_size_comes_back_through_every_codec(factory: &dyn Pa
                 program().open(&id, sealed).await.unwrap();
                 assert!(*sealed == value, "of {size} bytes");
             }
+        }
+    }
+}
+
+/// An attachment of several parts comes back through every codec, byte for byte, by another program
+/// than the one that made it; and also empty, and of exactly one part and of two.
+pub async fn an_attachment_comes_back_through_every_codec(factory: &dyn PayloadStoreFactory) {
+    let of = ExecutionId::new("order-1").expect("an id");
+    for with_codecs in codecs() {
+        let store = factory.store().await;
+        let place = || with_codecs(Payloads::of(Arc::clone(&store))).place(&of).unwrap();
+        let part = ATTACHMENT_PART_BYTES;
+        for count in [0, 1, part, 2 * part, 2 * part + 1] {
+            let bytes = bytes(count);
+            let attachment = place().write_reader(&bytes[..]).await.unwrap();
+            assert_eq!(attachment.len(), count as u64);
+            let mut reader = std::pin::pin!(place().read(&attachment));
+            let mut read = Vec::new();
+            loop {
+                let mut into = [0; 70_001];
+                let mut into = ReadBuf::new(&mut into);
+                poll_fn(|cx| reader.as_mut().poll_read(cx, &mut into)).await.unwrap();
+                match into.filled() {
+                    [] => break,
+                    bytes => read.extend_from_slice(bytes),
+                }
+            }
+            assert!(read == *bytes, "of {count} bytes");
         }
     }
 }

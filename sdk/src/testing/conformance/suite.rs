@@ -192,6 +192,7 @@ macro_rules! payload_store_suite {
                 a_removed_blob_is_gone_and_only_it
                 a_folder_of_more_than_a_thousand_blobs_is_listed
                 a_value_of_any_size_comes_back_through_every_codec
+                an_attachment_comes_back_through_every_codec
             }
         }
     };

@@ -43,6 +43,10 @@ impl PayloadStore for FaultyPayloads {
         self.call("payloads.get", self.inner.get(name)).await
     }
 
+    async fn has(&self, name: &BlobName) -> Result<bool, PayloadError> {
+        self.call("payloads.has", self.inner.has(name)).await
+    }
+
     async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
         self.call("payloads.remove", self.inner.remove(name)).await
     }
