@@ -32,6 +32,22 @@ impl Attachment {
     /// the same bytes finds them and does not send them again (unless they are encrypted), and those
     /// that nobody finds go with the execution. Dropping the future does the same.
     ///
+    /// ```
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # use everstep::{prelude::*, testing::Env};
+    /// #[step]
+    /// async fn scan() -> everstep::Result<Attachment> {
+    ///     let file = std::env::temp_dir().join(everstep::idempotency_key());
+    ///     std::fs::write(&file, "a page")?; // here, ask the scanner
+    ///     let page = Attachment::from_file(&file).await?;
+    ///     std::fs::remove_file(&file)?;
+    ///     Ok(page)
+    /// }
+    /// # #[workflow] async fn office(_: ()) -> everstep::Result<u64> { Ok(scan().await?.len()) }
+    /// # let app = App::new().workflow(office).payloads(Payloads::new(MemoryPayloads::new()));
+    /// # assert_eq!(Env::new(app).run(office, ()).unwrap(), 6);
+    /// ```
+    ///
     /// # Errors
     /// See [`AttachmentError`]. Outside a step that a workflow has called it is
     /// [`Outside`](AttachmentError::Outside).
@@ -49,6 +65,18 @@ impl Attachment {
 
     /// The same of what `reader` has until its end.
     ///
+    /// ```
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # use everstep::{prelude::*, testing::Env};
+    /// #[step]
+    /// async fn fetch(page: String) -> everstep::Result<Attachment> {
+    ///     Ok(Attachment::from_reader(page.as_bytes()).await?) // or the body of a response
+    /// }
+    /// # #[workflow] async fn copy(page: String) -> everstep::Result<u64> { Ok(fetch(page).await?.len()) }
+    /// # let app = App::new().workflow(copy).payloads(Payloads::new(MemoryPayloads::new()));
+    /// # assert_eq!(Env::new(app).run(copy, "a page".to_owned()).unwrap(), 6);
+    /// ```
+    ///
     /// # Errors
     /// See [`from_file`](Self::from_file).
     ///
@@ -64,6 +92,21 @@ impl Attachment {
     }
 
     /// Reads it from its beginning. Nothing is asked before the reader is polled.
+    ///
+    /// ```
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # use everstep::{prelude::*, testing::Env};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// #[step]
+    /// async fn first_letter(page: Attachment) -> everstep::Result<u8> {
+    ///     Ok(page.reader()?.read_u8().await?)
+    /// }
+    /// # #[step] async fn fetch() -> everstep::Result<Attachment> { Ok(Attachment::from_reader(&b"a page"[..]).await?) }
+    /// # #[workflow] async fn read(_: ()) -> everstep::Result<u8> { first_letter(fetch().await?).await }
+    /// # let app = App::new().workflow(read).payloads(Payloads::new(MemoryPayloads::new()));
+    /// # assert_eq!(Env::new(app).run(read, ()).unwrap(), b'a');
+    /// ```
     ///
     /// # Errors
     /// It is not in the body of a step that a workflow has called, or the program has no payload store.
@@ -81,6 +124,23 @@ impl Attachment {
     /// Writes it to the file at `path`, in the place of one that may be there; see
     /// [`AttachmentReader::to_file`].
     ///
+    /// ```
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # use everstep::{prelude::*, testing::Env};
+    /// #[step]
+    /// async fn print(page: Attachment) -> everstep::Result<String> {
+    ///     let file = std::env::temp_dir().join(everstep::idempotency_key());
+    ///     page.to_file(&file).await?;
+    ///     let printed = std::fs::read_to_string(&file)?; // here, ask the printer
+    ///     std::fs::remove_file(&file)?;
+    ///     Ok(printed)
+    /// }
+    /// # #[step] async fn fetch() -> everstep::Result<Attachment> { Ok(Attachment::from_reader(&b"a page"[..]).await?) }
+    /// # #[workflow] async fn publish(_: ()) -> everstep::Result<String> { print(fetch().await?).await }
+    /// # let app = App::new().workflow(publish).payloads(Payloads::new(MemoryPayloads::new()));
+    /// # assert_eq!(Env::new(app).run(publish, ()).unwrap(), "a page");
+    /// ```
+    ///
     /// # Errors
     /// See [`AttachmentError`].
     ///
@@ -97,6 +157,29 @@ impl Attachment {
 
     /// One with the same bytes that belongs to this step's execution: itself, if it does already;
     /// otherwise they are read and stored anew. So what a child has made outlasts the child.
+    ///
+    /// ```
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # use everstep::{prelude::*, testing::Env};
+    /// # #[step] async fn fetch() -> everstep::Result<Attachment> { Ok(Attachment::from_reader(&b"a page"[..]).await?) }
+    /// #[workflow]
+    /// async fn child(_: ()) -> everstep::Result<Attachment> {
+    ///     fetch().await
+    /// }
+    ///
+    /// #[step]
+    /// async fn keep(page: Attachment) -> everstep::Result<Attachment> {
+    ///     Ok(page.copied().await?)
+    /// }
+    ///
+    /// #[workflow]
+    /// async fn parent(_: ()) -> everstep::Result<Attachment> {
+    ///     keep(everstep::child(child, ()).await?).await
+    /// }
+    /// # let app = App::new().workflow(parent).workflow(child);
+    /// # let env = Env::new(app.payloads(Payloads::new(MemoryPayloads::new())));
+    /// # assert!(!env.run(parent, ()).unwrap().execution().as_str().contains('/'));
+    /// ```
     ///
     /// # Errors
     /// See [`AttachmentError`].
