@@ -200,13 +200,35 @@ impl Wake {
             everstep: u32,
         }
         let malformed = |problem: String| NotAWake::Malformed { problem };
+        // Its own words would quote what may be somebody's secret.
+        let no_json = |error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            malformed(format!(
+                "its JSON is none, or not that of one, at line {line} column {column}"
+            ))
+        };
         match serde_json::from_str(body) {
             Ok(Version { everstep: 1 }) => serde_json::from_str::<Envelope<Self>>(body)
                 .map(|envelope| envelope.wake)
-                .map_err(|error| malformed(error.to_string())),
+                .map_err(no_json),
             Ok(Version { everstep: 0 }) => Err(malformed("its version is 0".to_owned())),
             Ok(Version { everstep }) => Err(NotAWake::Newer { version: everstep }),
-            Err(error) => Err(malformed(error.to_string())),
+            Err(error) => Err(no_json(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_wake_is_refused_without_a_word_of_it() {
+        let bodies =
+            [r#"{"everstep":"4242"}"#, r#""4242""#, r#"{"everstep":1,"wake":"4242"}"#, "4242 {"];
+        for body in bodies {
+            let error = Wake::from_body(body).expect_err(body).to_string();
+            assert!(!error.contains("4242"), "{error}");
         }
     }
 }

@@ -307,6 +307,54 @@ async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_t
     assert!(key.contains("/ada.") && key.ends_with(".jsonl"), "{key}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_or_a_bus_is_told_what_happens_if_the_stack_is_told_so() {
+    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    let arn = |service: &str, name: &str| format!("arn:aws:{service}:{REGION}:000000000000:{name}");
+    let (topic, bus) = (arn("sns", "told"), arn("events", "event-bus/told"));
+    let subscription = json!({
+        "TopicArn": topic, "Protocol": "sqs", "Endpoint": arn("sqs", "topic"),
+        "Attributes": { "RawMessageDelivery": "true" },
+    });
+    let rule = json!({
+        "Name": "told", "EventBusName": "told",
+        "EventPattern": json!({ "detail-type": ["everstep.status"] }).to_string(),
+    });
+    let target = json!({
+        "Rule": "told", "EventBusName": "told",
+        "Targets": [{ "Id": "told", "Arn": arn("sqs", "bus") }],
+    });
+    let _ = cloud.ask(&[
+        ("sqs", "create_queue", json!({ "QueueName": "topic" })),
+        ("sqs", "create_queue", json!({ "QueueName": "bus" })),
+        ("sns", "create_topic", json!({ "Name": "told" })),
+        ("sns", "subscribe", subscription),
+        ("events", "create_event_bus", json!({ "Name": "told" })),
+        ("events", "put_rule", rule),
+        ("events", "put_targets", target),
+    ]);
+    let told = |queue: &str| {
+        let asked = json!({
+            "QueueUrl": format!("{}/000000000000/{queue}", cloud.url()), "MaxNumberOfMessages": 10,
+        });
+        let answer = cloud.ask(&[("sqs", "receive_message", asked)]).remove(0);
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        messages.iter().any(|message| message["Body"].as_str().unwrap().contains("completed"))
+    };
+    for (parameter, value, queue) in [("NotifyTopic", &topic, "topic"), ("NotifyBus", &bus, "bus")]
+    {
+        let name = format!("orders-{queue}");
+        let url = format!("dynamodb://{name}?queue={name}");
+        let stack =
+            &cloud.deploy(TEMPLATE, &name, &[(parameter, value), ("NotifyOptions", "steps=on")]);
+        let client = cloud.user(stack, queue, &["Client"]);
+        let start = cloud.everstep(&client, &url, "start greet --id ada --input '\"Ada\"'");
+        assert!(start.done, "{}", start.text);
+        cloud.until(&url, "ada", "completed");
+        until(parameter, || told(queue));
+    }
+}
+
 #[test]
 fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
     let logged =
@@ -323,17 +371,59 @@ fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
 /// What nothing differs in makes no new version, and the old one is told nothing.
 #[test]
 fn whatever_the_function_is_told_makes_a_new_version() {
-    for template in [
-        include_str!("../../docs/deploy/template.yaml"),
-        include_str!("../../docs/deploy/sam.yaml"),
-    ] {
-        let described = |line: &&str| line.trim_start().starts_with("Description: !Sub");
-        let versions: Vec<&str> = template.lines().filter(described).collect();
-        let told = ["LongTimers", "Metrics", "PayloadBucket", "PayloadKey", "Retention"];
-        for parameter in told.into_iter().chain(["ArchiveBucket"]) {
-            let named = format!("${{{parameter}}}");
-            assert!(versions.iter().any(|text| text.contains(&named)), "{parameter}");
+    let told =
+        ["LongTimers", "Metrics", "PayloadBucket", "PayloadKey", "Retention", "ArchiveBucket"]
+            .into_iter()
+            .chain(["NotifyTopic", "NotifyBus", "NotifyOptions"]);
+    for parameter in told {
+        let named = format!("${{{parameter}}}");
+        assert!(description("Settings").contains(&named), "{parameter}");
+        let sam = include_str!("../../docs/deploy/sam.yaml");
+        let settings = sam.lines().find(|line| line.trim_start().starts_with("SETTINGS: !Sub"));
+        assert!(settings.unwrap().contains(&named), "{parameter}, with SAM");
+    }
+    assert!(description("Version").contains("${Settings.PolicyId}"), "the version has no settings");
+}
+
+/// The description of a resource of the template.
+fn description(resource: &str) -> &'static str {
+    let template = include_str!("../../docs/deploy/template.yaml");
+    let (_, resource) = template.split_once(&format!("\n  {resource}:\n")).unwrap();
+    let mut lines = resource.lines().map(str::trim_start);
+    let text = lines.find_map(|line| line.strip_prefix("Description: !Sub ")).unwrap();
+    text.trim_matches('"')
+}
+
+/// AWS says only in the middle of a deploy that a text is too long.
+#[test]
+fn what_makes_a_new_version_has_room_however_long_the_parameters_are() {
+    let template = include_str!("../../docs/deploy/template.yaml");
+    let longest = |name: &str| -> usize {
+        match name {
+            "Architecture" => "x86_64".len(),
+            "MemorySize" => "10240".len(),
+            "LongTimers" => "SCHEDULER".len(),
+            "Retention" => "9999999m".len(),
+            // https://docs.aws.amazon.com/IAM/latest/APIReference/API_Policy.html
+            "Settings.PolicyId" => 128,
+            // A rule of the template: it is that or NotifyTopic.
+            "NotifyBus" => 0,
+            _ => {
+                let (_, parameter) = template.split_once(&format!("\n  {name}:\n")).unwrap();
+                let mut lines = parameter.lines().take_while(|line| line.starts_with("    "));
+                let max = lines.find_map(|line| line.trim_start().strip_prefix("MaxLength: "));
+                max.unwrap_or_else(|| panic!("{name} has no longest")).parse().unwrap()
+            }
         }
+    };
+    for (resource, longest_text) in [("Version", 256), ("Settings", 1_000)] {
+        let mut parts = description(resource).split("${");
+        let mut length = parts.next().unwrap().len();
+        for part in parts {
+            let (name, rest) = part.split_once('}').unwrap();
+            length += longest(name) + rest.len();
+        }
+        assert!(length <= longest_text, "{resource}: {length}");
     }
 }
 
@@ -372,7 +462,7 @@ fn what_both_templates_have_is_the_same() {
     }
     let missing: Vec<_> =
         plain.keys().filter(|name| !sam.contains_key(*name)).map(String::as_str).collect();
-    assert_eq!(missing, ["Live:", "Mapping:", "Sweeper:", "Version:"]);
+    assert_eq!(missing, ["Live:", "Mapping:", "Settings:", "Sweeper:", "Version:"]);
     assert!(same > 12, "{same}");
 }
 

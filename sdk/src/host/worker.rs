@@ -322,11 +322,12 @@ async fn serve(
             // that has none must not carry it for ever.
             let is_newer = matches!(error, NotAWake::Newer { .. });
             if is_newer || delivery.receive_count <= QUEUE_RECEIVES_MAX {
-                tracing::warn!(%error, body = delivery.body, "a message is given back");
+                tracing::warn!(%error, length = delivery.body.len(), "a message is given back");
                 let later = come_back_after(delivery.receive_count);
                 return usable(kitchen.queue.keep(&delivery.receipt, later).await);
             }
-            tracing::error!(%error, body = delivery.body, "a message on the wake queue is dropped");
+            let length = delivery.body.len();
+            tracing::error!(%error, length, "a message on the wake queue is dropped");
             return usable(kitchen.queue.delete(&delivery.receipt).await);
         }
     };
