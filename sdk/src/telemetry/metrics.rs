@@ -19,6 +19,19 @@ pub const METRICS_VARIABLE: &str = "EVERSTEP_METRICS";
 /// The namespace of CloudWatch metrics by default.
 const NAMESPACE: &str = "Everstep";
 
+/// What CloudWatch takes
+/// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>): of other
+/// lines it makes no metrics, and says so to nobody.
+const NAMESPACE_RULE: &str = "a namespace has 1 to 255 characters of ASCII, no control characters, and \
+                              begins neither with ':' nor with 'AWS/'";
+
+fn is_namespace(namespace: &str) -> bool {
+    (1..=255).contains(&namespace.len())
+        && namespace.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && !namespace.starts_with(':')
+        && !namespace.starts_with("AWS/")
+}
+
 /// Who gets batches of measures. It neither fails nor blocks.
 pub(super) trait Sink: Send + Sync {
     fn take(&self, batch: &Batch<'_>);
@@ -36,7 +49,9 @@ pub struct Metrics(Arc<dyn Sink>);
 
 /// `EVERSTEP_METRICS` says something that is no way to write metrics.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{METRICS_VARIABLE} is {value:?}: set it to emf or emf:NAMESPACE, or to nothing")]
+#[error(
+    "{METRICS_VARIABLE} is {value:?}: set it to emf or emf:NAMESPACE, or to nothing; {NAMESPACE_RULE}"
+)]
 #[non_exhaustive]
 pub struct MetricsError {
     /// What it says.
@@ -50,15 +65,29 @@ impl Metrics {
     ///
     /// A thread of its own writes them. If it cannot keep up, or stdout is closed, lines are left
     /// out, and nothing else happens.
+    ///
+    /// # Panics
+    /// CloudWatch knows no such namespace: it has 1 to 255 characters of ASCII, no control characters,
+    /// and begins neither with `:` nor with `AWS/`.
     #[must_use]
+    #[track_caller]
     pub fn emf(namespace: impl Into<String>) -> Self {
         Self::emf_to(namespace, std::io::stdout())
     }
 
     /// The same lines, elsewhere.
+    ///
+    /// # Panics
+    /// As [`emf`](Self::emf) does.
     #[must_use]
+    #[track_caller]
     pub fn emf_to(namespace: impl Into<String>, to: impl Write + Send + 'static) -> Self {
-        Self(Arc::new(Emf::new(namespace.into(), to)))
+        let namespace = namespace.into();
+        assert!(
+            is_namespace(&namespace),
+            "{namespace:?} is no namespace of CloudWatch: {NAMESPACE_RULE}"
+        );
+        Self(Arc::new(Emf::new(namespace, to)))
     }
 
     /// OpenTelemetry's, made by this meter. Whoever made the meter exports them.
@@ -73,7 +102,7 @@ impl Metrics {
         match value.split_once(':') {
             None if value.is_empty() => Ok(None),
             None if value == "emf" => Ok(Some(Self::emf(NAMESPACE))),
-            Some(("emf", namespace)) if !namespace.is_empty() => Ok(Some(Self::emf(namespace))),
+            Some(("emf", namespace)) if is_namespace(namespace) => Ok(Some(Self::emf(namespace))),
             _ => Err(MetricsError { value: value.to_owned() }),
         }
     }
@@ -184,10 +213,13 @@ mod tests {
     #[test]
     fn what_a_variable_asks_for_is_taken_by_the_letter() {
         assert!(Metrics::by_variable("").expect("nothing").is_none());
-        for value in ["emf", "emf:Shop"] {
+        let longest = format!("emf:{}", "x".repeat(255));
+        for value in ["emf", "emf:Shop", "emf:Shop/Orders 1.0", &longest] {
             assert!(Metrics::by_variable(value).expect(value).is_some());
         }
-        for value in [":Everstep", ":", "emf:", "EMF", "prometheus"] {
+        let refused =
+            [":Everstep", ":", "emf:", "EMF", "prometheus", "emf::Shop", "emf:AWS/Lambda"];
+        for value in refused.into_iter().chain(["emf:Läden", "emf:a\nb", &(longest + "x")]) {
             let refused = Metrics::by_variable(value).expect_err(value);
             assert_eq!(refused.value, value);
         }
