@@ -130,13 +130,17 @@ async fn messages_that_a_topic_does_not_take_are_published_again_and_no_others()
              <SenderFault>{sender}</SenderFault></member>"
         )
     };
-    let first = failed(1, "InternalError", false) + &failed(2, "InvalidParameter", true);
+    let first = failed(0, "InvalidParameter", true)
+        + &failed(1, "InternalError", false)
+        + &failed(2, "KMSAccessDenied", true);
     let (service, url) = Service::start(&[(200, &answer(&first)), (200, &answer(""))]).await;
     let topic = format!("arn:aws:sns:{REGION}:000000000000:cakes");
     let topic = SnsNotifier::new(&config_at(&url).await, &topic).unwrap();
     let not_sent = topic.send(&told).await;
-    assert_eq!(indexes(&not_sent), [2]);
-    assert!(matches!(not_sent[0].error, NotifyError::Unusable { .. }), "{not_sent:?}");
+    assert_eq!(indexes(&not_sent), [0, 2]);
+    // One will never be taken; the other once somebody has mended what is wrong.
+    assert!(matches!(not_sent[0].error, NotifyError::Refused { .. }), "{not_sent:?}");
+    assert!(matches!(not_sent[1].error, NotifyError::Unusable { .. }), "{not_sent:?}");
     let asked = service.asked();
     assert_eq!(asked.len(), 2);
     assert!(asked[0].contains("member.3.Id") && asked[0].contains("status"), "{}", asked[0]);

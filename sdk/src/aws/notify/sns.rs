@@ -108,6 +108,8 @@ impl SnsNotifier {
             let said = format!("{}: {code}: {message}", self.topic);
             *answer = Err(match failed.sender_fault() {
                 false => NotifyError::unavailable(said),
+                // Of this one message: it will never be another.
+                true if code.starts_with("InvalidParameter") => NotifyError::refused(said),
                 true => NotifyError::unusable(said),
             });
         }
