@@ -119,7 +119,10 @@ impl Bucket {
     pub async fn get(&self, key: &str) -> Result<Vec<u8>, ObjectError> {
         let object = self.client.get_object().bucket(&self.name).key(key).send().await;
         let object = object.map_err(|error| self.problem(key, error))?;
-        let bytes = object.content_length().unwrap_or_default().unsigned_abs();
+        let bytes = object.content_length().ok_or_else(|| ObjectError::NoAnswer {
+            problem: format!("S3 does not say how large {key} is"),
+        })?;
+        let bytes = bytes.unsigned_abs();
         if bytes > BYTES_MAX {
             return Err(ObjectError::TooLarge { bytes });
         }

@@ -42,7 +42,7 @@ pub enum ObjectError {
         /// How many.
         bytes: u64,
     },
-    /// A folder has no place for such a key.
+    /// It leads elsewhere, or a folder has no place for it.
     #[error("the key {key:?} is no path in a folder")]
     Key {
         /// The key.
@@ -80,7 +80,7 @@ impl Objects {
                 in_a_thread(move || read(&path, &key)).await
             }
             #[cfg(feature = "aws")]
-            Self::S3(bucket) => bucket.get(key).await,
+            Self::S3(bucket) => bucket.get(leads_nowhere_else(key)?).await,
         }
     }
 
@@ -93,8 +93,17 @@ impl Objects {
                 in_a_thread(move || write(&path, &body)).await
             }
             #[cfg(feature = "aws")]
-            Self::S3(bucket) => bucket.put(key, body, media).await,
+            Self::S3(bucket) => bucket.put(leads_nowhere_else(key)?, body, media).await,
         }
+    }
+}
+
+/// A key that is the same object whoever tidies up the path of its URL on the way to S3.
+#[cfg(any(feature = "aws", test))]
+fn leads_nowhere_else(key: &str) -> Result<&str, ObjectError> {
+    match key.split('/').any(|part| matches!(part, "." | "..")) {
+        true => Err(ObjectError::Key { key: key.to_owned() }),
+        false => Ok(key),
     }
 }
 
@@ -202,6 +211,14 @@ mod tests {
             assert!(matches!(refused, ObjectError::Key { .. }), "{key}: {refused}");
             assert!(objects.put(key, Vec::new(), JPEG).await.is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn a_key_of_s3_is_no_other_ones() {
+        for key in ["uploads/../renditions/a", "./a", "a/."] {
+            assert!(matches!(leads_nowhere_else(key), Err(ObjectError::Key { .. })), "{key}");
+        }
+        assert_eq!(leads_nowhere_else("uploads/a..b//c").unwrap(), "uploads/a..b//c");
     }
 
     #[tokio::test]

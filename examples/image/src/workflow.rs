@@ -40,13 +40,16 @@ async fn make_renditions(studio: &Studio, upload: &Upload) -> Result<Gallery, Pi
 }
 
 /// Is it a picture, and one that can be dealt with?
-#[step(skip(studio), retry_if = PictureError::is_transient)]
+///
+/// Like all steps here it is tried for most of a day: whoever has uploaded the picture has done what
+/// they can, a service that is away comes back, and to wait costs nothing but the tries.
+#[step(skip(studio), retry(max_attempts = 100, max = "10m"), retry_if = PictureError::is_transient)]
 pub async fn inspect(studio: &Studio, upload: &Upload) -> Result<Dimensions, PictureError> {
     studio.inspect(upload).await
 }
 
 /// Makes a rendition. Its key follows from the upload's: a second attempt writes the same object.
-#[step(skip(studio), retry_if = PictureError::is_transient)]
+#[step(skip(studio), retry(max_attempts = 100, max = "10m"), retry_if = PictureError::is_transient)]
 pub async fn render(
     studio: &Studio,
     upload: &Upload,
@@ -56,7 +59,7 @@ pub async fn render(
 }
 
 /// Has the thumbnail made by another function.
-#[step(skip(studio), timeout = "1m", retry_if = PictureError::is_transient)]
+#[step(skip(studio), timeout = "1m", retry(max_attempts = 100, max = "10m"), retry_if = PictureError::is_transient)]
 pub async fn call_for_thumbnail(
     studio: &Studio,
     upload: &Upload,
@@ -65,7 +68,7 @@ pub async fn call_for_thumbnail(
 }
 
 /// Tells whoever subscribes, with the step's idempotency key: a repeated word can be told.
-#[step(skip(studio), retry_if = PictureError::is_transient)]
+#[step(skip(studio), retry(max_attempts = 100, max = "10m"), retry_if = PictureError::is_transient)]
 pub async fn tell_subscribers(
     studio: &Studio,
     upload: &Upload,
@@ -223,11 +226,12 @@ mod tests {
         let env = env();
         let away = || PictureError::NoAnswer { problem: "no route".to_owned() };
         env.fail(call_for_thumbnail, 1..=2, away());
-        env.fail(tell_subscribers, 1..=1, away());
+        env.fail(tell_subscribers, 1..=50, away()); // for hours
         let picture = env.start(publish_picture, upload());
         assert!(matches!(picture.view(), Some(Progress::Processing)));
         assert_eq!(picture.result().unwrap().renditions.len(), 4);
         assert_eq!((env.runs("render"), env.runs("call_for_thumbnail")), (3, 3));
+        assert_eq!(env.runs("tell_subscribers"), 51);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 const ASK_AFTER_MS = 400;
 const ASK_AFTER_FAILURE_MS = 3000;
+const ASK_AFTER_AT_MOST_MS = 10000;
+const ASK_FOR_MS = 15 * 60 * 1000;
 const BYTES_MAX = 4_000_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -47,11 +49,13 @@ async function upload(file) {
   }
 }
 
-/** Polls the view of an upload's workflow until that has ended. */
+/** Polls the view of an upload's workflow until that has ended, ever more rarely, and for a while. */
 async function watch(id, article, say) {
   say("waiting", "Uploaded");
-  for (;;) {
-    let wait = ASK_AFTER_MS;
+  const until = Date.now() + ASK_FOR_MS;
+  let wait = ASK_AFTER_MS;
+  while (Date.now() < until) {
+    wait = Math.min(wait * 1.1, ASK_AFTER_AT_MOST_MS);
     try {
       // The browser asks with the ETag it knows, and is told in a few bytes that nothing is new.
       const response = await fetch(`executions/${encodeURIComponent(id)}/view`, { cache: "no-cache" });
@@ -63,14 +67,15 @@ async function watch(id, article, say) {
       } else if (response.status !== 204 && response.status !== 404) {
         // Its event may still be on its way; anything else is worth saying.
         say("waiting", await reason(response));
-        wait = ASK_AFTER_FAILURE_MS;
+        wait = Math.max(wait, ASK_AFTER_FAILURE_MS);
       }
     } catch {
       say("waiting", "The server does not answer. Trying again");
-      wait = ASK_AFTER_FAILURE_MS;
+      wait = Math.max(wait, ASK_AFTER_FAILURE_MS);
     }
     await pause(wait);
   }
+  say("waiting", "This takes long. It goes on without this page: reload it to look again");
 }
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
