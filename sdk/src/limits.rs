@@ -65,6 +65,10 @@ pub const ATTACHMENT_BYTES_MAX: u64 = 1 << 40;
 /// runs its bodies again for less: until then it keeps its claim.
 pub const PAYLOAD_CALL_MAX: Duration = Duration::from_secs(60);
 
+/// How long an archive may take for one object, with all its tries: a history of gigabytes at a hundred
+/// megabits a second. Then the execution is kept, and a later pass tries again.
+pub const ARCHIVE_CALL_MAX: Duration = Duration::from_secs(300);
+
 /// How many data keys a process keeps in memory, and for how long: an erased execution cannot be read
 /// any more after that, wherever it was read before.
 pub const DATA_KEYS_KEPT: usize = 1_024;

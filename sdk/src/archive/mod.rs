@@ -27,7 +27,7 @@ pub use memory::MemoryArchive;
 pub(crate) use name::object_name;
 pub use url::{ARCHIVE_VARIABLE, ArchiveUrlError};
 
-use crate::limits::WRITE_TRIES_MAX;
+use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
 
 /// A place for objects that are written once: bytes under a name such as `order/2026/a.jsonl`.
 ///
@@ -77,20 +77,54 @@ impl fmt::Debug for Archive {
     }
 }
 
-/// Makes a call until it is answered, [`WRITE_TRIES_MAX`] times over about two and a half seconds.
+/// Makes a call until it is answered: [`WRITE_TRIES_MAX`] times over about two and a half seconds, if
+/// each fails at once; and for [`ARCHIVE_CALL_MAX`], if it takes its time. Whoever waits for ever deletes
+/// nothing else either.
 async fn again<T, Fut>(mut call: impl FnMut() -> Fut) -> Result<T, ArchiveError>
 where
     Fut: Future<Output = Result<T, ArchiveError>>,
 {
-    let mut tries = 1;
-    loop {
-        match call().await {
-            Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
-                tracing::debug!(%error, "the archive is asked again");
-                tokio::time::sleep(Duration::from_millis(10 << tries)).await;
-                tries += 1;
+    let calls = async {
+        let mut tries = 1;
+        loop {
+            match call().await {
+                Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
+                    tracing::debug!(%error, "the archive is asked again");
+                    tokio::time::sleep(Duration::from_millis(10 << tries)).await;
+                    tries += 1;
+                }
+                answer => return answer,
             }
-            answer => return answer,
         }
+    };
+    tokio::time::timeout(ARCHIVE_CALL_MAX, calls).await.unwrap_or_else(|_| {
+        let reason = format!("nothing came of it within {} seconds", ARCHIVE_CALL_MAX.as_secs());
+        Err(ArchiveError::Unavailable { reason, source: None })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Hangs;
+
+    #[async_trait]
+    impl ArchiveStore for Hangs {
+        async fn put(&self, _name: &str, _bytes: &[u8]) -> Result<(), ArchiveError> {
+            Ok(())
+        }
+
+        async fn get(&self, _name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_archive_that_never_answers_is_left() {
+        let error = Archive::new(Hangs).keep("a", b"b").await.expect_err("it was not read back");
+        assert!(error.is_retryable(), "{error}");
+        assert!(error.to_string().ends_with("within 300 seconds"), "{error}");
     }
 }
