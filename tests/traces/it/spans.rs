@@ -198,9 +198,11 @@ fn whatever_call_a_host_dies_at_its_turns_and_the_next_ones_are_in_one_trace() {
             // Who dies with the last commit written leaves an end that no turn is needed for.
             let is_known = ends == 1 || death.is_some_and(|death| ends == 0 && death.after);
             assert!(is_known, "{death:?}: {lines:#?}");
-            // What is in the log was not done again, and so is no span of a second turn.
+            // What is in the log was not done again, and so is no span of a second turn: twice at most,
+            // if its host died before it was there.
+            let most = 1 + usize::from(death.is_some());
             let once = lines.iter().filter(|line| line.contains("step charge completed")).count();
-            assert!((1..=2).contains(&once), "{death:?}: {lines:#?}");
+            assert!((1..=most).contains(&once), "{death:?}: {lines:#?}");
             calls
         })
     };
