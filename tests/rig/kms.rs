@@ -20,12 +20,14 @@ use everstep::payload::{
 };
 use everstep::prelude::*;
 use everstep::store::{Status, StoreError};
+use everstep::testing::faults::{Fate, Faults, FaultyQueue};
 use everstep::{Backend, ExecutionId};
 use everstep_tests::aws::{Call, calls};
 use everstep_tests::dynamodb::config_at;
 use everstep_tests::ministack::Ministack;
 use everstep_tests::proxy::{Fault, Proxy};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 /// A rig with a key, `alias/orders`, and the key's ARN.
 async fn rig() -> (Ministack, SdkConfig, String) {
@@ -222,13 +224,23 @@ async fn a_key_that_is_disabled_is_no_outcome_and_goes_on_when_it_is_enabled() {
     };
     assert!(error.to_string().contains("enable it"), "{error}");
     // A host that has not met the execution cannot read it, and does not end it for that.
-    let host = || App::new().workflow(pay).backend(program(&config, &base, &blobs)).worker();
-    let a_while = tokio::time::sleep(std::time::Duration::from_secs(3));
-    host().await.unwrap().run_until(a_while).await.unwrap();
+    let host_on = |base| App::new().workflow(pay).backend(program(&config, base, &blobs)).worker();
+    let given_back = Arc::new(Notify::new());
+    let given = Arc::clone(&given_back);
+    let seen = Faults::by(move |call| {
+        if call.name == "queue.keep" {
+            given.notify_one();
+        }
+        Fate::Proceed
+    });
+    let mut watched = base.clone();
+    watched.queue = Arc::new(FaultyQueue::new(Arc::clone(&base.queue), &seen));
+    host_on(&watched).await.unwrap().run_until(given_back.notified()).await.unwrap();
     let status = client.describe(handle.id()).await.unwrap().projection.status;
     assert_eq!(status, Status::Running);
 
     let _ = call(&rig, "enable_key", json!({ "KeyId": arn }));
+    let host = || host_on(&base);
     let receipt = host().await.unwrap().run_until(handle.result()).await.unwrap().unwrap();
     assert_eq!(receipt, "receipt over 100");
     let erased = client.erase(handle.id()).await.unwrap();
