@@ -43,11 +43,17 @@ pub(crate) enum Invocation {
 /// A message of a queue.
 #[derive(Debug)]
 pub(crate) struct Message {
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the Lambda host answers by it"))]
+    #[cfg_attr(
+        not(any(feature = "aws", test)),
+        expect(dead_code, reason = "the Lambda host answers by it")
+    )]
     pub(crate) id: String,
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the Lambda host gives back"))]
     pub(crate) receipt: String,
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the Lambda host counts"))]
+    #[cfg_attr(
+        not(any(feature = "aws", test)),
+        expect(dead_code, reason = "the Lambda host counts")
+    )]
     pub(crate) receive_count: u32,
     pub(crate) content: Content,
 }

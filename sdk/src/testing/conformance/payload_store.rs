@@ -140,6 +140,10 @@ fn value(count: usize, shrinks: bool) -> Json {
 
 /// What is done to payloads on their way in and out of the store, by every codec that is built in.
 fn codecs() -> Vec<fn(Payloads) -> Payloads> {
+    #[cfg_attr(
+        not(any(feature = "zstd", feature = "encryption")),
+        expect(unused_mut, reason = "no codec is built in")
+    )]
     let mut codecs: Vec<fn(Payloads) -> Payloads> = vec![|payloads| payloads];
     #[cfg(feature = "zstd")]
     codecs.push(|payloads| payloads.codec(crate::payload::Zstd::new()));

@@ -40,11 +40,12 @@ impl World {
     }
 
     fn undo(&mut self, cause: CompensationCause) {
-        self.meet_all();
+        let met = self.meet_all();
         let running = self.bodies();
         let finishing = self.run.engine().finishing(&running);
         let Some(finishing) = finishing else {
-            // Nothing to undo: here nobody has cancelled it then.
+            // Nothing to undo: here nobody has cancelled it then, and all goes on.
+            met.iter().for_each(|event| self.go_again(event));
             return self.look();
         };
         self.running.retain(|seq, _| finishing.contains(seq));
@@ -58,10 +59,13 @@ impl World {
         self.look();
     }
 
-    fn meet_all(&mut self) {
+    fn meet_all(&mut self) -> Vec<Event> {
+        let mut met = Vec::new();
         while let Some(event) = self.sequence.next_undelivered().cloned() {
             self.sequence.mark_delivered();
             self.meet(&event);
+            met.push(event);
         }
+        met
     }
 }

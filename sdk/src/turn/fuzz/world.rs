@@ -318,17 +318,20 @@ impl World {
         let Some(event) = self.sequence.next_undelivered().cloned() else { return };
         self.sequence.mark_delivered();
         self.meet(&event);
-        let again = match event {
-            Event::StepAttemptFailed(e) => Some(e.seq),
-            Event::StepPostponed(e) => Some(e.seq),
-            _ => None,
+        self.go_again(&event);
+        self.look();
+    }
+
+    /// Makes another attempt of a step of which this one came to nothing.
+    pub(super) fn go_again(&mut self, event: &Event) {
+        let seq = match event {
+            Event::StepAttemptFailed(e) => e.seq,
+            Event::StepPostponed(e) => e.seq,
+            _ => return,
         };
-        if let Some(seq) = again
-            && self.run.engine().request(seq) == Some(Request::Step)
-        {
+        if self.run.engine().request(seq) == Some(Request::Step) {
             self.schedule(seq);
         }
-        self.look();
     }
 
     fn start_body(&mut self) {
