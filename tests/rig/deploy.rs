@@ -307,6 +307,64 @@ async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_t
     assert!(key.contains("/ada.") && key.ends_with(".jsonl"), "{key}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_or_a_bus_is_told_what_happens_if_the_stack_is_told_so() {
+    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    // ministack asks for an action that IAM does not have
+    // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html).
+    let actions = ("Action: sns:Publish", "Action: [sns:Publish, sns:PublishBatch]");
+    let template = &cloud.edited(TEMPLATE, &[actions]);
+    let arn = |service: &str, name: &str| format!("arn:aws:{service}:{REGION}:000000000000:{name}");
+    let (topic, bus) = (arn("sns", "told"), arn("events", "event-bus/told"));
+    let allowed = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" },
+        "Action": "sqs:SendMessage", "Resource": arn("sqs", "topic"),
+    }] });
+    let of_topic = json!({ "QueueName": "topic", "Attributes": { "Policy": allowed.to_string() } });
+    let subscription = json!({
+        "TopicArn": topic, "Protocol": "sqs", "Endpoint": arn("sqs", "topic"),
+        "Attributes": { "RawMessageDelivery": "true" },
+    });
+    let rule = json!({
+        "Name": "told", "EventBusName": "told",
+        "EventPattern": json!({ "detail-type": ["everstep.status"] }).to_string(),
+    });
+    let target = json!({
+        "Rule": "told", "EventBusName": "told",
+        "Targets": [{ "Id": "told", "Arn": arn("sqs", "bus") }],
+    });
+    let _ = cloud.ask(&[
+        ("sqs", "create_queue", of_topic),
+        ("sqs", "create_queue", json!({ "QueueName": "bus" })),
+        ("sns", "create_topic", json!({ "Name": "told" })),
+        ("sns", "subscribe", subscription),
+        ("events", "create_event_bus", json!({ "Name": "told" })),
+        ("events", "put_rule", rule),
+        ("events", "put_targets", target),
+    ]);
+    let told = |queue: &str| {
+        let asked = json!({
+            "QueueUrl": format!("{}/000000000000/{queue}", cloud.url()), "MaxNumberOfMessages": 10,
+        });
+        let answer = cloud.ask(&[("sqs", "receive_message", asked)]).remove(0);
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        let bodies = messages.iter().map(|message| message["Body"].as_str().unwrap());
+        bodies.into_iter().any(|it| it.contains("everstep.status") && it.contains("completed"))
+    };
+    for (parameter, value, queue) in [("NotifyTopic", &topic, "topic"), ("NotifyBus", &bus, "bus")]
+    {
+        let name = format!("orders-{queue}");
+        let url = format!("dynamodb://{name}?queue={name}");
+        let stack =
+            &cloud.deploy(template, &name, &[(parameter, value), ("NotifyOptions", "steps=on")]);
+        let client = cloud.user(stack, queue, &["Client"]);
+        let start = cloud.everstep(&client, &url, "start greet --id ada --input '\"Ada\"'");
+        assert!(start.done, "{}", start.text);
+        cloud.until(&url, "ada", "completed");
+        until(parameter, || told(queue));
+    }
+}
+
 #[test]
 fn the_alarm_for_blocked_executions_reads_what_the_host_logs() {
     let logged =

@@ -71,6 +71,26 @@ async fn without_a_retention_everything_is_kept_and_a_workflow_may_have_its_own(
 }
 
 /// However overdue they are.
+/// Simultaneous passes have the same list: one that began at its head would do what others do.
+#[tokio::test(start_paused = true)]
+async fn a_pass_begins_anywhere_in_its_list() {
+    let place = Place::bare();
+    for number in 0..40 {
+        place.ended(&format!("order-{number}"), 1).await;
+    }
+    let client = place.client();
+    pass_by(days(2)).await;
+    let mut heads = 0;
+    for _ in 0..4 {
+        let dry = client.delete_expired().limit(10).dry_run().await.unwrap();
+        let pass = client.delete_expired().limit(10).await.unwrap();
+        assert_eq!((pass.deleted.len(), pass.kept.len()), (10, 0), "{pass:?}");
+        heads += usize::from(pass.deleted[0].0 == dry.deleted[0].0);
+        pass_by(Duration::from_millis(137)).await;
+    }
+    assert!(heads < 4, "each began with the oldest");
+}
+
 #[tokio::test(start_paused = true)]
 async fn open_and_blocked_executions_are_never_deleted() {
     let place = Place::new();

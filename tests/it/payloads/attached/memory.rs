@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use everstep::backend::Backend;
-use everstep::limits::ATTACHMENT_PARTS_AT_ONCE;
+use everstep::limits::{ATTACHMENT_PARTS_AT_ONCE, PAYLOAD_BYTES_AT_ONCE};
 use everstep::payload::{
     Attachment, BlobBytes, BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads,
     Put,
@@ -122,6 +122,53 @@ async fn readers_that_are_put_aside_hold_up_nobody() {
     let made = tokio::time::timeout(minutes(1), handle.result());
     let made = worker().await.unwrap().run_until(made).await.unwrap();
     made.expect("who writes waits for none of them").unwrap();
+}
+
+/// A store that keeps nothing, and knows how much it is given at once.
+#[derive(Debug, Clone, Default)]
+struct Busy {
+    now: Arc<AtomicU64>,
+    most: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl PayloadStore for Busy {
+    async fn put(&self, _name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
+        let bytes = bytes.len() as u64;
+        let now = self.now.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        tokio::time::sleep(seconds(1)).await;
+        self.now.fetch_sub(bytes, Ordering::Relaxed);
+        Ok(Put::New)
+    }
+
+    async fn get(&self, _name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        Ok(None)
+    }
+
+    async fn remove(&self, _name: &BlobName) -> Result<(), PayloadError> {
+        Ok(())
+    }
+
+    async fn list(&self, _folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_on_its_way_into_the_store_is_bounded_for_all_attachments_together() {
+    let store = Busy::default();
+    let backend = Backend::memory().with_payloads(Payloads::new(store.clone()));
+    let client = Client::new(&backend);
+    let mut handles = Vec::new();
+    for _ in 0..6 {
+        handles.push(client.start(produce, 4 * PART).await.unwrap());
+    }
+    let all = futures::future::join_all(handles.iter().map(|handle| handle.result()));
+    let worker = App::new().workflow(produce).backend(backend).worker().await.unwrap();
+    assert!(worker.run_until(all).await.unwrap().iter().all(Result::is_ok));
+    let (most, at_once) = (store.most.load(Ordering::Relaxed), PAYLOAD_BYTES_AT_ONCE as u64);
+    assert!((at_once / 2..=at_once).contains(&most), "{most} bytes");
 }
 
 #[step(skip(store))]
