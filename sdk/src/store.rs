@@ -72,10 +72,10 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
 
     /// Replaces the record's [projection](Projection), on condition that the stored one is
-    /// [older](Projection::replaces) and of the same [life](Projection::life); a projection without a [view](Projection::view) or
-    /// [tags](Projection::tags) keeps the stored ones. Returns the record as it is afterwards, in the same atomic
-    /// step: an item counted neither in its `arrivals` nor in an earlier look at the inbox
-    /// arrives later.
+    /// [older](Projection::replaces) and of the same [life](Projection::life); a projection without a
+    /// [view](Projection::view) or [tags](Projection::tags) keeps the stored ones. Returns the record
+    /// as it is afterwards, in the same atomic step: an item counted neither in its `arrivals` nor in
+    /// an earlier look at the inbox arrives later.
     async fn project(
         &self,
         id: &ExecutionId,
@@ -528,8 +528,8 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
-    /// Whether this may take the place of what `record` has. More of the log wins: without this rule an
-    /// older update that lands last shows a closed execution as open. With the same log only a
+    /// Whether this may take the place of what `record` has, of its own life only. More of the log
+    /// wins: without this rule an older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs
     /// the record cannot lift a block it has not seen. And what was untold may have been told: that
     /// changes nothing of where the execution stands.

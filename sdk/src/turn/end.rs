@@ -139,8 +139,8 @@ impl Kitchen {
         Ok(true)
     }
 
-    /// Blocks the execution with its log as it stands; `shown` is what the record may not show yet, `outbox` what is to be told beside the block.
-    /// Returns the record's arrivals.
+    /// Blocks the execution with its log as it stands; `shown` is what the record may not show yet,
+    /// `outbox` what is to be told beside the block. Returns the record's arrivals.
     pub(super) async fn block(
         &self,
         id: &ExecutionId,
