@@ -64,7 +64,7 @@ pub(super) fn open_promises(record: &Record, commits: &[Commit]) -> Vec<OpenProm
             token: PromiseToken::new(record.id.clone(), run, promise.key.clone()),
             due: until.map(|until| until.to_string()),
             until,
-            site: promise.site.clone(),
+            site: promise.site.to_string(),
         }
     });
     shown.collect()

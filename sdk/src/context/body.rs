@@ -18,7 +18,7 @@ use crate::event::Json;
 use crate::replay::{Attempt, IdempotencyKey};
 
 thread_local! {
-    static STEP: RefCell<Option<StepScope>> = const { RefCell::new(None) };
+    static STEP: RefCell<Option<Box<StepScope>>> = const { RefCell::new(None) };
 }
 
 /// Which attempt of which step a body is.
@@ -50,7 +50,7 @@ pub(crate) type Parts = RefCell<Vec<String>>;
 
 /// What `ask` says of the step whose body is being polled on this thread.
 pub(super) fn with_scope<T>(ask: impl FnOnce(&StepScope) -> T) -> Option<T> {
-    STEP.with_borrow(|scope| scope.as_ref().map(ask))
+    STEP.with_borrow(|scope| scope.as_deref().map(ask))
 }
 
 /// A key for the outside world to recognise this step by: the same for every attempt, turn and
@@ -140,13 +140,13 @@ pub fn attempt() -> u32 {
 
 /// Runs a body as an attempt: with its scope, and with a panic as an `Err` of its text.
 pub(crate) fn in_body(scope: StepScope, body: BoxFuture<'static, Attempt>) -> InBody {
-    InBody { scope: Some(scope), body: Some(body) }
+    InBody { scope: Some(Box::new(scope)), body: Some(body) }
 }
 
 /// The future of [`in_body`].
 pub(crate) struct InBody {
-    /// Lent to the thread while the body is polled.
-    scope: Option<StepScope>,
+    /// Lent to the thread while the body is polled. Boxed: it is handed back and forth at each poll.
+    scope: Option<Box<StepScope>>,
     body: Option<BoxFuture<'static, Attempt>>,
 }
 
@@ -160,7 +160,7 @@ impl Future for InBody {
         let polled = panics::catch(|| body.as_mut().poll(cx));
         *scope = STEP.replace(outer);
         let output = match polled {
-            Ok(Poll::Pending) => match postponed(scope.as_ref()) {
+            Ok(Poll::Pending) => match postponed(scope.as_deref()) {
                 Some(attempt) => Ok(attempt),
                 None => return Poll::Pending,
             },

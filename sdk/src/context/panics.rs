@@ -1,13 +1,22 @@
 //! A panic of user code as a text with its place, instead of a dead host.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 thread_local! {
-    /// `Some` while user code runs under [`catch`] on this thread; holds the panic's text once
-    /// there was one.
-    static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
+    static WATCH: Cell<Watch> = const { Cell::new(Watch::Off) };
+    /// What the last panic under [`catch`] said.
+    static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Whether user code runs under [`catch`] on this thread.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Watch {
+    Off,
+    On,
+    /// It does, and has panicked: [`MESSAGE`] is about that.
+    Panicked,
 }
 
 /// Runs user code. A panic comes back as its text and place, and is not printed.
@@ -16,11 +25,11 @@ thread_local! {
 /// count as strikes. Nothing relies on this for correctness.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, String> {
     install_hook();
-    let outer = CAUGHT.replace(Some(String::new()));
+    let outer = WATCH.replace(Watch::On);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
-    let caught = CAUGHT.replace(outer);
-    result.map_err(|payload| match caught {
-        Some(message) if !message.is_empty() => message,
+    let watch = WATCH.replace(outer);
+    result.map_err(|payload| match MESSAGE.take() {
+        message if watch == Watch::Panicked && !message.is_empty() => message,
         // A panic that the hook did not see: resume_unwind, or a hook set after ours.
         _ => payload_text(&*payload).to_owned(),
     })
@@ -33,18 +42,15 @@ fn install_hook() {
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            let ours = CAUGHT.with_borrow_mut(|caught| {
-                let Some(message) = caught else { return false };
-                let text = payload_text(info.payload());
-                *message = match info.location() {
-                    Some(at) => format!("{text} ({}:{})", at.file(), at.line()),
-                    None => text.to_owned(),
-                };
-                true
-            });
-            if !ours {
-                previous(info);
+            if WATCH.get() == Watch::Off {
+                return previous(info);
             }
+            let text = payload_text(info.payload());
+            MESSAGE.set(match info.location() {
+                Some(at) => format!("{text} ({}:{})", at.file(), at.line()),
+                None => text.to_owned(),
+            });
+            WATCH.set(Watch::Panicked);
         }));
     });
 }

@@ -157,6 +157,8 @@ enum Inner<T, E> {
         result: PhantomData<fn() -> T>,
     },
     Plain(BoxFuture<'static, Result<T, E>>),
+    /// Its caller has the result, and the engine has dropped it.
+    Done,
 }
 
 impl<T: Recorded, E: Recorded> Future for StepFuture<T, E> {
@@ -165,12 +167,16 @@ impl<T: Recorded, E: Recorded> Future for StepFuture<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             Inner::Plain(body) => body.as_mut().poll(cx),
+            Inner::Done => Poll::Pending,
             Inner::Durable { execution, seq, from_failure, .. } => {
                 let Poll::Ready(outcome) = execution.poll_call(*seq, "a step", cx) else {
                     return Poll::Pending;
                 };
                 match read(outcome, *from_failure) {
-                    Ok(result) => Poll::Ready(result),
+                    Ok(result) => {
+                        self.0 = Inner::Done;
+                        Poll::Ready(result)
+                    }
                     Err(problem) => {
                         let mut engine = execution.engine();
                         let what = format!("the recorded result of step {}", engine.key(*seq));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -57,7 +57,7 @@ pub struct ChildRequested {
     /// `name#count`; the name is that of the child's workflow.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// The child's id.
     pub child: ExecutionId,
     /// What it is started with.

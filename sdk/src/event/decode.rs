@@ -8,8 +8,8 @@ use super::commit::Previous;
 use super::{CorruptCommit, Event, StoredCommit};
 use crate::id::CommitNumber;
 
-/// Below this a thread costs more than it saves; a commit takes about a microsecond.
-const COMMITS_PER_THREAD_MIN: usize = 400;
+/// Below this a thread costs more than it saves; a commit takes about two thirds of a microsecond.
+const COMMITS_PER_THREAD_MIN: usize = 1_000;
 
 /// More threads than this would take too much from the other executions of a host.
 const THREADS_MAX: usize = 4;
@@ -27,7 +27,7 @@ pub(crate) struct Decoded {
 /// Reads and verifies all commits, of which the first must have the number `from`. A commit's own
 /// bytes prove its hash, and its text the hash of the one before, so each is verified by itself.
 pub(crate) fn decode(commits: &[StoredCommit], from: CommitNumber) -> Vec<Decoded> {
-    let threads = commits.len().div_ceil(COMMITS_PER_THREAD_MIN).clamp(1, threads_max());
+    let threads = (commits.len() / COMMITS_PER_THREAD_MIN).clamp(1, threads_max());
     decode_on(commits, from, threads)
 }
 

@@ -123,7 +123,8 @@ impl<'a> Cursor<'a> {
         self.skip(",\"key\":\"")?;
         let key = OperationKey::parse(self.text()?)?;
         self.skip(",\"site\":\"")?;
-        let site = self.text()?.to_owned();
+        let site = self.text()?;
+        let site = self.piece(site);
         self.skip(",\"attempt\":")?;
         let attempt = self.number()?;
         self.skip(",\"took_us\":")?;
@@ -172,9 +173,14 @@ impl<'a> Cursor<'a> {
         }
         let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<&RawValue>();
         let value = values.next()?.ok()?;
-        let start = self.text.len() - self.rest.len();
         self.rest = self.rest.get(values.byte_offset()..)?;
-        Some(Json::from_read(self.text.piece(start..start + value.get().len())))
+        Some(Json::from_read(self.piece(value.get())))
+    }
+
+    /// `read`, which lies within the text, as a piece of it.
+    fn piece(&self, read: &str) -> Text {
+        let start = read.as_ptr().addr() - self.text.as_ptr().addr();
+        self.text.piece(start..start + read.len())
     }
 }
 

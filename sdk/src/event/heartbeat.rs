@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::StepHeartbeat`](super::Event::StepHeartbeat).
@@ -16,7 +16,7 @@ pub struct StepHeartbeat {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// Which attempt said it, from 1.
     pub attempt: u32,
     /// What it said.

@@ -188,7 +188,7 @@ pub struct StepStarted {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// Which attempt, from 1.
     pub attempt: u32,
     /// The recorded arguments.
@@ -206,7 +206,7 @@ pub struct StepAttemptFailed {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// Which attempt, from 1.
     pub attempt: u32,
     /// How long the attempt ran, in microseconds.
@@ -230,7 +230,7 @@ pub struct StepCompleted {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// The attempt that succeeded, from 1.
     pub attempt: u32,
     /// How long that attempt ran, in microseconds.
@@ -252,7 +252,7 @@ pub struct StepFailed {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// The last attempt, from 1.
     pub attempt: u32,
     /// How long the last attempt ran, in microseconds.
@@ -306,7 +306,7 @@ pub struct TimerStarted {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// When it fires.
     pub due: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::StepPostponed`](super::Event::StepPostponed).
@@ -16,7 +16,7 @@ pub struct StepPostponed {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// Which attempt, from 1. The next one has the same number.
     pub attempt: u32,
     /// How long the attempt ran, in microseconds.

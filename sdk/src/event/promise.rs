@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::PromiseCreated`](super::Event::PromiseCreated).
@@ -18,7 +18,7 @@ pub struct PromiseCreated {
     /// `name#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// When it fails by itself, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,

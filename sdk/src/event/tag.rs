@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::OperationKey;
+use super::{OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::TagSet`](super::Event::TagSet).
@@ -16,7 +16,7 @@ pub struct TagSet {
     /// `tag#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// The tag's name.
     pub name: String,
     /// Its value from here on.

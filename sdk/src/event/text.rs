@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A piece of an immutable text. Clones and pieces of it are handles to the same memory, which
 /// lives as long as any of them: a log that was read in one go is one piece of memory, down to the
 /// values in its events.
@@ -50,6 +52,18 @@ impl From<String> for Text {
             text.shrink_to_fit();
         }
         Self { range: 0..text.len(), whole: Arc::new(text) }
+    }
+}
+
+impl Serialize for Text {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
     }
 }
 

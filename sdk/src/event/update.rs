@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::UpdateReceived`](super::Event::UpdateReceived).
@@ -30,7 +30,7 @@ pub struct UpdateReplied {
     /// `name#count`, with the update's name.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// The sender's id of the update.
     pub update: String,
     /// The answer.

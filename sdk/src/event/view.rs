@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Json, OperationKey};
+use super::{Json, OperationKey, Text};
 use crate::time::Timestamp;
 
 /// See [`Event::ViewPublished`](super::Event::ViewPublished).
@@ -16,7 +16,7 @@ pub struct ViewPublished {
     /// `view#count`.
     pub key: OperationKey,
     /// Source file and line of the call.
-    pub site: String,
+    pub site: Text,
     /// What is shown from here on.
     pub view: Json,
 }

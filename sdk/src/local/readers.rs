@@ -1,7 +1,9 @@
 //! Connections that only read, each used by one reader at a time.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
@@ -16,12 +18,14 @@ const IDLE_MAX: usize = 4;
 pub(super) struct Readers {
     path: PathBuf,
     mode: Mode,
-    idle: Mutex<Vec<Connection>>,
+    /// By the order in which they were opened.
+    idle: Mutex<BTreeMap<u64, Connection>>,
+    opened: AtomicU64,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, mode: Mode) -> Self {
-        Self { path, mode, idle: Mutex::default() }
+        Self { path, mode, idle: Mutex::default(), opened: AtomicU64::new(0) }
     }
 
     /// Runs `work` on the blocking pool. All it reads is of one moment, and that moment is after
@@ -42,25 +46,33 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        let mut connection = match self.take() {
-            Some(connection) => connection,
-            None => schema::reopen(&self.path, self.mode)?,
+        let (number, mut connection) = match self.take() {
+            Some(idle) => idle,
+            None => {
+                let number = self.opened.fetch_add(1, Ordering::Relaxed);
+                (number, schema::reopen(&self.path, self.mode)?)
+            }
         };
         let moment = connection.transaction()?;
         let result = work(&moment)?;
         moment.finish()?;
-        self.give_back(connection);
+        self.give_back(number, connection);
         Ok(result)
     }
 
-    fn take(&self) -> Option<Connection> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    /// The oldest: it has the most in its cache, and its statements are prepared.
+    fn take(&self) -> Option<(u64, Connection)> {
+        self.idle().pop_first()
     }
 
-    fn give_back(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+    fn idle(&self) -> MutexGuard<'_, BTreeMap<u64, Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, number: u64, connection: Connection) {
+        let mut idle = self.idle();
         if idle.len() < IDLE_MAX {
-            idle.push(connection);
+            idle.insert(number, connection);
         }
     }
 }

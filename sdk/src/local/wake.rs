@@ -127,15 +127,18 @@ impl WakeQueue for SqliteQueue {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         let host = self.database.host().map_err(Fault::from)?;
         let deadline = Instant::now().checked_add(wait);
+        // Whoever asks for wakes has just finished one, mostly, and more are there.
+        let mut found = true;
         loop {
             let mut sent = std::pin::pin!(self.database.wake_sent.notified());
             sent.as_mut().enable(); // before the look, so that no wake falls in between
-            if self.look(&host).await? {
+            if found || self.look(&host).await? {
                 let deliveries = self.take(max, &host).await?;
                 if !deliveries.is_empty() {
                     return Ok(deliveries);
                 }
             }
+            found = false;
             let now = Instant::now();
             if deadline.is_some_and(|deadline| now >= deadline) {
                 return Ok(Vec::new());

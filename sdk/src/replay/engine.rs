@@ -21,7 +21,7 @@ use super::recorded::{Expected, Recorded};
 use super::seed::{self, Seed};
 use super::versions::{Chosen, Versions};
 use crate::event::{
-    ChildRequested, Event, Json, LeaseRenewed, OperationKey, SignalReceived, UpdateReceived,
+    ChildRequested, Event, Json, LeaseRenewed, OperationKey, SignalReceived, Text, UpdateReceived,
     WaitsFor, WorkflowStarted,
 };
 use crate::id::ExecutionId;
@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     pub(super) calls: Vec<Call>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
+    /// The places of the calls that have left an event, as texts.
+    sites: BTreeMap<&'static Location<'static>, Text>,
     signals: Channels<SignalReceived>,
     updates: Channels<UpdateReceived>,
     /// How many messages were received.
@@ -80,6 +82,7 @@ pub(crate) enum Delivered {
 
 /// What is left of a dropped operation: to be woken and dropped outside any lock, since user code
 /// may hang on each.
+#[derive(Default)]
 pub(crate) struct Dropped {
     /// Whom to wake.
     pub(crate) wake: Option<Waker>,
@@ -152,6 +155,7 @@ impl Engine {
             size: LogSize { events: 1, bytes: weight(events.first()) },
             recorded: Recorded::new(events),
             counts: BTreeMap::new(),
+            sites: BTreeMap::new(),
             signals: Channels::default(),
             updates: Channels::default(),
             received: 0,
@@ -309,11 +313,11 @@ impl Engine {
         (seq, settled)
     }
 
-    /// Operation `seq` is polled: its outcome, once. After a fault nothing is ever ready. Also
-    /// returns a waker to drop outside any lock: user code may hang on it.
-    pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> (Poll<Outcome>, Option<Waker>) {
+    /// Operation `seq` is polled: its outcome, once, and then it is as good as dropped. After a
+    /// fault nothing is ever ready. Also returns what is to be dropped outside any lock.
+    pub(crate) fn poll(&mut self, seq: u32, waker: &Waker) -> (Poll<Outcome>, Dropped) {
         if self.fault.is_some() || self.continues.is_some() {
-            return (Poll::Pending, None);
+            return (Poll::Pending, Dropped::default());
         }
         let call = &mut self.calls[seq as usize];
         if let State::Called = call.state {
@@ -338,12 +342,13 @@ impl Engine {
             let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
                 unreachable!("matched above")
             };
-            return (Poll::Ready(outcome), None);
+            return (Poll::Ready(outcome), self.drop_call(seq));
         }
-        match &mut call.waker {
-            Some(known) if known.will_wake(waker) => (Poll::Pending, None),
-            other => (Poll::Pending, other.replace(waker.clone())),
-        }
+        let _waker = match &mut call.waker {
+            Some(known) if known.will_wake(waker) => None,
+            other => other.replace(waker.clone()),
+        };
+        (Poll::Pending, Dropped { _waker, ..Dropped::default() })
     }
 
     /// The future of operation `seq` is dropped.
@@ -376,6 +381,12 @@ impl Engine {
     /// The key of call `seq`.
     pub(crate) fn key(&self, seq: u32) -> &OperationKey {
         &self.calls[seq as usize].key
+    }
+
+    /// Where call `seq` stands in the source, as its events carry it.
+    pub(crate) fn site(&mut self, seq: u32) -> Text {
+        let location = self.calls[seq as usize].location;
+        self.sites.entry(location).or_insert_with(|| site(location)).clone()
     }
 
     /// Where call `seq` stands in the source.
@@ -747,7 +758,7 @@ impl Engine {
         }
         let fault = Fault::from(Mismatch {
             seq,
-            recorded: Some(Side { kind, key: key.to_string(), site: at.to_owned() }),
+            recorded: Some(Side { kind, key: key.to_string(), site: at.into() }),
             asked: asked.map(|call| side(call.detail.kind(), &call.key, call.location)),
             detail: String::new(),
         });
@@ -771,12 +782,12 @@ pub(super) fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> S
 }
 
 /// `file:line`, as events carry it.
-pub(crate) fn site(location: &Location<'_>) -> String {
+pub(crate) fn site(location: &Location<'_>) -> Text {
     let mut site = String::with_capacity(location.file().len() + 8);
     site.push_str(location.file());
     site.push(':');
     site.push_str(itoa::Buffer::new().format(location.line()));
-    site
+    site.into()
 }
 
 /// How a call differs from what the log expects there; `None` if it does not. The text is empty

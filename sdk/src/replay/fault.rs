@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::call::Kind;
+use crate::event::Text;
 
 /// How the reason of a block begins that the replay check found.
 pub(crate) const REPLAY_CHECK: &str = "the replay check";
@@ -80,7 +81,7 @@ pub(crate) struct NewOperation {
 pub(crate) struct Side {
     pub(crate) kind: Kind,
     pub(crate) key: String,
-    pub(crate) site: String,
+    pub(crate) site: Text,
 }
 
 impl fmt::Display for Side {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::call::{Call, Detail, Kind, State};
 use super::engine::{Engine, site};
-use crate::event::{Event, Json, OperationKey, Reply, TagSet, UpdateReplied, ViewPublished};
+use crate::event::{Event, Json, OperationKey, Reply, TagSet, Text, UpdateReplied, ViewPublished};
 use crate::limits::TAGS_MAX;
 use crate::time::Timestamp;
 
@@ -48,7 +48,7 @@ impl Note {
         }
     }
 
-    fn event(self, at: Timestamp, seq: u32, key: OperationKey, site: String) -> Event {
+    fn event(self, at: Timestamp, seq: u32, key: OperationKey, site: Text) -> Event {
         match self {
             Self::Reply { update, reply } => {
                 Event::UpdateReplied(UpdateReplied { at, seq, key, site, update, reply })

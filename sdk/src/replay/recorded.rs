@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::call::Kind;
 use super::fault::Side;
-use crate::event::{ChildRequested, Event, Json, OperationKey, WorkflowStarted};
+use crate::event::{ChildRequested, Event, Json, OperationKey, Text, WorkflowStarted};
 use crate::time::Timestamp;
 
 /// The events of a run, indexed by the call they are about.
@@ -33,7 +33,7 @@ struct Slot {
 pub(super) struct Expected<'a> {
     pub(super) kind: Kind,
     pub(super) key: &'a OperationKey,
-    pub(super) site: &'a str,
+    pub(super) site: &'a Text,
     pub(super) input: Option<&'a Json>,
     pub(super) due: Option<Timestamp>,
     pub(super) settled: bool,
@@ -89,7 +89,7 @@ impl Recorded {
         let slot = self.slot(seq).filter(|slot| slot.event != 0)?;
         let event = &self.events[slot.event as usize];
         let step = |key, site, input| (Kind::Step, key, site, Some(input), None);
-        let (kind, key, site, input, due): (_, _, &String, _, _) = match event {
+        let (kind, key, site, input, due): (_, _, _, _, _) = match event {
             Event::StepStarted(e) => step(&e.key, &e.site, &e.input),
             Event::StepAttemptFailed(e) => step(&e.key, &e.site, &e.input),
             Event::StepPostponed(e) => step(&e.key, &e.site, &e.input),
@@ -145,7 +145,7 @@ fn place(event: &Event) -> Option<(u32, bool)> {
 
 impl Expected<'_> {
     pub(super) fn side(&self) -> Side {
-        Side { kind: self.kind, key: self.key.to_string(), site: self.site.to_owned() }
+        Side { kind: self.kind, key: self.key.to_string(), site: self.site.clone() }
     }
 }
 
@@ -158,7 +158,7 @@ mod tests {
     fn timer(seq: u32) -> [Event; 2] {
         let (at, due) = (Timestamp(0), Timestamp(9));
         let key = OperationKey { name: "sleep".into(), count: seq };
-        let site = String::new();
+        let site = Text::from("");
         let fired = TimerFired { at, seq, key: key.clone() };
         [Event::TimerStarted(TimerStarted { at, seq, key, site, due }), Event::TimerFired(fired)]
     }

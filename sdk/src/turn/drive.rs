@@ -43,7 +43,7 @@ use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::CommitNumber;
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
-use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds, site};
+use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds};
 use crate::store::{InboxItem, Loaded, Message, Status};
 use crate::telemetry::{StepSpans, TurnTelemetry};
 use crate::time::Timestamp;
@@ -464,8 +464,8 @@ impl Turn<'_> {
                     if !started {
                         let at = self.now();
                         let started = {
-                            let engine = self.run.engine();
-                            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                            let mut engine = self.run.engine();
+                            let (key, site) = (engine.key(seq).clone(), engine.site(seq));
                             TimerStarted { at, seq, key, site, due }
                         };
                         self.happened(Event::TimerStarted(started));
@@ -506,7 +506,8 @@ impl Turn<'_> {
             tokio::task::yield_now().await;
             self.collect_bodies();
         }
-        let now = self.kitchen.clock.now();
+        // What has brought a body here was given this time a moment ago: no need for another.
+        let now = self.time;
         if now >= self.next_inbox_look {
             // Steps that are over at once never let the turn wait; its end must not wait for that.
             self.look_at_inbox().await?;

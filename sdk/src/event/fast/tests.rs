@@ -56,7 +56,7 @@ fn an_ordinary_commit_of_results_goes_the_short_way() {
             at: Timestamp(1_800_000_000_000),
             seq,
             key: OperationKey { name: "charge".into(), count: seq },
-            site: "src/order.rs:31".to_owned(),
+            site: "src/order.rs:31".into(),
             attempt: 1,
             took_us: 812,
             input: Json::parse(r#"{"card":"4242","cents":1250}"#.to_owned()).expect("JSON"),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::Turn;
 use crate::event::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, Event};
 use crate::id::ExecutionId;
-use crate::replay::site;
 use crate::turn::TurnError;
 use crate::turn::children::ChildStarted as Started;
 
@@ -17,7 +16,7 @@ impl Turn<'_> {
             let at = self.now();
             let event = {
                 let mut engine = self.run.engine();
-                let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+                let (key, site) = (engine.key(seq).clone(), engine.site(seq));
                 let asked = engine.asked_child(seq);
                 let (child, input) = (asked.child.clone(), asked.input.clone());
                 let (waits, on_close) = (asked.waits, asked.on_close());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Lease, Turn};
 use crate::event::{Event, Failure, Json, StepHeartbeat};
 use crate::limits::{CLEAN_UP_GRACE, HEARTBEAT_WRITE_EVERY};
-use crate::replay::{Fault, Policy, Request, site};
+use crate::replay::{Fault, Policy, Request};
 use crate::time::Timestamp;
 
 impl Turn<'_> {
@@ -31,8 +31,8 @@ impl Turn<'_> {
     fn note_heartbeat(&mut self, seq: u32, attempt: u32, details: Json) {
         let at = self.now();
         let (key, site) = {
-            let engine = self.run.engine();
-            (engine.key(seq).clone(), site(engine.location(seq)))
+            let mut engine = self.run.engine();
+            (engine.key(seq).clone(), engine.site(seq))
         };
         let event = StepHeartbeat { at, seq, key, site, attempt, details };
         self.happened(Event::StepHeartbeat(event));

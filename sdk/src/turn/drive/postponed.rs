@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::Turn;
 use crate::event::{Event, Failure, StepPostponed};
 use crate::limits::POSTPONE_MIN;
-use crate::replay::site;
 use crate::turn::end::brief;
 
 impl Turn<'_> {
@@ -35,7 +34,7 @@ impl Turn<'_> {
         self.note_last_heartbeat(seq, attempt);
         let event = {
             let mut engine = self.run.engine();
-            let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
+            let (key, site) = (engine.key(seq).clone(), engine.site(seq));
             let input = engine.step(seq).input.clone();
             let reason = brief(reason);
             StepPostponed { at, seq, key, site, attempt, took_us, input, reason, retry_at }
