@@ -37,12 +37,7 @@ pub fn workflow(
     workflow_tokens(args.into(), item.into()).into()
 }
 
-/// Lists the versions of a change to a workflow, for `version_of`: an enum whose variants say which
-/// version they are, `enum Packing { Boxes = 1, Bags = 2 }`. They count up without a gap; version 1
-/// is the code before the change. A version is never renumbered: when the oldest is needed no more,
-/// its variant is removed, and the others keep their numbers.
-///
-/// `#[versions(crate = "my_everstep")]` beside it says where to find everstep under another name.
+#[doc = include_str!("../docs/versions.md")]
 #[proc_macro_derive(Versions, attributes(versions))]
 pub fn versions(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     versions::derive(item.into()).into()

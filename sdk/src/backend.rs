@@ -9,6 +9,20 @@
 //!
 //! Where the URL does not name them, `EVERSTEP_SCHEDULER` is the group and
 //! `EVERSTEP_SCHEDULER_ROLE` the role.
+//!
+//! A program that starts others says so in their environment:
+//!
+//! ```
+//! use everstep::backend::{DEFAULT_URL, SCHEDULER_ROLE_VARIABLE, SCHEDULER_VARIABLE, URL_VARIABLE};
+//!
+//! let mut worker = std::process::Command::new("orders");
+//! worker
+//!     .env(URL_VARIABLE, "dynamodb://orders?queue=wakes") // without it, DEFAULT_URL
+//!     .env(SCHEDULER_VARIABLE, "orders")
+//!     .env(SCHEDULER_ROLE_VARIABLE, "arn:aws:iam::123456789012:role/wakes");
+//! assert_eq!(worker.get_envs().count(), 3);
+//! assert_eq!(DEFAULT_URL, "sqlite:everstep.db");
+//! ```
 
 mod url;
 
@@ -41,6 +55,30 @@ pub const SCHEDULER_ROLE_VARIABLE: &str = "EVERSTEP_SCHEDULER_ROLE";
 pub const DEFAULT_URL: &str = "sqlite:everstep.db";
 
 /// A store, a queue, and this process's name among those that use them. Clones are the same.
+///
+/// ```
+/// use everstep::archive::{Archive, MemoryArchive};
+/// use everstep::backend::BackendUrl;
+/// use everstep::payload::{MemoryPayloads, Payloads};
+/// use everstep::prelude::*;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(ExecutionId::random().as_str());
+/// # std::fs::create_dir(&folder)?;
+/// let url = BackendUrl::Sqlite { path: folder.join("orders.db"), synchronous_full: false };
+/// // A tool that looks at executions does not make a file where there is none.
+/// assert!(Backend::connect_existing(&url).await.is_err());
+///
+/// let backend = Backend::connect(&url)
+///     .await?
+///     .with_payloads(Payloads::new(MemoryPayloads::new()))
+///     .with_archive(Archive::new(MemoryArchive::new()));
+/// assert_eq!(backend.host()?, backend.host()?); // this process, in its claims
+/// assert!(Backend::connect_existing(&url).await.is_ok());
+/// # drop(backend);
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Backend {
     /// Where the logs are.
@@ -57,6 +95,19 @@ pub struct Backend {
 type HostName = Arc<dyn Fn() -> Result<HostId, StoreError> + Send + Sync>;
 
 /// Why there is no [`Backend`].
+///
+/// ```
+/// use everstep::backend::BackendError;
+/// use everstep::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// match Backend::from_url("mysql://orders").await {
+///     Err(BackendError::Url(wrong)) => assert!(wrong.to_string().contains("use `sqlite:PATH`")),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackendError {
@@ -133,6 +184,22 @@ impl Backend {
     /// The backend that `EVERSTEP_URL` names; without it, the SQLite file `everstep.db` in the current
     /// folder. Its payloads are those of `EVERSTEP_PAYLOADS`, its archive is that of `EVERSTEP_ARCHIVE`;
     /// without these it has none.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = std::env::temp_dir().join(ExecutionId::random().as_str());
+    /// # std::fs::create_dir(&folder)?;
+    /// # std::env::set_current_dir(&folder)?;
+    /// let backend = Backend::from_env().await?;
+    /// # if std::env::var_os("EVERSTEP_URL").is_none() {
+    /// assert!(std::path::Path::new("everstep.db").exists()); // nobody has said otherwise
+    /// # }
+    /// # drop(backend);
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`connect`](Self::connect), and each URL may be wrong.

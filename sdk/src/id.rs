@@ -1,4 +1,32 @@
 //! Names of things: executions, turns, hosts, inbox items.
+//!
+//! Whose names are in a history:
+//!
+//! ```
+//! use everstep::event::Event;
+//! use everstep::id::{CommitNumber, HostId, WriterId};
+//! use everstep::prelude::*;
+//!
+//! # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+//! # let env = everstep::testing::Env::new(App::new().workflow(sell));
+//! let sale = env.start(sell, "4242".to_owned());
+//! sale.result().unwrap();
+//! let log = sale.history();
+//!
+//! // The client that started it wrote commit 0, a turn wrote the others.
+//! let (client, turn): (WriterId, WriterId) = (log[0].writer, log[1].writer);
+//! assert_ne!(client, turn);
+//! let last: CommitNumber = log.last().unwrap().number;
+//! assert_eq!(last + 1, log.len() as CommitNumber);
+//!
+//! // The turn says which process it was in.
+//! let mut events = log.iter().flat_map(|commit| &commit.events);
+//! let host: Option<&HostId> = events.find_map(|event| match event {
+//!     Event::TurnStarted(claim) => Some(&claim.host),
+//!     _ => None,
+//! });
+//! assert!(!host.unwrap().to_string().is_empty());
+//! ```
 
 mod promise;
 
@@ -22,6 +50,14 @@ use crate::limits::EXECUTION_ID_BYTES_MAX;
 pub struct ExecutionId(Arc<str>);
 
 /// Why a text is no [`ExecutionId`].
+///
+/// ```
+/// use everstep::id::{ExecutionId, InvalidExecutionId};
+///
+/// assert_eq!(ExecutionId::new(""), Err(InvalidExecutionId::Empty));
+/// let error = ExecutionId::new("order-7 ").unwrap_err();
+/// assert_eq!(error, InvalidExecutionId::Padded { id: "order-7 ".to_owned() });
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidExecutionId {
@@ -79,6 +115,11 @@ impl ExecutionId {
     }
 
     /// A new id that no other execution has: a random UUID.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// assert_ne!(ExecutionId::random(), ExecutionId::random());
+    /// ```
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4().to_string().into())
@@ -158,6 +199,11 @@ pub struct WriterId(pub Uuid);
 
 impl WriterId {
     /// A writer that has not written yet.
+    ///
+    /// ```
+    /// # use everstep::id::WriterId;
+    /// assert_ne!(WriterId::random(), WriterId::random());
+    /// ```
     #[must_use]
     pub fn random() -> Self {
         Self(Uuid::new_v4())

@@ -1,4 +1,123 @@
 //! Every hard limit and default, with its unit, its reason and its source.
+//!
+//! # What is stored
+//!
+//! An event holds two values and fits a commit; a commit fits an item of DynamoDB. With a payload store,
+//! what is large stands elsewhere:
+//!
+//! ```
+//! # use everstep::limits::*;
+//! assert!(2 * VALUE_BYTES_MAX < EVENT_BYTES_MAX && EVENT_BYTES_MAX < COMMIT_BYTES_MAX);
+//! assert!(VIEW_BYTES_MAX < VALUE_BYTES_MAX && REASON_BYTES_MAX < VIEW_BYTES_MAX);
+//! assert!(EXECUTION_ID_BYTES_MAX >= 2 * NAME_BYTES_MAX); // a workflow's name and a key
+//! assert_eq!(TAGS_MAX * TAG_BYTES_MAX, 4_096);
+//! assert_eq!(WAITS_FOR_MAX, 16);
+//!
+//! assert!(PAYLOAD_THRESHOLD < PAYLOAD_THRESHOLD_MAX && PAYLOAD_THRESHOLD_MAX < VALUE_BYTES_MAX);
+//! assert!(PAYLOAD_SMALL < PAYLOAD_BYTES_MAX && 2 * PAYLOAD_BYTES_MAX == PAYLOAD_BYTES_AT_ONCE);
+//! assert_eq!(PAYLOADS_AT_ONCE, 8);
+//! let parts = ATTACHMENT_BYTES_MAX / ATTACHMENT_PART_BYTES as u64;
+//! assert_eq!((parts, ATTACHMENT_PARTS_AT_ONCE), (262_144, 4));
+//! ```
+//!
+//! A run that has grown long had better continue as new, and what it hands on is small:
+//!
+//! ```
+//! # use everstep::limits::*;
+//! assert_eq!((CONTINUE_EVENTS, CONTINUE_BYTES), (10_000, 4_000_000));
+//! assert!(CARRIED_IDS_BYTES_MAX < COMMIT_BYTES_MAX / 4);
+//! ```
+//!
+//! # Turns and their claims
+//!
+//! ```
+//! # use everstep::limits::*;
+//! # use everstep::prelude::*;
+//! // A worker renews its claim at half of it, and its message stays invisible for longer.
+//! assert!(WORKER_LEASE_MIN > 2 * CLOCK_SKEW && WORKER_LEASE >= WORKER_LEASE_MIN);
+//! assert!(WORKER_VISIBILITY >= WORKER_LEASE + CLOCK_SKEW);
+//! assert!(SWEEP_GRACE >= WORKER_LEASE + WORKER_VISIBILITY && SWEEP_EVERY < SWEEP_GRACE);
+//!
+//! // The same where Lambda takes the turns.
+//! assert_eq!(LAMBDA_VISIBILITY, 6 * LAMBDA_TIMEOUT);
+//! assert!(LAMBDA_SWEEP_GRACE >= LAMBDA_TIMEOUT + CLOCK_SKEW + LAMBDA_VISIBILITY);
+//! assert!(YIELD_BEFORE_DEADLINE < LAMBDA_TIMEOUT / 2);
+//!
+//! // Five claims without progress block an execution, long before its wake is a dead letter.
+//! assert!(2 * STRIKES_MAX < QUEUE_RECEIVES_MAX);
+//!
+//! // Who stops lets bodies end, and what is cancelled cleans up.
+//! assert!(CLEAN_UP_GRACE < WORKER_LEASE_MIN / 2 && STOP_GRACE <= WORKER_LEASE);
+//! assert!(FLUSH_WAIT < CLEAN_UP_GRACE);
+//!
+//! // What a turn waits for before it writes, looks and shows.
+//! assert!(GROUP_COMMIT_LINGER < INBOX_LOOK_AGAIN_AFTER && INBOX_LOOK_AGAIN_AFTER < SHOW_EVERY);
+//! assert_eq!((INBOX_LOOK_EVERY, HEARTBEAT_WRITE_EVERY), (seconds(5), seconds(5)));
+//! ```
+//!
+//! # Trying again
+//!
+//! ```
+//! # use everstep::limits::*;
+//! # use everstep::prelude::*;
+//! // A longer back-off suspends the execution, and an attempt is postponed for a second at least.
+//! assert!(BACKOFF_IN_PLACE_MAX < CLOCK_SKEW && POSTPONE_MIN < BACKOFF_IN_PLACE_MAX);
+//!
+//! // Sends to others: at once, with growing pauses, and by the same id for a day.
+//! assert_eq!((WRITE_TRIES_MAX, SENDS_AT_ONCE), (8, 32));
+//! assert_eq!(100 * SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX);
+//! assert_eq!(RETRY_WINDOW, days(1));
+//! assert_eq!(UPDATE_WAIT, seconds(30)); // and then the client asks again with the same id
+//!
+//! // Transactions of steps.
+//! assert_eq!((TRANSACTION_TRIES_MAX, TRANSACTION_WAIT), (6, minutes(1)));
+//! assert_eq!((TRANSACT_WRITES_MAX, MARKER_KEPT), (99, days(90)));
+//! ```
+//!
+//! # Queues, alarms, notifications
+//!
+//! ```
+//! # use everstep::limits::*;
+//! # use everstep::prelude::*;
+//! assert_eq!((QUEUE_DELAY_MAX, QUEUE_RETENTION), (minutes(15), days(14))); // those of SQS
+//! assert!(ALARM_WAIT < ALARM_PAUSE && DISARM_WAIT < ALARM_WAIT);
+//!
+//! assert_eq!(NOTIFICATION_BYTES_MAX, 250_000);
+//! assert!(NOTIFY_LINGER < NOTIFY_WAIT && NOTIFY_WAIT < NOTIFY_PAUSE);
+//! assert!(NOTIFY_PAUSE < NOTIFY_AGAIN_AFTER && NOTIFY_AGAIN_AFTER < NOTIFY_AGAIN_AFTER_MAX);
+//! ```
+//!
+//! # Payload stores, keys and archives; deleting
+//!
+//! ```
+//! # use everstep::limits::*;
+//! # use everstep::prelude::*;
+//! assert!(PAYLOAD_CALL_MAX < ARCHIVE_CALL_MAX);
+//! assert_eq!((DATA_KEYS_KEPT, DATA_KEY_KEPT_FOR), (1_024, minutes(5)));
+//!
+//! // An id is free again when no process can remember its data key any more.
+//! assert!(GRAVE_REST > DATA_KEY_KEPT_FOR && RETENTION_MIN > GRAVE_REST);
+//! assert_eq!((DELETE_EVERY, DELETE_PASS_MAX, DELETE_AT_ONCE), (minutes(10), 1_000, 16));
+//! ```
+//!
+//! # Limiters
+//!
+//! ```
+//! # use everstep::limits::*;
+//! // A step waits in place for a permit as long as a back-off would; then its execution is suspended.
+//! assert_eq!(LIMITER_WAIT, BACKOFF_IN_PLACE_MAX);
+//! assert!(LIMITER_PAUSE > LIMITER_WAIT && LIMITER_PAUSE < LIMITER_RETRY_MAX);
+//! assert!(LIMITER_LEASE < LIMITER_LEASE_MAX && LIMITER_ANSWER_MAX < LIMITER_LEASE / 3);
+//! ```
+//!
+//! # HTTP
+//!
+//! ```
+//! # use everstep::limits::*;
+//! assert!(HTTP_BODY_BYTES_MAX > COMMIT_BYTES_MAX && HTTP_PAGE_BYTES_MAX == COMMIT_BYTES_MAX);
+//! assert_eq!((HTTP_LIST_MAX, HTTP_WAITING_MAX), (100, 1_000));
+//! assert!(HTTP_STOP_GRACE < HTTP_WAIT_MAX && HTTP_BODY_WAIT <= HTTP_WAIT_MAX);
+//! ```
 
 use std::time::Duration;
 

@@ -3,6 +3,74 @@
 //! A store keeps, for each execution, one log, one [record](Record) and one inbox. It interprets
 //! none of them: bodies of commits and payloads of items are opaque text. Every store passes the
 //! suite in [`testing::conformance`](crate::testing).
+//!
+//! What clients and turns do with a store, by hand:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use everstep::event::{Event, Json, StoredCommit};
+//! # use everstep::id::{ExecutionId, HostId, WriterId};
+//! # use everstep::memory::MemoryStore;
+//! # use everstep::store::*;
+//! # use everstep::time::Timestamp;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let id = ExecutionId::new("sale-7")?;
+//! # let record: Record = serde_json::from_str(
+//! #     r#"{"id": "sale-7", "workflow": "sell", "started_at": 1000, "arrivals": 0, "commit": 0,
+//! #         "status": "running", "wake_at": 1000, "updated_at": 1000, "code": "1", "reason": null}"#,
+//! # )?;
+//! # let started: Event = serde_json::from_str(
+//! #     r#"{"WorkflowStarted": {"at": 1000, "execution": "sale-7", "workflow": "sell", "run": 1, "input": "4242"}}"#,
+//! # )?;
+//! # let completed: Event = serde_json::from_str(r#"{"WorkflowCompleted": {"at": 2000, "output": "4242"}}"#)?;
+//! let store: Arc<dyn EventStore> = Arc::new(MemoryStore::new());
+//! store.setup().await?;
+//!
+//! // A client starts an execution: its first commit and its record in one write.
+//! let start = StoredCommit::encode(0, WriterId::random(), None, &[started]);
+//! assert_eq!(store.create(&record, &start).await?, Created::New);
+//!
+//! // Somebody sends it a signal, and again, since the answer was lost.
+//! let message = Message::Signal { name: "paid".to_owned(), payload: Json::record(&true)? };
+//! let item = NewItem { id: "signal/1".to_owned(), arrived_at: Timestamp(1_500), message };
+//! assert_eq!(store.send(&id, &item).await?, Sent::New);
+//! assert_eq!(store.send(&id, &item).await?, Sent::Known);
+//!
+//! // A turn loads it and appends what has happened; then the record may say so.
+//! let loaded = store.load(&id).await?.expect("it is there");
+//! assert_eq!((loaded.commits.len(), loaded.inbox.len()), (1, 1));
+//! let turn = WriterId::random();
+//! let end = StoredCommit::encode(1, turn, Some(start.hash), &[completed]);
+//! assert_eq!(store.append(&id, &end).await?, Appended::Done);
+//! assert_eq!(store.append(&id, &end).await?, Appended::Taken { by: turn }); // by itself
+//! let stored = loaded.record.projection;
+//! let ended = Projection { commit: 1, status: Status::Completed, wake_at: None, ..stored };
+//! assert_eq!(store.project(&id, &ended).await?.projection, ended);
+//! store.remove_items(&id, &[item.id]).await?;
+//!
+//! // Everybody sees it.
+//! assert_eq!(store.record(&id).await?.expect("it is there").arrivals, 1);
+//! assert_eq!(store.load_all(&id).await?.expect("it is there").commits.len(), 2);
+//! let query = ListQuery { status: Some(Status::Completed), ..ListQuery::default() };
+//! assert_eq!(store.list(&query).await?.records[0].id, id);
+//! assert!(store.overdue(Timestamp(9_000), 10).await?.is_empty());
+//!
+//! // It is deleted in steps; after each of them somebody else may go on.
+//! let grave = Grave { look_at: Timestamp(5_000), emptied: false };
+//! assert_eq!(store.bury(&id, 1, &grave).await?, Buried::Done);
+//! assert!(store.load(&id).await?.is_none()); // from here on it is there for nobody
+//! let expired = store.expired(Timestamp(0), Timestamp(9_000), 10).await?;
+//! assert_eq!(expired, [(Timestamp(5_000), id.clone())]);
+//! assert_eq!(store.grave(&id).await?, Some(grave));
+//! let emptied = Grave { emptied: true, ..grave };
+//! assert!(store.rebury(&id, &grave, &emptied).await?);
+//! store.remove(&id, &emptied).await?; // now the id is free
+//!
+//! // Memory does not know of processes; the claims of one that is gone end with their leases.
+//! assert!(!store.is_gone(&HostId("web/17".into())).await?);
+//! # Ok(()) }
+//! ```
 
 mod check;
 mod cursor;
@@ -25,6 +93,15 @@ pub use grave::{Buried, Grave};
 pub use inbox::{InboxItem, Message, NewItem, Sent};
 
 /// A failure's cause, as the store's own library reports it.
+///
+/// ```
+/// use std::error::Error;
+/// use everstep::store::{BoxError, StoreError};
+///
+/// let cause: BoxError = "connection reset".into();
+/// let error = StoreError::unavailable("the connection broke", cause);
+/// assert_eq!(error.source().expect("its cause").to_string(), "connection reset");
+/// ```
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where logs, records and inboxes are kept.
@@ -160,6 +237,37 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
 }
 
 /// Why a store did not do what it was asked.
+///
+/// What a store says, whoever implements it:
+///
+/// ```
+/// # use everstep::event::{Event, Json, StoredCommit};
+/// # use everstep::id::{ExecutionId, WriterId};
+/// # use everstep::store::{Message, NewItem};
+/// # use everstep::time::Timestamp;
+/// use everstep::store::StoreError;
+///
+/// // Not now: whoever asked asks again. Or never like this: somebody has to do something.
+/// assert!(StoreError::unavailable("the table is throttled", "429").is_retryable());
+/// let error = StoreError::unusable("make the table first", "no such table");
+/// assert!(!error.is_retryable());
+/// assert_eq!(error.to_string(), "the event store cannot be used: make the table first");
+///
+/// // What is too large for one store is too large for all.
+/// # let event: Event = serde_json::from_str(r#"{"Resumed": {"at": 0, "id": "x"}}"#).unwrap();
+/// let commit = StoredCommit::encode(3, WriterId::random(), Some([0; 32]), &[event]);
+/// assert!(StoreError::check_commit(&commit).is_ok());
+/// let payload = Json::record(&"x".repeat(500_000)).unwrap();
+/// let message = Message::Signal { name: "note".to_owned(), payload };
+/// let item = NewItem { id: "1".to_owned(), arrived_at: Timestamp(0), message };
+/// assert!(matches!(StoreError::check_item(&item), Err(StoreError::TooLarge { .. })));
+///
+/// // What it does not find.
+/// let id = ExecutionId::new("sale-7").unwrap();
+/// assert!(StoreError::missing(&id).to_string().ends_with("there is no such execution"));
+/// assert!(StoreError::gap(&id, 7).to_string().contains("commit 7"));
+/// assert!(StoreError::lost_record(&id).to_string().ends_with("it has a log and no record"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -266,6 +374,26 @@ pub enum Appended {
 }
 
 /// One execution as it stands in the store.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// let loaded = client.load(sale.id()).await?;
+/// let (commits, corrupt) = loaded.read();
+/// assert!(corrupt.is_none());
+/// assert_eq!(commits[0].events[0].kind(), "WorkflowStarted");
+///
+/// // A log that has lost its end is known by its record.
+/// let mut cut = loaded.clone();
+/// cut.commits.clear();
+/// assert!(loaded.check_end().is_ok());
+/// assert_eq!(cut.check_end().unwrap_err().number, 0);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Loaded {
     /// The record.
@@ -279,6 +407,28 @@ pub struct Loaded {
 }
 
 /// The execution record: a small projection of the log, and the count of arrivals.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// # sale.signal("paid", &true).await?;
+/// # sale.result().await?;
+/// use everstep::store::{Projection, Status};
+///
+/// let record = client.describe(sale.id()).await?;
+/// assert_eq!(record.workflow, "sell");
+/// assert_eq!(record.projection.status, Status::Completed);
+///
+/// // The view is large: lists go without it, and a projection without one keeps the stored one.
+/// assert!(record.listed().projection.view.is_none());
+/// let silent = Projection { view: None, ..record.projection.clone() };
+/// assert_eq!(record.clone().with(&silent), record);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Whose.
@@ -301,6 +451,30 @@ pub struct Record {
 }
 
 /// The run of an execution that has started another as its child.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn pack(what: String) -> everstep::Result<String> {
+///     Ok(format!("a box of {what}"))
+/// }
+///
+/// #[workflow]
+/// async fn fulfil(what: String) -> everstep::Result<String> {
+///     Ok(child(pack, what).id("box-1").await?)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(fulfil));
+/// # let fulfilment = env.start(fulfil, "cups".to_owned());
+/// # fulfilment.result().unwrap();
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let record = client.describe(&ExecutionId::new("box-1")?).await?;
+/// let parent = record.parent.expect("it is a child");
+/// assert_eq!((parent.execution.as_str(), parent.run), ("e-1", 1));
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParentRun {
     /// Which execution.
@@ -310,6 +484,28 @@ pub struct ParentRun {
 }
 
 /// The part of a record that a turn derives from the log.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::store::{Projection, Status};
+///
+/// let record = client.describe(sale.id()).await?;
+/// let stored = &record.projection;
+/// assert!(stored.is_swept() && !stored.expires()); // it is open
+///
+/// // More of the log takes the place of less, whichever is written last.
+/// let commit = stored.commit + 1;
+/// let ended = Projection { commit, status: Status::Completed, ..stored.clone() };
+/// assert!(ended.replaces(&record));
+/// assert!(!stored.replaces(&record.clone().with(&ended)));
+/// assert!(ended.expires() && !ended.is_swept());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Projection {
     /// The commit up to which the log was taken into account.
@@ -351,6 +547,18 @@ pub struct Projection {
 }
 
 /// Where an execution stands.
+///
+/// ```
+/// use everstep::store::Status;
+///
+/// let open: Vec<Status> = Status::ALL.into_iter().filter(|status| !status.is_closed()).collect();
+/// assert_eq!(open, [Status::Running, Status::Suspended, Status::Blocked]);
+/// assert!(!Status::Blocked.is_swept()); // only a resume brings it back
+/// assert!(Status::Failed.has_returned() && !Status::Cancelled.has_returned());
+///
+/// assert_eq!(Status::parse("suspended"), Some(Status::Suspended));
+/// assert_eq!(Status::Suspended.as_str(), "suspended");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -391,6 +599,30 @@ pub struct ListQuery {
 }
 
 /// A page of records.
+///
+/// Page by page:
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// for card in 1..=5 {
+///     client.start(sell, card.to_string()).await?;
+/// }
+/// let (mut found, mut pages) = (0, 0);
+/// let mut list = client.list().limit(2);
+/// loop {
+///     let page = list.page().await?;
+///     found += page.records.len();
+///     pages += 1;
+///     let Some(next) = page.next else { break };
+///     list = list.after(next);
+/// }
+/// assert_eq!((found, pages), (5, 3));
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct ListPage {
     /// The records, newest start first.

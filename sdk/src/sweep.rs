@@ -11,6 +11,22 @@ use crate::wake::{QueueError, Wake, WakeQueue};
 const PASS_MAX: usize = 1000;
 
 /// Why a pass of the sweeper did not end. What it had woken is woken; the next pass goes on.
+///
+/// ```
+/// use everstep::client::SweepError;
+/// use everstep::wake::QueueError;
+///
+/// /// Whether the next pass may get further by itself.
+/// fn is_passing(error: &SweepError) -> bool {
+///     match error {
+///         SweepError::Store(error) => error.is_retryable(),
+///         SweepError::Queue(error) => error.is_retryable(),
+///         _ => false,
+///     }
+/// }
+/// assert!(is_passing(&QueueError::unavailable("throttled", "429").into()));
+/// assert!(!is_passing(&QueueError::unusable("make the queue first", "no such queue").into()));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {

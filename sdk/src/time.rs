@@ -15,6 +15,13 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// The latest moment a timer can have: the end of the year 9999.
+    ///
+    /// ```
+    /// # use everstep::time::Timestamp;
+    /// # use std::time::Duration;
+    /// assert_eq!(Timestamp::MAX.to_string(), "9999-12-31T23:59:59.999Z");
+    /// assert_eq!(Timestamp(0).after(Duration::MAX), Timestamp::MAX);
+    /// ```
     pub const MAX: Self = Self(253_402_300_799_999);
 
     /// This moment and `duration`, rounded up to a whole millisecond so that nothing fires early;
@@ -80,6 +87,20 @@ impl fmt::Display for Timestamp {
 
 /// The clock of a host. Every decision of a turn reads this one, so a test can give each host a
 /// clock of its own, ahead of or behind the others'.
+///
+/// ```
+/// # use std::time::Duration;
+/// use everstep::time::{Clock, Timestamp};
+///
+/// #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// async fn main() {
+///     let clock = Clock::virtual_from(Timestamp(1_000));
+///     let ahead = clock.skewed(250); // another host's
+///     clock.sleep_until(Timestamp(86_401_000)).await; // a day, at once
+///     assert!(clock.now() >= Timestamp(86_401_000));
+///     assert_eq!(ahead.now().since(clock.now()), Duration::from_millis(250));
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Clock(Source);
 

@@ -2,6 +2,80 @@
 //!
 //! Any number of wakes at any time is safe; a wake carries no truth. Every queue passes the suite
 //! in [`testing::conformance`](crate::testing).
+//!
+//! What clients and workers do with a queue, by hand:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use std::time::Duration;
+//! # use everstep::id::ExecutionId;
+//! # use everstep::memory::MemoryQueue;
+//! # use everstep::time::Timestamp;
+//! # use everstep::wake::*;
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let queue: Arc<dyn WakeQueue> = Arc::new(MemoryQueue::new());
+//! queue.setup().await?;
+//! let id = ExecutionId::new("sale-7")?;
+//! queue.send(&Wake::news(id.clone()), Duration::ZERO).await?;
+//!
+//! let received = queue.receive(10, Duration::from_secs(20)).await?;
+//! let Delivery { body, receipt, receive_count } = &received[0];
+//! assert_eq!((Wake::from_body(body)?.kind, *receive_count), (WakeKind::News, 1));
+//! queue.keep(receipt, 2 * queue.visibility()).await?; // this turn takes longer
+//! queue.delete(receipt).await?; // it is over
+//!
+//! // A timer, an hour away. This queue delays its wake as long as it can: somebody arms it again.
+//! let (now, due) = (Timestamp(0), Timestamp(3_600_000));
+//! let alarm = Alarm::new(id, due, now);
+//! queue.arm(&alarm, due.since(now)).await?;
+//! queue.disarm(&alarm).await?; // and its wake, which is a message by now, comes all the same
+//! assert!(queue.receive(10, Duration::ZERO).await?.is_empty());
+//! # Ok(()) }
+//! ```
+//!
+//! # An alarm clock
+//!
+//! A queue with a clock beside it has no such hops: what is far away is an alarm, and can be taken back.
+//!
+//! ```
+//! # use std::collections::BTreeSet;
+//! # use std::sync::{Arc, Mutex};
+//! # use std::time::Duration;
+//! # use everstep::id::ExecutionId;
+//! # use everstep::memory::MemoryQueue;
+//! # use everstep::time::Timestamp;
+//! # use everstep::wake::*;
+//! /// It only remembers; a real one sends the alarm's wake when it is time.
+//! #[derive(Debug, Default)]
+//! struct Kept(Mutex<BTreeSet<Alarm>>);
+//!
+//! #[async_trait::async_trait]
+//! impl AlarmClock for Kept {
+//!     async fn setup(&self) -> Result<(), QueueError> {
+//!         Ok(())
+//!     }
+//!     async fn set(&self, alarm: &Alarm) -> Result<(), QueueError> {
+//!         self.0.lock().unwrap().insert(alarm.clone());
+//!         Ok(())
+//!     }
+//!     async fn unset(&self, alarm: &Alarm) -> Result<(), QueueError> {
+//!         self.0.lock().unwrap().remove(alarm);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (messages, clock) = (MemoryQueue::new(), Arc::new(Kept::default()));
+//! let queue = AlarmQueue::new(Arc::new(messages.clone()), clock.clone());
+//! let alarm = Alarm::new(ExecutionId::new("sale-7")?, Timestamp(3_600_000), Timestamp(0));
+//! queue.arm(&alarm, Duration::from_secs(3_600)).await?;
+//! assert_eq!((clock.0.lock().unwrap().len(), messages.len()), (1, 0));
+//! queue.disarm(&alarm).await?; // the workflow does not wait for it any more
+//! assert_eq!(clock.0.lock().unwrap().len(), 0);
+//! # Ok(()) }
+//! ```
 
 mod alarm;
 
@@ -63,6 +137,21 @@ pub trait WakeQueue: Send + Sync + fmt::Debug + 'static {
 }
 
 /// "Look at this execution."
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use everstep::id::ExecutionId;
+/// # use everstep::time::Timestamp;
+/// use everstep::wake::{Wake, WakeKind};
+///
+/// let id = ExecutionId::new("order-7")?;
+/// let wake = Wake::timer(id.clone(), Timestamp(5_000));
+/// assert_eq!(Wake::from_body(&wake.to_body())?, wake);
+/// let news = r#"{"everstep":1,"execution":"order-7","kind":"news"}"#;
+/// assert_eq!(Wake::news(id.clone()).to_body(), news);
+/// assert_eq!(Wake::sweep(id).kind, WakeKind::Sweep);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Wake {
     /// Which.
@@ -98,6 +187,15 @@ pub struct Delivery {
 }
 
 /// Why a queue did not do what it was asked.
+///
+/// ```
+/// use everstep::wake::QueueError;
+///
+/// assert!(QueueError::unavailable("throttled", "429").is_retryable());
+/// let error = QueueError::unusable("make the queue first", "no such queue");
+/// assert!(!error.is_retryable());
+/// assert_eq!(error.to_string(), "the wake queue cannot be used: make the queue first");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
@@ -148,6 +246,14 @@ struct Envelope<W> {
 }
 
 /// A message that is no wake of ours, or one that this program cannot read.
+///
+/// ```
+/// use everstep::wake::{NotAWake, Wake};
+///
+/// let newer = r#"{"everstep": 2, "execution": "order-7", "kind": "news"}"#;
+/// assert!(matches!(Wake::from_body(newer), Err(NotAWake::Newer { version: 2 })));
+/// assert!(matches!(Wake::from_body("dear all"), Err(NotAWake::Malformed { .. })));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAWake {

@@ -7,6 +7,7 @@ mod crash;
 mod deploy_check;
 mod dynamodb;
 mod examples;
+mod examples_of_items;
 mod faults;
 mod faulty;
 mod http;

@@ -8,3 +8,7 @@ mod step {}
 #[cfg(doctest)]
 #[doc = include_str!("../../macros/docs/workflow.md")]
 mod workflow {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../../macros/docs/versions.md")]
+mod versions {}

@@ -5,6 +5,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// What a backend's URL names.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::backend::BackendUrl;
+///
+/// let url: BackendUrl = "sqlite:/var/lib/orders.db?synchronous=full".parse()?;
+/// let path = "/var/lib/orders.db".into();
+/// assert_eq!(url, BackendUrl::Sqlite { path, synchronous_full: true });
+/// assert_eq!(url.to_string(), "sqlite:/var/lib/orders.db?synchronous=full");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackendUrl {
@@ -31,6 +42,18 @@ pub enum BackendUrl {
 }
 
 /// Where timers of more than 15 minutes are kept: EventBridge Scheduler.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::backend::{BackendUrl, SchedulerUrl};
+///
+/// let role = "arn:aws:iam::123456789012:role/wakes";
+/// let scheduler = SchedulerUrl::new("orders", Some(role))?;
+/// let url = format!("dynamodb://orders?queue=wakes&scheduler=orders&scheduler_role={role}");
+/// let (table, queue) = ("orders".to_owned(), "wakes".to_owned());
+/// assert_eq!(url.parse(), Ok(BackendUrl::Dynamodb { table, queue, scheduler: Some(scheduler) }));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchedulerUrl {
@@ -65,6 +88,14 @@ impl SchedulerUrl {
 }
 
 /// Why a text is no [`BackendUrl`].
+///
+/// ```
+/// use everstep::backend::{BackendUrl, InvalidBackendUrl};
+///
+/// let error = "dynamodb://orders".parse::<BackendUrl>().unwrap_err();
+/// assert!(matches!(error, InvalidBackendUrl::NoQueue { .. }));
+/// assert!(error.to_string().ends_with("for example `dynamodb://orders?queue=orders`"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidBackendUrl {

@@ -17,6 +17,25 @@ use crate::store::{Buried, Grave, Loaded, ParentRun, Record, Status, StoreError}
 use crate::time::Timestamp;
 
 /// Why an execution was not deleted. It is there as it was, but for [`Blobs`](Self::Blobs).
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::DeleteError;
+///
+/// match client.delete(sale.id()).await {
+///     Err(DeleteError::Open { status, .. }) => assert!(!status.is_closed()),
+///     other => panic!("{other:?}"),
+/// }
+/// sale.terminate("a test").await?;
+/// sale.result().await.unwrap_err();
+/// client.delete(sale.id()).await?;
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeleteError {
@@ -108,6 +127,28 @@ impl DeleteError {
 }
 
 /// What was deleted.
+///
+/// ```
+/// use everstep::archive::{Archive, MemoryArchive};
+/// use everstep::client::Deleted;
+/// use everstep::prelude::*;
+///
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let archive = MemoryArchive::new();
+/// let backend = Backend::memory().with_archive(Archive::new(archive.clone()));
+/// # let app = App::new().workflow(sell).backend(backend.clone());
+/// let client = Client::new(&backend);
+/// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// # app.worker().await?.run_until(sale.result()).await??;
+///
+/// let deleted: Deleted = client.delete(sale.id()).await?;
+/// assert!(deleted.is_free); // it had no blobs
+/// let name = deleted.archived_as.expect("there is an archive");
+/// assert!(archive.objects().contains_key(&name));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Deleted {
@@ -149,6 +190,20 @@ impl Client {
     /// only once no host can be that late any more, a lease or a function's time-out later.
     ///
     /// Dropping the future is like a crash.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// sale.signal("paid", &true).await?;
+    /// sale.result().await?;
+    /// client.delete(sale.id()).await?;
+    /// assert!(client.describe(sale.id()).await.is_err()); // it is there for nobody
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`DeleteError`]; of an open execution nothing is ever deleted.

@@ -7,6 +7,23 @@ use crate::payload::{PayloadError, SealedPayload};
 use crate::store::{Status, StoreError};
 
 /// Why an execution was not erased.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::EraseError;
+///
+/// assert!(matches!(client.erase(sale.id()).await, Err(EraseError::Open { .. })));
+/// sale.signal("paid", &true).await?;
+/// sale.result().await?;
+/// // This program keeps its payloads in the log, for ever.
+/// assert!(matches!(client.erase(sale.id()).await, Err(EraseError::NoStore)));
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EraseError {
@@ -38,6 +55,25 @@ pub enum EraseError {
 }
 
 /// What was erased.
+///
+/// ```
+/// # use everstep::payload::{MemoryPayloads, Payloads};
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+/// # let payloads = Payloads::new(MemoryPayloads::new()).threshold(0);
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell).payloads(payloads));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// # sale.result().await?;
+/// use everstep::client::Erased;
+///
+/// // Of an app whose payloads are all in a payload store, and not encrypted:
+/// let erased: Erased = client.erase(sale.id()).await?;
+/// assert!(erased.blobs > 0 && !erased.key);
+/// assert_eq!(erased.readable, 0);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Erased {
@@ -60,6 +96,22 @@ impl Client {
     /// [`DATA_KEY_KEPT_FOR`](crate::limits::DATA_KEY_KEPT_FOR). Started again, the execution has a new one,
     /// and what was on its way to the run before is an error of its own where it is read.
     /// Repeating it is safe, and completes one that was interrupted.
+    ///
+    /// ```
+    /// # use everstep::payload::{MemoryPayloads, Payloads};
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # let payloads = Payloads::new(MemoryPayloads::new()).threshold(0);
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell).payloads(payloads));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// # sale.result().await?;
+    /// client.erase(sale.id()).await?;
+    /// assert!(sale.result().await.is_err()); // nobody reads it any more
+    /// assert_eq!(sale.history().await?[0].events[0].kind(), "WorkflowStarted"); // the log stays
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// See [`EraseError`].

@@ -24,6 +24,17 @@ const LEAP_AFTER: usize = 1_000;
 const KEPT_MAX: usize = 10_000;
 
 /// What a pass did.
+///
+/// ```
+/// use everstep::client::Pass;
+///
+/// /// What an operator reads in the morning.
+/// fn report(pass: &Pass) -> String {
+///     let more = if pass.more { ", and there are more" } else { "" };
+///     format!("{} deleted, {} not: {:?}{more}", pass.deleted.len(), pass.kept.len(), pass.kept)
+/// }
+/// assert_eq!(report(&Pass::default()), "0 deleted, 0 not: []");
+/// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Pass {
@@ -56,6 +67,30 @@ impl Pass {
 }
 
 /// A pass that has not been made; `.await` makes it.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::time::Clock;
+///
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = Backend::memory();
+/// # let client = Client::new(&backend);
+/// let app = App::new().workflow(sell).retention(hours(1)).backend(backend);
+/// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// app.worker().await?.run_until(sale.result()).await??;
+///
+/// // A day later:
+/// let client = client.clock(Clock::virtual_from(Clock::system().now().after(days(1))));
+/// let pass = client.delete_expired().dry_run().await?;
+/// assert_eq!(pass.deleted[0].0, *sale.id());
+/// assert!(client.describe(sale.id()).await.is_ok()); // nothing has happened
+/// let pass = client.delete_expired().limit(100).await?;
+/// assert_eq!(pass.deleted.len(), 1);
+/// assert!(client.describe(sale.id()).await.is_err());
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is deleted unless it is awaited"]
 #[derive(Debug)]
 pub struct DeleteExpired<'a> {
@@ -79,9 +114,12 @@ impl Client {
     /// [`Pass::kept`].
     ///
     /// ```
-    /// # async fn nightly(client: &everstep::Client) -> Result<(), everstep::store::StoreError> {
+    /// # use everstep::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let client = Client::new(&Backend::memory());
     /// let pass = client.delete_expired().limit(100).await?;
-    /// println!("deleted: {}, kept: {}, more: {}", pass.deleted.len(), pass.kept.len(), pass.more);
+    /// assert_eq!((pass.deleted.len(), pass.kept.len(), pass.more), (0, 0, false)); // nothing is there
     /// # Ok(()) }
     /// ```
     pub fn delete_expired(&self) -> DeleteExpired<'_> {

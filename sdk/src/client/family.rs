@@ -7,6 +7,26 @@ use crate::event::{ChildOutcome, ClosePolicy, Commit, Event, OperationKey, Paren
 use crate::id::ExecutionId;
 
 /// Whose child an execution is, and whose parent, in its current run.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn pack(what: String) -> everstep::Result<usize> { Ok(what.len()) }
+/// # #[workflow] async fn fulfil(what: String) -> everstep::Result<usize> { Ok(child(pack, what).id("parcel-7").await?) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(fulfil));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::Family;
+///
+/// let order = client.start(fulfil, "cup".to_owned()).id("order-7").await?;
+/// order.result().await?;
+/// let family = Family::of(&order.history().await?);
+/// assert!(family.parent.is_none());
+/// assert_eq!(family.children[0].id.as_str(), "parcel-7");
+///
+/// let parcel = client.family(&family.children[0].id).await?;
+/// assert_eq!(parcel.parent.expect("it has one").execution, *order.id());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Family {
@@ -17,6 +37,25 @@ pub struct Family {
 }
 
 /// A child, as its parent knows it.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn pack(what: String) -> everstep::Result<usize> { Ok(what.len()) }
+/// # #[workflow] async fn fulfil(what: String) -> everstep::Result<usize> { Ok(child(pack, what).id("parcel-7").await?) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(fulfil));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::ChildInfo;
+/// use everstep::event::ChildOutcome;
+///
+/// let order = client.start(fulfil, "cup".to_owned()).id("order-7").await?;
+/// order.result().await?;
+/// let parcel: ChildInfo = client.family(order.id()).await?.children.remove(0);
+/// assert!(parcel.started && parcel.waits && parcel.on_close == ClosePolicy::Cancel);
+/// let Some(ChildOutcome::Completed { output }) = parcel.outcome else { panic!("{parcel:?}") };
+/// assert_eq!(output.read::<usize>()?, 3);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildInfo {

@@ -70,6 +70,22 @@ impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
     /// Sends an update with the start, and waits for the answer: of the execution that is started,
     /// or of the one that is there and that the [policy](Start::on_conflict) attaches to. With ids
     /// of the caller's for both it is repeated safely, as [`signal`](Start::signal) is.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+    /// #     let asked = update::<u64, u64>("price").await;
+    /// #     let price = *asked.request() * 120;
+    /// #     asked.reply(&price);
+    /// #     Ok(())
+    /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// let price: u64 = client.start(quote, ()).id("quote-7").update("price", &3).id("click-17").await?;
+    /// assert_eq!(price, 360);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn update<Resp: DeserializeOwned>(
         self,
         name: impl Into<String>,

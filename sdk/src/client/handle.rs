@@ -13,6 +13,31 @@ use crate::id::ExecutionId;
 use crate::store::{Record, Status};
 
 /// An execution, and the types of its result. Dropping it changes nothing.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::Handle;
+///
+/// /// What a page shows of a sale.
+/// async fn line(sale: &Handle<String, everstep::Error>) -> everstep::Result<String> {
+///     let record = sale.describe().await?;
+///     Ok(format!("{} is {}", sale.id(), record.projection.status))
+/// }
+///
+/// let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// sale.signal("paid", &true).await?;
+/// sale.result().await?;
+/// assert_eq!(line(&sale).await?, "sale-7 is completed");
+///
+/// // Any program has a handle that knows the id.
+/// let elsewhere = client.handle(sell, ExecutionId::new("sale-7")?);
+/// assert_eq!(elsewhere.result().await?, "4242");
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 pub struct Handle<T, E> {
     client: Client,
     id: ExecutionId,

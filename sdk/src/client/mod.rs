@@ -54,6 +54,26 @@ use crate::time::Clock;
 use crate::wake::{QueueError, Wake, WakeQueue};
 
 /// Starts executions and talks to them. Cheap to clone.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::store::Status;
+///
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { signal::<bool>("paid").await?; Ok(card) }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = Backend::memory();
+/// # let app = App::new().workflow(sell).backend(backend.clone());
+/// let client = Client::new(&backend);
+/// let sale = client.start(sell, "4242".to_owned()).id("sale-7").tag("customer", "ada").await?;
+/// client.signal(sale.id(), "paid", &true).await?; // from any process
+/// # app.worker().await?.run_until(sale.result()).await??;
+/// assert_eq!(sale.result().await?, "4242");
+///
+/// let of_ada = client.list().tag("customer", "ada").page().await?;
+/// assert_eq!(of_ada.records[0].projection.status, Status::Completed);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     store: Arc<dyn EventStore>,
@@ -108,6 +128,20 @@ impl Client {
     }
 
     /// The clock it goes by.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::time::{Clock, Timestamp};
+    ///
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let clock = Clock::virtual_from(Timestamp(0)); // it is 1970
+    /// let client = Client::new(&Backend::memory()).clock(clock);
+    /// let sale = client.start(sell, "4242".to_owned()).await?;
+    /// assert!(sale.describe().await?.started_at.to_string().starts_with("1970-01-01"));
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {

@@ -20,6 +20,26 @@ use crate::limits::{NAME_BYTES_MAX, UPDATE_WAIT};
 const LIVES_MAX: u32 = 5;
 
 /// A virtual object, from outside: see [`Object`]. It may not be there yet.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+/// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+/// #     counter.commands().handle(add).await;
+/// #     Ok(counter.state)
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::ObjectHandle;
+///
+/// let pages: Vec<ObjectHandle> = vec![client.object(counter, "home"), client.object(counter, "shop")];
+/// for page in &pages {
+///     let visits: u64 = page.call(&1).await?; // each has a count of its own
+///     assert_eq!((visits, page.id()?.to_string()), (1, format!("counter/{}", page.key())));
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 pub struct ObjectHandle {
     client: Client,
     workflow: &'static str,
@@ -176,6 +196,27 @@ impl fmt::Debug for ObjectHandle {
 ///
 /// Dropping the future does not take the command back: it may be handled, and whoever calls again
 /// with the same id gets its answer.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+/// # #[workflow] async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+/// #     counter.commands().handle(add).await;
+/// #     Ok(counter.state)
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::Calling;
+///
+/// let visits = client.object(counter, "visits");
+/// for _ in 0..2 {
+///     // The same command, though it is sent twice.
+///     let command: Calling<u64> = visits.call(&1).id("click-17").wait(minutes(1));
+///     assert_eq!(command.await?, 1);
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "nothing is sent unless it is awaited"]
 #[derive(Debug)]
 pub struct Calling<'a, R> {

@@ -13,6 +13,26 @@ use crate::store::Message;
 use crate::time::Timestamp;
 
 /// A promise, from outside.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+/// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+/// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+/// # let question = env.start(asks, ());
+/// # let token = question.promise("answer").unwrap();
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::PromiseClient;
+///
+/// let promise: PromiseClient = client.promise(&token);
+/// promise.heartbeat().await?; // somebody looks for the answer
+/// promise.complete(&7).await?;
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// # assert_eq!(question.result().unwrap(), "7");
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use = "it does nothing by itself"]
 pub struct PromiseClient<'a> {
@@ -21,6 +41,25 @@ pub struct PromiseClient<'a> {
 }
 
 /// What became of a result that was sent.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+/// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+/// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+/// # let question = env.start(asks, ());
+/// # let token = question.promise("answer").unwrap();
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::Resolution;
+///
+/// let promise = client.promise(&token);
+/// assert_eq!(promise.fail("nobody knows").await?, Resolution::First);
+/// assert_eq!(promise.fail("nobody knows").await?, Resolution::Repeated); // a web hook that comes twice
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resolution {
     /// It is the promise's result now.
@@ -31,6 +70,28 @@ pub enum Resolution {
 }
 
 /// Why a promise was not completed, failed or kept alive.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn asks(_input: ()) -> everstep::Result<String> {
+/// #     let answer = promise::<u32>("answer").heartbeat(hours(1)).await;
+/// #     Ok(answer.map_or_else(|error| error.to_string(), |answer| answer.to_string()))
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(asks));
+/// # let question = env.start(asks, ());
+/// # let token = question.promise("answer").unwrap();
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::PromiseSendError;
+///
+/// let promise = client.promise(&token);
+/// promise.complete(&7).await?;
+/// match promise.complete(&8).await {
+///     Err(PromiseSendError::Resolved { result, .. }) => assert_eq!(result.summary(), "completed"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PromiseSendError {

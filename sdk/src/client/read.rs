@@ -12,6 +12,23 @@ use crate::payload::SealedPayload;
 use crate::store::{ListPage, ListQuery, Loaded, Record, Status, StoreError};
 
 /// Why an execution could not be looked at.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::HistoryError;
+///
+/// let unknown = ExecutionId::new("sale-8")?;
+/// match client.history(&unknown).await {
+///     Err(HistoryError::Unknown { id }) => assert_eq!(id, unknown),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HistoryError {
@@ -165,6 +182,20 @@ impl Client {
     /// be opened: those in `commits`, in the inbox, and the record's view. The others stay as they are
     /// stored (see [`SealedPayload::of`]), and why the first of them does is returned.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let mut loaded = client.load(sale.id()).await?;
+    /// let (mut commits, _) = loaded.read();
+    /// let first_closed = client.open_payloads(&mut loaded, &mut commits).await?;
+    /// assert!(first_closed.is_none()); // all can be read
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// The payload store did not answer or cannot be used.
     pub async fn open_payloads(
@@ -261,6 +292,28 @@ fn verified(id: &ExecutionId, loaded: &Loaded) -> Result<Vec<Commit>, HistoryErr
 }
 
 /// A listing that has not been asked for.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::List;
+/// use everstep::store::Status;
+///
+/// let sale = client.start(sell, "4242".to_owned()).tag("customer", "ada").await?;
+/// let started = sale.describe().await?.started_at;
+/// let of_ada: List = client
+///     .list()
+///     .workflow("sell")
+///     .tag("customer", "ada")
+///     .started_from(started)
+///     .started_before(started.after(days(1)));
+/// assert_eq!(of_ada.page().await?.records.len(), 1);
+/// assert!(of_ada.status(Status::Failed).page().await?.records.is_empty());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "nothing is listed unless a page is asked for"]
 #[derive(Debug)]
 pub struct List<'a> {
@@ -341,6 +394,19 @@ impl List<'_> {
     }
 
     /// Only executions that started earlier than `time`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+    /// let started = sale.describe().await?.started_at;
+    /// let before = client.list().started_before(started).page().await?; // not at that time
+    /// assert!(before.records.is_empty());
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
+    /// ```
     pub fn started_before(mut self, time: impl Into<DateTime<Utc>>) -> Self {
         self.query.started_before = Some(time.into().into());
         self

@@ -13,6 +13,28 @@ use crate::store::{Message, NewItem, Record, Sent, Status, StoreError};
 use crate::wake::{QueueError, Wake};
 
 /// Why a message was not sent.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::SendError;
+///
+/// let unknown = ExecutionId::new("sale-8")?;
+/// let sent = client.signal(&unknown, "paid", &true).await;
+/// assert!(matches!(sent, Err(SendError::Unknown { .. })));
+///
+/// sale.signal("paid", &true).await?;
+/// sale.result().await?;
+/// match sale.cancel("too late").await {
+///     Err(SendError::Closed { status, .. }) => assert!(status.has_returned()),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -71,6 +93,23 @@ pub enum SendError {
 }
 
 /// A signal that has not been sent; `.await` sends it.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::Sending;
+///
+/// for _ in 0..2 {
+///     let payment: Sending = client.signal(sale.id(), "paid", &true).id("payment-3");
+///     payment.await?;
+/// }
+/// assert_eq!(client.describe(sale.id()).await?.arrivals, 1); // it was one signal
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "nothing is sent unless it is awaited"]
 #[derive(Debug)]
 pub struct Sending<'a> {

@@ -61,6 +61,29 @@ pub enum OnConflict {
 }
 
 /// Why nothing was started.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::StartError;
+///
+/// match client.start(sell, "4711".to_owned()).id("sale-7").await {
+///     Err(StartError::Exists { id, difference, .. }) => {
+///         assert_eq!(id.as_str(), "sale-7"); // somebody else's card
+///         assert!(!difference.is_empty());
+///     }
+///     other => panic!("{other:?}"),
+/// }
+/// match client.start(sell, "4711".to_owned()).id("sale\n8").await {
+///     Err(StartError::InvalidId(problem)) => assert!(problem.to_string().contains("control")),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -183,6 +206,26 @@ pub enum StartError {
 
 /// A start that has not been made; `.await` makes it, and gives a handle that reads results as `T`
 /// and errors as `E`.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::{OnConflict, Start};
+///
+/// let start: Start<String, everstep::Error> = client
+///     .start(sell, "4242".to_owned())
+///     .id("sale-7") // so that it can be repeated
+///     .tag("customer", "ada")
+///     .on_conflict(OnConflict::RestartIfClosed)
+///     .signal("paid", &true)
+///     .signal_id("payment-3");
+/// let sale = start.await?;
+/// assert_eq!(sale.result().await?, "4242");
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "nothing is started unless it is awaited"]
 #[derive(Debug)]
 pub struct Start<'a, T, E> {

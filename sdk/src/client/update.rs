@@ -19,6 +19,30 @@ use crate::store::Status;
 use crate::time::Timestamp;
 
 /// Why an update has no answer, or not the one that was hoped for.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// use everstep::client::UpdateError;
+///
+/// // This workflow never asks for updates: nobody answers.
+/// match sale.update::<u64>("price", &3).id("click-17").wait(seconds(5)).await {
+///     Err(UpdateError::NoAnswer { update_id, .. }) => assert_eq!(update_id, "click-17"),
+///     other => panic!("{other:?}"),
+/// }
+/// // It is kept, so the same id asks for the same answer, until there can be none any more.
+/// sale.signal("paid", &true).await?;
+/// sale.result().await?;
+/// match sale.update::<u64>("price", &3).id("click-17").await {
+///     Err(UpdateError::Closed { name, .. }) => assert_eq!(name, "price"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpdateError {
@@ -123,6 +147,29 @@ impl UpdateError {
 ///
 /// Dropping the future does not take the update back: it may be answered, and whoever sends it
 /// again with the same id gets that answer.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+/// #     let asked = update::<u64, u64>("price").await;
+/// #     let price = *asked.request() * 120;
+/// #     asked.reply(&price);
+/// #     Ok(())
+/// # }
+/// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// use everstep::client::Updating;
+///
+/// let quoting = client.start(quote, ()).await?;
+/// let question: Updating<u64> = quoting.update("price", &3).id("click-17").wait(minutes(1));
+/// assert_eq!(question.await?, 360);
+///
+/// // Its answer was lost on the way? The same id gets the same answer, though the workflow is over.
+/// let price: u64 = quoting.update("price", &3).id("click-17").await?;
+/// assert_eq!(price, 360);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "nothing is sent unless it is awaited"]
 pub struct Updating<'a, Resp> {
     client: &'a Client,
@@ -149,11 +196,21 @@ impl Client {
     /// Sends an update and waits for the execution's answer. The answer is looked for again and
     /// again, at first every 10 ms, later every second.
     ///
-    /// ```no_run
-    /// # async fn f(client: &everstep::Client, id: &everstep::ExecutionId) -> Result<(), everstep::client::UpdateError> {
-    /// let total: u64 = client.update(id, "add_item", "teapot").id("click-17").await?;
-    /// # Ok(())
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn quote(_input: ()) -> everstep::Result<()> {
+    /// #     let asked = update::<u64, u64>("price").await;
+    /// #     let price = *asked.request() * 120;
+    /// #     asked.reply(&price);
+    /// #     Ok(())
     /// # }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(quote));
+    /// # let client = env.client();
+    /// # env.block_on(async {
+    /// # let quoting = client.start(quote, ()).await?;
+    /// let price: u64 = client.update(quoting.id(), "price", &3).id("click-17").await?;
+    /// assert_eq!(price, 360);
+    /// # Ok::<_, everstep::Error>(()) }).unwrap();
     /// ```
     pub fn update<'a, Resp: DeserializeOwned>(
         &'a self,

@@ -7,6 +7,24 @@ use crate::event::Json;
 use crate::id::ExecutionId;
 
 /// Why a view cannot be had.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
+/// # let client = env.client();
+/// # env.block_on(async {
+/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// # sale.signal("paid", &true).await?;
+/// # sale.result().await?;
+/// use everstep::client::ViewError;
+///
+/// match client.view::<u32>(sale.id()).await {
+///     Err(ViewError::Unreadable { expected, .. }) => assert_eq!(expected, "u32"), // it is a text
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {

@@ -59,6 +59,27 @@ where
 }
 
 /// A [`callback`] that has not been asked for; `.await` asks.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # async fn post(_document: u64, _answer_to: PromiseToken) -> everstep::Result<()> { Ok(()) }
+/// #[workflow]
+/// async fn scan(document: u64) -> everstep::Result<bool> {
+///     let clean = callback("scan", async move |token| post(document, token).await)
+///         .retry(Retry::new().max_attempts(5)) // of handing the token out
+///         .submit_timeout(seconds(20))
+///         .timeout(days(1)) // of the answer
+///         .heartbeat(hours(1))
+///         .await?;
+///     Ok(clean)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(scan));
+/// let document = env.start(scan, 7);
+/// document.complete_after(minutes(30), "scan", &true);
+/// assert!(document.result().unwrap());
+/// ```
 #[must_use = "nobody is asked unless it is awaited"]
 pub struct Callback<T, E, F> {
     name: Cow<'static, str>,
@@ -70,6 +91,22 @@ pub struct Callback<T, E, F> {
 }
 
 /// Why a [`callback`] has no result. It can be part of an error type that is recorded.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{CallbackError, PromiseError};
+///
+/// # async fn post(_answer_to: PromiseToken) -> everstep::Result<()> { Ok(()) }
+/// #[workflow]
+/// async fn is_clean(_document: u64) -> everstep::Result<Option<bool>> {
+///     match callback("scan", async move |token| post(token).await).timeout(hours(1)).await {
+///         Err(CallbackError::Promise(PromiseError::TimedOut { .. })) => Ok(None), // nobody answered
+///         answer => Ok(Some(answer?)),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+/// assert_eq!(env.run(is_clean, 7).unwrap(), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -222,6 +259,30 @@ where
 }
 
 /// The future of [`callback`]. Dropping it gives the promise up, as dropping a [`Promise`] does.
+///
+/// Two scanners, and the one that answers first:
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::Calling;
+///
+/// # async fn post(_scanner: &str, _answer_to: PromiseToken) -> everstep::Result<()> { Ok(()) }
+/// fn scan(scanner: &'static str) -> Calling<bool, everstep::Error> {
+///     callback(scanner, async move |token| post(scanner, token).await).into_future()
+/// }
+///
+/// #[workflow]
+/// async fn is_clean(_document: u64) -> everstep::Result<bool> {
+///     match race(scan("near"), scan("far")).await {
+///         Either::Left(clean) | Either::Right(clean) => Ok(clean?),
+///     }
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(is_clean));
+/// let document = env.start(is_clean, 7);
+/// document.complete_after(minutes(1), "far", &true);
+/// assert!(document.result().unwrap());
+/// ```
 #[must_use = "nobody is asked unless it is awaited"]
 pub struct Calling<T, E> {
     /// Until the token is handed out.

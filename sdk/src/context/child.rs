@@ -87,6 +87,29 @@ pub fn child<A, W: Workflow<A>>(
 }
 
 /// The future of [`child`], and what may be said about the child before it is awaited.
+///
+/// ```
+/// use everstep::Child;
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn pack(article: String) -> everstep::Result<usize> {
+///     Ok(article.len())
+/// }
+///
+/// /// How this program has things packed, whoever asks.
+/// fn packed(order: &str, article: String) -> Child<usize, everstep::Error> {
+///     let id = format!("{order}/{article}");
+///     child(pack, article).id(id).close_policy(ClosePolicy::Leave)
+/// }
+///
+/// #[workflow]
+/// async fn fulfil(article: String) -> everstep::Result<usize> {
+///     Ok(packed("order-7", article).await?)
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(fulfil));
+/// assert_eq!(env.run(fulfil, "cup".to_owned()).unwrap(), 3);
+/// ```
 #[must_use = "a child is started only if the future is awaited"]
 pub struct Child<T, E> {
     call: Call,
@@ -94,6 +117,23 @@ pub struct Child<T, E> {
 }
 
 /// The future of [`Child::start`].
+///
+/// ```
+/// use everstep::StartedChild;
+/// use everstep::prelude::*;
+///
+/// # #[workflow] async fn survey(order: String) -> everstep::Result<()> { sleep(days(7)).await; drop(order); Ok(()) }
+/// fn ask_later(order: &str) -> StartedChild<everstep::Error> {
+///     child(survey, order.to_owned()).id(format!("survey-{order}")).start()
+/// }
+///
+/// #[workflow]
+/// async fn deliver(order: String) -> everstep::Result<ExecutionId> {
+///     Ok(ask_later(&order).await?) // it is there, and nobody waits for its end
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(survey).workflow(deliver));
+/// assert_eq!(env.run(deliver, "7".to_owned()).unwrap().as_str(), "survey-7");
+/// ```
 #[must_use = "a child is started only if the future is awaited"]
 pub struct StartedChild<E> {
     call: Call,

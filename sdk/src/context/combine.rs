@@ -30,6 +30,25 @@ pub fn race<A: Future, B: Future>(left: A, right: B) -> Race<A, B> {
 }
 
 /// The future of [`race`].
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{Race, Signal, Sleep};
+///
+/// fn paid_in_time() -> Race<Signal<u64>, Sleep> {
+///     race(signal("paid"), sleep(days(14)))
+/// }
+///
+/// #[workflow]
+/// async fn invoice(_number: u32) -> everstep::Result<u64> {
+///     match paid_in_time().await {
+///         Either::Left(cents) => Ok(cents?),
+///         Either::Right(()) => Err(everstep::Error::msg("it is overdue")),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(invoice));
+/// assert!(env.run(invoice, 7).is_err());
+/// ```
 #[must_use = "a race does nothing unless it is awaited"]
 pub struct Race<A, B> {
     left: Pin<Box<A>>,
@@ -102,6 +121,22 @@ where
 }
 
 /// The future of [`join_all`]. Dropping it drops what is left of them.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn ask(who: u32) -> everstep::Result<u32> { Ok(who) }
+/// #[workflow]
+/// async fn everybody(people: u32) -> everstep::Result<usize> {
+///     let answers: everstep::JoinAll<_> = join_all((0..people).map(|who| ask(who)));
+///     match race(answers, sleep(days(1))).await {
+///         Either::Left(answers) => Ok(answers.len()),
+///         Either::Right(()) => Ok(0), // somebody did not answer in time
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(everybody));
+/// assert_eq!(env.run(everybody, 3).unwrap(), 3);
+/// ```
 #[must_use = "a join does nothing unless it is awaited"]
 pub struct JoinAll<F: Future>(Pin<Box<futures::future::JoinAll<F>>>);
 

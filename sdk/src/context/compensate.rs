@@ -253,6 +253,24 @@ where
 }
 
 /// What [`compensate`] has registered. Dropping it changes nothing.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # async fn release(_room: &str) -> everstep::Result<()> { Ok(()) }
+/// #[workflow]
+/// async fn stay(room: String) -> everstep::Result<()> {
+///     let undoing: everstep::Compensation =
+///         compensate("room", async move || release(&room).await);
+///     undoing.retry(Retry::new().max_attempts(20)); // until the hotel hears of it
+///     Err(everstep::Error::msg("the guest does not come"))
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(stay));
+/// # let stay = env.start(stay, "12".to_owned());
+/// stay.result().unwrap_err();
+/// assert!(stay.events().iter().any(|event| event.key().is_some_and(|key| key.name == "undo room")));
+/// ```
 #[derive(Debug)]
 pub struct Compensation {
     execution: Arc<Execution>,

@@ -57,6 +57,24 @@ pub fn continue_as_new<T>(input: &(impl Serialize + ?Sized)) -> ContinueAsNew<T>
 }
 
 /// The future of [`continue_as_new`]. Dropped before it is polled, it changes nothing.
+///
+/// ```
+/// use everstep::ContinueAsNew;
+/// use everstep::prelude::*;
+///
+/// /// The next round, with the number of those that were.
+/// fn next(rounds: u32) -> ContinueAsNew<everstep::Result<u32>> {
+///     continue_as_new(&(rounds + 1))
+/// }
+///
+/// #[workflow]
+/// async fn rounds(so_far: u32) -> everstep::Result<u32> {
+///     sleep(days(1)).await;
+///     if so_far < 3 { next(so_far).await } else { Ok(so_far) }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(rounds));
+/// assert_eq!(env.run(rounds, 0).unwrap(), 3);
+/// ```
 #[must_use = "the run goes on unless the future is awaited: `return continue_as_new(&input).await`"]
 pub struct ContinueAsNew<T> {
     execution: Arc<Execution>,

@@ -37,6 +37,23 @@ where
 }
 
 /// The future of [`first_ok`]. Dropping it drops what is left of them.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn ask(who: u32) -> everstep::Result<u32> { Ok(who) }
+/// #[workflow]
+/// async fn anybody(people: u32) -> everstep::Result<Option<u32>> {
+///     let answer: everstep::FirstOk<_, _> = first_ok((1..=people).map(|who| ask(who)));
+///     match timeout(hours(1), answer).await {
+///         Ok(answer) => Ok(answer.ok()), // none if all have failed
+///         Err(_too_late) => Ok(None),
+///     }
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(anybody));
+/// assert!(env.run(anybody, 3).unwrap().is_some());
+/// assert_eq!(env.run(anybody, 0).unwrap(), None);
+/// ```
 #[must_use = "nothing is waited for unless it is awaited"]
 pub struct FirstOk<F, E> {
     running: FuturesUnordered<Indexed<F>>,

@@ -8,6 +8,32 @@ use crate::id::ExecutionId;
 use crate::limits::{CONTINUE_BYTES, CONTINUE_EVENTS};
 
 /// What [`execution_info`] tells. Comes out the same on replay.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn listen(mut heard: u32) -> everstep::Result<u32> {
+///     loop {
+///         let info: everstep::ExecutionInfo = execution_info();
+///         if info.continue_suggested() {
+///             return continue_as_new(&heard).await; // the log has grown long
+///         }
+///         if !signal::<bool>("more").await? {
+///             return Ok(heard);
+///         }
+///         heard += 1;
+///         publish(&format!("run {} of {}, {} events", info.run, info.id, info.events));
+///     }
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(listen));
+/// let listener = env.start(listen, 0);
+/// listener.signal("more", &true);
+/// listener.signal("more", &false);
+/// assert_eq!(listener.result().unwrap(), 1);
+/// assert!(listener.view::<String>().unwrap().starts_with("run 1 of e-1"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ExecutionInfo {

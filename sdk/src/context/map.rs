@@ -47,6 +47,26 @@ where
 }
 
 /// A [`map`] that has not begun; `.await` begins it.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[step(retry = none)]
+/// async fn price(article: u32) -> everstep::Result<u32> {
+///     if article == 0 { Err(everstep::Error::msg("there is none")) } else { Ok(article * 10) }
+/// }
+///
+/// #[workflow]
+/// async fn prices(articles: Vec<u32>) -> everstep::Result<Vec<u32>> {
+///     let prices = map(articles, async |article| price(article).await)
+///         .concurrency(2) // not all at once
+///         .tolerate(1) // go on though one fails
+///         .await?;
+///     Ok(prices.into_successes())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(prices));
+/// assert_eq!(env.run(prices, vec![1, 0, 2]).unwrap(), [10, 20]);
+/// ```
 #[must_use = "a map does nothing unless it is awaited"]
 pub struct Map<I, F, R> {
     items: Vec<I>,
@@ -56,10 +76,49 @@ pub struct Map<I, F, R> {
 }
 
 /// The rule of a [`map`] that the first error ends.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{FailFast, Map};
+///
+/// /// No more at once than our partner bears; the first error still ends it.
+/// fn politely<I, F>(map: Map<I, F, FailFast>) -> Map<I, F, FailFast> {
+///     map.concurrency(2)
+/// }
+///
+/// #[workflow]
+/// async fn squares(numbers: Vec<u32>) -> everstep::Result<Vec<u32>> {
+///     politely(map(numbers, async |number| Ok(number * number))).await
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(squares));
+/// assert_eq!(env.run(squares, vec![1, 2, 3]).unwrap(), [1, 4, 9]);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct FailFast(());
 
 /// The rule of a [`map`] that says of each item what became of it.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{EachItem, Map};
+///
+/// /// The rule of this program for whatever is mapped: one in ten may fail.
+/// fn leniently<I, F, R: Into<EachItem>>(map: Map<I, F, R>) -> Map<I, F, EachItem> {
+///     map.concurrency(10).tolerate_share(0.1)
+/// }
+///
+/// #[workflow]
+/// async fn halves(numbers: Vec<u32>) -> everstep::Result<usize> {
+///     let halve = async |number: u32| match number % 2 {
+///         0 => Ok(number / 2),
+///         _ => Err("it is odd".to_owned()),
+///     };
+///     Ok(leniently(map(numbers, halve)).await.map_or(0, |halves| halves.len()))
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(halves));
+/// assert_eq!(env.run(halves, (10..21).map(|number| number * 2).chain([7]).collect()).unwrap(), 12);
+/// assert_eq!(env.run(halves, vec![2, 3]).unwrap(), 0); // one in two is too much
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct EachItem {
     failures_max: Option<usize>,
@@ -225,10 +284,42 @@ where
 }
 
 /// The future of a [`map`] that the first error ends.
+///
+/// What takes a future takes a map by `into_future`:
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn ask(who: u32) -> everstep::Result<u32> { Ok(who) }
+///
+/// #[workflow]
+/// async fn ask_all(people: Vec<u32>) -> everstep::Result<usize> {
+///     let asked = map(people, async |who| ask(who).await).concurrency(3).into_future();
+///     Ok(timeout(days(1), asked).await??.len())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(ask_all));
+/// assert_eq!(env.run(ask_all, vec![1, 2, 3, 4]).unwrap(), 4);
+/// ```
 #[must_use = "a map does nothing unless it is awaited"]
 pub struct MapAll<I, F, Fut, T, E>(Items<I, F, Fut, T, E>);
 
 /// The future of a [`map`] that says of each item what became of it.
+///
+/// What takes a future takes a map by `into_future`:
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn ask(who: u32) -> everstep::Result<u32> { Ok(who) }
+///
+/// #[workflow]
+/// async fn ask_some(people: Vec<u32>) -> everstep::Result<usize> {
+///     let asked = map(people, async |who| ask(who).await).stop_after(2).into_future();
+///     Ok(timeout(days(1), asked).await?.map_or(0, |answers| answers.len()))
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(ask_some));
+/// assert_eq!(env.run(ask_some, vec![1, 2, 3, 4]).unwrap(), 4); // of the last two it says that they were not needed
+/// ```
 #[must_use = "a map does nothing unless it is awaited"]
 pub struct MapEach<I, F, Fut, T, E>(Items<I, F, Fut, T, E>);
 

@@ -111,6 +111,28 @@ impl<S> Object<S> {
 }
 
 /// How an object's commands are served; from [`Object::commands`].
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::Commands;
+///
+/// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+/// /// How all objects of this program live: until they have nothing to do, or their state says so.
+/// fn short_lived(object: &mut Object<u64>) -> Commands<'_, u64> {
+///     object.commands().until(|sum| *sum >= 10).idle(days(1))
+/// }
+///
+/// #[workflow]
+/// async fn counter(mut counter: Object<u64>) -> everstep::Result<u64> {
+///     short_lived(&mut counter).handle(add).await;
+///     Ok(counter.state)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+/// let counts = env.start(counter, Object::new("visits", 9));
+/// let sum: u64 = counts.update("command", &1).unwrap();
+/// assert_eq!((sum, counts.result().unwrap()), (10, 10));
+/// ```
 #[must_use = "no command is served unless `handle` is awaited"]
 pub struct Commands<'a, S> {
     object: &'a mut Object<S>,
@@ -119,6 +141,23 @@ pub struct Commands<'a, S> {
 }
 
 /// Why no more commands are [served](Commands::handle).
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # async fn add(sum: &mut u64, number: u64) -> Result<u64, String> { *sum += number; Ok(*sum) }
+/// #[workflow]
+/// async fn counter(mut counter: Object<u64>) -> everstep::Result<String> {
+///     match counter.commands().until(|sum| *sum >= 10).idle(days(1)).handle(add).await {
+///         Served::Done => Ok("it is full".to_owned()),
+///         served => Ok(format!("{served:?} at {}", counter.state)),
+///     }
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(counter));
+/// assert_eq!(env.run(counter, Object::new("visits", 12)).unwrap(), "it is full");
+/// assert_eq!(env.run(counter, Object::new("visits", 3)).unwrap(), "Idle at 3"); // a day later
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -57,6 +57,26 @@ where
 }
 
 /// A [`poll_until`] that has not begun; `.await` begins it.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn progress(job: u32) -> everstep::Result<u32> { let _ = job; Ok(100) }
+/// #[workflow]
+/// async fn wait_for(job: u32) -> everstep::Result<u32> {
+///     let done = poll_until(|| progress(job), |percent| *percent == 100)
+///         .every(seconds(5)) // then 10, 20 …
+///         .growing_to(minutes(10))
+///         .for_at_most(hours(2));
+///     Ok(done.await?)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(wait_for));
+/// let looks = std::sync::atomic::AtomicU32::new(0);
+/// env.mock(progress, move |_job| Ok(50 * looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed)));
+/// assert_eq!(env.run(wait_for, 7).unwrap(), 100);
+/// assert_eq!(env.runs("progress"), 3); // 0, 50, 100
+/// ```
 #[must_use = "nothing is checked unless it is awaited"]
 pub struct PollUntil<F, D> {
     check: F,
@@ -163,6 +183,26 @@ where
 }
 
 /// The future of [`poll_until`].
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn is_done(job: u32) -> everstep::Result<bool> { Ok(job > 0) }
+/// #[workflow]
+/// async fn wait_for(job: u32) -> everstep::Result<Option<bool>> {
+///     let done = poll_until(|| is_done(job), |done| *done).into_future(); // for ever …
+///     match race(done, signal::<()>("enough")).await {
+///         Either::Left(done) => Ok(Some(done?)),
+///         Either::Right(_) => Ok(None), // … unless somebody has had enough
+///     }
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(wait_for));
+/// assert_eq!(env.run(wait_for, 1).unwrap(), Some(true));
+/// let job = env.start(wait_for, 0);
+/// job.signal_after(hours(1), "enough", &());
+/// assert_eq!(job.result().unwrap(), None);
+/// ```
 #[must_use = "nothing is checked unless it is awaited"]
 pub struct Polling<F, Fut, D, T, E> {
     execution: std::sync::Arc<Execution>,

@@ -63,11 +63,56 @@ pub fn postpone(delay: Duration, reason: impl fmt::Display) -> Postpone {
 }
 
 /// The future of [`postpone`]. Until it is polled nothing happens.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{Postpone, postpone};
+///
+/// /// What the steps of this program do when the service has enough.
+/// fn busy(retry_after: u64) -> Postpone {
+///     postpone(seconds(retry_after), "the service is busy")
+/// }
+///
+/// #[step(total_timeout = "1d")]
+/// async fn send(text: String) -> everstep::Result<usize> {
+///     # static ASKED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+///     # let service_has_enough = !ASKED.swap(true, std::sync::atomic::Ordering::Relaxed);
+///     if service_has_enough {
+///         return Err(busy(600).await.into());
+///     }
+///     Ok(text.len())
+/// }
+/// # #[workflow] async fn post(text: String) -> everstep::Result<usize> { send(text).await }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(post));
+/// assert_eq!(env.run(post, "hello".to_owned()).unwrap(), 5); // ten minutes later
+/// ```
 #[derive(Debug)]
 #[must_use = "the attempt goes on unless it is awaited"]
 pub struct Postpone(Option<Postponed>);
 
 /// What an attempt that cannot do its work yet asks for.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::postpone;
+///
+/// /// A body that is called outside a workflow has no attempt that could end: it gets the error.
+/// #[step]
+/// async fn print(page: u32) -> everstep::Result<u32> {
+///     if page == 13 {
+///         return Err(postpone(minutes(5), "the printer has no paper").await.into());
+///     }
+///     Ok(page)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(print(12).await.unwrap(), 12);
+/// let error = print(13).await.unwrap_err();
+/// assert_eq!(error.to_string(), "not yet, try again in 5m: the printer has no paper");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not yet, try again in {}: {reason}", humantime::format_duration(*.delay))]
 #[non_exhaustive]

@@ -55,6 +55,29 @@ pub fn promise<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Promi
 }
 
 /// A result that somebody outside gives; see [`promise`].
+///
+/// ```
+/// use everstep::Promise;
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn mail(who: String, answer_to: PromiseToken) -> everstep::Result<()> { let _ = (who, answer_to); Ok(()) }
+/// /// An answer of somebody who has two days, and says once a day that it is being looked at.
+/// fn answer() -> Promise<bool> {
+///     promise("answer").timeout(days(2)).heartbeat(days(1))
+/// }
+///
+/// #[workflow]
+/// async fn approved(by: String) -> everstep::Result<bool> {
+///     let answer = answer();
+///     mail(by, answer.token()).await?; // by this token it is completed
+///     Ok(answer.await?)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(approved));
+/// let approval = env.start(approved, "Ada".to_owned());
+/// approval.complete_after(hours(3), "answer", &true);
+/// assert!(approval.result().unwrap());
+/// ```
 #[must_use = "a promise that is dropped is given up"]
 pub struct Promise<T> {
     execution: Arc<Execution>,

@@ -48,6 +48,27 @@ pub fn signal<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signal
 }
 
 /// The future of [`signal`].
+///
+/// ```
+/// use everstep::Signal;
+/// use everstep::prelude::*;
+///
+/// /// The name and the type of the signal, in one place.
+/// fn payment() -> Signal<u64> {
+///     signal("payment")
+/// }
+///
+/// #[workflow]
+/// async fn invoice(_number: u32) -> everstep::Result<u64> {
+///     Ok(payment().await? + payment().await?) // in two rates
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(invoice));
+/// let invoice = env.start(invoice, 7);
+/// invoice.signal("payment", &30);
+/// invoice.signal("payment", &40);
+/// assert_eq!(invoice.result().unwrap(), 70);
+/// ```
 #[derive(Debug)]
 #[must_use = "a signal is waited for only if the future is awaited"]
 pub struct Signal<T> {

@@ -44,6 +44,27 @@ pub fn signals<T: DeserializeOwned>(name: impl Into<Cow<'static, str>>) -> Signa
 }
 
 /// The stream of [`signals`].
+///
+/// It is a stream, and all that is made for streams works on it:
+///
+/// ```
+/// use everstep::Signals;
+/// use everstep::prelude::*;
+/// use futures::StreamExt;
+///
+/// #[workflow]
+/// async fn measure(count: usize) -> everstep::Result<u64> {
+///     let readings: Signals<u64> = signals("reading");
+///     let readings: Vec<_> = readings.take(count).collect().await;
+///     readings.into_iter().try_fold(0, |sum, reading| Ok(sum + reading?))
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(measure));
+/// let measuring = env.start(measure, 2);
+/// measuring.signal("reading", &3);
+/// measuring.signal("reading", &4);
+/// assert_eq!(measuring.result().unwrap(), 7);
+/// ```
 #[derive(Debug)]
 #[must_use = "signals are waited for only if the stream is polled"]
 pub struct Signals<T> {

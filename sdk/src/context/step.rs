@@ -146,6 +146,23 @@ fn set_body<A, T, E, F, Fut>(
 /// The future of a step. Dropping it gives the result up: a body that has not started never
 /// does; one that runs is let end (if the workflow does not end before), and its result changes
 /// nothing.
+///
+/// ```
+/// use everstep::StepFuture;
+/// use everstep::prelude::*;
+///
+/// /// Several steps that look alike need not be written one by one.
+/// fn told(who: &'static str) -> StepFuture<String, everstep::Error> {
+///     everstep::step(who, async move || Ok(format!("dear {who}"))).into_future()
+/// }
+///
+/// #[workflow]
+/// async fn tell(_input: ()) -> everstep::Result<Vec<String>> {
+///     join_all([told("Ada"), told("Alan")]).await.into_iter().collect()
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(tell));
+/// assert_eq!(env.run(tell, ()).unwrap(), ["dear Ada", "dear Alan"]);
+/// ```
 #[must_use = "a step does nothing unless it is awaited"]
 pub struct StepFuture<T, E>(Inner<T, E>);
 
@@ -373,6 +390,26 @@ where
 }
 
 /// A step that has not been called yet; `.await` calls it.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn pay(cents: u64) -> everstep::Result<String> {
+///     let charge = everstep::step("charge", async move || {
+///         Ok::<_, everstep::Error>(format!("charged {cents}")) // here, ask the bank
+///     });
+///     charge
+///         .input("cents", &cents)
+///         .retry(Retry::new().max_attempts(6))
+///         .timeout(seconds(20)) // of an attempt
+///         .total_timeout(hours(1)) // of all
+///         .no_undo()
+///         .await
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pay));
+/// assert_eq!(env.run(pay, 500).unwrap(), "charged 500");
+/// ```
 #[must_use = "a step does nothing unless it is awaited"]
 pub struct InlineStep<E, F> {
     name: Cow<'static, str>,

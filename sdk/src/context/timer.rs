@@ -67,6 +67,26 @@ pub fn sleep_until(time: DateTime<Utc>) -> Sleep {
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
+///
+/// ```
+/// use everstep::Sleep;
+/// use everstep::prelude::*;
+///
+/// /// The time counts from here, wherever it is awaited.
+/// fn term() -> Sleep {
+///     sleep(days(14))
+/// }
+///
+/// #[workflow]
+/// async fn invoice(_number: u32) -> everstep::Result<i64> {
+///     let (began, term) = (now(), term());
+///     sleep(days(3)).await; // somebody is on holiday
+///     term.await;
+///     Ok((now() - began).num_days())
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(invoice));
+/// assert_eq!(env.run(invoice, 7).unwrap(), 14);
+/// ```
 #[derive(Debug)]
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
@@ -132,6 +152,22 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 }
 
 /// The future of [`timeout`].
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::{Signal, Timeout};
+///
+/// fn approval() -> Timeout<Signal<bool>> {
+///     timeout(days(2), signal("approval"))
+/// }
+///
+/// #[workflow]
+/// async fn is_approved(_order: u32) -> everstep::Result<bool> {
+///     Ok(approval().await.unwrap_or(Ok(false))?) // silence is a no
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(is_approved));
+/// assert!(!env.run(is_approved, 7).unwrap());
+/// ```
 #[must_use = "a time-out does nothing unless it is awaited"]
 pub struct Timeout<F> {
     future: Pin<Box<F>>,

@@ -112,6 +112,28 @@ where
 }
 
 /// The stream of [`updates`].
+///
+/// ```
+/// use everstep::Updates;
+/// use everstep::prelude::*;
+///
+/// #[workflow]
+/// async fn queue(_input: ()) -> everstep::Result<u32> {
+///     let mut turns: Updates<String, u32> = updates("number");
+///     let mut given = 0;
+///     while let Ok(asked) = timeout(hours(1), turns.next()).await {
+///         given += 1;
+///         asked.reply(&given); // the next number, as long as people come
+///     }
+///     Ok(given)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(queue));
+/// let queue = env.start(queue, ());
+/// assert_eq!(queue.update::<u32>("number", "Ada").unwrap(), 1);
+/// assert_eq!(queue.update::<u32>("number", "Alan").unwrap(), 2);
+/// assert_eq!(queue.result().unwrap(), 2);
+/// ```
 #[must_use = "updates are waited for only if the stream is polled"]
 pub struct Updates<Req, Resp> {
     execution: Arc<Execution>,
@@ -217,6 +239,30 @@ impl<Req, Resp> fmt::Debug for Updates<Req, Resp> {
 
 /// The future of [`update`](update()). Dropping it loses nothing: an update it had been given but
 /// had not returned goes to the next wait.
+///
+/// ```
+/// use everstep::NextUpdate;
+/// use everstep::prelude::*;
+///
+/// /// The update's name and its types, in one place.
+/// fn address() -> NextUpdate<String, bool> {
+///     update("address")
+/// }
+///
+/// #[workflow]
+/// async fn parcel(mut to: String) -> everstep::Result<String> {
+///     if let Ok(change) = timeout(hours(1), address()).await {
+///         to = change.request().clone();
+///         change.reply(&true);
+///     }
+///     Ok(to)
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(parcel));
+/// let parcel = env.start(parcel, "Rome".to_owned());
+/// assert!(parcel.update::<bool>("address", "Paris").unwrap());
+/// assert_eq!(parcel.result().unwrap(), "Paris");
+/// ```
 #[derive(Debug)]
 #[must_use = "an update is waited for only if the future is awaited"]
 pub struct NextUpdate<Req, Resp>(Updates<Req, Resp>);
@@ -234,6 +280,38 @@ impl<Req: DeserializeOwned, Resp: Serialize> Future for NextUpdate<Req, Resp> {
 /// it is rejected, and its sender is told that it was dropped without a reply.
 ///
 /// The answer is durable before anything that comes after it, and the sender has it soon after.
+///
+/// ```
+/// use everstep::Update;
+/// use everstep::prelude::*;
+///
+/// # #[step] async fn look_up(article: u32) -> everstep::Result<u32> { Ok(article * 120) }
+/// /// Answers after a step; whoever asks waits for so long.
+/// async fn answer(asked: Update<u32, u32>) -> everstep::Result<()> {
+///     match *asked.request() {
+///         0 => asked.reject("there is no article 0"),
+///         article => {
+///             let price = look_up(article).await?;
+///             asked.reply(&price);
+///         }
+///     }
+///     Ok(())
+/// }
+///
+/// #[workflow]
+/// async fn shop(_input: ()) -> everstep::Result<()> {
+///     for _ in 0..2 {
+///         answer(update("price").await).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(shop));
+/// let shop = env.start(shop, ());
+/// assert_eq!(shop.update::<u32>("price", &3).unwrap(), 360);
+/// let refused = shop.update::<u32>("price", &0).unwrap_err();
+/// assert_eq!(refused.rejection::<String>().as_deref(), Some("there is no article 0"));
+/// ```
 #[must_use = "an update that is dropped is rejected"]
 pub struct Update<Req, Resp> {
     request: Req,

@@ -96,6 +96,24 @@ pub fn execution_id() -> ExecutionId {
 }
 
 /// What [`random`] can make.
+///
+/// ```
+/// use everstep::Random;
+/// use everstep::prelude::*;
+///
+/// /// One of these, by a number of any size.
+/// fn one_of<T: Random + Into<u64>>(names: &[&str]) -> String {
+///     let number: u64 = random::<T>().into();
+///     names[(number % names.len() as u64) as usize].to_owned()
+/// }
+///
+/// #[workflow]
+/// async fn draw(_input: ()) -> everstep::Result<String> {
+///     Ok(one_of::<u32>(&["Ada", "Alan"])) // the same on replay
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(draw));
+/// assert!(env.run(draw, ()).unwrap().starts_with('A'));
+/// ```
 pub trait Random: sealed::Sealed {
     #[doc(hidden)]
     fn from_bytes(bytes: [u8; 32]) -> Self;

@@ -84,6 +84,27 @@ pub fn version_of<V: Versions>(name: impl Into<Cow<'static, str>>) -> V {
 
 /// The versions of a change that this code knows: `#[derive(Versions)]` on an enum whose variants
 /// have no fields and count up without a gap, `enum Packing { Boxes = 1, Bags = 2 }`.
+///
+/// ```
+/// use everstep::prelude::*;
+///
+/// #[derive(Versions)]
+/// enum Packing {
+///     Bags = 2, // nobody is on version 1, boxes, any more
+///     Paper = 3,
+/// }
+/// assert_eq!(Packing::KNOWN, 2..=3);
+///
+/// #[workflow]
+/// async fn pack(what: String) -> everstep::Result<String> {
+///     Ok(match version_of::<Packing>("packing") {
+///         Packing::Bags => format!("a bag of {what}"),
+///         Packing::Paper => format!("{what} in paper"),
+///     })
+/// }
+/// # let env = everstep::testing::Env::new(App::new().workflow(pack));
+/// assert_eq!(env.run(pack, "cups".to_owned()).unwrap(), "cups in paper");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not list versions",
     note = "put `#[derive(everstep::Versions)]` on an enum such as `enum Packing {{ Boxes = 1, Bags = 2 }}`"

@@ -62,6 +62,22 @@ pub trait WorkflowSpec: Send + Sync + 'static {
 }
 
 /// A function with `#[workflow]`. `Args` is how its arguments are found; nobody writes it.
+///
+/// A function that takes any workflow of some type:
+///
+/// ```
+/// use everstep::Workflow;
+/// use everstep::prelude::*;
+///
+/// # #[workflow] async fn sell(cents: u64) -> everstep::Result<u64> { Ok(cents) }
+/// # #[workflow] async fn refund(cents: u64) -> everstep::Result<u64> { Ok(cents / 2) }
+/// fn serve<A, W: Workflow<A>, B, V: Workflow<B>>(first: W, second: V) -> App {
+///     App::new().workflow(first).workflow(second)
+/// }
+///
+/// # let env = everstep::testing::Env::new(serve(sell, refund));
+/// assert_eq!(env.run(refund, 70).unwrap(), 35);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a workflow",
     label = "not a workflow",
@@ -250,6 +266,36 @@ pub(crate) struct Erased {
 pub(crate) type Accepts = fn(&Json) -> Result<(), WrongInput>;
 
 /// An input that a workflow cannot read.
+///
+/// ```
+/// use everstep::client::StartError;
+/// use everstep::event::Json;
+/// use everstep::prelude::*;
+/// # use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Item {
+///     name: String,
+///     count: u32,
+/// }
+///
+/// #[workflow]
+/// async fn order(items: Vec<Item>) -> everstep::Result<()> {
+/// #   let _ = items.iter().map(|item| (&item.name, item.count)).count();
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut app = App::new().workflow(order).backend(Backend::memory());
+/// let client = app.client().await?;
+/// let input = Json::parse(r#"[{"name": "cup", "count": "three"}]"#.to_owned())?;
+/// match client.start_named("order", input).await {
+///     Err(StartError::WrongInput { source, .. }) => assert_eq!(source.field, "[0].count"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{problem}", at(.field))]
 #[non_exhaustive]

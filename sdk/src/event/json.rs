@@ -10,6 +10,21 @@ use super::text::Text;
 use super::value::{self, UnrecordableValue};
 
 /// A recorded value: valid JSON, immutable. A clone is another handle to the same text.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::event::Json;
+///
+/// let order = Json::record(&("cup", 3))?;
+/// assert_eq!(order.as_str(), r#"["cup",3]"#);
+/// assert_eq!(order.read::<(String, u32)>()?, ("cup".to_owned(), 3));
+///
+/// // A text stays as it was written; whether two say the same is another question.
+/// let (one, other) = (Json::parse(r#"{"a":1,"b":2}"#.to_owned())?, Json::parse(r#"{"b":2, "a":1}"#.to_owned())?);
+/// assert!(one != other && one.same(&other));
+/// assert_eq!(Json::null().read::<Option<u32>>()?, None);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Json(Text);
 

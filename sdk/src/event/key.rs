@@ -6,6 +6,14 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// An operation's name and the count of its calls, from 1. Written `name#count`.
+///
+/// ```
+/// use everstep::event::OperationKey;
+///
+/// let second = OperationKey { name: "charge".into(), count: 2 };
+/// assert_eq!(second.to_string(), "charge#2");
+/// assert_eq!(serde_json::from_str::<OperationKey>("\"charge#2\"").unwrap(), second);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OperationKey {
     /// The operation's name; it may hold a `#` of its own.

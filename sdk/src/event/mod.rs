@@ -2,6 +2,354 @@
 //!
 //! A log is a sequence of [commits](Commit); a commit holds [events](Event). `docs/event-log.md`
 //! is the byte-for-byte page of it.
+//!
+//! The examples here tell the stories that histories tell: each picks the events that it is about.
+//!
+//! # Turns, timers and what is seen from outside
+//!
+//! ```
+//! use everstep::event::{Event, TurnEnd};
+//! use everstep::prelude::*;
+//!
+//! #[workflow]
+//! async fn remind(of: String) -> everstep::Result<String> {
+//!     publish(&version("wording", 1..=2));
+//!     set_tag("stage", "waiting");
+//!     sleep(days(3)).await;
+//!     Ok(of)
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(remind));
+//! let reminder = env.start(remind, "milk".to_owned());
+//! reminder.result().unwrap();
+//!
+//! let story: Vec<String> = reminder.events().iter().filter_map(|event| Some(match event {
+//!     Event::WorkflowStarted(start) => format!("run {} of {}", start.run, start.workflow),
+//!     Event::TurnStarted(turn) if turn.lease_end > turn.at => "a host has it".to_owned(),
+//!     Event::VersionChosen(choice) => format!("{} is {}", choice.name, choice.version),
+//!     Event::ViewPublished(shown) => format!("it shows {}", shown.view),
+//!     Event::TagSet(tag) => format!("{} is {}", tag.name, tag.value),
+//!     Event::TimerStarted(timer) => format!("{} begins", timer.key),
+//!     Event::TurnEnded(turn) if turn.reason == TurnEnd::Suspended => "nothing runs".to_owned(),
+//!     Event::TimerFired(timer) => format!("{} is over", timer.key),
+//!     Event::WorkflowCompleted(end) => format!("it returns {}", end.output),
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, [
+//!     "run 1 of remind",
+//!     "a host has it",
+//!     "wording is 2",
+//!     "it shows 2",
+//!     "stage is waiting",
+//!     "sleep#1 begins",
+//!     "nothing runs",
+//!     "a host has it",
+//!     "sleep#1 is over",
+//!     "it returns \"milk\"",
+//! ]);
+//! ```
+//!
+//! # Steps
+//!
+//! ```
+//! use everstep::event::{Event, Failure};
+//! use everstep::prelude::*;
+//!
+//! #[step(at_most_once, retry(max_attempts = 2))]
+//! async fn charge(card: String) -> everstep::Result<()> {
+//!     Err(everstep::Error::msg(format!("no money on {card}")))
+//! }
+//!
+//! /// It says how far it is, and that the disk is full; the next attempt goes on from there.
+//! #[step(total_timeout = "1d")]
+//! async fn copy(pages: u32) -> everstep::Result<u32> {
+//!     let copied = last_heartbeat::<u32>().unwrap_or(0);
+//!     if copied == 0 {
+//!         heartbeat(&3);
+//!         tokio::time::sleep(seconds(15)).await;
+//!         return Err(everstep::postpone(minutes(5), "the disk is full").await.into());
+//!     }
+//!     Ok(pages - copied)
+//! }
+//!
+//! #[workflow]
+//! async fn scan(card: String) -> everstep::Result<()> {
+//!     copy(7).await?;
+//!     charge(card).await
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(scan));
+//! let scan = env.start(scan, "4242".to_owned());
+//! scan.result().unwrap_err();
+//!
+//! let story: Vec<String> = scan.events().iter().filter_map(|event| Some(match event {
+//!     Event::StepStarted(step) => format!("{} is about to run", step.key),
+//!     Event::StepHeartbeat(step) => format!("{} got as far as {}", step.key, step.details),
+//!     Event::LeaseRenewed(_) => "its host keeps it".to_owned(),
+//!     Event::StepPostponed(step) => format!("{} not yet: {}", step.key, step.reason),
+//!     Event::StepCompleted(step) => format!("{} returned {}", step.key, step.output),
+//!     Event::StepAttemptFailed(step) => match &step.failure {
+//!         Failure::Error { .. } => format!("attempt {}: {}", step.attempt, step.failure.message()),
+//!         other => other.message(), // it panicked, timed out, was interrupted …
+//!     },
+//!     Event::StepFailed(step) => format!("{} failed at attempt {}", step.key, step.attempt),
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, [
+//!     "copy#1 got as far as 3",
+//!     "its host keeps it",
+//!     "copy#1 not yet: the disk is full",
+//!     "copy#1 returned 4",
+//!     "charge#1 is about to run",
+//!     "attempt 1: no money on 4242",
+//!     "charge#1 is about to run",
+//!     "charge#1 failed at attempt 2",
+//! ]);
+//! ```
+//!
+//! # Messages
+//!
+//! ```
+//! use everstep::event::{Event, Reply};
+//! use everstep::prelude::*;
+//!
+//! #[workflow]
+//! async fn sell(card: String) -> everstep::Result<String> {
+//!     let asked = update::<u64, u64>("price").await;
+//!     let price = *asked.request() * 120;
+//!     asked.reply(&price);
+//!     signal::<bool>("paid").await?;
+//!     sleep(days(1)).await;
+//!     Ok(card)
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(sell));
+//! let sale = env.start(sell, "4242".to_owned());
+//! let _price: u64 = sale.update("price", &3).unwrap();
+//! sale.signal_after(hours(1), "paid", &true);
+//! sale.cancel_after(hours(2), "sold out");
+//! sale.result().unwrap_err();
+//!
+//! let story: Vec<String> = sale.events().iter().filter_map(|event| Some(match event {
+//!     Event::UpdateReceived(asked) => format!("{} of {}?", asked.name, asked.request),
+//!     Event::UpdateReplied(answer) => match &answer.reply {
+//!         Reply::Value(value) => format!("{value}"),
+//!         other => panic!("{other}"),
+//!     },
+//!     Event::TurnEnded(end) if !end.waits_for.is_empty() => {
+//!         format!("it waits for {}", end.waits_for.signals.join(", "))
+//!     }
+//!     Event::SignalReceived(signal) => format!("{}: {}", signal.name, signal.payload),
+//!     Event::CancelRequested(cancel) => format!("somebody cancels it: {}", cancel.reason),
+//!     Event::WorkflowCancelled(end) => format!("it is cancelled: {}", end.reason),
+//!     Event::WorkflowTerminated(end) => format!("it is ended as it is: {}", end.reason),
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, [
+//!     "price of 3?",
+//!     "360",
+//!     "it waits for paid",
+//!     "paid: true",
+//!     "somebody cancels it: sold out",
+//!     "it is cancelled: sold out",
+//! ]);
+//! ```
+//!
+//! # Promises
+//!
+//! ```
+//! use everstep::event::{Event, PromiseResult};
+//! use everstep::prelude::*;
+//!
+//! #[workflow]
+//! async fn ask(_input: ()) -> everstep::Result<u32> {
+//!     Ok(promise::<u32>("answer").heartbeat(hours(2)).await?)
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(ask));
+//! let question = env.start(ask, ());
+//! question.heartbeat_after(hours(1), "answer");
+//! question.complete_after(hours(2), "answer", &7);
+//! question.result().unwrap();
+//!
+//! let story: Vec<String> = question.events().iter().filter_map(|event| Some(match event {
+//!     Event::PromiseCreated(promise) => format!("{} is made", promise.key),
+//!     Event::PromiseHeartbeat(promise) => format!("somebody works on {}", promise.key),
+//!     Event::PromiseResolved(promise) => match &promise.result {
+//!         PromiseResult::Completed { value } => format!("{} is {value}", promise.key),
+//!         other => format!("{}: {}", promise.key, other.summary()),
+//!     },
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, ["answer#1 is made", "somebody works on answer#1", "answer#1 is 7"]);
+//! ```
+//!
+//! # Children
+//!
+//! ```
+//! use everstep::event::{ChildOutcome, ClosePolicy, Event, Parent};
+//! use everstep::prelude::*;
+//!
+//! #[workflow]
+//! async fn pack(what: String) -> everstep::Result<usize> {
+//!     Ok(what.len())
+//! }
+//!
+//! #[workflow]
+//! async fn fulfil(what: String) -> everstep::Result<usize> {
+//!     Ok(child(pack, what).id("parcel-7").await?)
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(pack).workflow(fulfil));
+//! let order = env.start_as("order-7", fulfil, "cup".to_owned());
+//! order.result().unwrap();
+//!
+//! let story: Vec<String> = order.events().iter().filter_map(|event| Some(match event {
+//!     Event::ChildRequested(call) if call.on_close == ClosePolicy::Cancel => {
+//!         format!("{} is asked for, with {}", call.child, call.input)
+//!     }
+//!     Event::ChildStarted(call) => format!("{} is there", call.child),
+//!     Event::ChildCompleted(call) => match &call.outcome {
+//!         ChildOutcome::Completed { output } => format!("{} returned {output}", call.child),
+//!         other => panic!("{other:?}"),
+//!     },
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, [
+//!     "parcel-7 is asked for, with \"cup\"",
+//!     "parcel-7 is there",
+//!     "parcel-7 returned 3",
+//! ]);
+//!
+//! # let client = env.client();
+//! # let log = env.block_on(async { client.history(&ExecutionId::new("parcel-7").unwrap()).await.unwrap() });
+//! // The child's log says whose it is.
+//! let Event::WorkflowStarted(start) = &log[0].events[0] else { panic!("a log begins with a start") };
+//! let parent: &Parent = start.parent.as_ref().unwrap();
+//! assert_eq!((parent.execution.as_str(), parent.key.to_string()), ("order-7", "pack#1".to_owned()));
+//! ```
+//!
+//! # Undoing
+//!
+//! ```
+//! use everstep::event::{CompensationCause, Event};
+//! use everstep::prelude::*;
+//!
+//! #[step(undo = release)]
+//! async fn book(what: &str) -> everstep::Result<String> {
+//!     Ok(what.to_owned())
+//! }
+//!
+//! async fn release(_what: &str, booking: &str) -> everstep::Result<()> {
+//!     println!("{booking} is free again"); // here, tell the hotel
+//!     Ok(())
+//! }
+//!
+//! #[workflow]
+//! async fn travel(to: String) -> everstep::Result<()> {
+//!     book(&format!("a room in {to}")).await?;
+//!     Err(everstep::Error::msg("there is no train"))
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(travel));
+//! let trip = env.start(travel, "Rome".to_owned());
+//! trip.result().unwrap_err();
+//!
+//! let story: Vec<String> = trip.events().iter().filter_map(|event| Some(match event {
+//!     Event::StepCompleted(step) => format!("{} is done", step.key),
+//!     Event::CompensationStarted(start) => match &start.cause {
+//!         CompensationCause::Failed { .. } => "it has failed, and is undone".to_owned(),
+//!         other => panic!("{other:?}"),
+//!     },
+//!     Event::WorkflowFailed(end) if end.not_undone.is_empty() => "all is undone".to_owned(),
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, ["book#1 is done", "it has failed, and is undone", "undo book#1 is done", "all is undone"]);
+//! ```
+//!
+//! # One run after the other
+//!
+//! ```
+//! use everstep::event::{Carried, Event, InputHash, Json, ShortIds, Taken, TakenHour};
+//! use everstep::prelude::*;
+//!
+//! #[workflow]
+//! async fn count(so_far: u64) -> everstep::Result<u64> {
+//!     match signal::<u64>("add").await? {
+//!         0 => Ok(so_far),
+//!         more => continue_as_new(&(so_far + more)).await,
+//!     }
+//! }
+//!
+//! # let env = everstep::testing::Env::new(App::new().workflow(count));
+//! let counting = env.start(count, 0);
+//! counting.signal("add", &7);
+//! counting.signal("add", &0);
+//! assert_eq!(counting.result().unwrap(), 7);
+//! let events = counting.events();
+//!
+//! let story: Vec<String> = events.iter().filter_map(|event| Some(match event {
+//!     Event::WorkflowStarted(start) => format!("run {} begins with {}", start.run, start.input),
+//!     Event::Carried(_) => "it hands on what the next one must know".to_owned(),
+//!     Event::ContinuedAsNew(_) => "it is over".to_owned(),
+//!     Event::WorkflowCompleted(end) => format!("it returns {}", end.output),
+//!     _ => return None,
+//! })).collect();
+//! assert_eq!(story, [
+//!     "run 1 begins with 0",
+//!     "it hands on what the next one must know",
+//!     "it is over",
+//!     "run 2 begins with 7",
+//!     "it returns 7",
+//! ]);
+//!
+//! // The ids of what the first run took, so that none of it is taken again.
+//! let carried: Option<&Carried> = events.iter().find_map(|event| match event {
+//!     Event::Carried(carried) => Some(carried),
+//!     _ => None,
+//! });
+//! let hours: &[TakenHour] = &carried.unwrap().hours;
+//! let ids: &ShortIds = &hours[0].ids;
+//! assert!(!ids.is_empty() && ids.len() <= 2);
+//! let in_first_logs: &[Taken] = &carried.unwrap().taken;
+//! assert!(in_first_logs.is_empty());
+//!
+//! // And with what it all began, by which a repeated start is known.
+//! let first_input = events.iter().rev().find_map(|event| match event {
+//!     Event::WorkflowStarted(start) => start.first_input,
+//!     _ => None,
+//! });
+//! assert_eq!(first_input, Some(InputHash::of(&Json::record(&0).unwrap())));
+//! ```
+//!
+//! # As it is stored, and as it is printed
+//!
+//! ```
+//! use everstep::event::{Commit, CorruptCommit, Event, HistoryLine, StoredCommit};
+//! use everstep::id::{ExecutionId, WriterId};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let started: Event = serde_json::from_str(
+//!     r#"{"WorkflowStarted":{"at":1000,"execution":"sale-7","workflow":"sell","run":1,"input":"4242"}}"#,
+//! )?;
+//! let writer = WriterId::random();
+//! let stored = StoredCommit::encode(0, writer, None, &[started]);
+//! let commit: Commit = stored.decode(None)?;
+//! assert_eq!((commit.number, commit.writer, commit.hash), (0, writer, stored.hash));
+//!
+//! // Nobody changes a byte unseen.
+//! let body = stored.body.replace("4242", "4711").into();
+//! let error: CorruptCommit = StoredCommit { body, ..stored }.decode(None).unwrap_err();
+//! assert!(error.to_string().starts_with("commit 0 of the log cannot be trusted"));
+//!
+//! // A line for each event, as `everstep history --json` has them.
+//! let id = ExecutionId::new("sale-7")?;
+//! let log = [commit];
+//! let lines: Vec<String> = HistoryLine::of(&id, &log).map(|line| line.to_text()).collect::<Result<_, _>>()?;
+//! assert_eq!(lines, [HistoryLine::new(&id, 0, &log[0].events[0]).to_text()?]);
+//! assert!(lines[0].starts_with(r#"{"v":1,"execution":"sale-7","commit":0,"at":"1970-01-01T00:00:01.000Z""#));
+//! # Ok(()) }
+//! ```
 
 mod child;
 mod commit;
@@ -51,6 +399,34 @@ use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
 
 /// One fact of an execution.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::event::{Event, Json};
+/// use everstep::time::Timestamp;
+///
+/// let stored = r#"{"SignalReceived":{"at":5000,"id":"signal/1","name":"paid","payload":69}}"#;
+/// let mut event: Event = serde_json::from_str(stored)?;
+/// assert_eq!(serde_json::to_string(&event)?, stored);
+///
+/// // What can be asked of every event.
+/// assert_eq!((event.kind(), event.at()), ("SignalReceived", Timestamp(5_000)));
+/// assert_eq!((event.item(), event.key()), (Some("signal/1"), None)); // from the inbox, by no call
+/// assert!(!event.is_end() && !event.is_progress());
+///
+/// // What of it is users' data.
+/// let mut payloads = Vec::new();
+/// event.payloads(&mut |payload: &Json| payloads.push(payload.to_string()));
+/// assert_eq!(payloads, ["69"]);
+/// let before = event.weight();
+/// event.payloads_mut(&mut |payload: &mut Json| *payload = Json::null());
+/// assert!(event.weight() > before);
+///
+/// // Somebody has asked for a blocked execution to go on.
+/// let resumed: Event = serde_json::from_str(r#"{"Resumed":{"at":6000,"id":"r-1"}}"#)?;
+/// assert!(resumed.is_progress());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Event {
@@ -362,6 +738,14 @@ pub struct CancelRequested {
 }
 
 /// See [`Event::Resumed`].
+///
+/// ```
+/// use everstep::event::Event;
+///
+/// let event = serde_json::from_str(r#"{"Resumed":{"at":6000,"id":"r-1"}}"#).unwrap();
+/// let Event::Resumed(resumed) = event else { panic!("{event:?}") };
+/// assert_eq!(resumed.id, "r-1");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resumed {
@@ -390,6 +774,16 @@ pub struct TurnEnded {
 
 /// The messages that a suspended execution waits for, by name: of each kind the first
 /// [`WAITS_FOR_MAX`](crate::limits::WAITS_FOR_MAX) in alphabetical order.
+///
+/// ```
+/// use everstep::event::{Event, WaitsFor};
+///
+/// let stored = r#"{"TurnEnded":{"at":5000,"reason":"suspended","wake_at":null,"armed":[],"waits_for":{"signals":["paid"]}}}"#;
+/// let event = serde_json::from_str(stored).unwrap();
+/// let Event::TurnEnded(end) = event else { panic!("{event:?}") };
+/// assert_eq!(end.waits_for.signals, ["paid"]);
+/// assert!(WaitsFor::default().is_empty()); // a timer, a child or a promise at most
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WaitsFor {

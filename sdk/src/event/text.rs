@@ -9,6 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A piece of an immutable text. Clones and pieces of it are handles to the same memory, which
 /// lives as long as any of them: a log that was read in one go is one piece of memory, down to the
 /// values in its events.
+///
+/// ```
+/// use everstep::event::Text;
+///
+/// let whole = Text::from("reserve, charge, ship");
+/// let piece = whole.piece(9..15); // no copy
+/// drop(whole);
+/// assert_eq!(&*piece, "charge");
+/// ```
 #[derive(Clone)]
 pub struct Text {
     /// Not `Arc<str>`, which copies the text it is made of.

@@ -19,6 +19,14 @@ use serializer::Checked;
 /// Refused are numbers that are not finite (JSON has no word for them), `Some` of what is written
 /// as `null` (it reads back as `None`), maps with two keys of the same text, keys that are not
 /// text, a number, a boolean or a unit variant, and nesting deeper than is read back.
+///
+/// ```
+/// use everstep::event::{Json, UnrecordableValue};
+///
+/// let refused: UnrecordableValue = Json::record(&[1.5, f64::NAN]).unwrap_err();
+/// assert!(refused.to_string().contains("[1]"), "{refused}"); // it says where
+/// assert!(Json::record(&Some(None::<u32>)).is_err()); // it would read back as `None`
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UnrecordableValue(pub(crate) String);

@@ -19,6 +19,18 @@ use crate::limits::is_name;
 ///
 /// A token is a name and no secret: it can be guessed. What takes it from outside (a web hook, a
 /// link in a mail) must know by other means who is calling, or hand out a secret of its own.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::event::OperationKey;
+/// use everstep::prelude::*;
+///
+/// let approval = OperationKey { name: "approval".into(), count: 1 };
+/// let token = PromiseToken::new(ExecutionId::new("order-2")?, 1, approval);
+/// assert_eq!(token.to_string(), "p1.order-2.1.approval.1");
+/// assert_eq!("p1.order-2.1.approval.1".parse::<PromiseToken>()?, token);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PromiseToken {
     execution: ExecutionId,
@@ -27,6 +39,16 @@ pub struct PromiseToken {
 }
 
 /// Why a text is no [`PromiseToken`].
+///
+/// ```
+/// use everstep::PromiseToken;
+/// use everstep::id::InvalidPromiseToken;
+///
+/// let cut = "p1.order-2.1".parse::<PromiseToken>();
+/// assert_eq!(cut, Err(InvalidPromiseToken::Parts { parts: 3 }));
+/// let decoded = "p1.order/2.1.approval.1".parse::<PromiseToken>();
+/// assert_eq!(decoded, Err(InvalidPromiseToken::Part { text: "order/2".to_owned() }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidPromiseToken {

@@ -151,6 +151,13 @@ pub struct ScheduleHandle {
 impl Client {
     /// The schedule with this id, whether it exists or not.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// let client = Client::new(&Backend::memory());
+    /// assert_eq!(client.schedule("report-ada").unwrap().id(), "report-ada"); // it need not be there
+    /// assert!(client.schedule("").is_err());
+    /// ```
+    ///
     /// # Errors
     /// The text is too long for an id, or has control characters.
     pub fn schedule(&self, id: impl Into<String>) -> Result<ScheduleHandle, InvalidScheduleId> {
@@ -165,6 +172,16 @@ impl Client {
     }
 
     /// The schedules there are, the newest first, a page at a time. May be a moment behind.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::new(&Backend::memory());
+    /// let page = client.schedules().limit(20).page().await?;
+    /// assert!(page.schedules.is_empty() && page.next.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn schedules(&self) -> Schedules<'_> {
         Schedules { client: self, limit: 0, after: None, ended: false }
     }

@@ -22,6 +22,19 @@ pub struct NewItem {
 }
 
 /// Something sent to an execution and not yet in its log, or in it and not yet deleted.
+///
+/// ```
+/// use everstep::store::{InboxItem, Message, NewItem};
+/// use everstep::time::Timestamp;
+///
+/// let item = |id: &str, sent: i64| {
+///     NewItem { id: id.to_owned(), arrived_at: Timestamp(sent), message: Message::Resume }
+/// };
+/// // The order is the store's: what came first by the clock of its sender need not have come first.
+/// let mut inbox = [item("c", 20).arrived(2), item("b", 10).arrived(2), item("a", 90).arrived(1)];
+/// InboxItem::sort(&mut inbox);
+/// assert_eq!(inbox.map(|item| item.id), ["a", "b", "c"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxItem {
     /// Its place in the order of arrival, from 1: higher than that of every item whose
@@ -37,6 +50,23 @@ pub struct InboxItem {
 }
 
 /// What an [`InboxItem`] says.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::event::Json;
+/// use everstep::store::Message;
+///
+/// let mut message = Message::Signal { name: "paid".to_owned(), payload: Json::record(&69)? };
+/// assert_eq!(message.payload().expect("it carries one").read::<u32>()?, 69);
+///
+/// // What keeps payloads elsewhere puts something in their place.
+/// if let Some(payload) = message.payload_mut() {
+///     *payload = Json::record("in the safe")?;
+/// }
+/// assert_eq!(message.payload().expect("it carries one").as_str(), "\"in the safe\"");
+/// assert!(Message::Resume.payload().is_none());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -176,6 +206,14 @@ impl Message {
 
 impl NewItem {
     /// The item as it is in the inbox, at this place in the order of arrival.
+    ///
+    /// ```
+    /// # use everstep::store::{Message, NewItem};
+    /// # use everstep::time::Timestamp;
+    /// # let message = Message::Cancel { reason: "no money".to_owned() };
+    /// let item = NewItem { id: "cancel/1".to_owned(), arrived_at: Timestamp(5), message };
+    /// assert_eq!(item.arrived(3).arrival, 3);
+    /// ```
     #[must_use]
     pub fn arrived(self, arrival: u64) -> InboxItem {
         let Self { id, arrived_at, message } = self;

@@ -14,6 +14,17 @@ use crate::limits::{ALARM_PAUSE, ALARM_WAIT, QUEUE_DELAY_MAX};
 use crate::time::Timestamp;
 
 /// The wake of a timer, as a turn asks for it.
+///
+/// ```
+/// # use everstep::id::ExecutionId;
+/// # use everstep::time::Timestamp;
+/// use everstep::wake::{Alarm, Wake};
+///
+/// let id = ExecutionId::new("sale-7").unwrap();
+/// let alarm = Alarm::new(id.clone(), Timestamp(3_600_000), Timestamp(0));
+/// assert!(alarm.is_far()); // more than 15 minutes
+/// assert_eq!(alarm.wake(), Wake::timer(id, Timestamp(3_600_000)));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Alarm {
