@@ -69,7 +69,7 @@ fn key(name: &'static str) -> OperationKey {
 }
 
 fn done(seq: u32, name: &'static str, output: &str) -> Event {
-    let (at, key, site, attempt) = (Timestamp(200), key(name), String::new(), 1);
+    let (at, key, site, attempt) = (Timestamp(200), key(name), "".into(), 1);
     let (took_us, input) = (0, Json::record(&()).expect("JSON"));
     let output = Json::parse(output.to_owned()).expect("JSON");
     Event::StepCompleted(StepCompleted { at, seq, key, site, attempt, took_us, input, output })

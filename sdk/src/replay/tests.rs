@@ -53,21 +53,21 @@ fn done(at: i64, seq: u32, key: &str, output: &str) -> Event {
 }
 
 fn done_with(at: i64, seq: u32, key: &str, input: &str, output: &str) -> Event {
-    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.into(), 5);
     let (input, output, attempt) = (json(input), json(output), 1);
     Event::StepCompleted(StepCompleted { at, seq, key, site, attempt, took_us, input, output })
 }
 
 /// Step `key` failed for good with the error `error`.
 fn failed(at: i64, seq: u32, key: &str, error: &str) -> Event {
-    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.into(), 5);
     let (input, failure, attempt) = (json("{}"), error_of(error), 1);
     Event::StepFailed(StepFailed { at, seq, key, site, attempt, took_us, input, failure })
 }
 
 /// Attempt `attempt` of step `key` failed and the next may start at `retry_at`.
 fn tried(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
-    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.into(), 5);
     let (input, failure, retry_at) = (json("{}"), error_of("1"), Timestamp(retry_at));
     let of = StepAttemptFailed { at, seq, key, site, attempt, took_us, input, failure, retry_at };
     Event::StepAttemptFailed(of)
@@ -75,7 +75,7 @@ fn tried(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
 
 /// Attempt `attempt` of step `key` did nothing, and another may start at `retry_at`.
 fn postponed(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event {
-    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.to_owned(), 5);
+    let (at, key, site, took_us) = (Timestamp(at), name_count(key), THEN.into(), 5);
     let (input, reason, retry_at) = (json("{}"), "not yet".to_owned(), Timestamp(retry_at));
     Event::StepPostponed(StepPostponed {
         at,
@@ -92,12 +92,12 @@ fn postponed(at: i64, seq: u32, key: &str, attempt: u32, retry_at: i64) -> Event
 
 /// At-most-once attempt `attempt` of step `key` is about to run.
 fn begun(at: i64, seq: u32, key: &str, attempt: u32) -> Event {
-    let (at, key, site, input) = (Timestamp(at), name_count(key), THEN.to_owned(), json("{}"));
+    let (at, key, site, input) = (Timestamp(at), name_count(key), THEN.into(), json("{}"));
     Event::StepStarted(StepStarted { at, seq, key, site, attempt, input })
 }
 
 fn timer(at: i64, seq: u32, key: &str, due: i64) -> Event {
-    let (at, key, site, due) = (Timestamp(at), name_count(key), THEN.to_owned(), Timestamp(due));
+    let (at, key, site, due) = (Timestamp(at), name_count(key), THEN.into(), Timestamp(due));
     Event::TimerStarted(TimerStarted { at, seq, key, site, due })
 }
 
@@ -115,8 +115,7 @@ fn chose(at: i64, name: &str, version: u32) -> Event {
 }
 
 fn promised(at: i64, seq: u32, key: &str, due: Option<i64>, heartbeat_ms: Option<u64>) -> Event {
-    let (at, key, site, due) =
-        (Timestamp(at), name_count(key), THEN.to_owned(), due.map(Timestamp));
+    let (at, key, site, due) = (Timestamp(at), name_count(key), THEN.into(), due.map(Timestamp));
     Event::PromiseCreated(PromiseCreated { at, seq, key, site, due, heartbeat_ms })
 }
 
@@ -142,19 +141,19 @@ fn asks(at: i64, name: &str, id: &str, request: &str) -> Event {
 
 /// Update `id` was answered.
 fn replied(at: i64, seq: u32, key: &str, id: &str, reply: Reply) -> Event {
-    let (at, key, site) = (Timestamp(at), name_count(key), THEN.to_owned());
+    let (at, key, site) = (Timestamp(at), name_count(key), THEN.into());
     Event::UpdateReplied(UpdateReplied { at, seq, key, site, update: id.to_owned(), reply })
 }
 
 /// The workflow showed `view`.
 fn showed(at: i64, seq: u32, key: &str, view: &str) -> Event {
-    let (at, key, site, view) = (Timestamp(at), name_count(key), THEN.to_owned(), json(view));
+    let (at, key, site, view) = (Timestamp(at), name_count(key), THEN.into(), json(view));
     Event::ViewPublished(ViewPublished { at, seq, key, site, view })
 }
 
 /// The workflow set a tag.
 fn tagged(at: i64, seq: u32, key: &str, name: &str, value: &str) -> Event {
-    let (at, key, site) = (Timestamp(at), name_count(key), THEN.to_owned());
+    let (at, key, site) = (Timestamp(at), name_count(key), THEN.into());
     let (name, value) = (name.to_owned(), value.to_owned());
     Event::TagSet(TagSet { at, seq, key, site, name, value })
 }

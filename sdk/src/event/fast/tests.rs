@@ -21,7 +21,7 @@ fn step() -> impl Strategy<Value = Event> {
                 at: Timestamp(at),
                 seq,
                 key: OperationKey { name: name.into(), count },
-                site,
+                site: site.into(),
                 attempt,
                 took_us,
                 input: Json::parse(input).expect("JSON"),

@@ -13,7 +13,7 @@ fn id(id: &str) -> ExecutionId {
 }
 
 fn requested_as(seq: u32, key: &str, child: &str, input: &str, waits: bool) -> Event {
-    let (at, key, site) = (Timestamp(101), name_count(key), THEN.to_owned());
+    let (at, key, site) = (Timestamp(101), name_count(key), THEN.into());
     let (child, input, on_close) = (id(child), json(input), ClosePolicy::Cancel);
     Event::ChildRequested(ChildRequested { at, seq, key, site, child, input, waits, on_close })
 }

@@ -430,7 +430,7 @@ impl World {
         });
     }
 
-    fn call(&self, seq: u32) -> (crate::event::OperationKey, String, Json) {
+    fn call(&self, seq: u32) -> (crate::event::OperationKey, crate::event::Text, Json) {
         let mut engine = self.run.engine();
         let (key, site) = (engine.key(seq).clone(), site(engine.location(seq)));
         (key, site, engine.step(seq).input.clone())
