@@ -25,13 +25,17 @@ const NAME: &str = "orders";
 
 const URL: &str = "dynamodb://orders?queue=orders";
 
-/// The start of an order on the command line.
-fn start(id: &str) -> String {
-    let input = json!({
+/// What is ordered.
+fn order_of(id: &str) -> Value {
+    json!({
         "number": id, "customer": "Ada", "article": "teapot", "pieces": 2, "price": 3490,
         "card": "4242",
-    });
-    format!("start fulfil_order --id {id} --input '{input}'")
+    })
+}
+
+/// The start of an order on the command line.
+fn start(id: &str) -> String {
+    format!("start fulfil_order --id {id} --input '{}'", order_of(id))
 }
 
 #[test]
@@ -145,6 +149,81 @@ async fn the_function_is_invoked_as_it_needs_to_be() {
     let answer = std::fs::read(cloud.path().join("answer")).unwrap();
     let answer: Value = serde_json::from_slice(&answer).unwrap();
     assert_eq!(answer, json!({ "woken": 0 }));
+}
+
+/// How the alias is invoked by those who do not wait for an answer.
+#[track_caller]
+fn of_events(cloud: &Cloud) -> Value {
+    let alias = json!({ "FunctionName": NAME, "Qualifier": "live" });
+    let config = cloud.ask(&[("lambda", "get_function_event_invoke_config", alias)]).remove(0);
+    // What Lambda does if it is told nothing, and the most that it does.
+    assert_eq!(config["MaximumRetryAttempts"], 2, "{config}");
+    assert_eq!(config["MaximumEventAgeInSeconds"], 21_600, "{config}");
+    assert_eq!(config["DestinationConfig"]["OnFailure"]["Destination"], failed_arn(), "{config}");
+    config
+}
+
+/// The queue of events that Lambda has given up on.
+fn failed_arn() -> String {
+    format!("arn:aws:sqs:{REGION}:000000000000:{NAME}-failed")
+}
+
+/// ministack differs from Lambda in three things. It does not look at what is configured for an alias,
+/// so that the test has to configure the same for the bare function and to invoke that. It waits for
+/// seconds between its tries, and not for minutes. And it puts what has failed into the queue without
+/// asking whether the function's role may send there: that stands in the role, and is only read here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_lambda_gives_up_on_is_kept_and_invoked_again_by_an_operator() {
+    let cloud = Cloud::start(&[]).await;
+    let stack = &cloud.deploy(TEMPLATE, NAME, &[]);
+    let operator = cloud.user(stack, "operator", &["Client", "Operator"]);
+    let role = json!({ "StackName": NAME, "LogicalResourceId": "FunctionRole" });
+    let role = cloud.ask(&[("cloudformation", "describe_stack_resource", role)]).remove(0);
+    let role = role["StackResourceDetail"]["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let policy = || json!({ "RoleName": role, "PolicyName": "everstep" });
+    let config = of_events(&cloud);
+    let bare = json!({
+        "FunctionName": NAME, "MaximumRetryAttempts": config["MaximumRetryAttempts"],
+        "DestinationConfig": config["DestinationConfig"],
+    });
+    let held = &cloud.ask(&[("iam", "get_role_policy", policy())]).remove(0)["PolicyDocument"];
+    let sends = held["Statement"].as_array().unwrap().iter().any(|statement| {
+        statement["Action"] == "sqs:SendMessage" && statement["Resource"] == failed_arn()
+    });
+    assert!(sends, "{held}");
+
+    // An event that comes while the function may do nothing.
+    let _ = cloud.ask(&[
+        ("lambda", "put_function_event_invoke_config", bare),
+        ("iam", "delete_role_policy", policy()),
+    ]);
+    let start = json!({
+        "workflow": "fulfil_order", "id": "order-7", "input": order_of("order-7"),
+    });
+    let event = json!({ "start": start });
+    std::fs::write(cloud.path().join("sent.json"), event.to_string()).unwrap();
+    let invoke = "aws lambda invoke --function-name orders --invocation-type Event \
+                  --payload fileb://sent.json nothing";
+    let said = cloud.types(&Credentials::root(), invoke, &[]);
+    assert!(said.done, "{}", said.text);
+    let url = format!("{}/000000000000/{NAME}-failed", cloud.url());
+    let failed = || {
+        let names = json!(["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]);
+        let ask = json!({ "QueueUrl": url, "AttributeNames": names });
+        let answer = cloud.ask(&[("sqs", "get_queue_attributes", ask)]).remove(0);
+        let counts = answer["Attributes"].as_object().unwrap().values();
+        counts.map(|count| count.as_str().unwrap().parse::<u32>().unwrap()).sum::<u32>()
+    };
+    until("it is given up", || failed() == 1);
+    assert!(!cloud.everstep(&operator, URL, "show order-7").done, "it was started");
+
+    // Mended.
+    let mut mended = policy();
+    mended["PolicyDocument"] = json!(held.to_string());
+    let _ = cloud.ask(&[("iam", "put_role_policy", mended)]);
+    cloud.session_of(&operator, PAGE, "failed");
+    cloud.until(URL, "order-7", "completed");
+    assert_eq!(failed(), 0, "it is dealt with");
 }
 
 /// Checks that `user` is not let do what `arguments` say, and told which permission is missing.
@@ -472,7 +551,7 @@ fn what_both_templates_have_is_the_same() {
     }
     let missing: Vec<_> =
         plain.keys().filter(|name| !sam.contains_key(*name)).map(String::as_str).collect();
-    assert_eq!(missing, ["Live:", "Mapping:", "Settings:", "Sweeper:", "Version:"]);
+    assert_eq!(missing, ["Events:", "Live:", "Mapping:", "Settings:", "Sweeper:", "Version:"]);
     assert!(same > 12, "{same}");
 }
 
@@ -486,6 +565,7 @@ async fn what_the_page_says_is_what_happens() {
 async fn what_the_page_says_of_sam_is_what_happens() {
     let cloud = Cloud::start(&[]).await;
     cloud.session(PAGE, "sam");
+    let _ = of_events(&cloud);
 }
 
 /// Runs `everstep` with this environment, and finds the sentence that it prints on the page.

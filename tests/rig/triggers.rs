@@ -1,5 +1,5 @@
 //! The services that trigger a function, for real: S3, SQS, SNS, EventBridge and DynamoDB streams,
-//! each delivering what it delivers, and some of it twice.
+//! each delivering what it delivers, and some of it twice; schedules, and whoever invokes it.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +11,7 @@ use everstep::client::Client;
 use everstep::store::Status;
 use everstep_tests::aws::{Call, calls};
 use everstep_tests::dynamodb::{DynamoDb, REGION};
+use everstep_tests::http::request;
 use everstep_tests::ministack::{self, Ministack};
 use everstep_tests::order;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ fn queue(name: &str) -> String {
 struct Deployed {
     _db: DynamoDb,
     rig: Arc<Ministack>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     client: Client,
 }
 
@@ -39,14 +40,15 @@ impl Deployed {
         let db = DynamoDb::start();
         let rig = Ministack::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let (backend, environment) = rig.backend(&db).await;
+        let (backend, mut environment) = rig.backend(&db).await;
+        environment["ANTIDOTE"] = json!(folder.path().join("antidote"));
         let function = json!({
             "FunctionName": "notice", "Runtime": "provided.al2023", "Role": ROLE,
             "Handler": "bootstrap", "Timeout": 10, "Environment": { "Variables": environment },
             "Code": { "ZipFile": package(folder.path()) },
         });
         let client = Client::new(&backend);
-        let this = Self { _db: db, rig: Arc::new(rig), _folder: folder, client };
+        let this = Self { _db: db, rig: Arc::new(rig), folder, client };
         this.calls(vec![
             ("lambda", "create_function", function),
             ("sqs", "create_queue", json!({ "QueueName": "messages-dead" })),
@@ -106,6 +108,17 @@ impl Deployed {
         }
     }
 
+    /// Checks that these have been noticed, and nothing else has been begun.
+    async fn check_noticed(&self, whats: &mut [String]) {
+        let noticed = self.noticed(whats.len()).await;
+        let mut noticed: Vec<String> = noticed.into_iter().map(|(_, what)| what).collect();
+        noticed.sort();
+        whats.sort();
+        assert_eq!(noticed, *whats);
+        let records = self.client.list().page().await.unwrap().records;
+        assert_eq!(records.len(), whats.len(), "{records:?}");
+    }
+
     /// Waits until the queue is empty: everything in it has been taken.
     async fn taken(&self, queue: &'static str) {
         let url = format!("{}/000000000000/{queue}", self.rig.url());
@@ -118,6 +131,44 @@ impl Deployed {
                 return;
             }
             assert!(Instant::now() < deadline, "{queue}: {answer}");
+        }
+    }
+
+    /// What the function answers to whoever waits: also why it fails.
+    async fn invoke(&self, event: &Value) -> Value {
+        let path = "/2015-03-31/functions/notice/invocations";
+        let answer = request("POST", self.rig.url(), path, &event.to_string()).await.unwrap();
+        serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{}", answer.body))
+    }
+
+    /// Checks that the function fails at an event, and says so.
+    #[track_caller]
+    fn check_failed(answer: &Value, error_type: &str, says: &[&str]) {
+        assert_eq!(answer["errorType"], error_type, "{answer}");
+        for part in says {
+            assert!(answer["errorMessage"].as_str().unwrap().contains(part), "{part}: {answer}");
+        }
+    }
+
+    /// Nothing is refused any more.
+    fn mend(&self) {
+        std::fs::write(self.folder.path().join("antidote"), "").unwrap();
+    }
+
+    /// Takes the next message from a queue: its text, as JSON.
+    async fn message(&self, queue: &str) -> Value {
+        let url = format!("{}/000000000000/{queue}", self.rig.url());
+        let deadline = Instant::now() + NOTICED_MAX;
+        loop {
+            let receive = json!({ "QueueUrl": url, "WaitTimeSeconds": 5 });
+            let answer = self.calls(vec![("sqs", "receive_message", receive)]).await.remove(0);
+            let message = &answer["Messages"][0];
+            if let Some(body) = message["Body"].as_str() {
+                let taken = json!({ "QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"] });
+                self.calls(vec![("sqs", "delete_message", taken)]).await;
+                return serde_json::from_str(body).unwrap();
+            }
+            assert!(Instant::now() < deadline, "{queue} stays empty");
         }
     }
 
@@ -313,4 +364,186 @@ async fn a_poisoned_message_goes_to_the_dead_letters_and_the_others_are_done() {
     let receive = json!({ "QueueUrl": dead, "WaitTimeSeconds": 5 });
     let answers = deployed.calls(vec![("sqs", "receive_message", receive)]).await;
     assert_eq!(answers[0]["Messages"][0]["Body"], "refuse");
+}
+
+/// A schedule without an input of its own, one with, and a caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn schedules_and_callers_start_an_execution_each() {
+    let deployed = Deployed::start().await;
+    let soon = chrono::Utc::now() + chrono::TimeDelta::seconds(1);
+    let schedule = |name: &str, input: Option<&str>| {
+        let mut target = json!({ "Arn": FUNCTION, "RoleArn": ROLE });
+        if let Some(input) = input {
+            target["Input"] = json!(input);
+        }
+        let when = soon.format("at(%Y-%m-%dT%H:%M:%S)").to_string();
+        let schedule = json!({
+            "Name": name, "ScheduleExpression": when, "FlexibleTimeWindow": { "Mode": "OFF" },
+            "Target": target,
+        });
+        ("scheduler", "create_schedule", schedule)
+    };
+    deployed.calls(vec![schedule("nightly", None), schedule("daily", Some("\"a day\""))]).await;
+    let answer = deployed.invoke(&json!("by hand")).await;
+    assert_eq!(answer["new"], true, "{answer}");
+    let mut noticed: Vec<(String, String)> = deployed.noticed(3).await;
+    noticed.sort_by(|a, b| a.1.cmp(&b.1));
+    let due = format!("arn:aws:scheduler:{REGION}:000000000000:schedule/default/nightly is due");
+    let expected =
+        [("notice/invoke/", "a day"), ("notice/schedule/", &due), ("notice/invoke/", "by hand")];
+    for ((id, what), (begins, says)) in noticed.iter().zip(expected) {
+        assert!(id.starts_with(begins) && what == says, "{id}: {what}, and not {says}");
+    }
+    let answer = deployed.invoke(&json!({ "no": "text" })).await;
+    Deployed::check_failed(&answer, "Everstep.Refused", &["the payload cannot be read"]);
+    assert_eq!(deployed.client.list().page().await.unwrap().records.len(), 3, "and no others");
+}
+
+/// What S3 tells and the function refuses: Lambda tries it three times in all, and keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_refused_is_kept_with_the_reason_and_can_be_given_again() {
+    let deployed = Deployed::start().await;
+    let mut prepare = vec![
+        ("sqs", "create_queue", json!({ "QueueName": "failed" })),
+        (
+            "lambda",
+            "put_function_event_invoke_config",
+            json!({
+                "FunctionName": "notice",
+                "DestinationConfig": { "OnFailure": { "Destination": queue("failed") } },
+            }),
+        ),
+        (
+            "lambda",
+            "add_permission",
+            json!({
+                "FunctionName": "notice", "StatementId": "s3",
+                "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com",
+            }),
+        ),
+    ];
+    for bucket in ["pictures", "strangers"] {
+        let configuration = json!({ "LambdaFunctionConfigurations": [
+            { "LambdaFunctionArn": FUNCTION, "Events": ["s3:ObjectCreated:*"] },
+        ] });
+        prepare.extend([
+            (
+                "s3",
+                "create_bucket",
+                json!({
+                    "Bucket": bucket,
+                    "CreateBucketConfiguration": { "LocationConstraint": REGION },
+                }),
+            ),
+            (
+                "s3",
+                "put_bucket_notification_configuration",
+                json!({ "Bucket": bucket, "NotificationConfiguration": configuration }),
+            ),
+        ]);
+    }
+    deployed.calls(prepare).await;
+    let upload = |bucket: &str, key: &str| {
+        vec![("s3", "put_object", json!({ "Bucket": bucket, "Key": key, "Body": "x" }))]
+    };
+    deployed.calls(upload("strangers", "a.jpg")).await;
+    let failed = deployed.message("failed").await;
+    let says = ["an S3Object was refused", "nobody knows the bucket \"strangers\""];
+    Deployed::check_failed(&failed["responsePayload"], "Everstep.Refused", &says);
+
+    deployed.calls(upload("pictures", "refuse.jpg")).await;
+    let failed = deployed.message("failed").await;
+    Deployed::check_failed(&failed["responsePayload"], "Everstep.Refused", &["as it asks for"]);
+    assert_eq!(deployed.client.list().page().await.unwrap().records.len(), 0);
+    deployed.mend();
+    for new in [true, false] {
+        let answer = deployed.invoke(&failed["requestPayload"]).await;
+        assert_eq!(answer[0]["new"], new, "{answer}");
+    }
+    assert_eq!(deployed.noticed(1).await[0].1, "Created pictures/refuse.jpg");
+}
+
+/// The rig tries nothing again that SNS, EventBridge or a stream has brought, and does not look at
+/// what is answered to a stream. So the test hands over what they deliver, and hands it over again.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_records_are_named_and_their_neighbours_done_and_all_are_done_when_they_come_again() {
+    let deployed = Deployed::start().await;
+    let s3 = |bucket: &str, key: &str| {
+        json!({
+            "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": { "bucket": { "name": bucket }, "object": { "key": key, "sequencer": "1" } },
+        })
+    };
+    let files = json!({ "Records": [
+        s3("pictures", "a.jpg"), s3("pictures", "100%"), s3("strangers", "b.jpg"),
+        s3("pictures", "c.jpg"),
+    ] });
+    let answer = deployed.invoke(&files).await;
+    Deployed::check_failed(&answer, "Everstep.Malformed", &["2 of 4 records failed"]);
+    let mut all = vec!["Created pictures/a.jpg".to_owned(), "Created pictures/c.jpg".to_owned()];
+    deployed.check_noticed(&mut all).await;
+
+    let sns = |id: &str, text: &str| {
+        json!({ "EventSource": "aws:sns", "Sns": {
+            "Type": "Notification", "MessageId": id, "TopicArn": "news", "Message": text,
+        } })
+    };
+    let news = json!({ "Records": [sns("1", "rain"), sns("2", "refuse"), sns("3", "sun")] });
+    let answer = deployed.invoke(&news).await;
+    let says = ["1 of 3 records failed", "an SnsMessage was refused", "as it asks for"];
+    Deployed::check_failed(&answer, "Everstep.Refused", &says);
+    all.extend([", rain".to_owned(), ", sun".to_owned()]);
+    deployed.check_noticed(&mut all).await;
+    let torn = json!({ "Records": [{ "EventSource": "aws:sns" }, sns("4", "wind")] });
+    let answer = deployed.invoke(&torn).await;
+    Deployed::check_failed(&answer, "Everstep.Malformed", &["1 of 2", "a record of SNS"]);
+    all.push(", wind".to_owned());
+    deployed.check_noticed(&mut all).await;
+
+    let sold = json!({
+        "id": "e-1", "source": "shop", "detail-type": "Sold", "detail": { "refuse": 1 },
+    });
+    let answer = deployed.invoke(&sold).await;
+    let says = ["an EventBridgeEvent was refused", "as it asks for"];
+    Deployed::check_failed(&answer, "Everstep.Refused", &says);
+    let nameless = json!({ "source": "shop", "detail-type": "Sold", "detail": {} });
+    let answer = deployed.invoke(&nameless).await;
+    Deployed::check_failed(&answer, "Everstep.UnknownEvent", &["missing field `id`"]);
+
+    let row = |place: &str, id: Value| {
+        json!({
+            "eventID": place, "eventName": "INSERT", "eventSource": "aws:dynamodb",
+            "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/rows/stream/1",
+            "dynamodb": {
+                "Keys": { "id": id }, "NewImage": { "id": id }, "SequenceNumber": place,
+            },
+        })
+    };
+    let text = |text: &str| json!({ "S": text });
+    let rows =
+        json!({ "Records": [row("1", text("a")), row("2", text("refuse")), row("3", text("c"))] });
+    let from_second = json!({ "batchItemFailures": [{ "itemIdentifier": "2" }] });
+    assert_eq!(deployed.invoke(&rows).await, from_second);
+    let torn = json!({ "Records": [row("2", json!({ "X": 1 })), row("3", text("c"))] });
+    assert_eq!(deployed.invoke(&torn).await, from_second, "it has its place all the same");
+    all.push("new in rows: {\"id\":\"a\"}".to_owned());
+    deployed.check_noticed(&mut all).await;
+
+    // They come again, as often as it takes.
+    deployed.mend();
+    for _ in 0..2 {
+        let answer = deployed.invoke(&news).await;
+        assert_eq!(answer.as_array().map(Vec::len), Some(3), "{answer}");
+        let answer = deployed.invoke(&sold).await;
+        assert_eq!(answer.as_array().map(Vec::len), Some(1), "{answer}");
+        assert_eq!(deployed.invoke(&rows).await, json!({ "batchItemFailures": [] }));
+    }
+    all.extend([
+        ", refuse".to_owned(),
+        // As ministack writes it.
+        "Sold: {\"refuse\": 1}".to_owned(),
+        "new in rows: {\"id\":\"refuse\"}".to_owned(),
+        "new in rows: {\"id\":\"c\"}".to_owned(),
+    ]);
+    deployed.check_noticed(&mut all).await;
 }

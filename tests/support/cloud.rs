@@ -143,8 +143,13 @@ impl Cloud {
         let (folder, python) = (self.path(), ministack().with_file_name("python"));
         let bin = folder.join("bin");
         std::fs::create_dir(&bin).expect("a folder");
-        // Not the script that pip installs: that breaks when the folder is moved.
-        let aws = format!("#!/bin/sh\nexec {} -m awscli \"$@\"\n", python.display());
+        // Not the script that pip installs: that breaks when the folder is moved. Version 1 does not ask
+        // the SQS of its environment, only the one that it is told of.
+        let aws = format!(
+            "#!/bin/sh\n[ \"$1\" = sqs ] && set -- --endpoint-url \"$AWS_ENDPOINT_URL\" \"$@\"\n\
+             exec {} -m awscli \"$@\"\n",
+            python.display()
+        );
         std::fs::write(bin.join("aws"), aws).expect("a script");
         Command::new("chmod").arg("+x").arg(bin.join("aws")).status().expect("chmod runs");
         link(&program("everstep-cli", "everstep"), &bin.join("everstep"));

@@ -10,6 +10,14 @@ impl Cloud {
     /// # Panics
     /// The page has no such session, or something else is printed.
     pub fn session(&self, page: &str, name: &str) {
+        self.session_of(&Credentials::root(), page, name);
+    }
+
+    /// The same, typed by somebody who may not do everything.
+    ///
+    /// # Panics
+    /// See [`session`](Self::session).
+    pub fn session_of(&self, who: &Credentials, page: &str, name: &str) {
         let session = session(page, name);
         assert!(!session.is_empty(), "the page has no session {name:?}");
         self.zip(1);
@@ -24,7 +32,7 @@ impl Cloud {
                     (format!("printf %s {value}"), Some(name.to_owned()))
                 }
             };
-            let printed = self.types(&Credentials::root(), &command, &exported);
+            let printed = self.types(who, &command, &exported);
             if let Some(name) = variable {
                 exported.push((name, printed.text));
                 continue;
