@@ -156,7 +156,7 @@ fn status_after(event: &Event) -> Option<Status> {
         Event::WorkflowStarted(_) | Event::TurnStarted(_) => Some(Status::Running),
         Event::TurnEnded(end) => match end.reason {
             TurnEnd::Suspended => Some(Status::Suspended),
-            TurnEnd::Yielded => Some(Status::Running),
+            TurnEnd::Yielded | TurnEnd::GaveUp => Some(Status::Running),
             // The record says so, and why: see `Reader::blocked`.
             TurnEnd::Blocked => None,
         },
