@@ -33,6 +33,11 @@ impl Reader {
         Self { choice, execution, workflow, run, status }
     }
 
+    /// Whose they are.
+    pub(super) fn execution(&self) -> &ExecutionId {
+        &self.execution
+    }
+
     /// The notifications of a commit, as it is stored. Of all that the execution has been within one
     /// commit only the last counts, and only if it was something else before: nobody has seen the
     /// rest. The beginning of a run always counts.
