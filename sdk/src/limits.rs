@@ -184,6 +184,14 @@ pub const ATTACHMENT_BYTES_MAX: u64 = 1 << 40;
 /// runs its bodies again for less: until then it keeps its claim.
 pub const PAYLOAD_CALL_MAX: Duration = Duration::from_secs(60);
 
+/// How long a payload waits for room among the bytes of [`PAYLOAD_BYTES_AT_ONCE`]: as long as five of
+/// those before it may take. Then a turn gives up, and its wake comes back.
+pub const PAYLOAD_ROOM_MAX: Duration = Duration::from_secs(300);
+
+/// How long what is finished when a worker must hand over may still take to be sealed. An invocation
+/// has a third of what is left of its time.
+pub const SEAL_GRACE: Duration = Duration::from_secs(5);
+
 /// How long an archive may take for one object, with all its tries: a history of gigabytes at a hundred
 /// megabits a second. Then the execution is kept, and a later pass tries again.
 pub const ARCHIVE_CALL_MAX: Duration = Duration::from_secs(300);

@@ -4,6 +4,7 @@ mod attached;
 mod codecs;
 mod crashes;
 mod erased;
+mod gives_up;
 mod large;
 mod room;
 mod slow;

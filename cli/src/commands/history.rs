@@ -249,6 +249,9 @@ fn turn_end(end: &TurnEnded) -> String {
         }
         (TurnEnd::Yielded, _) => "handed over to another turn".to_owned(),
         (TurnEnd::Blocked, _) => "blocked".to_owned(),
+        (TurnEnd::GaveUp, Some(wake_at)) => {
+            format!("gave up: no answer from what it needs; again at {}", time(wake_at))
+        }
         _ => String::new(),
     }
 }
@@ -275,6 +278,14 @@ fn duration(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    #[test]
+    fn a_turn_that_gave_up_says_so_and_when_the_next_one_is() {
+        let end = r#"{"at":0,"reason":"gave_up","wake_at":1000,"armed":[]}"#;
+        let said = super::turn_end(&serde_json::from_str(end).expect("as it is stored"));
+        let again = super::time(everstep::time::Timestamp(1_000));
+        assert_eq!(said, format!("gave up: no answer from what it needs; again at {again}"));
+    }
 
     #[test]
     fn durations_are_short() {

@@ -814,6 +814,9 @@ pub enum TurnEnd {
     Yielded,
     /// The code cannot go on from here; the record says why. A resume, after a fix, goes on.
     Blocked,
+    /// Something that the turn needs (a payload store, a queue) did not answer in its time. What it
+    /// had not written is as if it had died; but it is no strike. Another turn goes on at `wake_at`.
+    GaveUp,
 }
 
 /// See [`Event::WorkflowCompleted`].

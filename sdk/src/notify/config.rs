@@ -25,6 +25,13 @@ pub(crate) struct Choice {
 }
 
 impl Notifications {
+    /// The name of the notifier's type, for the program's log: what it is made of is nobody's to read.
+    pub(crate) fn kind(&self) -> String {
+        let made_of = format!("{:?}", self.notifier);
+        let name = |character: &char| character.is_alphanumeric() || *character == '_';
+        made_of.chars().take_while(name).collect()
+    }
+
     /// Changes of status, to `notifier`.
     pub fn to(notifier: impl Notifier) -> Self {
         let choice =

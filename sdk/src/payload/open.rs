@@ -173,7 +173,7 @@ impl Config {
         stored: Stored,
     ) -> Result<Json, PayloadError> {
         let decoders = self.decoders(codecs, bytes)?;
-        let _room = self.room.take(usize::try_from(bytes).unwrap_or(usize::MAX)).await;
+        let _room = self.room.take_in_time(usize::try_from(bytes).unwrap_or(usize::MAX)).await?;
         let content = match stored {
             Stored::Here(data) => STANDARD
                 .decode(data)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_SMALL};
+use super::PayloadError;
+use crate::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_ROOM_MAX, PAYLOAD_SMALL};
 
 /// What permits stand for, in bytes: a semaphore has no more than so many.
 const UNIT: usize = 1024;
@@ -33,6 +34,25 @@ impl Room {
         // Nobody closes it.
         self.0.acquire_many(u32::try_from(units).unwrap_or(u32::MAX)).await.ok()
     }
+
+    /// The same for a payload, which waits for [`PAYLOAD_ROOM_MAX`] at most. Each that holds room has
+    /// it for a bounded time, but how many are before this one is not bounded.
+    ///
+    /// # Errors
+    /// Those before it have taken too long.
+    pub(super) async fn take_in_time(
+        &self,
+        bytes: usize,
+    ) -> Result<Option<SemaphorePermit<'_>>, PayloadError> {
+        if bytes < PAYLOAD_SMALL {
+            return Ok(None);
+        }
+        tokio::time::timeout(PAYLOAD_ROOM_MAX, self.take(bytes)).await.map_err(|_| {
+            let seconds = PAYLOAD_ROOM_MAX.as_secs();
+            let reason = format!("other payloads left it no room in memory for {seconds} seconds");
+            PayloadError::Unavailable { reason, source: None }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -53,6 +73,19 @@ mod tests {
         assert!(room.take(PAYLOAD_SMALL - 1).now_or_never().is_some(), "small ones need none");
         drop(one);
         assert!(three.now_or_never().flatten().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_payload_waits_for_room_for_a_bounded_time() {
+        let room = Room::new();
+        let all = room.take_in_time(PAYLOAD_BYTES_AT_ONCE).await.expect("there is room");
+        let began = tokio::time::Instant::now();
+        let error = room.take_in_time(PAYLOAD_SMALL).await.expect_err("there is none");
+        assert!(error.is_retryable(), "{error}");
+        assert_eq!(began.elapsed(), PAYLOAD_ROOM_MAX);
+        assert!(room.take_in_time(PAYLOAD_SMALL - 1).await.expect("it needs none").is_none());
+        drop(all);
+        assert!(room.take_in_time(PAYLOAD_SMALL).await.expect("there is room").is_some());
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Config {
         json: &Json,
     ) -> Result<Json, PayloadError> {
         let text = json.as_str();
-        let _room = self.room.take(text.len()).await;
+        let _room = self.room.take_in_time(text.len()).await?;
         let scope = CodecScope::new(id, folder, &*self.store);
         let (bytes, codecs) = self.encode(&scope, text.as_bytes().into()).await?;
         let large = bytes.len() > self.threshold;

@@ -11,7 +11,7 @@ use super::body::Body;
 use super::call::{Call, Detail, State, StepState};
 use super::engine::Engine;
 use super::fault::Fault;
-use crate::event::{CompensationStarted, Event, Failure, Json, OperationKey, TurnEnd};
+use crate::event::{CompensationStarted, Event, Failure, Json, OperationKey, TurnEnd, TurnEnded};
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
@@ -225,10 +225,9 @@ impl Engine {
             Event::LeaseRenewed(renewed) => {
                 self.compensation.lease_end = Some(renewed.lease_end);
             }
-            // What a turn that blocks has stopped is not in the log: as if it had died.
-            Event::TurnEnded(end) if end.reason != TurnEnd::Blocked => {
-                self.compensation.lease_end = None;
-            }
+            // What a turn that blocks or gives up has stopped is not in the log: as if it had died.
+            Event::TurnEnded(TurnEnded { reason: TurnEnd::Blocked | TurnEnd::GaveUp, .. }) => {}
+            Event::TurnEnded(_) => self.compensation.lease_end = None,
             _ => {}
         }
     }

@@ -40,8 +40,11 @@ pub(crate) struct History {
     pub(crate) view: Option<Json>,
     /// What the execution is found by.
     pub(crate) tags: BTreeMap<String, String>,
-    /// Claims since the last progress.
+    /// Claims since the last progress, but for those of turns that gave up: what they needed was
+    /// slow, and they ended in order, so nothing has died of the code.
     pub(crate) strikes: u32,
+    /// Turns that gave up since the last progress.
+    pub(crate) gave_up: u32,
     /// Whether the current run has ended.
     pub(crate) ended: bool,
     /// The latest event's time.
@@ -90,6 +93,7 @@ impl History {
             view: None,
             tags: BTreeMap::new(),
             strikes: 0,
+            gave_up: 0,
             ended: false,
             time: Timestamp::default(),
             carried: Vec::new(),
@@ -184,7 +188,7 @@ impl History {
         let writer = commit.writer;
         self.time = self.time.max(event.at());
         if event.is_progress() {
-            self.strikes = 0;
+            (self.strikes, self.gave_up) = (0, 0);
         }
         match event {
             Event::WorkflowStarted(start) => {
@@ -219,6 +223,11 @@ impl History {
                 }
             }
             Event::TurnEnded(end) => {
+                if end.reason == TurnEnd::GaveUp {
+                    // Its own claim only: those of turns that died stay counted.
+                    self.strikes = self.strikes.saturating_sub(1);
+                    self.gave_up += 1;
+                }
                 self.open_turn = None;
                 self.turn_end = Some(end.reason);
                 self.turn_ended_at = Some(end.at);

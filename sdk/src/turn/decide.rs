@@ -23,6 +23,8 @@ pub(super) enum Decision {
     Terminate(WorkflowTerminated),
     /// It waits, and what it waits for has not come.
     Nothing,
+    /// A turn gave up, and the next one is not to try the same again before `until`.
+    Rests { until: Timestamp },
     /// A turn, which takes these items.
     Go { items: Items },
 }
@@ -64,6 +66,11 @@ impl Kitchen {
             Some(TurnEnd::Yielded) => true,
             // The record is behind: whoever wrote this died before it could say why.
             Some(TurnEnd::Blocked) => true,
+            // Each try may run a body again.
+            Some(TurnEnd::GaveUp) => match history.wake_at.filter(|until| now < *until) {
+                Some(until) if items.is_empty() => return Ok(Decision::Rests { until }),
+                _ => true,
+            },
             Some(TurnEnd::Suspended) => {
                 !items.is_empty() || history.wake_at.is_some_and(|due| now >= due)
             }

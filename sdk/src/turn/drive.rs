@@ -127,6 +127,8 @@ pub(super) struct Turn<'a> {
     armed: Vec<Armed>,
     /// The latest time that the end of a turn before may have.
     turn_ended_at: Option<Timestamp>,
+    /// How many turns before it gave up, without progress since.
+    gave_up: u32,
     lease_end: Timestamp,
     /// Whether this turn has written its claim.
     claimed: bool,
@@ -237,6 +239,7 @@ impl Kitchen {
             // A blocked execution's timer wake may have come and gone.
             armed: if resumed { Vec::new() } else { history.armed },
             turn_ended_at: history.turn_ended_at,
+            gave_up: history.gave_up,
             lease_end,
             claimed: false,
             time: history.time,
@@ -268,6 +271,9 @@ impl Kitchen {
         let gone = turn.go(&events, items, eager).await;
         // However the turn ends, none of its bodies runs when the next one looks at the log.
         turn.bodies.abort().await;
+        if let Err(Halt::Error(error)) = &gone {
+            turn.give_up(error).await;
+        }
         let [commits, bytes] = turn.log.written;
         telemetry.wrote(commits, bytes);
         match gone {

@@ -1,11 +1,13 @@
 //! Ending a turn, in this order: record, inbox once more, taken items, and only then the wake.
 
+use futures::FutureExt;
+
 use super::alarms::far_alarms;
 use super::children::Family;
 use super::notices::end_of;
 use super::outbox::{Outbox, owing};
 use super::shown::Shown;
-use super::{Kitchen, Lease, TurnError};
+use super::{Kitchen, Lease, Term, TurnError};
 use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
@@ -68,12 +70,12 @@ impl Kitchen {
         &self,
         id: &ExecutionId,
         mut ended: Ended,
-        lease: Lease,
+        term: &Term,
     ) -> Result<bool, TurnError> {
         if let Some(family) = &ended.family {
-            self.say_end(family).await?;
+            self.in_term(term, self.say_end(family)).boxed().await?;
         }
-        self.tell(ended.outbox.as_mut(), lease).await;
+        self.tell(ended.outbox.as_mut(), term.lease).await;
         let outbox = ended.outbox.take();
         let Ended { stand, status, wake_at, reason, shown, .. } = ended;
         let projection = self.projection_of(stand, status, wake_at, reason, shown);
@@ -96,17 +98,20 @@ impl Kitchen {
         &self,
         loaded: &Loaded,
         history: &History,
-        lease: Lease,
+        term: &Term,
     ) -> Result<(), TurnError> {
         if loaded.record.projection.commit < history.last {
             // Whoever ended it died before its record said so, and perhaps before this.
             let mut family = Family::of(history.start(), &history.events);
-            self.open_end(&loaded.record.id, &mut family).await?;
-            self.say_end(&family).await?;
+            let saying = async {
+                self.open_end(&loaded.record.id, &mut family).await?;
+                self.say_end(&family).await
+            };
+            self.in_term(term, saying).boxed().await?;
             let now = self.clock.now();
             self.disarm(&far_alarms(&loaded.record.id, history.armed.iter(), now)).await;
         }
-        if !self.repair(loaded, history, lease).await? {
+        if !self.repair(loaded, history, term.lease).await? {
             return Ok(());
         }
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
@@ -188,6 +193,7 @@ impl Kitchen {
             (Some(open), _) => (Status::Running, Some(open.claim.lease_end), None),
             (None, Some(TurnEnd::Suspended)) => (Status::Suspended, history.wake_at, None),
             (None, Some(TurnEnd::Yielded) | None) => (Status::Running, Some(history.time), None),
+            (None, Some(TurnEnd::GaveUp)) => (Status::Running, history.wake_at, None),
             (None, Some(TurnEnd::Blocked)) => (Status::Blocked, None, None),
         };
         if let Some((ended_as, why)) = history.events.last().and_then(end_of) {

@@ -19,6 +19,8 @@ pub(super) struct LogEnd<'a> {
     pub(super) written: [u64; 2],
     /// How many events the commits of the last append have, where somebody wants to know.
     pub(super) counts: Option<Vec<usize>>,
+    /// An append failed, and it may be written all the same, now or later: nothing else may be.
+    pub(super) unanswered: bool,
 }
 
 /// What became of an append.
@@ -39,7 +41,16 @@ impl<'a> LogEnd<'a> {
         last: CommitNumber,
         last_hash: [u8; 32],
     ) -> Self {
-        Self { store, id, writer, last, last_hash, written: [0; 2], counts: None }
+        Self {
+            store,
+            id,
+            writer,
+            last,
+            last_hash,
+            written: [0; 2],
+            counts: None,
+            unanswered: false,
+        }
     }
 
     /// Writes `events`: as one commit, or as few as their size allows. Any prefix of a sequence of
@@ -95,7 +106,7 @@ impl<'a> LogEnd<'a> {
     /// turn that gives up is over, and the next one has a new writer: should the write land later,
     /// nobody takes it for its own. `false` if somebody else
     /// wrote there.
-    async fn put(&self, commit: &StoredCommit) -> Result<bool, StoreError> {
+    async fn put(&mut self, commit: &StoredCommit) -> Result<bool, StoreError> {
         let mut tries = 1;
         loop {
             match self.store.append(self.id, commit).await {
@@ -106,7 +117,10 @@ impl<'a> LogEnd<'a> {
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;
                     tries += 1;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.unanswered = true;
+                    return Err(error);
+                }
             }
         }
     }

@@ -35,6 +35,7 @@ mod rehearse;
 mod sequence;
 mod shown;
 mod suspects;
+mod term;
 mod terminate;
 mod versions;
 
@@ -42,9 +43,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tracing::Instrument;
 
+use crate::event::TurnEnd;
 use crate::host::Registry;
 use crate::id::{HostId, WriterId};
 use crate::limits::{CLOCK_SKEW, QUEUE_DELAY_MAX, STRIKES_MAX};
@@ -57,6 +58,7 @@ use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
 
 pub(crate) use desk::Visit;
 pub(crate) use rehearse::Rehearsal;
+pub(crate) use term::{Lease, Term};
 
 use decide::Decision;
 use desk::{Desk, Look};
@@ -79,24 +81,6 @@ pub(crate) struct Kitchen {
     desk: Desk,
     suspects: Suspects,
     quiet: Quiet,
-}
-
-/// How long a turn may go on.
-#[derive(Debug, Clone)]
-pub(crate) struct Term {
-    pub(crate) lease: Lease,
-    /// `Some(time)`: start no more bodies, and hand over at `time` at the latest.
-    pub(crate) stop: watch::Receiver<Option<Timestamp>>,
-}
-
-/// How long a claim holds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Lease {
-    /// So long, and then renewed.
-    Renewed(Duration),
-    /// Until this invocation's deadline (to which the skew is added), never renewed. Bodies are
-    /// stopped at `hand_over`.
-    Invocation { deadline: Timestamp, hand_over: Timestamp },
 }
 
 /// What is to become of the wake that a turn was taken for.
@@ -126,6 +110,18 @@ pub(crate) enum TurnError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Queue(#[from] QueueError),
+}
+
+impl TurnError {
+    /// Whether what the turn needs did not answer, or may not be used: nobody's code has done that.
+    fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Payload(error)) => !error.is_of_payload(),
+            Self::Store(StoreError::Unavailable { .. } | StoreError::Unusable { .. })
+            | Self::Queue(_) => true,
+            Self::Store(_) => false,
+        }
+    }
 }
 
 impl From<PayloadError> for TurnError {
@@ -216,7 +212,7 @@ impl Kitchen {
             };
             match self.decide(&loaded, &history).await? {
                 Decision::Closed => {
-                    self.close(&loaded, &history, term.lease).await?;
+                    self.close(&loaded, &history, term).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::LiveClaim { lease_end } => {
@@ -239,13 +235,21 @@ impl Kitchen {
                     // Whoever wrote the end: it is found closed when it is looked at again.
                     self.terminate(&loaded, &history, end, meter).await?;
                 }
+                Decision::Rests { .. } if wake.kind == WakeKind::Sweep => {
+                    // It comes again.
+                    return Ok(Verdict::Delete);
+                }
+                Decision::Rests { until } => {
+                    return Ok(Verdict::Return(until.since(self.clock.now())));
+                }
                 Decision::Nothing => {
                     self.repair(&loaded, &history, term.lease).await?;
                     self.send_again_if_early(&wake, &history, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { mut items } => {
-                    if let Some(sealed) = self.open(id, &mut history, &mut items).await? {
+                    let opening = self.open(id, &mut history, &mut items);
+                    if let Some(sealed) = self.unless_stopping(term, opening).await? {
                         if sealed.elsewhere && receive_count < STRIKES_MAX {
                             return Ok(Verdict::Return(Duration::from_secs(5)));
                         }
@@ -257,12 +261,11 @@ impl Kitchen {
                     }
                     let again = receive_count > 1 && !continued;
                     let eager = again || history.open_turn.is_some();
-                    let alone = if eager {
-                        self.payloads.probe(id).await?;
-                        self.suspects.enter(term, &self.clock).await
-                    } else {
-                        None
-                    };
+                    if eager || history.turn_end == Some(TurnEnd::GaveUp) {
+                        self.unless_stopping(term, self.payloads.probe(id)).await?;
+                    }
+                    let alone =
+                        if eager { self.suspects.enter(term, &self.clock).await } else { None };
                     let first = history.first;
                     let outbox = self.outbox(&loaded, &history).await?;
                     let active = self.desk.enter(id, WriterId::random());
@@ -281,7 +284,7 @@ impl Kitchen {
                     }
                     match driven {
                         Driven::Ended(ended) => {
-                            if self.finish(id, ended, term.lease).instrument(span).await? {
+                            if self.finish(id, ended, term).instrument(span).await? {
                                 return Ok(Verdict::Delete);
                             }
                             // If it was a timer's wake, that timer has another one by now.

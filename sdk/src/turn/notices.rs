@@ -33,6 +33,11 @@ impl Reader {
         Self { choice, execution, workflow, run, status }
     }
 
+    /// Whose they are.
+    pub(super) fn execution(&self) -> &ExecutionId {
+        &self.execution
+    }
+
     /// The notifications of a commit, as it is stored. Of all that the execution has been within one
     /// commit only the last counts, and only if it was something else before: nobody has seen the
     /// rest. The beginning of a run always counts.
@@ -156,7 +161,7 @@ fn status_after(event: &Event) -> Option<Status> {
         Event::WorkflowStarted(_) | Event::TurnStarted(_) => Some(Status::Running),
         Event::TurnEnded(end) => match end.reason {
             TurnEnd::Suspended => Some(Status::Suspended),
-            TurnEnd::Yielded => Some(Status::Running),
+            TurnEnd::Yielded | TurnEnd::GaveUp => Some(Status::Running),
             // The record says so, and why: see `Reader::blocked`.
             TurnEnd::Blocked => None,
         },

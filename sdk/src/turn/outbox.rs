@@ -224,7 +224,7 @@ impl Kitchen {
                     Ok(_) => "the notifier panicked".to_owned(),
                     Err(_) => format!("no answer within {} s", wait.as_secs_f32()),
                 };
-                self.not_told(&outbox.waiting[0], count, &problem);
+                self.not_told(&outbox.waiting[0], count, notifications, &problem);
                 outbox.failed = true;
                 break;
             };
@@ -233,7 +233,9 @@ impl Kitchen {
                 if failed.error.is_final() {
                     let told = outbox.waiting.get(failed.index);
                     tracing::error!(
+                        everstep.execution.id = %outbox.reader.execution(),
                         id = told.map(|told| tracing::field::display(&told.id)),
+                        notifier = notifications.kind(),
                         error = %failed.error,
                         "a notification is dropped"
                     );
@@ -242,11 +244,23 @@ impl Kitchen {
                 }
             }
             let all = problems.iter().all(Option::is_some);
-            if let Some(problem) = problems.iter().flatten().next() {
-                let failed = problems.iter().flatten().count();
-                tracing::warn!(failed, of = count, %problem, "notifications are sent again later");
+            let failed = outbox.waiting.iter().zip(&problems);
+            let mut failed = failed.filter_map(|(told, problem)| Some((told, problem.as_ref()?)));
+            if let Some((first, problem)) = failed.next() {
                 if all {
-                    self.not_told(&outbox.waiting[0], count, problem);
+                    self.not_told(first, count, notifications, problem);
+                } else {
+                    // It may be only this one that never goes through: whoever reads it must know
+                    // which it is.
+                    tracing::warn!(
+                        everstep.execution.id = %first.execution,
+                        id = %first.id,
+                        notifier = notifications.kind(),
+                        error = %problem,
+                        failed = failed.count() + 1,
+                        of = count,
+                        "notifications are sent again later, this one first"
+                    );
                 }
                 outbox.failed = true;
             } else {
@@ -260,12 +274,20 @@ impl Kitchen {
     }
 
     /// Nothing of a batch could be sent.
-    fn not_told(&self, first: &Notification, count: usize, problem: &str) {
+    fn not_told(
+        &self,
+        first: &Notification,
+        count: usize,
+        notifications: &Notifications,
+        problem: &str,
+    ) {
         self.quiet.set(true);
         tracing::error!(
             everstep.execution.id = %first.execution,
+            id = %first.id,
+            notifier = notifications.kind(),
+            error = %problem,
             count,
-            %problem,
             "notifications are not sent; they are tried again, and executions go on meanwhile"
         );
     }

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::backend::Backend;
-use everstep::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_BYTES_MAX};
+use everstep::limits::{
+    PAYLOAD_BYTES_AT_ONCE, PAYLOAD_BYTES_MAX, PAYLOAD_CALL_MAX, PAYLOAD_ROOM_MAX, PAYLOAD_SMALL,
+};
 use everstep::payload::{
-    BlobBytes, BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads, Put,
+    BlobBytes, BlobName, Codec, CodecScope, Folder, MemoryPayloads, PayloadError, PayloadStore,
+    Payloads, Put,
 };
 use everstep::prelude::*;
 use futures::future::join_all;
@@ -74,6 +77,60 @@ async fn what_is_sealed_and_opened_at_once_is_bounded_by_bytes_for_all_execution
     let histories = join_all(handles.iter().map(|handle| handle.history())).await;
     assert_eq!(histories.iter().filter(|history| history.is_ok()).count(), 3);
     assert_eq!(line.take_most(), PAYLOAD_BYTES_AT_ONCE);
+}
+
+/// Takes nearly all the time there is for one thing.
+#[derive(Debug)]
+struct Slow(&'static str);
+
+#[async_trait]
+impl Codec for Slow {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    async fn encode(&self, _: &CodecScope<'_>, _: &[u8]) -> Result<Option<Vec<u8>>, PayloadError> {
+        tokio::time::sleep(PAYLOAD_CALL_MAX - Duration::from_secs(1)).await;
+        Ok(None)
+    }
+
+    async fn decode(
+        &self,
+        _: &CodecScope<'_>,
+        bytes: &[u8],
+        _: usize,
+    ) -> Result<Vec<u8>, PayloadError> {
+        Ok(bytes.to_vec())
+    }
+}
+
+/// Each step of those before it is in time, and all together are not.
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_gives_up_and_may_come_again() {
+    let mut payloads = Payloads::new(Line::default());
+    for name in ["one", "two", "three", "four", "five", "six"] {
+        payloads = payloads.codec(Slow(name));
+    }
+    let backend = Backend::memory().with_payloads(payloads);
+    let client = Client::new(&backend);
+    let started = tokio::time::Instant::now();
+    let large = || client.start(shout, text(PAYLOAD_BYTES_MAX - 2)).into_future();
+    let third = async {
+        tokio::task::yield_now().await;
+        let third = client.start(shout, text(PAYLOAD_SMALL)).await;
+        (third, started.elapsed())
+    };
+    let (one, two, (third, waited)) = tokio::join!(large(), large(), third);
+    assert!(one.is_ok() && two.is_ok());
+    let error = third.err().expect("there is no room");
+    assert_eq!(waited, PAYLOAD_ROOM_MAX);
+    assert!(chain(&error).contains("no room in memory"), "{error:?}");
+    client.start(shout, text(PAYLOAD_SMALL)).await.unwrap();
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| text + ": " + &source.to_string())
 }
 
 /// Large ones on their way hold up nobody who has little to say.

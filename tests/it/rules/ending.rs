@@ -1,6 +1,7 @@
 //! Rules 14 to 18: how turns end, also when something comes in between, or the host must go.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use everstep::client::OnConflict;
@@ -181,6 +182,25 @@ async fn an_invocation_hands_over_before_its_deadline() {
     assert!(count(&world, "x", yields).await >= 2);
     assert!(world.elapsed() < seconds(80), "hand-overs cost time: {:?}", world.elapsed());
     world.ledger.check();
+}
+
+/// The end of a turn is written, and the wake that hands over is not sent: it has ended once.
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_whose_wake_is_not_sent_has_ended_its_turn_once() {
+    let world = World::new();
+    let options = HostOptions { invocation: Some(seconds(30)), ..without_sweeper() };
+    let slow = App::new().workflow(tramp).state(world.ledger.clone());
+    let sends = AtomicU32::new(0);
+    let fates = Fates::by(&world, "function", move |call| match call.name {
+        "queue.send" if sends.fetch_add(1, Ordering::SeqCst) == 0 => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _function = Host::start(&world, slow, backend, &fates, &options);
+    let handle = world.client().start(tramp, "x".to_owned()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    assert_eq!(handle.result().await.unwrap(), 12);
+    check_log(&world.log("x").await);
 }
 
 /// Twelve steps of five seconds.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use everstep::event::Event;
-use everstep::limits::STRIKES_MAX;
+use everstep::event::{Event, TurnEnd};
+use everstep::limits::{STRIKES_MAX, WRITE_TRIES_MAX};
 use everstep::postpone;
 use everstep::prelude::*;
 use everstep::store::Status;
@@ -149,6 +149,44 @@ async fn postponed_attempts_do_not_reset_the_strikes() {
         }
     }
     panic!("twenty hosts died of it:\n{:#?}", world.log("x").await);
+}
+
+/// A queue that takes no wakes is no fault of who would sleep, however often that is tried.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_is_no_strike() {
+    let world = World::new();
+    let fates = Fates::by(&world, "host", |call| match call.name {
+        "queue.send" => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let handle = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let gave_up =
+        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::GaveUp);
+    tokio::time::sleep(minutes(20)).await;
+    assert!(count(&world, "x", gave_up).await > STRIKES_MAX as usize);
+    assert_ne!(world.record("x").await.unwrap().projection.status, Status::Blocked);
+    fates.faults().heal();
+    assert_eq!(handle.result().await.unwrap(), 0);
+    check_log(&world.log("x").await);
+}
+
+/// Rule 11: the number may be taken, now or later, by what this very turn has sent.
+#[tokio::test(start_paused = true)]
+async fn a_turn_whose_append_was_not_answered_appends_nothing_else() {
+    let world = World::new();
+    let appends = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&appends);
+    // The claim is written, and what follows is not.
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "append" if seen.fetch_add(1, Ordering::SeqCst) > 0 => Fate::FailBefore,
+        "queue.keep" => Fate::Hang,
+        _ => Fate::Proceed,
+    });
+    let mut host = host_with(&world, &fates, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    host.dies().await;
+    assert_eq!(appends.load(Ordering::SeqCst), 1 + WRITE_TRIES_MAX);
 }
 
 /// The wake that replaces the one which met the dead host's claim counts as received once. The

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use everstep::client::{DeleteError, OnConflict};
 use everstep::event::Event;
-use everstep::limits::{NOTIFY_AGAIN_AFTER, NOTIFY_WAIT};
+use everstep::limits::{NOTIFY_AGAIN_AFTER, NOTIFY_PAUSE, NOTIFY_WAIT};
 use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifierFn, NotifyError};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::{Fate, FaultyNotifier};
 use everstep::wake::Wake;
+use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, World};
 
 use super::{closed, counts, host_of, long, without_sweeper};
@@ -302,6 +303,67 @@ async fn an_outage_longer_than_the_retention_is_outlasted() {
     assert!(kept.since(world.clock.now()) > minutes(59), "{kept:?}");
     tokio::time::sleep(hours(2)).await;
     assert!(world.record("x").await.is_none());
+}
+
+/// Each turn would wait for it otherwise, for as long as it may take.
+#[tokio::test(start_paused = true)]
+async fn a_notifier_that_fails_is_left_alone_for_a_while_by_all_turns_of_its_process() {
+    let (world, heard) = (World::new(), Heard::default());
+    let (fates, out) = an_outage(&world, Fate::FailBefore);
+    let _host = host(&world, app(), &fates, &heard, &without_sweeper());
+    let client = world.client();
+    let tries_after = async |id: &str| {
+        let _ = client.start(long, (id.to_owned(), 0)).id(id).await.unwrap();
+        closed(&world, id, NOTIFY_PAUSE / 2).await;
+        world.until_no_wake_is_left(NOTIFY_PAUSE / 2).await;
+        calls(&world, "host", &["notify"]).len()
+    };
+    assert_eq!(tries_after("a").await, 1);
+    assert_eq!(tries_after("b").await, 1, "nobody asks it again so soon");
+    assert_eq!(world.record("b").await.unwrap().projection.untold, Some(0), "nothing is lost");
+    tokio::time::sleep(NOTIFY_PAUSE).await;
+    assert_eq!(tries_after("c").await, 2, "it is asked again");
+    assert_eq!(tries_after("d").await, 2);
+    out.store(false, Ordering::SeqCst);
+    tokio::time::sleep(NOTIFY_PAUSE).await;
+    assert_eq!(tries_after("e").await, 3);
+    assert_eq!(tries_after("f").await, 4, "once it answers the pause is over");
+    let told = heard.all().into_iter().map(|told| told.execution.to_string());
+    assert_eq!(told.collect::<Vec<_>>(), ["e", "e", "f", "f"]);
+}
+
+/// Never takes what says that a step has ended.
+#[derive(Debug)]
+struct NoSteps;
+
+#[async_trait]
+impl Notifier for NoSteps {
+    async fn send(&self, notifications: &[Notification]) -> Vec<NotSent> {
+        let steps = notifications.iter().enumerate().filter(|(_, told)| told.status().is_none());
+        steps.map(|(index, _)| NotSent::new(index, NotifyError::unavailable("error 500"))).collect()
+    }
+}
+
+/// Who mends it must know which one it is, where it goes, and what is wrong with it.
+#[tokio::test(start_paused = true)]
+async fn the_notification_that_does_not_go_through_is_named() {
+    let said = Said::listen();
+    let world = World::new();
+    let app = app().notifications(Notifications::to(NoSteps).steps());
+    let fates = Fates::good(&world, "host");
+    let _host = host_of(&world, app, &fates, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    let log = world.log("x").await;
+    let is_step = |event: &Event| matches!(event, Event::StepCompleted(_));
+    let mut places = log.iter().flat_map(|commit| {
+        let steps = commit.events.iter().enumerate().filter(|(_, event)| is_step(event));
+        steps.map(|(index, _)| format!("id=x/{}/{index} ", commit.number))
+    });
+    let first = places.next().unwrap();
+    let parts =
+        ["WARN", "everstep.execution.id=x ", &first, "\"NoSteps\"", "error 500", "failed=2"];
+    assert_eq!(said.with(&parts).len(), 1, "{:?}", said.with(&["notifi"]));
 }
 
 /// Fails the first batches in part, and one notification for ever.

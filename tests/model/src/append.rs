@@ -52,6 +52,10 @@ impl Setup {
                 (stand, lease) = (Stand::Yielded, 0);
             }
             Write::Block => (stand, lease) = (Stand::Blocked, 0),
+            Write::GiveUp => {
+                self.forget_own_wake(host, &mut story);
+                (stand, lease) = (Stand::GaveUp, 0);
+            }
             Write::Close => (stand, lease) = (Stand::Closed, 0),
         }
         let counts = self.times.strikes_max > 0;
@@ -60,6 +64,8 @@ impl Setup {
             || write == Write::Yield && !self.rules.yield_is_no_progress;
         let strikes = match (progress, claims) {
             _ if !counts => 0,
+            _ if write == Write::GiveUp && !self.rules.own_strike_only => 0,
+            _ if write == Write::GiveUp => host.strikes.saturating_sub(1),
             (true, _) => 0,
             (false, true) => (host.strikes + 1).min(self.times.strikes_max),
             (false, false) => host.strikes,
@@ -119,6 +125,7 @@ impl Setup {
             Write::Suspend => "commits its end: suspended",
             Write::Yield => "commits its end: yielded",
             Write::Block => "commits its end: blocked",
+            Write::GiveUp => "commits its end: it gave up",
             Write::Close => "commits the execution's end",
         };
         if state.log.commits != host.commits {
@@ -201,6 +208,7 @@ impl Setup {
         host.phase = match write {
             Write::Claim | Write::Results | Write::Renewal => Phase::Run,
             Write::ContinueAsNew if goes_on => Phase::Run,
+            Write::GiveUp => Phase::GiveBack,
             _ if !self.rules.message_last => Phase::DeleteFirst,
             _ => Phase::Project,
         };

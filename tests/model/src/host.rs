@@ -29,6 +29,8 @@ pub(crate) enum Phase {
     /// One of the rules removed: the message is deleted before the record is written.
     DeleteFirst,
     Delete,
+    /// It gave up: its message is given back.
+    GiveBack,
 }
 
 /// The kinds of commit.
@@ -42,6 +44,7 @@ pub(crate) enum Write {
     Suspend,
     Yield,
     Block,
+    GiveUp,
     Close,
 }
 

@@ -148,6 +148,10 @@ pub(crate) struct Rules {
     pub yield_is_no_progress: bool,
     /// 22: a claimed turn that blocks writes its end.
     pub block_ends_turn: bool,
+    /// 22: a claimed turn that gives up writes its end, and takes back the strike of its claim.
+    pub giving_up_is_no_strike: bool,
+    /// 22: it takes back no other.
+    pub own_strike_only: bool,
     /// 24: a timer fires by the clock, not because its wake came.
     pub timers_fire_by_clock: bool,
     /// 26: a failed attempt is durable before its back-off.
@@ -160,6 +164,8 @@ pub(crate) struct Rules {
     pub finishes_unknown: bool,
     /// 28: and one that a turn interrupted when it handed over.
     pub finishes_interrupted: bool,
+    /// 28: and one that a turn may have run which gave up.
+    pub finishes_given_up: bool,
     /// 27: an `at_most_once` attempt is durable before its body.
     pub announces_once: bool,
 }
@@ -227,12 +233,15 @@ impl Rules {
         items_are_no_progress: true,
         yield_is_no_progress: true,
         block_ends_turn: true,
+        giving_up_is_no_strike: true,
+        own_strike_only: true,
         timers_fire_by_clock: true,
         attempts_survive: true,
         undoes: true,
         finishes_running: true,
         finishes_unknown: true,
         finishes_interrupted: true,
+        finishes_given_up: true,
         announces_once: true,
     };
 }

@@ -8,6 +8,8 @@ use crate::state::{
 use crate::workflow::{Need, Op, UNDO, finish, has_undo, replay, stands_at};
 use crate::world::{Next, Who, act};
 
+const NO_TIME: &str = "has no time for a body: gives its message back";
+
 impl Setup {
     /// Opens the turn in memory: takes new items and due timers. Nothing is written yet.
     pub(crate) fn begin(&self, state: &State, at: usize, out: &mut Next) {
@@ -22,7 +24,12 @@ impl Setup {
             host.story.fire(branch);
         }
         self.take_items(host);
-        if matches!(seen.stand, Stand::Open | Stand::Blocked) && self.rules.finishes_unknown {
+        let unknown = match seen.stand {
+            Stand::Open | Stand::Blocked => self.rules.finishes_unknown,
+            Stand::GaveUp => self.rules.finishes_given_up,
+            _ => false,
+        };
+        if unknown {
             host.story.doubt |= self.charges_at(host, [true; BRANCHES]);
         }
         host.story.fire_due();
@@ -33,7 +40,7 @@ impl Setup {
             || (seen.again && self.rules.redelivered_claims_first)
             || (seen.stand == Stand::Open && self.rules.unfinished_claims_first);
         if first && self.has_no_time(host) {
-            self.give_back(state, at, out);
+            self.give_back(state, at, NO_TIME, out);
             return;
         }
         host.phase = if first { Phase::Claim } else { Phase::Run };
@@ -45,7 +52,7 @@ impl Setup {
         self.rules.claims_only_with_time && self.new_lease(host) <= self.times.margin
     }
 
-    fn give_back(&self, state: &State, at: usize, out: &mut Next) {
+    pub(crate) fn give_back(&self, state: &State, at: usize, what: &'static str, out: &mut Next) {
         let mut next = *state;
         let host = &mut next.hosts[at];
         let (slot, stale) = (usize::from(host.message), host.stale);
@@ -54,7 +61,6 @@ impl Setup {
             next.messages[slot].place = Place::Visible;
             next.messages[slot].ticks = 0;
         }
-        let what = "has no time for a body: gives its message back";
         out.push((act(Who::Host(at as u8), what, 0), next));
     }
 
@@ -182,6 +188,7 @@ impl Setup {
         let host = next.hosts[at];
         self.look_mid_turn(&next, at, out);
         self.yields(&next, at, &needs, out);
+        self.gives_up(state, at, out);
         if needs.contains(&Need::ContinueAsNew) {
             self.append(&next, at, Write::ContinueAsNew, out);
             return;
@@ -292,6 +299,31 @@ impl Setup {
         }
     }
 
+    /// What is finished cannot be stored: the turn ends with what is durable.
+    fn gives_up(&self, state: &State, at: usize, out: &mut Next) {
+        let host = state.hosts[at];
+        if state.faults.outages == 0 || !host.claimed {
+            return;
+        }
+        let mut next = *state;
+        next.faults.outages -= 1;
+        let first = out.len();
+        if self.rules.giving_up_is_no_strike {
+            let to = &mut next.hosts[at];
+            to.running = [false; BRANCHES];
+            to.finished = [Finished::No; BRANCHES];
+            to.progress = false;
+            (to.story, to.received, to.strikes) =
+                (state.log.story, state.log.received, state.log.strikes);
+            self.append(&next, at, Write::GiveUp, out);
+        } else {
+            self.give_back(&next, at, "ends by an error: gives its message back", out);
+        }
+        for (action, _) in &mut out[first..] {
+            action.is_fault = true;
+        }
+    }
+
     /// Everything before a body, and its start.
     fn body(&self, state: &State, at: usize, branch: usize, op: Op, out: &mut Next) {
         let who = Who::Host(at as u8);
@@ -304,7 +336,7 @@ impl Setup {
             host.progress = true;
         }
         if !host.claimed && self.rules.claims_before_body && self.has_no_time(host) {
-            self.give_back(state, at, out);
+            self.give_back(state, at, NO_TIME, out);
             return;
         }
         let unclaimed = !host.claimed && self.rules.claims_before_body;

@@ -28,6 +28,8 @@ pub(crate) enum Stand {
     Yielded,
     /// A turn found that code and log disagree after it had written its claim.
     Blocked,
+    /// A turn was let down by something that it needs, and says so.
+    GaveUp,
     Closed,
 }
 
@@ -118,6 +120,8 @@ pub(crate) struct Faults {
     pub sweeps: u8,
     /// Receives late in a batch, with no time left.
     pub batches: u8,
+    /// Turns that cannot store what they have: the payload store, or the queue, does not answer.
+    pub outages: u8,
     /// Reads that miss the last commit.
     pub stale_reads: u8,
 }

@@ -85,6 +85,7 @@ impl Setup {
                 self.delete(state, at, Host { phase: Phase::Project, message: NEVER, ..host }, out);
             }
             Phase::Delete => self.delete(state, at, Host::IDLE, out),
+            Phase::GiveBack => self.give_back(state, at, "gives its message back", out),
         }
     }
 
@@ -252,7 +253,7 @@ impl Setup {
             Stand::Suspended => host.story.earliest(),
             Stand::Closed => NEVER,
             Stand::Open => host.lease,
-            Stand::Fresh | Stand::Yielded | Stand::Blocked => 0,
+            Stand::Fresh | Stand::Yielded | Stand::Blocked | Stand::GaveUp => 0,
         };
         let news = host.commits > stored.commits
             || (host.commits == stored.commits

@@ -8,8 +8,13 @@ use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
 use crate::host::App;
 use crate::id::ExecutionId;
-use crate::limits::{CLOCK_SKEW, DELETE_PASS_MAX, QUEUE_RECEIVES_MAX, STRIKES_MAX};
+use crate::limits::{
+    CLOCK_SKEW, DELETE_PASS_MAX, PAYLOAD_CALL_MAX, QUEUE_RECEIVES_MAX, STRIKES_MAX,
+};
 use crate::memory::{MemoryQueue, MemoryStore};
+use crate::payload::{
+    BlobBytes, BlobName, Folder, MemoryPayloads, PayloadError, PayloadStore, Payloads, Put,
+};
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
 use crate::trigger::{Action, DeliverError, S3Object, SqsMessage, TableChange};
@@ -104,6 +109,10 @@ impl Function {
     }
 
     fn of(app: App, faults: &Faults) -> Self {
+        Self::with_payloads(app, faults, Payloads::none())
+    }
+
+    fn with_payloads(app: App, faults: &Faults, payloads: Payloads) -> Self {
         let (store, queue) = (Arc::new(MemoryStore::new()), MemoryQueue::new());
         let clock = Clock::virtual_from(BEGINNING);
         let faulty: Arc<dyn EventStore> = Arc::new(FaultyStore::new(store.clone(), faults));
@@ -113,7 +122,7 @@ impl Function {
         let registry = app.registry().expect("an app");
         let host = backend.host().expect("a host");
         let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
-        let kitchen = Arc::new(kitchen);
+        let kitchen = Arc::new(kitchen.with_payloads(payloads));
         let front = Front::default();
         let (resumed, warm) = (OnceCell::new(), AtomicBool::new(false));
         let host = Host { kitchen, client, triggers, resumed, warm, front };
@@ -352,6 +361,66 @@ async fn what_does_not_end_in_time_is_stopped_and_comes_again() {
     assert_eq!(short.invoke(Duration::from_secs(1)).await.len(), 1);
     assert_eq!(short.elapsed(), Duration::from_millis(875));
     assert!(begun >= T);
+}
+
+/// Takes what is as small as a probe, and never answers for anything else while it is told to.
+#[derive(Debug, Default)]
+struct Narrow {
+    blobs: MemoryPayloads,
+    hangs: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl PayloadStore for Narrow {
+    async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
+        if bytes.len() > 100 && self.hangs.load(Ordering::SeqCst) {
+            pending::<()>().await;
+        }
+        self.blobs.put(name, bytes).await
+    }
+
+    async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
+        self.blobs.get(name).await
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), PayloadError> {
+        self.blobs.remove(name).await
+    }
+
+    async fn list(&self, folder: &Folder) -> Result<Vec<BlobName>, PayloadError> {
+        self.blobs.list(folder).await
+    }
+}
+
+/// Returns a large value.
+#[crate::workflow(crate = "crate")]
+async fn scans(bytes: usize) -> crate::Result<usize> {
+    let whole = step("scan", async move || Ok::<String, crate::Error>("x".repeat(bytes))).await?;
+    Ok(whole.len())
+}
+
+/// A function cannot renew its claim, and is killed at its deadline: before that its turn gives up,
+/// and says so, and no number of such turns is taken for poison.
+#[tokio::test(start_paused = true)]
+async fn a_turn_gives_up_what_it_cannot_store_before_the_deadline_and_counts_no_strike() {
+    // The bound of one call is not what ends it.
+    let time = PAYLOAD_CALL_MAX.min(T) / 2;
+    let line = Arc::new(Narrow { hangs: AtomicBool::new(true), ..Narrow::default() });
+    let payloads = Payloads::of(Arc::clone(&line) as _);
+    let function = Function::with_payloads(App::new().workflow(scans), &Faults::none(), payloads);
+    function.start("scans", "x", "100000").await;
+    for number in 1..=STRIKES_MAX + 1 {
+        let begun = function.elapsed();
+        assert_eq!(function.invoke(time).await.len(), 1, "its wake comes again");
+        assert!(function.elapsed() - begun < time - ANSWER_BEFORE_DEADLINE, "it was killed");
+        let events = function.events("x").await;
+        let Some(Event::TurnEnded(end)) = events.last() else { panic!("{events:#?}") };
+        assert_eq!(end.reason, TurnEnd::GaveUp, "invocation {number}");
+        tokio::time::sleep(come_back_after(number)).await;
+    }
+    line.hangs.store(false, Ordering::SeqCst);
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(function.status("x").await, Status::Completed);
 }
 
 /// A store that does not answer is no reason to wait for the queue's visibility time-out.

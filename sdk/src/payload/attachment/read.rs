@@ -75,13 +75,13 @@ impl Inner {
         // How large it is about, and how large it can be.
         let about = handle.bytes.div_ceil(ATTACHMENT_PART_BYTES as u64).saturating_mul(80);
         let about = usize::try_from(about).unwrap_or(usize::MAX);
-        let _room = self.config.room.take(about).await;
+        let _room = self.config.room.take_in_time(about).await?;
         let index = self.blob(&handle.at, &handle.codecs, PAYLOAD_BYTES_MAX).await?;
         Index::read(&index, handle.bytes)
     }
 
     async fn part(&self, part: &Part) -> Result<Vec<u8>, PayloadError> {
-        let _room = self.config.room.take(part.bytes).await;
+        let _room = self.config.room.take_in_time(part.bytes).await?;
         let content = self.blob(&part.at, &part.codecs, part.bytes).await?;
         if content.len() != part.bytes {
             let problem = format!("a part has {} bytes instead of {}", content.len(), part.bytes);

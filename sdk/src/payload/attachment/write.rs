@@ -114,7 +114,7 @@ impl Inner {
         bytes: Vec<u8>,
         looks: &AtomicBool,
     ) -> Result<(String, Vec<String>), PayloadError> {
-        let _room = self.config.room.take(bytes.len()).await;
+        let _room = self.config.room.take_in_time(bytes.len()).await?;
         let (bytes, codecs) = self.config.encode(&self.scope(), bytes.into()).await?;
         let bytes = BlobBytes::from(bytes.into_owned());
         let name = self.folder.blob_of(&bytes);

@@ -86,6 +86,21 @@ fn only_progress_takes_strikes_back() {
 }
 
 #[test]
+fn a_turn_that_gives_up_takes_its_own_strike_back_and_no_other() {
+    let gave_up = |at| over(at, TurnEnd::GaveUp, Some(500), &[]);
+    let log = [claim(101, 900), claim(102, 900), gave_up(103), claim(104, 900), gave_up(105)];
+    let history = read_each(&log);
+    assert_eq!((history.strikes, history.gave_up), (1, 2));
+    assert!(history.open_turn.is_none());
+    // It has got somewhere before.
+    let log = [claim(101, 900), done(102, 0, "a#1", "1"), gave_up(103), claim(104, 900)];
+    let history = read_each(&log);
+    assert_eq!((history.strikes, history.gave_up), (1, 1));
+    let log = [gave_up(101), claim(102, 900), done(103, 0, "a#1", "1")];
+    assert_eq!(read_each(&log).gave_up, 0);
+}
+
+#[test]
 fn strikes_count_from_the_last_progress() {
     let log = [claim(101, 900), claim(102, 900), done(103, 0, "a#1", "1"), claim(104, 900)];
     assert_eq!(read_each(&log).strikes, 1);

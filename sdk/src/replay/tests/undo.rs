@@ -200,7 +200,7 @@ fn what_a_dead_turn_may_have_run_is_in_doubt() {
 }
 
 #[test]
-fn a_turn_that_ended_leaves_no_doubt_unless_it_blocked() {
+fn a_turn_that_ended_leaves_no_doubt_unless_it_blocked_or_gave_up() {
     let ended = |reason| [claim(100, 200), over(110, reason, None, &[]), claim(120, 220)];
     let code = |c: &mut Code| {
         c.undoable("a").poll([0]).deliver_all().finishing([]);
@@ -209,6 +209,7 @@ fn a_turn_that_ended_leaves_no_doubt_unless_it_blocked() {
         (TurnEnd::Suspended, "a#1 - . . . [nothing]"),
         (TurnEnd::Yielded, "a#1 - . . . [nothing]"),
         (TurnEnd::Blocked, "a#1 - . . . [0]"),
+        (TurnEnd::GaveUp, "a#1 - . . . [0]"),
     ] {
         check(
             &ended(reason),

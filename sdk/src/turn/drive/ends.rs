@@ -10,6 +10,7 @@ use crate::event::{Event, Failure, TurnEnd, TurnEnded, WaitsFor};
 use crate::replay::Fault;
 use crate::store::Status;
 use crate::time::Timestamp;
+use crate::turn::{TurnError, come_back_after};
 use crate::wake::Wake;
 
 impl Turn<'_> {
@@ -91,6 +92,28 @@ impl Turn<'_> {
         Ok(driven)
     }
 
+    /// Something that the turn needs has failed it, and it ends in order, with what is durable: its
+    /// claim is over, and no strike. To be called once its bodies are gone.
+    ///
+    /// Invariant: an outage never becomes an outcome of the execution. Whoever comes later has only
+    /// the log to tell a turn that died of its code from one that was let down; so the latter says
+    /// so. It says nothing where an append was not answered: rule 11, its number may be taken by
+    /// other bytes of this very writer.
+    pub(super) async fn give_up(&mut self, error: &TurnError) {
+        if !self.claimed || self.log.unanswered || !error.is_outage() {
+            return;
+        }
+        let at = self.now();
+        // Tries of a long outage are as far apart as those of its wake.
+        let wake_at = Some(at.after(come_back_after(self.gave_up + 1)));
+        let (reason, armed) = (TurnEnd::GaveUp, dues(&self.still_armed()));
+        let waits_for = WaitsFor::default();
+        let ended = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
+        if let Err(error) = self.log.append(&[ended]).await {
+            tracing::debug!(everstep.execution.id = %self.wake.execution, %error, "a claim is left to its end");
+        }
+    }
+
     /// The code cannot go on. What happened before that is kept: results are not lost to a bug
     /// behind them. A disagreement between code and log is found in replay, before any of this.
     pub(super) async fn blocked(&mut self, fault: Fault) -> Result<Driven, Halt> {
@@ -128,6 +151,8 @@ impl Turn<'_> {
         };
         self.happened(event);
         self.write().await?;
+        // It is over with that, whatever comes after.
+        self.claimed = false;
         // A wake that this very turn sends to hand over is not for this turn.
         self.active.leave();
         Ok(Driven::Ended(Ended {

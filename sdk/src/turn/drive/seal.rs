@@ -1,15 +1,15 @@
 //! Payloads while a claim is held: a blob may take longer to write or read than the claim holds.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::{Halt, Lease, LogEnd, Turn, Written};
+use super::{Halt, Lease, LogEnd, Term, Turn, Written};
 use crate::event::{Event, LeaseRenewed};
 use crate::payload::PayloadError;
 use crate::store::InboxItem;
 use crate::time::{Clock, Timestamp};
+use crate::turn::term::out_of_time;
 
 impl Turn<'_> {
     /// What is unwritten, as it is to be written: sealed once, so that what is tried again is the
@@ -20,7 +20,7 @@ impl Turn<'_> {
             log: &mut self.log,
             clock: &self.kitchen.clock,
             end: &mut self.lease_end,
-            renewed_by: renewed_by(self.term.lease),
+            term: &self.term,
             claimed: self.claimed,
             time: events.first().map_or(self.time, Event::at),
         };
@@ -50,7 +50,7 @@ impl Turn<'_> {
             log: &mut self.log,
             clock: &self.kitchen.clock,
             end: &mut self.lease_end,
-            renewed_by: renewed_by(self.term.lease),
+            term: &self.term,
             claimed: self.claimed,
             time: self.sequence.unwritten().first().map_or(self.time, Event::at),
         };
@@ -59,20 +59,12 @@ impl Turn<'_> {
     }
 }
 
-/// A function's claim lasts as long as its invocation, and nobody can renew it.
-fn renewed_by(lease: Lease) -> Option<Duration> {
-    match lease {
-        Lease::Renewed(lease) => Some(lease),
-        Lease::Invocation { .. } => None,
-    }
-}
-
 /// A turn's claim, if it has written one.
 struct Claim<'t, 's> {
     log: &'t mut LogEnd<'s>,
     clock: &'t Clock,
     end: &'t mut Timestamp,
-    renewed_by: Option<Duration>,
+    term: &'t Term,
     claimed: bool,
     /// What no event may be younger than that is written now.
     time: Timestamp,
@@ -82,20 +74,34 @@ impl Claim<'_, '_> {
     /// Does something slow to payloads, and renews the claim as often as half of it is over: the
     /// turn's events cannot do that, for they are what it is done to.
     ///
-    /// A claim that is not written yet is made longer instead: it is written with what is sealed.
+    /// A claim that is not written yet is made longer instead: it is written with what is sealed. A
+    /// function's lasts as long as its invocation, and nobody can renew it.
+    ///
+    /// Invariant: this ends when the turn's time is up, whatever the payload store does. So a host
+    /// that is told to stop does not wait for it, and an invocation is not killed in here: the turn
+    /// ends in order, and its claim is no strike.
     async fn held_during<T>(
         self,
         slow: impl Future<Output = Result<T, PayloadError>>,
     ) -> Result<T, Halt> {
-        let Some(lease) = self.renewed_by else { return Ok(slow.await?) };
         let mut slow = pin!(slow);
+        let mut time_is_up = pin!(self.term.is_up(self.clock));
         loop {
-            let half = self.end.before(lease / 2);
-            tokio::select! {
+            let over = async {
+                match self.term.lease {
+                    Lease::Renewed(lease) => {
+                        self.clock.sleep_until(self.end.before(lease / 2)).await;
+                        lease
+                    }
+                    Lease::Invocation { .. } => std::future::pending().await,
+                }
+            };
+            let lease = tokio::select! {
                 biased;
                 done = &mut slow => return Ok(done?),
-                () = self.clock.sleep_until(half) => {}
-            }
+                () = &mut time_is_up => return Err(out_of_time().into()),
+                lease = over => lease,
+            };
             let (at, lease_end) = (self.time, self.clock.now().after(lease));
             if self.claimed {
                 let renewed = LeaseRenewed { at, lease_end, ahead: true };

@@ -91,6 +91,17 @@ pub(super) fn worlds() -> Vec<Configuration> {
         s.faults.crashes = 1;
         s.faults.duplicates = 1;
     });
+    world("let-down", STEPS, |s| {
+        s.faults.crashes = 1;
+        s.faults.outages = 2;
+        s.faults.unanswered = 1;
+    });
+    world("parallel-let-down", TWO_STEPS_AT_ONCE, |s| {
+        s.last_item = LastItem::Cancel;
+        s.hosts_are_quick = true;
+        s.faults.crashes = 1;
+        s.faults.outages = 1;
+    });
     world("retry", RETRIED, |s| {
         s.faults.crashes = 1;
         s.faults.duplicates = 1;

@@ -132,6 +132,13 @@ fn bodies(pairs: &mut Pairs) {
     pairs.rule("28-interrupted-is-let-end", yields, Breaks(NotUndone), |s| {
         s.rules.finishes_interrupted = false;
     });
+    let let_down = cancelled.with(|s| {
+        s.program = CHARGE;
+        s.faults.outages = 1;
+    });
+    pairs.rule("28-given-up-is-let-end", let_down, Breaks(NotUndone), |s| {
+        s.rules.finishes_given_up = false;
+    });
 }
 
 fn waking(pairs: &mut Pairs) {
@@ -353,6 +360,14 @@ fn poison(pairs: &mut Pairs) {
     });
     pairs.rule("22-block-ends-turn", mismatch, Breaks(Waits), |s| {
         s.rules.block_ends_turn = false;
+    });
+    let let_down = poisoned.with(|s| s.faults.outages = 3);
+    pairs.rule("22-gave-up-is-no-strike", let_down, Breaks(WronglyBlocked), |s| {
+        s.rules.giving_up_is_no_strike = false;
+    });
+    let between_deaths = in_body.with(|s| s.faults.outages = 1);
+    pairs.rule("22-gave-up-its-own-strike", between_deaths, Breaks(Deadly), |s| {
+        s.rules.own_strike_only = false;
     });
     let receives = poisoned.with(|s| {
         s.code = Code::KillsInReplay;
