@@ -1,8 +1,10 @@
 //! `App::check`: what the program of the next release would do with what is open now.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use everstep::host::{CheckReport, Checked};
+use everstep::event::HistoryLine;
+use everstep::host::{CheckError, CheckReport, Checked};
 use everstep::id::ExecutionId;
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
@@ -101,6 +103,18 @@ impl Table {
         };
         let worker = app.backend(self.backend.clone()).worker().await.unwrap();
         worker.run_until(all).await.unwrap();
+    }
+
+    /// Writes the histories of these into `folder`, as `everstep export` does.
+    async fn export(&self, ids: &[&str], folder: &Path) {
+        let client = Client::new(&self.backend);
+        for id in ids {
+            let execution = ExecutionId::new(*id).unwrap();
+            let log = client.history(&execution).await.unwrap();
+            let lines: Vec<String> =
+                HistoryLine::of(&execution, &log).map(|line| line.to_text().unwrap()).collect();
+            std::fs::write(folder.join(format!("{id}.jsonl")), lines.join("\n") + "\n").unwrap();
+        }
     }
 
     /// What `app` finds, which must have written and woken nothing.
@@ -317,4 +331,175 @@ async fn new_executions_of_a_workflow_that_blocks_new_steps_are_not_concerned() 
     assert_eq!(table.check(app()).await.would_block(), 0);
     client.signal(&ExecutionId::new("order-1").unwrap(), "go", &()).await.unwrap();
     table.work(app(), 1, Status::Completed).await;
+}
+
+/// A folder with the histories of two orders and a letter.
+async fn exported() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Table::new(2).await;
+    table.export(&["order-0", "letter-7"], folder.path()).await;
+    let deeper = folder.path().join("of-last-month");
+    std::fs::create_dir(&deeper).unwrap();
+    table.export(&["order-1"], &deeper).await;
+    std::fs::write(folder.path().join("README.md"), "no history").unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn exported_histories_are_checked_without_a_backend() {
+    let folder = exported().await;
+    // An app without a backend: it would be that of the environment, and is not asked for.
+    let report = app_of_today().check().histories(folder.path()).await.unwrap();
+    assert_eq!(counts(&report, "order"), [2, 0, 0, 0, 0]);
+    assert_eq!(counts(&report, "letter"), [1, 0, 0, 0, 0]);
+    assert_eq!((report.checked(), report.exit_code(), report.broken.len()), (3, 0, 0));
+    let file = folder.path().join("letter-7.jsonl");
+    let report = app_of_today().check().histories(&file).histories(&file).await.unwrap();
+    assert_eq!(report.checked(), 1, "a file is one, however often it is named");
+    let check = app_of_today().check().histories(folder.path());
+    assert_eq!(check.workflow("order").await.unwrap().checked(), 2);
+    let told: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let tell = Arc::clone(&told);
+    let check = app_of_today().check().histories(folder.path()).limit(2);
+    let check = check.progress(move |report| tell.lock().unwrap().push(report.checked()));
+    let report = check.await.unwrap();
+    assert_eq!((report.checked(), report.limited), (2, true));
+    assert_eq!(*told.lock().unwrap(), [1, 2]);
+    let text = report.to_string();
+    assert!(text.contains("its limit: 2 were looked at, and there are more"), "{text}");
+}
+
+#[tokio::test]
+async fn a_history_that_would_block_is_named_by_its_file_with_both_sides() {
+    let folder = exported().await;
+    let app = App::new().workflow(tomorrow::charges_first).workflow(tomorrow::needs_no_signal);
+    let report = app.check().histories(folder.path()).await.unwrap();
+    assert_eq!(counts(&report, "order"), [0, 0, 2, 0, 0]);
+    assert_eq!(counts(&report, "letter"), [0, 0, 0, 0, 1]);
+    assert_eq!((report.would_block(), report.exit_code()), (2, 1));
+    assert_eq!(report.broken[1].execution.as_str(), "order-0");
+    let files: Vec<_> = report.broken.iter().filter_map(|broken| broken.file.clone()).collect();
+    assert!(files.contains(&folder.path().join("of-last-month/order-1.jsonl")), "{files:?}");
+    let text = report.to_string();
+    for part in [
+        "order: 2 would block: the log has step reserve#1 (tests/it/deploy_check.rs:",
+        ", the code asks for step charge#1 (tests/it/deploy_check.rs:",
+        "/order-0.jsonl, ",
+        "/of-last-month/order-1.jsonl",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_history_of_a_workflow_that_the_program_lacks_would_block() {
+    let folder = exported().await;
+    let app = || App::new().workflow(today::letter);
+    let report = app().check().histories(folder.path()).await.unwrap();
+    assert_eq!(counts(&report, "order"), [0, 0, 2, 0, 0]);
+    assert_eq!(report.broken[0].problem, "this program has no such workflow");
+    assert_eq!(report.exit_code(), 1);
+    let report = app().check().histories(folder.path()).workflow("letter").await.unwrap();
+    assert_eq!((report.checked(), report.exit_code()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_history_that_has_ended_is_replayed_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = Table::new(1).await;
+    let client = Client::new(&table.backend);
+    for id in ["order-0", "letter-7"] {
+        client.signal(&ExecutionId::new(id).unwrap(), "go", &()).await.unwrap();
+    }
+    table.work(app_of_today(), 2, Status::Completed).await;
+    table.export(&["order-0", "letter-7"], folder.path()).await;
+    let report = app_of_today().check().histories(folder.path()).await.unwrap();
+    assert_eq!((report.checked(), report.broken.len()), (2, 0));
+
+    #[workflow(name = "letter")]
+    async fn counts_on(number: u32) -> everstep::Result<u32> {
+        signal::<()>("go").await?;
+        Ok(number + 1)
+    }
+    let app = App::new().workflow(tomorrow::charges_first).workflow(counts_on);
+    let report = app.check().histories(folder.path()).await.unwrap();
+    assert_eq!(counts(&report, "order"), [0, 0, 1, 0, 0], "it fails on the way to the end");
+    assert_eq!(report.workflows["letter"].end_otherwise, 1);
+    assert_eq!((report.checked(), report.exit_code()), (2, 1));
+    let letter = &report.broken[0];
+    assert!(letter.ended && !letter.blocks, "{letter:?}");
+    assert!(letter.reason.contains("returned 7, the code returns 8"), "{}", letter.reason);
+    let text = report.to_string();
+    assert!(text.contains("would end  end otherwise\n"), "{text}");
+    assert!(text.contains("letter: 1 end otherwise: it ended in another way\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_with_its_line() {
+    let folder = exported().await;
+    let file = folder.path().join("order-0.jsonl");
+    let whole = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let without_one = || {
+        let commit =
+            |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["commit"].clone();
+        let kept = lines.iter().filter(|line| commit(line) != 1);
+        kept.copied().collect::<Vec<_>>().join("\n")
+    };
+    let other = lines[1].replace("order-0", "order-9");
+    for (text, line, part) in [
+        (whole[..lines[0].len() + 30].to_owned(), 2, "no event of a history that this program"),
+        (format!("{}\n{{}}", lines[0]), 2, "missing field `event`"),
+        (lines[1..].join("\n"), 1, "begins with WorkflowStarted, and this one with TurnStarted"),
+        (String::new(), 1, "and this one with nothing: export the execution whole"),
+        (without_one(), 2, "it is of commit 2, and the line before it of 0: lines are missing"),
+        (format!("{}\n\n{other}", lines[0]), 3, "of order-0: a file holds one history"),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        check_damaged(folder.path(), &file, line, part).await;
+    }
+    std::fs::write(&file, [whole.as_bytes(), b"\xff"].concat()).unwrap();
+    check_damaged(folder.path(), &file, lines.len() + 1, "no text in UTF-8").await;
+}
+
+async fn check_damaged(folder: &Path, damaged: &Path, at: usize, part: &str) {
+    let error = app_of_today().check().histories(folder).await.unwrap_err();
+    let CheckError::History { file, line, .. } = &error else { panic!("{error}") };
+    assert_eq!((&**file, *line), (damaged, at), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("order-0.jsonl, line {at}: ")), "{text}");
+    assert!(text.contains(part), "{part:?} is not in {text}");
+}
+
+#[tokio::test]
+async fn nothing_to_check_is_an_error_and_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = app_of_today().check().histories(folder.path()).await.unwrap_err();
+    assert!(matches!(error, CheckError::NoHistories { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("so nothing was checked: export some, with `everstep export"), "{text}");
+    let missing = folder.path().join("histories");
+    let error = app_of_today().check().histories(&missing).await.unwrap_err();
+    assert!(matches!(&error, CheckError::Unreadable { path, .. } if *path == missing), "{error}");
+    let folder = exported().await;
+    let check = app_of_today().check().histories(folder.path()).workflow("parcel");
+    let error = check.await.unwrap_err().to_string();
+    assert!(error.starts_with("no history of workflow parcel is in "), "{error}");
+}
+
+#[tokio::test]
+async fn a_value_that_the_program_cannot_open_breaks_its_history() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let sealed = serde_json::json!({ "$everstep": {
+        "v": 1, "bytes": 10_485_762,
+        "at": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    }});
+    let start = serde_json::json!({ "event": { "WorkflowStarted": {
+        "at": 0, "execution": "letter-1", "workflow": "letter", "run": 1, "input": sealed,
+    }}});
+    std::fs::write(file.path(), start.to_string()).unwrap();
+    let app = app_of_today().payloads(everstep::payload::Payloads::none());
+    let report = app.check().histories(file.path()).await.unwrap();
+    assert_eq!((counts(&report, "letter"), report.exit_code()), ([0, 0, 1, 0, 0], 1));
+    assert!(report.broken[0].reason.contains("EVERSTEP_PAYLOADS"), "{}", report.broken[0].reason);
 }

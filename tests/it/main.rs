@@ -19,6 +19,7 @@ mod macros;
 mod memory;
 mod messages;
 mod notifiers;
+mod old_logs;
 mod order;
 mod payloads;
 mod prose;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use everstep::event::{Event, StoredCommit};
+use everstep::event::{Commit, Event, StoredCommit};
 use everstep::id::{ExecutionId, WriterId};
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
@@ -19,22 +20,46 @@ const FIXTURE: &str = include_str!("../fixtures/log-v1.json");
 
 const PAGE: &str = include_str!("../../docs/event-log.md");
 
-/// The logs in the newer files, each of which shows the kinds of events that are new in it.
-fn newer_logs() -> Vec<Vec<Line>> {
-    #[derive(Deserialize)]
-    struct Newer {
-        every_event: Vec<Line>,
-    }
+/// The newer files.
+pub(crate) fn newer_files() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let newer = files.filter(|path| {
         let name = path.file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| name.starts_with("log-v1-"))
     });
-    newer
-        .map(|path| {
-            let text = std::fs::read_to_string(path).unwrap();
-            serde_json::from_str::<Newer>(&text).unwrap().every_event
+    newer.collect()
+}
+
+/// The log in a newer file, which shows the kinds of events that are new in it.
+fn newer_log(path: &Path) -> Vec<Line> {
+    #[derive(Deserialize)]
+    struct Newer {
+        every_event: Vec<Line>,
+    }
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::from_str::<Newer>(&text).unwrap().every_event
+}
+
+/// The log in `log-v1-<name>.json`.
+pub(crate) fn log(name: &str) -> Vec<Commit> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    commits(&newer_log(&folder.join(format!("log-v1-{name}.json"))))
+}
+
+/// The log of the order example.
+pub(crate) fn order() -> Vec<Commit> {
+    commits(&fixture().order)
+}
+
+fn commits(log: &[Line]) -> Vec<Commit> {
+    let mut previous = None;
+    log.iter()
+        .map(|line| {
+            let stored = line.stored();
+            let commit = stored.decode(previous).unwrap();
+            previous = Some(stored.hash);
+            commit
         })
         .collect()
 }
@@ -42,7 +67,7 @@ fn newer_logs() -> Vec<Vec<Line>> {
 /// The events of all fixtures that show kinds of events.
 fn every_event() -> Vec<Event> {
     let mut events = check_readable(&fixture().every_event);
-    events.extend(newer_logs().iter().flat_map(|log| check_readable(log)));
+    events.extend(newer_files().iter().flat_map(|path| check_readable(&newer_log(path))));
     events
 }
 
@@ -146,7 +171,7 @@ fn the_page_of_the_event_log_names_every_event_and_field() {
 }
 
 /// The kinds that the page's table names.
-fn event_rows() -> Vec<String> {
+pub(crate) fn event_rows() -> Vec<String> {
     let table = PAGE.split("## Events").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     // The second table, of fields, has no capitals.

@@ -498,6 +498,15 @@ impl App {
         })
     }
 
+    /// The payloads it would use, without a connection to its backend.
+    pub(super) async fn payloads_alone(&self) -> Result<Payloads, BackendError> {
+        match (&self.payloads, &self.backend) {
+            (Some(payloads), _) => Ok(payloads.clone()),
+            (None, Some(backend)) => Ok(backend.payloads.clone()),
+            (None, None) => Ok(Payloads::from_env().await?),
+        }
+    }
+
     /// Takes what the environment says, where the app says nothing.
     async fn find_notifications(&mut self) -> Result<(), NotificationsError> {
         if self.notifications.is_none() {

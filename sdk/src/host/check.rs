@@ -1,20 +1,24 @@
 //! The deploy check: what this program would do with every open execution, before it is deployed.
 
+mod histories;
 mod report;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use report::Looked;
 pub use report::{Broken, CheckReport, Checked};
 
 use super::app::{App, AppError};
 use super::registry::Registry;
 use crate::client::Client;
+use crate::event::{Event, Json};
 use crate::replay::{Fault, History};
 use crate::store::{Loaded, Record, Status, StoreError};
 use crate::time::Clock;
@@ -37,6 +41,36 @@ pub enum CheckError {
     /// The store did not answer or cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A file or folder of [histories](Check::histories) cannot be read.
+    #[error("{} cannot be read", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file is none of a history, or not the whole of one: export the execution again.
+    #[error("{}, line {line}: {problem}", file.display())]
+    History {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// There is nothing to check, which is more likely a mistake than what is wanted: name the
+    /// folder that has the histories, or export some to it.
+    #[error(
+        "no history {of}is in {places}, so nothing was checked: export some, with `everstep export \
+         --status open --out FOLDER`, or name the folder or files that have them (NAME.jsonl)"
+    )]
+    NoHistories {
+        /// Where there is none.
+        places: String,
+        /// Of which workflows, if they were named.
+        of: String,
+    },
 }
 
 /// A check that has not begun: await it.
@@ -44,6 +78,7 @@ pub enum CheckError {
 pub struct Check {
     app: App,
     workflows: HashSet<String>,
+    histories: Vec<PathBuf>,
     limit: usize,
     concurrency: usize,
     progress: Option<Progress>,
@@ -79,6 +114,7 @@ impl App {
         Check {
             app: self,
             workflows: HashSet::new(),
+            histories: Vec::new(),
             limit: usize::MAX,
             concurrency: CONCURRENCY,
             progress: None,
@@ -87,6 +123,45 @@ impl App {
 }
 
 impl Check {
+    /// Instead of what is open, histories in files: those that `everstep export` has written, where
+    /// the job that checks a build reaches no backend, and none is asked for. `path` is a file, or a
+    /// folder with all files in it, and in its folders, whose names end in `.jsonl`. A second call
+    /// adds to the first.
+    ///
+    /// Each run of a history is replayed. One that has ended stands for the executions that are
+    /// where it was: if its replay fails on the way, that counts as [would
+    /// block](Checked::would_block) too. A history that has sealed payloads is replayed with the
+    /// app's [payloads](App::payloads), and counts as broken if they cannot open these.
+    ///
+    /// Awaiting it is [`CheckError::NoHistories`] if there are none, [`CheckError::Unreadable`] if
+    /// something cannot be read, and [`CheckError::History`], with file and line, if a file is
+    /// damaged: no check passes because it had nothing to look at.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+    /// #     signal::<()>("paid").await?;
+    /// #     Ok(card)
+    /// # }
+    /// # let folder = std::env::temp_dir().join(format!("everstep-histories-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// # let sale = r#"{"event":{"WorkflowStarted":{"at":0,"execution":"sale-1","workflow":"sell","run":1,"input":"4242"}}}"#;
+    /// # std::fs::write(folder.join("sale-1.jsonl"), sale)?;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn check(folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+    /// // everstep export --status open --out tests/histories
+    /// let report = App::new().workflow(sell).check().histories(folder).await?;
+    /// assert_eq!((report.checked(), report.exit_code()), (1, 0));
+    /// # Ok(()) }
+    /// # check(&folder)?;
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn histories(mut self, path: impl Into<PathBuf>) -> Self {
+        self.histories.push(path.into());
+        self
+    }
+
     /// Only executions of this workflow, and of others that are named so. By default all that the
     /// backend has: one whose workflow this program does not know counts as broken.
     ///
@@ -123,7 +198,8 @@ impl Check {
         self
     }
 
-    /// So many at once, at least 1; by default 16.
+    /// So many at once, at least 1; by default 16. [Histories](Self::histories) are replayed one
+    /// after the other.
     ///
     /// ```
     /// # use everstep::prelude::*;
@@ -158,6 +234,9 @@ impl Check {
     }
 
     async fn run(mut self) -> Result<CheckReport, CheckError> {
+        if !self.histories.is_empty() {
+            return self.run_histories().await;
+        }
         let backend = self.app.connect().await.map_err(AppError::from)?;
         let client = Client::on(&backend, &Clock::system());
         let registry = Arc::new(self.app.clone().registry()?);
@@ -240,6 +319,8 @@ pub(super) enum Found {
     Ended,
     /// It would end where the code of before went on waiting.
     Differs(String),
+    /// It has ended, and would end in another way.
+    EndsOtherwise(String),
     /// It would be blocked, or stay so.
     Blocks(Fault),
     /// Its log cannot be read.
@@ -268,7 +349,7 @@ impl Running {
     async fn take_one(&mut self) -> Result<(), StoreError> {
         let Some(joined) = self.looks.join_next().await else { return Ok(()) };
         let seen = joined.unwrap_or_else(|died| std::panic::resume_unwind(died.into_panic()))?;
-        self.report.add(&seen.record, seen.found);
+        self.report.add(&Looked::at(&seen.record), seen.found);
         if let Some(progress) = &mut self.progress {
             progress(&self.report);
         }
@@ -302,14 +383,21 @@ async fn rehearse(
     if let Some(unopened) = unopened {
         return Ok(Found::Unreadable(unopened.to_string()));
     }
-    let events = Arc::new(history.events);
-    Ok(match Rehearsal::of(registry, &events) {
-        Err(fault) => Found::Blocks(fault),
-        Ok(rehearsal) => match rehearsal.difference(&events, None) {
-            Some(difference) => Found::Differs(difference),
-            None => Found::Fine,
-        },
-    })
+    Ok(found(registry, &Arc::new(history.events), None))
+}
+
+/// What this program does with the events of a run; `next` is the input of the one behind it.
+fn found(registry: &Registry, events: &Arc<Vec<Event>>, next: Option<&Json>) -> Found {
+    let rehearsal = match Rehearsal::of(registry, events) {
+        Err(fault) => return Found::Blocks(fault),
+        Ok(rehearsal) => rehearsal,
+    };
+    let ended = |last: &Event| last.is_end() || matches!(last, Event::ContinuedAsNew(_));
+    match rehearsal.difference(events, next) {
+        None => Found::Fine,
+        Some(difference) if events.last().is_some_and(ended) => Found::EndsOtherwise(difference),
+        Some(difference) => Found::Differs(difference),
+    }
 }
 
 impl fmt::Debug for Check {

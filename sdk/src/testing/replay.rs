@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
-use crate::event::{Commit, Event, Json};
+use crate::event::{Commit, Event, Json, Runs, Unreadable, Why, read_lines};
 use crate::host::{App, AppError, Registry};
 use crate::id::ExecutionId;
 use crate::replay::Fault;
@@ -12,10 +10,7 @@ use crate::turn::Rehearsal;
 
 /// The history of an execution, recorded to be [replayed](replay).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// The events of each run; the first of each is its WorkflowStarted.
-    runs: Vec<Vec<Event>>,
-}
+pub struct Recorded(Runs);
 
 /// Why a history does not replay.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +30,15 @@ pub enum ReplayError {
     NoStart {
         /// What it begins with.
         with: &'static str,
+    },
+    /// A line does not follow the one before, because lines are missing or of another execution:
+    /// record the history again.
+    #[error("line {line}: {problem}")]
+    OutOfPlace {
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The app cannot run.
     #[error(transparent)]
@@ -58,28 +62,23 @@ pub enum ReplayError {
     },
 }
 
-/// A line of `everstep history --json`, of which only the event matters.
-#[derive(Deserialize)]
-struct Line {
-    event: Event,
+impl From<Unreadable> for ReplayError {
+    fn from(Unreadable { line, why }: Unreadable) -> Self {
+        match why {
+            Why::NoEvent(source) => Self::Line { line, source },
+            Why::NoStart { with } => Self::NoStart { with },
+            Why::OutOfPlace(problem) => Self::OutOfPlace { line, problem },
+        }
+    }
 }
 
 impl Recorded {
     /// Reads what `everstep history --json ID` has printed. Empty lines are passed over.
     ///
     /// # Errors
-    /// A line is no event, or the first is not the start.
+    /// A line is no event, the first is not the start, or lines are missing.
     pub fn parse(lines: &str) -> Result<Self, ReplayError> {
-        let mut events = Vec::new();
-        for (number, line) in (1..).zip(lines.lines()) {
-            if line.trim().is_empty() {
-                continue;
-            }
-            let Line { event } = serde_json::from_str(line)
-                .map_err(|source| ReplayError::Line { line: number, source })?;
-            events.push(event);
-        }
-        Self::from_events(events)
+        Self::from_events(read_lines(lines)?)
     }
 
     /// The history of a log, as [`Client::history`](crate::Client::history) gives it.
@@ -108,27 +107,7 @@ impl Recorded {
     }
 
     pub(super) fn from_events(events: Vec<Event>) -> Result<Self, ReplayError> {
-        let mut runs: Vec<Vec<Event>> = Vec::new();
-        let mut carried = Vec::new();
-        for event in events {
-            match (event, runs.last_mut()) {
-                (start @ Event::WorkflowStarted(_), _) => {
-                    runs.push(std::iter::once(start).chain(carried.drain(..)).collect());
-                }
-                (event, None) => return Err(ReplayError::NoStart { with: event.kind() }),
-                (Event::Carried(next), Some(_)) => carried.extend(next.messages),
-                (end @ Event::ContinuedAsNew(_), Some(run)) => run.push(end),
-                (event, Some(run)) => {
-                    // A turn died before it could carry them into another run.
-                    carried.clear();
-                    run.push(event);
-                }
-            }
-        }
-        if runs.is_empty() {
-            return Err(ReplayError::NoStart { with: "nothing" });
-        }
-        Ok(Self { runs })
+        Runs::of(events).map(Self).map_err(|with| ReplayError::NoStart { with })
     }
 }
 
@@ -152,33 +131,25 @@ impl Recorded {
 /// The first difference, with both sides; or the app has no such workflow or cannot run.
 pub fn replay(app: &App, recorded: &Recorded) -> Result<(), ReplayError> {
     let registry = app.clone().registry()?;
-    let next = recorded.runs.iter().skip(1).map(Some).chain([None]);
-    recorded.runs.iter().zip(next).try_for_each(|(run, next)| {
-        let next = next.and_then(|next| match next.first() {
-            Some(Event::WorkflowStarted(start)) => Some(&start.input),
-            _ => None,
-        });
-        replay_run(&registry, run, next)
-    })
+    recorded.0.each().try_for_each(|(run, next)| replay_run(&registry, run, next))
 }
 
 /// Replays one run; `next` is the input of the one after it.
 fn replay_run(
     registry: &Registry,
-    events: &[Event],
+    events: &Arc<Vec<Event>>,
     next: Option<&Json>,
 ) -> Result<(), ReplayError> {
     let Some(Event::WorkflowStarted(start)) = events.first() else {
         unreachable!("a run is made with its start")
     };
-    let events = Arc::new(events.to_vec());
-    let difference = match Rehearsal::of(registry, &events) {
+    let difference = match Rehearsal::of(registry, events) {
         Err(Fault::UnknownWorkflow { name }) => {
             let known = registry.names().collect::<Vec<_>>().join(", ");
             return Err(ReplayError::UnknownWorkflow { name, known });
         }
         Err(fault) => Some(fault.to_string()),
-        Ok(rehearsal) => rehearsal.difference(&events, next),
+        Ok(rehearsal) => rehearsal.difference(events, next),
     };
     match difference {
         None => Ok(()),

@@ -1,4 +1,5 @@
-//! Recorded histories as tests; these are of every released form of the log.
+//! Recorded histories as tests; these are of every released form of the log. The files in
+//! `fixtures/histories` are never edited: a history of something new is a new file.
 
 use everstep::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::prose::fulfil_order;
 
 #[derive(Serialize, Deserialize)]
-struct Parcel {
+pub(crate) struct Parcel {
     pieces: u32,
 }
 
@@ -21,15 +22,30 @@ async fn bag_up(pieces: u32) -> everstep::Result<String> {
 }
 
 #[workflow]
-async fn pack(parcel: Parcel) -> everstep::Result<String> {
+pub(crate) async fn pack(parcel: Parcel) -> everstep::Result<String> {
     match version("packing", 1..=2) {
         1 => box_up(parcel.pieces).await,
         _ => bag_up(parcel.pieces).await,
     }
 }
 
+#[step(at_most_once)]
+async fn pay(cents: u32) -> everstep::Result<String> {
+    panic!("recorded, so not run: {cents}")
+}
+
+/// Its code panicked behind the first step; it was corrected, and the execution resumed.
+#[workflow]
+async fn revive(cents: u32) -> everstep::Result<String> {
+    let paid = pay(cents).await?;
+    let refused = everstep::step("ship", async || Err::<(), _>(everstep::Error::msg("no van")))
+        .retry(Retry::new().max_attempts(1))
+        .await;
+    Ok(format!("{paid}: {}", refused.unwrap_err()))
+}
+
 fn app() -> App {
-    App::new().workflow(fulfil_order).workflow(pack)
+    App::new().workflow(fulfil_order).workflow(pack).workflow(revive)
 }
 
 everstep::testing::histories!("fixtures/histories", app);
@@ -49,5 +65,5 @@ fn a_history_that_does_not_replay_fails_by_its_file() {
 fn a_file_that_is_newer_than_the_build_is_replayed_too() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/histories");
     let app = || App::new().workflow(fulfil_order);
-    everstep::testing::check_histories_but(app, folder, &["order-2.jsonl"]);
+    everstep::testing::check_histories_but(app, folder, &["order-2.jsonl", "revived-1.jsonl"]);
 }

@@ -9,6 +9,8 @@ mod replays;
 mod twice;
 mod undo;
 
+pub(crate) use histories::pack;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use everstep::prelude::*;

@@ -15,7 +15,7 @@
 //! | S14 | none | a plain function |
 //! | T1: several in a row, an hour | all | |
 //! | T1: ten days; T4: a hundred years | in memory | a thousand hops of the queue |
-//! | T2: 50 executions | P0, P2, P6 | in any weather with fewer |
+//! | T2: 50 executions | P0 to P2, P4, P6 | in any weather with fewer |
 //! | T3: in virtual time | calm | the scenario is a host's death itself |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
@@ -31,8 +31,8 @@
 //! | C2 | calm | the scenario is a host's death itself |
 //! | C3: ten in parallel | all but P7 | they end in another order on each store |
 //! | M1, M4, M6 | all | |
-//! | M2: items; M3: counts | all | |
-//! | M2: 1,000 items | P0 | a thousand commits; the limit also in P1 and P2 |
+//! | M2: items; M3: counts | all | the whole table of counts in P0 to P2, P4, P6 |
+//! | M2: 1,000 items | P0, P2 | a thousand commits; the limit also in P1 |
 //! | M2: limit 0; M3: the quickest | calm | no body of theirs may run again |
 //! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
@@ -50,7 +50,7 @@
 //! | B3 | calm | it writes to the log itself |
 //! | B4 | P0 | it is about one batch of a queue |
 //! | B5 | DynamoDB and SQS behind a proxy | in client, worker and command |
-//! | L1 | P0; P2 and P6 with fewer steps | ten thousand steps |
+//! | L1 | P0, P2, P6 | ten thousand steps |
 //! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
 //! | L3 | in memory, with deaths and restarts | ten thousand executions |
 

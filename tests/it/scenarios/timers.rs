@@ -107,7 +107,7 @@ async fn check_many(world: &World, executions: usize) {
 /// T2
 #[test]
 fn fifty_executions_with_twenty_sleeps_each_all_end() {
-    let profiles = [Profile::Warm, Profile::Twice, Profile::TwoHosts];
+    let profiles = [IN_MEMORY, &[Profile::Faults]].concat();
     check(&profiles, || App::new().workflow(many_naps), async |world| check_many(world, 50).await);
 }
 

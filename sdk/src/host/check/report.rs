@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use super::Found;
 use crate::id::ExecutionId;
@@ -20,11 +21,13 @@ pub struct CheckReport {
     pub workflows: BTreeMap<String, Checked>,
     /// Every execution that has a problem, by workflow, problem and id.
     pub broken: Vec<Broken>,
-    /// Whether more are open than the [limit](super::Check::limit) let it look at.
+    /// Whether there are more than the [limit](super::Check::limit) let it look at.
     pub limited: bool,
+    /// Whether these are [histories](super::Check::histories), and not what is open.
+    pub of_histories: bool,
 }
 
-/// What became of the open executions of a workflow.
+/// What became of the open executions of a workflow, or of its histories.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checked {
@@ -39,6 +42,9 @@ pub struct Checked {
     pub stay_blocked: usize,
     /// They would end where the code of before waits. Nothing blocks: it may be what is wanted.
     pub would_end: usize,
+    /// Their histories have ended, and this program comes to another end. Nothing blocks: what is
+    /// open may well be meant to end so.
+    pub end_otherwise: usize,
 }
 
 /// An execution that does not go on as before.
@@ -49,18 +55,45 @@ pub struct Broken {
     pub execution: ExecutionId,
     /// Its workflow.
     pub workflow: String,
-    /// Whether it is blocked now.
+    /// The file of its history, if that is what was looked at.
+    pub file: Option<PathBuf>,
+    /// Whether it is blocked now; of a history, whether the last turn in it says so.
     pub blocked_now: bool,
-    /// Whether this program blocks it; else it ends where the code of before waits.
+    /// Whether this program blocks it; else it ends where the code of before waits, or, if its
+    /// history [has ended](Self::ended), in another way.
     pub blocks: bool,
+    /// Whether it has ended, which only a history can have.
+    pub ended: bool,
     /// What is wrong, without what is the execution's own: many have the same.
     pub problem: String,
     /// What is wrong, as the reason of a block would say it.
     pub reason: String,
 }
 
+/// Whose log was looked at.
+pub(super) struct Looked<'a> {
+    pub(super) execution: &'a ExecutionId,
+    pub(super) workflow: &'a str,
+    pub(super) file: Option<&'a Path>,
+    pub(super) blocked_now: bool,
+    pub(super) ended: bool,
+}
+
+impl<'a> Looked<'a> {
+    /// That of an open execution.
+    pub(super) fn at(record: &'a Record) -> Self {
+        Self {
+            execution: &record.id,
+            workflow: &record.workflow,
+            file: None,
+            blocked_now: record.projection.status == Status::Blocked,
+            ended: false,
+        }
+    }
+}
+
 impl CheckReport {
-    /// How many open executions were looked at.
+    /// How many open executions, or histories, were looked at.
     ///
     /// ```
     /// # use everstep::prelude::*;
@@ -73,7 +106,10 @@ impl CheckReport {
     /// ```
     #[must_use]
     pub fn checked(&self) -> usize {
-        self.sum(|it| it.go_on + it.unblocked + it.would_block + it.stay_blocked + it.would_end)
+        self.sum(|it| {
+            let blocked = it.unblocked + it.would_block + it.stay_blocked;
+            it.go_on + blocked + it.would_end + it.end_otherwise
+        })
     }
 
     /// How many executions that go on now would be blocked.
@@ -114,17 +150,20 @@ impl CheckReport {
         self.workflows.values().map(of).sum()
     }
 
-    pub(super) fn add(&mut self, record: &Record, found: Found) {
-        let blocked_now = record.projection.status == Status::Blocked;
+    pub(super) fn add(&mut self, looked: &Looked<'_>, found: Found) {
+        let blocked_now = looked.blocked_now;
         let (problem, reason, blocks) = match found {
             Found::Ended => return,
             Found::Fine => {
-                let counts = self.counts(record);
+                let counts = self.counts(looked);
                 let of = if blocked_now { &mut counts.unblocked } else { &mut counts.go_on };
                 *of += 1;
                 return;
             }
             Found::Differs(difference) => ("it would end here".to_owned(), difference, false),
+            Found::EndsOtherwise(difference) => {
+                ("it ended in another way".to_owned(), difference, false)
+            }
             Found::Unreadable(problem) => (problem.clone(), problem, true),
             Found::Blocks(Fault::UnknownWorkflow { .. }) => {
                 let problem = "this program has no such workflow".to_owned();
@@ -132,30 +171,33 @@ impl CheckReport {
             }
             Found::Blocks(fault) => (fault.in_brief(), fault.to_string(), true),
         };
-        let counts = self.counts(record);
+        let counts = self.counts(looked);
         match (blocks, blocked_now) {
+            (false, _) if looked.ended => counts.end_otherwise += 1,
             (false, _) => counts.would_end += 1,
             (true, false) => counts.would_block += 1,
             (true, true) => counts.stay_blocked += 1,
         }
         self.broken.push(Broken {
-            execution: record.id.clone(),
-            workflow: record.workflow.clone(),
+            execution: looked.execution.clone(),
+            workflow: looked.workflow.to_owned(),
+            file: looked.file.map(Path::to_owned),
             blocked_now,
             blocks,
+            ended: looked.ended,
             problem,
             reason,
         });
     }
 
-    fn counts(&mut self, record: &Record) -> &mut Checked {
-        self.workflows.entry(record.workflow.clone()).or_default()
+    fn counts(&mut self, looked: &Looked<'_>) -> &mut Checked {
+        self.workflows.entry(looked.workflow.to_owned()).or_default()
     }
 
     pub(super) fn sort(&mut self) {
         self.broken.sort_by(|a, b| {
             let key = |it: &Broken| (it.workflow.clone(), it.problem.clone(), it.execution.clone());
-            key(a).cmp(&key(b))
+            key(a).cmp(&key(b)).then_with(|| a.file.cmp(&b.file))
         });
     }
 }
@@ -168,20 +210,23 @@ impl fmt::Display for CheckReport {
         self.table(f)?;
         if self.limited {
             let checked = self.checked();
-            writeln!(f, "it stopped at its limit: {checked} were looked at, and more are open")?;
+            let more = if self.of_histories { "there are more" } else { "more are open" };
+            writeln!(f, "it stopped at its limit: {checked} were looked at, and {more}")?;
         }
-        let mut problems: BTreeMap<(&str, &str, bool, bool), Vec<&Broken>> = BTreeMap::new();
+        let mut problems: BTreeMap<(&str, &str, [bool; 3]), Vec<&Broken>> = BTreeMap::new();
         for broken in &self.broken {
-            let of = (&*broken.workflow, &*broken.problem, broken.blocks, broken.blocked_now);
+            let how = [broken.blocks, broken.blocked_now, broken.ended];
+            let of = (&*broken.workflow, &*broken.problem, how);
             problems.entry(of).or_default().push(broken);
         }
-        for ((workflow, problem, blocks, blocked_now), all) in problems {
-            let what = match (blocks, blocked_now) {
-                (true, false) => "would block",
-                (true, true) => "stay blocked",
-                (false, _) => "would end",
+        for ((workflow, problem, how), all) in problems {
+            let what = match how {
+                [true, false, _] => "would block",
+                [true, true, _] => "stay blocked",
+                [false, _, false] => "would end",
+                [false, _, true] => "end otherwise",
             };
-            let ids: Vec<&str> = all.iter().map(|it| it.execution.as_str()).collect();
+            let ids: Vec<String> = all.iter().map(|it| it.name()).collect();
             let shown = ids[..ids.len().min(IDS_SHOWN)].join(", ");
             let more = match ids.len().saturating_sub(IDS_SHOWN) {
                 0 => String::new(),
@@ -195,20 +240,34 @@ impl fmt::Display for CheckReport {
 
 impl CheckReport {
     fn table(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HEAD: [&str; 5] = ["go on", "unblocked", "would block", "stay blocked", "would end"];
+        const HEAD: [&str; 6] =
+            ["go on", "unblocked", "would block", "stay blocked", "would end", "end otherwise"];
+        // What is open has not ended.
+        let head = if self.of_histories { &HEAD[..] } else { &HEAD[..5] };
         let name = self.workflows.keys().map(|name| name.chars().count()).max().unwrap_or(0);
         let name = name.max("workflow".len());
         write!(f, "{:<name$}", "workflow")?;
-        for head in HEAD {
+        for head in head {
             write!(f, "  {head}")?;
         }
         for (workflow, it) in &self.workflows {
             write!(f, "\n{workflow:<name$}")?;
-            let counts = [it.go_on, it.unblocked, it.would_block, it.stay_blocked, it.would_end];
-            for (head, count) in HEAD.iter().zip(counts) {
+            let (open, ended) = ([it.go_on, it.unblocked, it.would_block], it.end_otherwise);
+            let counts = open.into_iter().chain([it.stay_blocked, it.would_end, ended]);
+            for (head, count) in head.iter().zip(counts) {
                 write!(f, "  {count:>width$}", width = head.len())?;
             }
         }
         writeln!(f)
+    }
+}
+
+impl Broken {
+    /// By what it is found: its file, or its id.
+    fn name(&self) -> String {
+        match &self.file {
+            Some(file) => file.display().to_string(),
+            None => self.execution.to_string(),
+        }
     }
 }
