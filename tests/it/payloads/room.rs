@@ -122,7 +122,7 @@ async fn who_waits_for_room_gives_up_and_may_come_again() {
     };
     let (one, two, (third, waited)) = tokio::join!(large(), large(), third);
     assert!(one.is_ok() && two.is_ok());
-    let error = third.err().expect("there is no room");
+    let Err(error) = third else { panic!("there is no room") };
     assert_eq!(waited, PAYLOAD_ROOM_MAX);
     assert!(chain(&error).contains("no room in memory"), "{error:?}");
     client.start(shout, text(PAYLOAD_SMALL)).await.unwrap();
