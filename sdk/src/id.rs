@@ -1,7 +1,9 @@
 //! Names of things: executions, turns, hosts, inbox items.
 
+mod life;
 mod promise;
 
+pub use life::{Born, Life};
 pub use promise::{InvalidPromiseToken, PromiseToken};
 
 use std::fmt;
