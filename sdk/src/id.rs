@@ -28,8 +28,10 @@
 //! assert!(!host.unwrap().to_string().is_empty());
 //! ```
 
+mod life;
 mod promise;
 
+pub use life::{Born, Life};
 pub use promise::{InvalidPromiseToken, PromiseToken};
 
 use std::fmt;

@@ -84,7 +84,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Commit, CorruptCommit, Json, Previous, StoredCommit};
-use crate::id::{CommitNumber, ExecutionId, HostId, WriterId};
+use crate::id::{Born, CommitNumber, ExecutionId, HostId, Life, WriterId};
 use crate::payload::PayloadError;
 use crate::time::Timestamp;
 
@@ -120,9 +120,9 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// Starts a run: writes its first commit and the record in one transaction.
     ///
     /// With `start.number` 0 the execution must not exist. Otherwise it starts again: the stored
-    /// record must be closed and stand at commit `start.number - 1`; it is replaced, but for its
-    /// `arrivals`, which stay. In every other case nothing is written and
-    /// [`Created::Exists`] tells what is there.
+    /// record must be closed, stand at commit `start.number - 1` and have the same
+    /// [`born`](Record::born); it is replaced, but for its `arrivals`, which stay. In every other
+    /// case nothing is written and [`Created::Exists`] tells what is there.
     async fn create(&self, record: &Record, start: &StoredCommit) -> Result<Created, StoreError>;
 
     /// The record, the log of the current run and the whole inbox, read consistently and **in this
@@ -132,7 +132,8 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// The log is that from the record's [`first`](Projection::first) commit on: a load takes no
     /// longer for the runs before. Commits come in ascending order, with their stored numbers.
     /// Where one is missing the others are returned all the same: whoever [reads](Loaded::read)
-    /// them sees the hole and names it.
+    /// them sees the hole and names it. A commit that was [appended](Self::append) for another life is
+    /// not among them.
     ///
     /// Inbox items come in the order of their [arrival](InboxItem::arrival), and none of them
     /// before every earlier one is in the inbox or in the log.
@@ -142,6 +143,11 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
     /// Writes `commit` if its number is free. The only write that decides a race.
+    ///
+    /// Its writer may be late by so much that the execution that it has read was deleted, and another
+    /// one has its id. Where `commit.life` says for which it is, no other one's log is touched: either
+    /// the store refuses it ([`Appended::Gone`]), or it takes it and nobody ever sees it. What lies so
+    /// on a number that the life in the record asks for is in nobody's way: that append is done.
     async fn append(&self, id: &ExecutionId, commit: &StoredCommit)
     -> Result<Appended, StoreError>;
 
@@ -164,8 +170,14 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// store gives the item its [arrival](InboxItem::arrival); one that is there keeps its own.
     async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError>;
 
-    /// Removes items from the inbox. Those that are not there are passed over.
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError>;
+    /// Removes items from the inbox of that life of an execution. Those that are not there are passed
+    /// over, and so are those with the same ids that were sent to another life.
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError>;
 
     /// Up to `limit` executions that are overdue: open and not blocked, with `wake_at` before
     /// `before` or an inbox item that arrived before `before`; or of any status, with `wake_at`
@@ -180,17 +192,13 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// A page of records by workflow, status, tags and time of start, newest first. May be stale.
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError>;
 
-    /// The first step of deleting an execution: it is closed and stands at `commit`, and from now on
-    /// it is there for nobody. Every other method does as if it did not exist, but for
+    /// The first step of deleting an execution: it is closed, stands at the commit of `record` and is
+    /// of its [life](Record::life), and from now on it is there for nobody. Of `record` nothing else is
+    /// looked at. Every other method does as if it did not exist, but for
     /// [`create`](Self::create), which fails with [`StoreError::Buried`]: its id is free only once
     /// its remains are [removed](Self::remove). All of it, the log too, is gone for readers at once.
-    async fn bury(
-        &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
-        grave: &Grave,
-    ) -> Result<Buried, StoreError> {
-        let _ = (id, commit, grave);
+    async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
+        let _ = (record, grave);
         Err(StoreError::deletes_nothing())
     }
 
@@ -371,6 +379,10 @@ pub enum Appended {
         /// Who has it.
         by: WriterId,
     },
+    /// The execution that the commit is [for](StoredCommit::life) was deleted, and another one may have
+    /// its id: nothing was written. A store that cannot tell at once says [`Done`](Self::Done), and
+    /// nobody sees that commit.
+    Gone,
 }
 
 /// One execution as it stands in the store.
@@ -437,6 +449,11 @@ pub struct Record {
     pub workflow: String,
     /// When the execution was started.
     pub started_at: Timestamp,
+    /// What tells it from others that had its id and were deleted: drawn when it is first started, and
+    /// the same when it starts again. `None` of a start by a program of before there was one, and in
+    /// lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub born: Option<Born>,
     /// How many inbox items were ever accepted.
     pub arrivals: u64,
     /// What it is found by; see [`Start::tag`](crate::client::Start::tag).
@@ -539,11 +556,11 @@ pub struct Projection {
     /// [`EventStore::project`], where `None` leaves the stored ones as they are.
     #[serde(skip)]
     pub tags: Option<BTreeMap<String, String>>,
-    /// [`started_at`](Record::started_at) of the record that it is for: only as an argument of
+    /// The [life](Record::life) of the record that it is for: only as an argument of
     /// [`EventStore::project`]. A host may be late by so much that its execution was deleted and its
     /// id belongs to another one, whose record stays as it is. `None` is for whichever is there.
     #[serde(skip)]
-    pub life: Option<Timestamp>,
+    pub life: Option<Life>,
 }
 
 /// Where an execution stands.
@@ -681,12 +698,19 @@ impl Loaded {
 }
 
 impl Record {
-    /// This record as it stands in a list: without the view, which is large, the parent, and
-    /// what is untold.
+    /// Which of the executions it is that have had this id, one after the other. Not of a record in a
+    /// list.
+    #[must_use]
+    pub fn life(&self) -> Life {
+        self.born.map_or(Life::Since(self.started_at), Life::Born)
+    }
+
+    /// This record as it stands in a list: without the view, which is large, the parent, what is
+    /// untold, and what tells it from others of its id.
     #[must_use]
     pub fn listed(&self) -> Self {
         let projection = Projection { view: None, untold: None, ..self.projection.clone() };
-        Self { projection, parent: None, ..self.clone() }
+        Self { projection, parent: None, born: None, ..self.clone() }
     }
 
     /// This record with `projection` in the place of its own: without a view or tags of its own it
@@ -768,7 +792,7 @@ impl Projection {
     #[must_use]
     pub fn replaces(&self, record: &Record) -> bool {
         let stored = &record.projection;
-        let alive = self.life.is_none_or(|life| life == record.started_at);
+        let alive = self.life.is_none_or(|life| life == record.life());
         let blocks = self.status == Status::Blocked && stored.status != Status::Blocked;
         let tells = self.status == stored.status && stored.untold.is_some();
         let newer = self.commit > stored.commit;

@@ -2,6 +2,7 @@
 //! throttling, and everything that can be missing in an AWS account.
 
 mod delete;
+mod lives;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use everstep::aws::DynamoStore;
 use everstep::event::{Json, StoredCommit};
-use everstep::id::{ExecutionId, WriterId};
+use everstep::id::{ExecutionId, Life, WriterId};
 use everstep::limits::COMMIT_BYTES_MAX;
 use everstep::store::{
     Appended, Created, EventStore, ListQuery, Message, NewItem, Projection, Record, Sent, Status,
@@ -65,7 +66,7 @@ fn commit(number: u64, writer: WriterId) -> StoredCommit {
 
 fn commit_of(number: u64, writer: WriterId, body: &str) -> StoredCommit {
     let hash = Sha256::digest(body.as_bytes()).into();
-    StoredCommit { number, writer, hash, body: body.into() }
+    StoredCommit { number, writer, hash, body: body.into(), life: None }
 }
 
 fn projection(commit: u64, status: Status) -> Projection {
@@ -89,11 +90,17 @@ fn record(name: &str, commit: u64) -> Record {
         id: id(name),
         workflow: "order".into(),
         started_at: Timestamp(500),
+        born: None,
         arrivals: 0,
         tags: std::collections::BTreeMap::new(),
         parent: None,
         projection: projection(commit, Status::Running),
     }
+}
+
+/// Which life of an execution [`record`] is of.
+fn life() -> Life {
+    record("any", 0).life()
 }
 
 fn item(sender: &str) -> NewItem {
@@ -449,23 +456,22 @@ async fn a_log_without_its_record_is_no_unknown_execution() {
 }
 
 #[tokio::test]
-async fn items_that_dynamodb_leaves_undeleted_are_deleted_in_the_end() {
+async fn items_that_somebody_sends_again_meanwhile_are_deleted_in_the_end() {
     let Faulty { _db, proxy, store, .. } = Faulty::start().await;
     let senders: Vec<String> = (0..30).map(|n| format!("s{n}")).collect();
     for sender in &senders {
         store.send(&id("a"), &item(sender)).await.unwrap();
     }
-    let table = store.table_name();
-    let body = format!(
-        r#"{{"UnprocessedItems":{{"{table}":[{{"DeleteRequest":{{"Key":{{"pk":{{"S":"x#a"}},"sk":{{"S":"S#s7"}}}}}}}}]}}}}"#
-    );
-    proxy.fail("BatchWriteItem", 1, Fault::Answer { status: 200, body });
+    proxy.fail("DeleteItem", 3, Fault::error(400, "TransactionConflictException"));
     // One is named twice, and one was never there.
     let named = [&senders[7..8], &senders[7..8], &["unknown".to_owned()]].concat();
-    store.remove_items(&id("a"), &named).await.unwrap();
+    store.remove_items(&id("a"), life(), &named).await.unwrap();
+    assert_eq!(proxy.faults_left(), 0);
     assert_eq!(store.load(&id("a")).await.unwrap().unwrap().inbox.len(), 29);
-    store.remove_items(&id("a"), &senders).await.unwrap();
+    store.remove_items(&id("a"), life(), &senders).await.unwrap();
     assert!(store.load(&id("a")).await.unwrap().unwrap().inbox.is_empty());
+    proxy.fail("DeleteItem", 100, Fault::error(400, "TransactionConflictException"));
+    check_unavailable(store.remove_items(&id("a"), life(), &named).await);
 }
 
 #[tokio::test]

@@ -17,7 +17,13 @@ fn id() -> ExecutionId {
 }
 
 fn commit(number: u64) -> StoredCommit {
-    StoredCommit { number, writer: WriterId::random(), hash: [0; 32], body: "{}".into() }
+    StoredCommit {
+        number,
+        writer: WriterId::random(),
+        hash: [0; 32],
+        body: "{}".into(),
+        life: None,
+    }
 }
 
 fn projection(commit: u64) -> Projection {
@@ -98,7 +104,8 @@ async fn items_and_bytes_are_counted_as_a_table_would() {
     store.send(&id(), &item).await.unwrap();
     store.append(&id(), &commit(1)).await.unwrap();
     store.project(&id(), &projection(1)).await.unwrap();
-    store.remove_items(&id(), &["s1".into(), "s2".into(), "s3".into()]).await.unwrap();
+    let (life, ids) = (just_started(id()).life(), ["s1".into(), "s2".into(), "s3".into()]);
+    store.remove_items(&id(), life, &ids).await.unwrap();
     store.load(&id()).await.unwrap();
     faults.set(|_| Fate::FailBefore);
     assert!(is_lost(&store.append(&id(), &commit(2)).await));

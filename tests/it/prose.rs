@@ -100,6 +100,7 @@ impl Line {
             writer: self.writer,
             hash,
             body: self.body.as_str().into(),
+            life: None,
         }
     }
 }
@@ -279,6 +280,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
             id: id.clone(),
             workflow: "fulfil_order".to_owned(),
             started_at: started,
+            born: None,
             arrivals: 0,
             tags: std::collections::BTreeMap::new(),
             parent: None,

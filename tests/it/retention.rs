@@ -3,6 +3,7 @@
 mod children;
 mod crashes;
 mod hosts;
+mod late;
 mod passes;
 mod starts;
 

@@ -13,6 +13,7 @@ pub fn just_started(id: ExecutionId) -> Record {
         id,
         workflow: "w".into(),
         started_at: Timestamp(0),
+        born: None,
         arrivals: 0,
         tags: BTreeMap::new(),
         parent: None,

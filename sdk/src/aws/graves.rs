@@ -20,11 +20,12 @@ use aws_sdk_dynamodb::types::{
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::items::{self, Item, Kind, number, text};
+use super::lives;
 use super::store::DynamoStore;
 use super::transact::{Patience, incomplete};
 use super::update::Update;
-use crate::id::{CommitNumber, ExecutionId};
-use crate::store::{Buried, Grave, Status, StoreError};
+use crate::id::ExecutionId;
+use crate::store::{Buried, Grave, Record, Status, StoreError};
 
 /// How many deletions of commits run at once.
 const PARALLEL: usize = 16;
@@ -44,16 +45,18 @@ enum Written {
 impl DynamoStore {
     pub(super) async fn bury_record(
         &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
+        record: &Record,
         grave: &Grave,
     ) -> Result<Buried, StoreError> {
+        let id = &record.id;
         let mut update = self.grave_in(id, grave);
         LOST.into_iter().for_each(|name| update.put(name, None));
         update.put("status", Some(text(items::BURIED)));
-        update.value("last", number(commit));
+        update.value("last", number(record.projection.commit));
         let closed = self.status_in(&mut update, Status::is_closed);
-        let there = match self.write(id, update, &format!("#commit = :last AND {closed}")).await? {
+        let life = lives::is(&mut update, record.life());
+        let condition = format!("#commit = :last AND {closed} AND {life}");
+        let there = match self.write(id, update, &condition).await? {
             Written::Done => return Ok(Buried::Done),
             Written::Refused(there) => there,
         };

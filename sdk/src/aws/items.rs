@@ -3,9 +3,11 @@
 //! ```text
 //! pk                sk                      attributes
 //! x#<execution>     #                       the record
-//! x#<execution>     L#<number, 20 digits>   a commit: writer, hash, body
-//! x#<execution>     S#<sender's id>         an inbox item: arrival, arrived_at, message
+//! x#<execution>     L#<number, 20 digits>   a commit: writer, hash, body, born
+//! x#<execution>     S#<sender's id>         an inbox item: arrival, arrived_at, message, born
 //! ```
+//! `born` is the number of the life that it is of, in the record too; see [`lives`](super::lives).
+//!
 //! A record of an execution that is being deleted is its grave: `status` is `buried`.
 //!
 //! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
@@ -19,7 +21,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::event::{Json, StoredCommit};
-use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::id::{Born, CommitNumber, ExecutionId, Life, WriterId};
 use crate::store::{
     Grave, InboxItem, ListCursor, NewItem, ParentRun, Projection, Record, Status, StoreError,
 };
@@ -46,6 +48,11 @@ pub(super) const TAGS: &str = "tags";
 
 /// The attribute of a record with the first commit that is not wholly told: not in any index.
 pub(super) const UNTOLD: &str = "untold";
+
+/// The attribute of a record, a commit and an inbox item that tells executions of one id apart: not in
+/// any index.
+pub(super) const BORN: &str = "born";
+
 /// The status of a record that is a grave: none that an execution has.
 pub(super) const BURIED: &str = "buried";
 
@@ -222,16 +229,22 @@ pub(super) fn find_record(id: &ExecutionId, item: Item) -> Result<Option<Record>
 }
 
 /// The attributes of a record that a run's start sets; of these a projection changes the tags alone.
-pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 6] {
+pub(super) fn identity(record: &Record) -> [(&'static str, Option<AttributeValue>); 7] {
     let parent = record.parent.as_ref();
     [
         ("workflow", Some(text(&record.workflow))),
         ("started_at", Some(number(record.started_at.0))),
+        (BORN, record.born.map(born_value)),
         ("newest_key", Some(text(newest_key(record.started_at, record.id.as_str())))),
         (TAGS, tag_set(&record.tags)),
         (PARENT, parent.map(|parent| text(parent.execution.as_str()))),
         (PARENT_RUN, parent.map(|parent| number(parent.run))),
     ]
+}
+
+/// The number of a life.
+pub(super) fn born_value(born: Born) -> AttributeValue {
+    text(born.to_string())
 }
 
 /// Tags as a set, which cannot be empty.
@@ -256,12 +269,18 @@ pub(super) fn record_item(record: &Record, shards: Shards) -> Result<Item, Store
     check_size(item, || format!("the record of execution {}", record.id))
 }
 
-pub(super) fn commit_item(id: &ExecutionId, commit: &StoredCommit) -> Result<Item, StoreError> {
+/// What a commit is written as, in the log of the life `born`.
+pub(super) fn commit_item(
+    id: &ExecutionId,
+    commit: &StoredCommit,
+    born: Option<Born>,
+) -> Result<Item, StoreError> {
     StoreError::check_commit(commit)?;
     let mut item = key(id, commit_sk(commit.number));
     item.insert("writer".into(), text(commit.writer.to_string()));
     item.insert("hash".into(), text(to_hex(&commit.hash)));
     item.insert("body".into(), text(&*commit.body));
+    item.extend(born.map(|born| (BORN.to_owned(), born_value(born))));
     check_size(item, || format!("commit {}", commit.number))
 }
 
@@ -269,6 +288,7 @@ pub(super) fn inbox_item(
     id: &ExecutionId,
     item: &NewItem,
     arrival: u64,
+    born: Option<Born>,
     shards: Shards,
 ) -> Result<Item, StoreError> {
     if !is_storable_id(&item.id) {
@@ -283,6 +303,7 @@ pub(super) fn inbox_item(
     attributes.insert("arrival".into(), number(arrival));
     attributes.insert("arrived_at".into(), number(item.arrived_at.0));
     attributes.insert("message".into(), text(message));
+    attributes.extend(born.map(|born| (BORN.to_owned(), born_value(born))));
     attributes.insert("due_shard".into(), due_shard(shards.of(id)));
     attributes.insert("due_at".into(), number(item.arrived_at.0));
     check_size(attributes, || format!("inbox item {}", item.id))
@@ -329,6 +350,7 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
         id: id.clone(),
         workflow: item.text("workflow")?,
         started_at: Timestamp(item.number("started_at")?),
+        born: item.born()?,
         arrivals: item.number("arrivals")?,
         tags: item.tags()?,
         parent: item.parent()?,
@@ -353,6 +375,13 @@ pub(super) fn read_writer(id: &ExecutionId, item: Item) -> Result<WriterId, Stor
     Reader { id, what: "a commit of it".into(), item }.writer()
 }
 
+/// Of which life a commit is.
+pub(super) fn read_born(id: &ExecutionId, item: &Item) -> Result<Option<Born>, StoreError> {
+    let item = item.get(BORN).map(|born| (BORN.to_owned(), born.clone()));
+    Reader { id, what: "a commit of it".into(), item: item.into_iter().collect() }.born()
+}
+
+/// A commit with the life that it says it is of.
 pub(super) fn read_commit(id: &ExecutionId, item: Item) -> Result<StoredCommit, StoreError> {
     let mut item = Reader { id, what: "a commit of it".into(), item };
     let sk = item.text("sk")?;
@@ -364,7 +393,8 @@ pub(super) fn read_commit(id: &ExecutionId, item: Item) -> Result<StoredCommit, 
     let Some(hash) = from_hex(&item.text("hash")?) else {
         return Err(item.corrupt("has a hash that is not 64 hexadecimal digits"));
     };
-    Ok(StoredCommit { number, writer, hash, body: item.text("body")?.into() })
+    let life = item.born()?.map(Life::Born);
+    Ok(StoredCommit { number, writer, hash, body: item.text("body")?.into(), life })
 }
 
 pub(super) fn read_inbox(id: &ExecutionId, item: Item) -> Result<InboxItem, StoreError> {
@@ -446,6 +476,16 @@ impl Reader<'_> {
         self.maybe_number(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
     }
 
+    fn born(&mut self) -> Result<Option<Born>, StoreError> {
+        let Some(text) = self.maybe_text(BORN)? else { return Ok(None) };
+        match Born::parse(&text) {
+            Some(born) => Ok(Some(born)),
+            None => {
+                Err(self.corrupt(&format!("has the {BORN:?} {text:?}, not 12 hexadecimal digits")))
+            }
+        }
+    }
+
     fn writer(&mut self) -> Result<WriterId, StoreError> {
         let writer = self.text("writer")?;
         Uuid::parse_str(&writer)
@@ -480,7 +520,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_shows_all_of_a_record_but_its_view_its_parent_and_what_is_untold() {
+    fn a_list_shows_all_of_a_record_but_its_view_its_parent_its_life_and_what_is_untold() {
         let projection = Projection {
             commit: 1,
             first: 1,
@@ -498,7 +538,9 @@ mod tests {
         let id = ExecutionId::new("order-1").expect("an id");
         let tags = [("customer".to_owned(), "ada".to_owned())].into();
         let parent = Some(ParentRun { execution: id.clone(), run: 1 });
-        let record = Record { id, workflow, started_at, arrivals: 1, tags, parent, projection };
+        let born = Some(Born::random());
+        let record =
+            Record { id, workflow, started_at, born, arrivals: 1, tags, parent, projection };
         let item = record_item(&record, SHARDS).expect("it fits");
         let keys = [
             "pk",
@@ -509,6 +551,7 @@ mod tests {
             "due_at",
             VIEW,
             UNTOLD,
+            BORN,
             PARENT,
             PARENT_RUN,
         ];

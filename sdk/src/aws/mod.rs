@@ -43,7 +43,7 @@
 //! - a role that allows, beside what a mapping needs, `sqs:SendMessage` and
 //!   `sqs:ChangeMessageVisibility` on the queue (and `sqs:GetQueueUrl`, if it is given by its
 //!   name), and on the table and its indexes
-//!   `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,BatchWriteItem}`.
+//!   `dynamodb:{GetItem,PutItem,UpdateItem,Query,BatchGetItem,DeleteItem}`.
 
 mod answer;
 #[cfg(feature = "s3")]
@@ -58,6 +58,7 @@ mod items;
 #[cfg(feature = "kms")]
 mod kms;
 mod later;
+mod lives;
 #[cfg(feature = "notifications")]
 mod notify;
 #[cfg(feature = "s3")]

@@ -10,26 +10,21 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    DeleteRequest, ReturnValue, ReturnValuesOnConditionCheckFailure, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
 use super::errors::{Fault, Place, classify};
 use super::items::{self, Item, Kind, SHARDS, Shards, text};
 use super::later::LaterRuns;
+use super::lives;
 use super::transact::Patience;
 use super::update::Update;
 use crate::event::StoredCommit;
-use crate::id::{CommitNumber, ExecutionId};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, NewItem,
     Projection, Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
-
-/// How many deletions DynamoDB takes in one call
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
-const DELETIONS_MAX: usize = 25;
 
 /// How often a load begins anew when it read across a transaction.
 const LOADS_MAX: u32 = 5;
@@ -156,7 +151,7 @@ impl DynamoStore {
                     },
                     Kind::Commit => {
                         let commit = items::read_commit(id, item)?;
-                        if commit.number >= read.from {
+                        if commit.number >= read.from && !read.is_stray(&commit) {
                             read.commits.push(commit);
                         }
                     }
@@ -171,6 +166,7 @@ impl DynamoStore {
             }
             if from.is_none() {
                 read.leave_what_came_meanwhile();
+                read.leave_strays();
                 InboxItem::sort(&mut read.inbox);
                 return Ok(read);
             }
@@ -206,29 +202,6 @@ impl DynamoStore {
                     let Read { record, from, commits, inbox } = read;
                     return Ok(record.map(|record| Loaded { record, from, commits, inbox }));
                 }
-            }
-        }
-    }
-
-    async fn delete(&self, mut requests: Vec<WriteRequest>) -> Result<(), StoreError> {
-        let mut patience = Patience::default();
-        loop {
-            let call = self.client.batch_write_item().request_items(self.table_name(), requests);
-            let answer =
-                call.send().await.map_err(|error| self.failed("dynamodb:BatchWriteItem", error))?;
-            // What DynamoDB had no time for comes back.
-            requests = answer
-                .unprocessed_items
-                .and_then(|mut tables| tables.remove(self.table_name()))
-                .unwrap_or_default();
-            if requests.is_empty() {
-                return Ok(());
-            }
-            if !patience.wait().await {
-                return Err(StoreError::Unavailable {
-                    reason: format!("{} throttles dynamodb:BatchWriteItem", self.place),
-                    source: None,
-                });
             }
         }
     }
@@ -280,6 +253,23 @@ impl Read {
         self.inbox.retain(|item| item.arrival <= arrivals + 1);
     }
 
+    /// Whether a commit is of another life than the record: a host wrote it that was late by so much
+    /// that its execution was deleted, or it came after the record was read. Then the log that is
+    /// read lacks one, and is read again.
+    fn is_stray(&self, commit: &StoredCommit) -> bool {
+        let life = self.record.as_ref().map(Record::life);
+        life.is_some() && commit.life.is_some() && commit.life != life
+    }
+
+    /// Leaves out the strays of a deleted execution whose id nobody has: a start writes its record
+    /// and commit 0 as one, and nobody but a start writes commit 0.
+    fn leave_strays(&mut self) {
+        if self.record.is_none() && self.commits.first().is_some_and(|first| first.number > 0) {
+            self.commits.retain(|commit| commit.life.is_none());
+        }
+        self.commits.iter_mut().for_each(|commit| commit.life = None);
+    }
+
     /// What cannot be at any one moment. A query is no snapshot: it may see one half of a
     /// transaction that is being applied, or a commit and not the one before it
     /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-isolation>).
@@ -321,20 +311,37 @@ impl EventStore for DynamoStore {
         id: &ExecutionId,
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
-        let call = self
-            .client
-            .put_item()
-            .table_name(self.table_name())
-            .set_item(Some(items::commit_item(id, commit)?))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = call.send().await else { return Ok(Appended::Done) };
-        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error()
-        else {
-            return Err(self.failed("dynamodb:PutItem", error));
-        };
-        let there = failed.item.clone().unwrap_or_default();
-        Ok(Appended::Taken { by: items::read_writer(id, there)? })
+        let item = items::commit_item(id, commit, commit.life.and_then(Life::born))?;
+        let mut patience = Patience::default();
+        loop {
+            let call = self
+                .client
+                .put_item()
+                .table_name(self.table_name())
+                .set_item(Some(item.clone()))
+                .condition_expression("attribute_not_exists(pk)")
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            let Err(error) = call.send().await else { return Ok(Appended::Done) };
+            let Some(PutItemError::ConditionalCheckFailedException(failed)) =
+                error.as_service_error()
+            else {
+                return Err(self.failed("dynamodb:PutItem", error));
+            };
+            let there = failed.item.clone().unwrap_or_default();
+            match (commit.life, items::read_born(id, &there)?) {
+                (Some(life), Some(stray)) if life != Life::Born(stray) => {
+                    if let Some(appended) = self.put_over(id, life, item.clone(), stray).await? {
+                        return Ok(appended);
+                    }
+                    if !patience.wait().await {
+                        return Err(self.busy(id));
+                    }
+                }
+                _ => return Ok(Appended::Taken { by: items::read_writer(id, there)? }),
+            }
+        }
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {
@@ -366,9 +373,7 @@ impl EventStore for DynamoStore {
             " OR (#commit = :commit AND #status = :status AND attribute_exists(#untold)))",
         );
         if let Some(life) = projection.life {
-            update.name("started_at");
-            update.value("started_at", items::number(life.0));
-            replaces.push_str(" AND #started_at = :started_at");
+            replaces.push_str(&format!(" AND {}", lives::is(&mut update, life)));
         }
         let mut patience = Patience::default();
         loop {
@@ -409,25 +414,13 @@ impl EventStore for DynamoStore {
         self.transact_send(id, item).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        let mut item_ids: Vec<&String> =
-            item_ids.iter().filter(|item_id| items::is_storable_id(item_id)).collect();
-        // DynamoDB refuses a batch that names an item twice.
-        item_ids.sort_unstable();
-        item_ids.dedup();
-        for chunk in item_ids.chunks(DELETIONS_MAX) {
-            let mut requests = Vec::with_capacity(chunk.len());
-            for item_id in chunk {
-                let key = items::key(id, items::inbox_sk(item_id));
-                let deletion = DeleteRequest::builder().set_key(Some(key)).build();
-                let deletion = deletion.map_err(|error| {
-                    StoreError::unusable("a deletion without a key cannot be asked for", error)
-                })?;
-                requests.push(WriteRequest::builder().delete_request(deletion).build());
-            }
-            self.delete(requests).await?;
-        }
-        Ok(())
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.remove_items_of(id, life, item_ids).await
     }
 
     async fn overdue(
@@ -442,13 +435,8 @@ impl EventStore for DynamoStore {
         self.query_list(query).await
     }
 
-    async fn bury(
-        &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
-        grave: &Grave,
-    ) -> Result<Buried, StoreError> {
-        self.bury_record(id, commit, grave).await
+    async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
+        self.bury_record(record, grave).await
     }
 
     async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {

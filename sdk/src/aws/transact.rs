@@ -10,10 +10,11 @@ use aws_sdk_dynamodb::types::{
 use uuid::Uuid;
 
 use super::items::{self, Item, number, text};
+use super::lives;
 use super::store::DynamoStore;
 use super::update::Update;
 use crate::event::StoredCommit;
-use crate::id::ExecutionId;
+use crate::id::{Born, ExecutionId};
 use crate::store::{BoxError, Created, EventStore, NewItem, Record, Sent, Status, StoreError};
 
 /// What a policy has to allow: there is no action for the transaction itself.
@@ -57,22 +58,40 @@ impl DynamoStore {
         record: &Record,
         start: &StoredCommit,
     ) -> Result<Created, StoreError> {
-        let commit = self.put_if_absent(items::commit_item(&record.id, start)?)?;
+        let id = &record.id;
+        let item = items::commit_item(id, start, record.born)?;
+        let mut commit = self.put_if_absent(item.clone())?;
         let first = items::record_item(record, self.shards)?;
         let record_write = match start.number.checked_sub(1) {
             None => self.put_if_absent(first)?,
             Some(last) => self.restart(record, last)?,
         };
-        let there = match self.transact([record_write, commit]).await? {
-            Outcome::Done => return Ok(Created::New),
-            Outcome::Refused(there) => there,
-        };
-        let [record_there, commit_there] = there;
-        let id = &record.id;
-        // A transaction need not name every condition that did not hold.
-        let commit_there = match commit_there {
-            Some(item) => Some(item),
-            None => self.get(items::key(id, items::commit_sk(start.number))).await?,
+        let mut over = None;
+        let (record_there, commit_there) = loop {
+            let there = match self.transact([record_write.clone(), commit]).await? {
+                Outcome::Done => return Ok(Created::New),
+                Outcome::Refused(there) => there,
+            };
+            let [record_there, commit_there] = there;
+            // A transaction need not name every condition that did not hold.
+            let commit_there = match commit_there {
+                Some(item) => Some(item),
+                None => self.get(items::key(id, items::commit_sk(start.number))).await?,
+            };
+            let born = commit_there.as_ref().map(|item| items::read_born(id, item)).transpose()?;
+            match born.flatten() {
+                // Once for each: if it was not that, the record is another one.
+                Some(stray)
+                    if start.number > 0
+                        && record_there.is_none()
+                        && record.born != Some(stray)
+                        && over != Some(stray) =>
+                {
+                    commit = self.put_in_place_of(item.clone(), stray)?;
+                    over = Some(stray);
+                }
+                _ => break (record_there, commit_there),
+            }
         };
         let record_there = match record_there {
             Some(item) => Some(item),
@@ -84,10 +103,14 @@ impl DynamoStore {
         if items::is_grave(&record_there) {
             return Err(StoreError::Buried { id: id.clone() });
         }
-        Ok(Created::Exists {
-            by: commit_there.map(|item| items::read_writer(id, item)).transpose()?,
-            record: Box::new(items::read_record(id, record_there)?),
-        })
+        let record = Box::new(items::read_record(id, record_there)?);
+        let by = match commit_there {
+            Some(item) if items::read_born(id, &item)?.is_none_or(|it| Some(it) == record.born) => {
+                Some(items::read_writer(id, item)?)
+            }
+            _ => None,
+        };
+        Ok(Created::Exists { by, record })
     }
 
     /// The item's place is one after all arrivals that its sender can know of: those the record
@@ -99,24 +122,32 @@ impl DynamoStore {
         item: &NewItem,
     ) -> Result<Sent, StoreError> {
         StoreError::check_item(item)?;
-        let Some(record) = self.record(id).await? else { return Ok(Sent::NoExecution) };
-        let status = record.projection.status;
-        if status.is_closed() {
-            return Ok(Sent::Closed { status });
-        }
-        let item =
-            self.put_if_absent(items::inbox_item(id, item, record.arrivals + 1, self.shards)?)?;
-        let there = match self.transact([self.count_arrival(id)?, item]).await? {
-            Outcome::Done => return Ok(Sent::New),
-            Outcome::Refused(there) => there,
-        };
-        match there {
-            [None, _] => Ok(Sent::Known),
-            [Some(record), _] if record.is_empty() => Ok(Sent::NoExecution),
-            [Some(record), _] => Ok(match items::find_record(id, record)? {
-                None => Sent::NoExecution,
-                Some(record) => Sent::Closed { status: record.projection.status },
-            }),
+        let mut patience = Patience::default();
+        loop {
+            let Some(record) = self.record(id).await? else { return Ok(Sent::NoExecution) };
+            let (status, born) = (record.projection.status, record.born);
+            if status.is_closed() {
+                return Ok(Sent::Closed { status });
+            }
+            let put = items::inbox_item(id, item, record.arrivals + 1, born, self.shards)?;
+            let put = self.put_if_absent(put)?;
+            let there = match self.transact([self.count_arrival(id, born)?, put]).await? {
+                Outcome::Done => return Ok(Sent::New),
+                Outcome::Refused(there) => there,
+            };
+            let there = match there {
+                [None, _] => return Ok(Sent::Known),
+                [Some(there), _] if there.is_empty() => return Ok(Sent::NoExecution),
+                [Some(there), _] => items::find_record(id, there)?,
+            };
+            let Some(there) = there else { return Ok(Sent::NoExecution) };
+            // It was deleted and started anew since the look: the place was one in another inbox.
+            if there.born == born {
+                return Ok(Sent::Closed { status: there.projection.status });
+            }
+            if !patience.wait().await {
+                return Err(self.busy(id));
+            }
         }
     }
 
@@ -142,15 +173,22 @@ impl DynamoStore {
         }
         update.value("last", number(last));
         let closed = self.status_in(&mut update, Status::is_closed);
-        self.update_record(&record.id, update, &format!("#commit = :last AND {closed}"))
+        let born = lives::is_born(&mut update, record.born);
+        let condition = format!("#commit = :last AND {closed} AND {born}");
+        self.update_record(&record.id, update, &condition)
     }
 
-    /// Counts a message in the record of an open execution.
-    fn count_arrival(&self, id: &ExecutionId) -> Result<TransactWriteItem, StoreError> {
+    /// Counts a message in the record of an open execution, if it is that one.
+    fn count_arrival(
+        &self,
+        id: &ExecutionId,
+        born: Option<Born>,
+    ) -> Result<TransactWriteItem, StoreError> {
         let mut update = Update::default();
         update.add("arrivals", number(1));
         let open = self.status_in(&mut update, |status| !status.is_closed());
-        self.update_record(id, update, &open)
+        let born = lives::is_born(&mut update, born);
+        self.update_record(id, update, &format!("{open} AND {born}"))
     }
 
     /// The condition that the record's status is one of those that `which` picks.
@@ -165,7 +203,7 @@ impl DynamoStore {
         format!("#status IN ({})", values.join(", "))
     }
 
-    fn update_record(
+    pub(super) fn update_record(
         &self,
         id: &ExecutionId,
         update: Update,

@@ -185,9 +185,8 @@ impl Client {
     /// it had blobs, after a pass some minutes later. A start of that id is a new execution then, whose
     /// steps have the idempotency keys that those of the old one had.
     ///
-    /// Of what has just closed some host may still be about to append something, and logs of two
-    /// executions of one id are told apart by the numbers of their commits alone: start the id again
-    /// only once no host can be that late any more, a lease or a function's time-out later.
+    /// Of what has just closed some host may still be about to write something: that changes nothing of
+    /// the new one.
     ///
     /// Dropping the future is like a crash.
     ///
@@ -247,7 +246,6 @@ impl Client {
             drop((commits, log));
             waited = Some(shared.room.take(bytes).await);
         };
-        let commit = record.projection.commit;
         let archived_as = match &self.archive {
             Some(archive) => Some(self.archive_in(archive, &record, log).await?),
             None => {
@@ -260,7 +258,7 @@ impl Client {
         let has_store = self.payloads.has_store();
         let look_at = if has_store { now.after(GRAVE_REST) } else { now };
         let grave = Grave { look_at, emptied: !has_store };
-        match ask(|| self.store.bury(id, commit, &grave)).await? {
+        match ask(|| self.store.bury(&record, &grave)).await? {
             Buried::Done => {}
             Buried::Refused { .. } => return Err(DeleteError::Changed { id: id.clone() }),
             Buried::NoExecution => return Ok(Deletion::NotNow),

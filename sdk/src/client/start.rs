@@ -14,7 +14,7 @@ use crate::event::{
     Carried, CorruptCommit, Event, InputHash, Json, StoredCommit, UnrecordableValue,
     WorkflowStarted,
 };
-use crate::id::{CommitNumber, ExecutionId, InvalidExecutionId, WriterId};
+use crate::id::{Born, CommitNumber, ExecutionId, InvalidExecutionId, WriterId};
 use crate::limits::{COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, is_name, is_tag};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::History;
@@ -433,7 +433,8 @@ impl<'a, T: 'a, E: 'a> Start<'a, T, E> {
             let mut first = first::check(signals, bytes_max).map_err(StartError::Message)?;
             first.extend(update);
             let (workflow, input) = (&*workflow, &input);
-            let run = NewRun { id: &id, workflow, input, tags, first: &first, after: None };
+            let run =
+                NewRun { id: &id, workflow, input, tags, first: &first, after: None, born: None };
             let new = client.start_any(run, on_conflict).await?;
             Ok(Handle::new(client.clone(), id, new))
         }
@@ -578,7 +579,7 @@ impl Client {
                     }
                     // It may have been erased meanwhile, and this process not know.
                     self.payloads.forget(id);
-                    run.after = Some(ended);
+                    (run.after, run.born) = (Some(ended), loaded.record.born);
                     continue;
                 }
                 OnConflict::RestartIfClosed => {}
@@ -623,7 +624,7 @@ impl Client {
         if ids.is_empty() {
             return Ok(());
         }
-        ask(|| self.store.remove_items(&loaded.record.id, &ids)).await
+        ask(|| self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids)).await
     }
 
     async fn wake_started(&self, id: &ExecutionId) -> Result<(), StartError> {
@@ -646,6 +647,8 @@ struct NewRun<'a> {
     tags: BTreeMap<String, String>,
     first: &'a [First],
     after: Option<History>,
+    /// What the record of the run before has; the first run gets its own.
+    born: Option<Born>,
 }
 
 impl NewRun<'_> {
@@ -696,6 +699,7 @@ impl NewRun<'_> {
             id: self.id.clone(),
             workflow: self.workflow.to_owned(),
             started_at: at,
+            born: if self.after.is_some() { self.born } else { Some(Born::random()) },
             arrivals: 0,
             tags: self.tags.clone(),
             parent: None,

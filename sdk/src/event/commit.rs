@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::text::Text;
 use super::{Event, fast};
-use crate::id::{CommitNumber, WriterId};
+use crate::id::{CommitNumber, Life, WriterId};
 
 /// The version of the stored form that this code writes.
 const FORMAT: u32 = 1;
@@ -38,6 +38,10 @@ pub struct StoredCommit {
     pub hash: [u8; 32],
     /// The JSON text.
     pub body: Text,
+    /// The [life](Life) of the execution that it is for: only as an argument of
+    /// [`EventStore::append`](crate::store::EventStore::append). `None` is for whichever is there, and
+    /// so it is in what stores return.
+    pub life: Option<Life>,
 }
 
 /// What stands before a commit that is read.
@@ -111,7 +115,8 @@ impl StoredCommit {
         let previous = previous.unwrap_or(NO_HASH);
         let body = fast::write(number, writer, previous, events)
             .unwrap_or_else(|| write(number, writer, previous, events));
-        Self { number, writer, hash: Sha256::digest(body.as_bytes()).into(), body: body.into() }
+        let hash = Sha256::digest(body.as_bytes()).into();
+        Self { number, writer, hash, body: body.into(), life: None }
     }
 
     /// Reads the commit and checks everything that can be checked: its bytes against its hash,

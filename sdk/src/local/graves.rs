@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
-use crate::id::{CommitNumber, ExecutionId};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{Buried, Grave};
 use crate::time::Timestamp;
 
@@ -20,13 +20,15 @@ pub(super) fn bury(
     db: &Connection,
     id: &ExecutionId,
     commit: CommitNumber,
+    life: Life,
     grave: &Grave,
 ) -> rusqlite::Result<Buried> {
     let Some(record) = rows::find_record(db, id)? else {
         let mine = find(db, id)?.as_ref() == Some(grave);
         return Ok(if mine { Buried::Done } else { Buried::NoExecution });
     };
-    if !record.projection.status.is_closed() || record.projection.commit != commit {
+    let is_same = record.projection.commit == commit && record.life() == life;
+    if !record.projection.status.is_closed() || !is_same {
         return Ok(Buried::Refused { record: Box::new(record) });
     }
     for sql in [

@@ -11,17 +11,17 @@ use uuid::Uuid;
 use super::count::Count;
 use super::error::Fault;
 use crate::event::{Json, StoredCommit, Text};
-use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::id::{Born, CommitNumber, ExecutionId, Life, WriterId};
 use crate::store::{InboxItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
 pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, parent, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, view, untold";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, view, untold, born";
 
-/// The columns of a record in a list: [`RECORD`] without the view, the parent and what is untold.
+/// The columns of a record in a list: [`RECORD`] without what [`Record::listed`] leaves out.
 pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, NULL, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL, NULL";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL, NULL, NULL";
 
 /// Reads the columns of [`RECORD`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -38,6 +38,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
         workflow: row.get(1)?,
         started_at: Timestamp(row.get(2)?),
+        born: born(row.get(15)?).map_err(|problem| unread(15, problem))?,
         arrivals: row.get::<_, Count>(3)?.0,
         tags,
         parent: parent.transpose().map_err(|error| unread(5, error.to_string()))?,
@@ -69,6 +70,26 @@ pub(super) fn find_record(db: &Connection, id: &ExecutionId) -> rusqlite::Result
         .optional()
 }
 
+/// What a column says that tells an execution from others of its id.
+fn born(text: Option<String>) -> Result<Option<Born>, String> {
+    let read = |text: String| {
+        Born::parse(&text).ok_or_else(|| format!("{text:?} is not 12 hexadecimal digits"))
+    };
+    text.map(read).transpose()
+}
+
+/// Which life of `id` there is, if the execution exists.
+pub(super) fn find_life(db: &Connection, id: &ExecutionId) -> rusqlite::Result<Option<Life>> {
+    db.prepare_cached("SELECT born, started_at FROM executions WHERE id = ?1")?
+        .query_row([id.as_str()], |row| {
+            let born = born(row.get(0)?).map_err(|problem| {
+                rusqlite::Error::FromSqlConversionFailure(0, Type::Text, problem.into())
+            })?;
+            Ok(born.map_or(Life::Since(Timestamp(row.get(1)?)), Life::Born))
+        })
+        .optional()
+}
+
 /// Writes `record` in the place of the one that may be there.
 pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<()> {
     let arrivals = Count(record.arrivals);
@@ -82,10 +103,11 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<(
         tags.to_sql()?,
         parent.to_sql()?,
     ];
-    let values = identity.into_iter().chain(projected(&record.projection)?);
+    let born = record.born.map(|born| born.to_string());
+    let values = identity.into_iter().chain(projected(&record.projection)?).chain([born.to_sql()?]);
     db.prepare_cached(&format!(
         "INSERT OR REPLACE INTO executions ({RECORD}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -114,7 +136,7 @@ fn json<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {
     json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
-/// The columns of a projection, in the order of [`RECORD`], of which they are the last.
+/// The columns of a projection, in the order of [`RECORD`], of which they are the last but one.
 fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 9]> {
     let Projection {
         commit,
@@ -185,18 +207,27 @@ pub(super) fn put_commit(
     .map(drop)
 }
 
-/// Writes `commit` if its number is free and is the next one. `false` if it is not.
+/// Writes `commit` if its number is free and is the next one, and the record is of the life that it is
+/// for. `false` if it is not.
 pub(super) fn append_commit(
     db: &Connection,
     id: &ExecutionId,
     commit: &StoredCommit,
 ) -> rusqlite::Result<bool> {
+    let born = commit.life.and_then(Life::born).map(|born| born.to_string());
+    let since = match commit.life {
+        Some(Life::Since(since)) => Some(since.0),
+        Some(Life::Born(_)) | None => None,
+    };
     db.prepare_cached(
         "INSERT INTO commits (execution, number, seal, body) SELECT ?1, ?2, ?3, ?4 \
          WHERE EXISTS (SELECT 1 FROM commits WHERE execution = ?1 AND number = ?2 - 1) \
+         AND EXISTS (SELECT 1 FROM executions WHERE id = ?1 AND CASE \
+             WHEN ?5 IS NOT NULL THEN born = ?5 \
+             WHEN ?6 IS NOT NULL THEN born IS NULL AND started_at = ?6 ELSE TRUE END) \
          ON CONFLICT DO NOTHING",
     )?
-    .execute(params![id.as_str(), Count(commit.number), seal(commit), &*commit.body])
+    .execute(params![id.as_str(), Count(commit.number), seal(commit), &*commit.body, born, since])
     .map(|rows| rows == 1)
 }
 
@@ -231,7 +262,8 @@ pub(super) fn commits(
         if body.is_none_or(|body| texts.len() + body.len() > TEXTS) {
             let all = as_text(std::mem::replace(&mut texts, Vec::with_capacity(TEXTS)), &pending)?;
             for (writer, hash, range) in pending.drain(..) {
-                commits.push(StoredCommit { number, writer, hash, body: all.piece(range) });
+                let body = all.piece(range);
+                commits.push(StoredCommit { number, writer, hash, body, life: None });
                 number += 1;
             }
         }

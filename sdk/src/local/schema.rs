@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -36,7 +36,8 @@ CREATE TABLE executions (
     tags TEXT,
     view TEXT,
     parent TEXT,
-    untold INTEGER
+    untold INTEGER,
+    born TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
@@ -85,7 +86,7 @@ CREATE INDEX wakes_by_receiver ON wakes (receiver) WHERE receiver IS NOT NULL;
 /// what is not used takes no memory.
 const MAPPED_MAX: i64 = 1 << 30;
 
-/// What makes the tables of version 1 those of version 2.
+/// What makes the tables of version 1 those of version 2: several runs, tags and views.
 const FROM_1_TO_2: &str = "
 ALTER TABLE executions ADD COLUMN first_commit INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN tags TEXT;
@@ -93,13 +94,14 @@ ALTER TABLE executions ADD COLUMN view TEXT;
 PRAGMA user_version = 2;
 ";
 
-/// What makes the tables of version 2 those of version 3.
+/// What makes the tables of version 2 those of version 3: a record knows its parent.
 const FROM_2_TO_3: &str = "
 ALTER TABLE executions ADD COLUMN parent TEXT;
 PRAGMA user_version = 3;
 ";
 
-/// What makes the tables of version 3 those of version 4.
+/// What makes the tables of version 3 those of version 4: notifications may be behind, and executions
+/// are deleted.
 const FROM_3_TO_4: &str = "
 ALTER TABLE executions ADD COLUMN untold INTEGER;
 CREATE INDEX executions_by_telling ON executions (wake_at) WHERE untold IS NOT NULL;
@@ -113,6 +115,15 @@ CREATE TABLE graves (
 CREATE INDEX graves_by_time ON graves (look_at);
 PRAGMA user_version = 4;
 ";
+
+/// What makes the tables of version 4 those of version 5: executions of one id are told apart.
+const FROM_4_TO_5: &str = "
+ALTER TABLE executions ADD COLUMN born TEXT;
+PRAGMA user_version = 5;
+";
+
+/// What makes each version the next one, from 1 on.
+const CHANGES: [&str; 4] = [FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4, FROM_4_TO_5];
 
 /// How a connection is opened.
 #[derive(Debug, Clone, Copy)]
@@ -187,16 +198,10 @@ fn prepare(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match look_at(&transaction, path)? {
         Found::Ready => {}
-        Found::Version1 => {
-            transaction.execute_batch(FROM_1_TO_2)?;
-            transaction.execute_batch(FROM_2_TO_3)?;
-            transaction.execute_batch(FROM_3_TO_4)?;
+        Found::Older(version) => {
+            let missing = CHANGES.iter().skip(version - 1);
+            missing.copied().try_for_each(|change| transaction.execute_batch(change))?;
         }
-        Found::Version2 => {
-            transaction.execute_batch(FROM_2_TO_3)?;
-            transaction.execute_batch(FROM_3_TO_4)?;
-        }
-        Found::Version3 => transaction.execute_batch(FROM_3_TO_4)?,
         Found::Empty => {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
@@ -211,12 +216,8 @@ fn prepare(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
     Empty,
-    /// The tables as they were before an execution had several runs and tags.
-    Version1,
-    /// The tables as they were before a record knew its parent.
-    Version2,
-    /// The tables as they were before notifications could be behind and executions were deleted.
-    Version3,
+    /// The tables as they were in this version.
+    Older(usize),
     Ready,
 }
 
@@ -227,9 +228,10 @@ fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
     let path = path.display();
     match (number("application_id")?, number("user_version")?) {
         (APPLICATION, VERSION) => Ok(Found::Ready),
-        (APPLICATION, 1) => Ok(Found::Version1),
-        (APPLICATION, 2) => Ok(Found::Version2),
-        (APPLICATION, 3) => Ok(Found::Version3),
+        (APPLICATION, 1) => Ok(Found::Older(1)),
+        (APPLICATION, 2) => Ok(Found::Older(2)),
+        (APPLICATION, 3) => Ok(Found::Older(3)),
+        (APPLICATION, 4) => Ok(Found::Older(4)),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"

@@ -13,7 +13,7 @@ use super::graves;
 use super::readers::Readers;
 use super::rows::{self, LISTED};
 use crate::event::StoredCommit;
-use crate::id::{CommitNumber, ExecutionId, HostId};
+use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, ListCursor, ListPage, ListQuery, Loaded, NewItem,
     Projection, Record, Sent, StoreError,
@@ -110,11 +110,13 @@ impl EventStore for SqliteStore {
             if rows::append_commit(db, &id, &commit)? {
                 return Ok(Appended::Done);
             }
+            match (rows::find_life(db, &id)?, commit.life) {
+                (None, None) => return Err(StoreError::missing(&id).into()),
+                (there, Some(_)) if there != commit.life => return Ok(Appended::Gone),
+                _ => {}
+            }
             match rows::find_writer(db, &id, commit.number)? {
                 Some(by) => Ok(Appended::Taken { by }),
-                None if rows::find_record(db, &id)?.is_none() => {
-                    Err(StoreError::missing(&id).into())
-                }
                 None => Err(StoreError::gap(&id, commit.number).into()),
             }
         })
@@ -151,9 +153,17 @@ impl EventStore for SqliteStore {
         self.write(move |db| Ok(send(db, &id, &item_id, arrived_at, &message)?)).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
         let (id, item_ids) = (id.clone(), item_ids.to_vec());
         self.write(move |db| {
+            if rows::find_life(db, &id)? != Some(life) {
+                return Ok(());
+            }
             let mut delete =
                 db.prepare_cached("DELETE FROM inbox WHERE execution = ?1 AND id = ?2")?;
             for item_id in &item_ids {
@@ -177,14 +187,10 @@ impl EventStore for SqliteStore {
         self.read(move |db| list(db, &query)).await
     }
 
-    async fn bury(
-        &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
-        grave: &Grave,
-    ) -> Result<Buried, StoreError> {
-        let (id, grave) = (id.clone(), *grave);
-        self.write(move |db| Ok(graves::bury(db, &id, commit, &grave)?)).await
+    async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
+        let (id, commit, life) = (record.id.clone(), record.projection.commit, record.life());
+        let grave = *grave;
+        self.write(move |db| Ok(graves::bury(db, &id, commit, life, &grave)?)).await
     }
 
     async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {
@@ -248,7 +254,10 @@ fn create(db: &Connection, record: &Record, start: &StoredCommit) -> Result<Crea
     };
     let by = rows::find_writer(db, &record.id, start.number)?;
     let ended = &there.projection;
-    if ended.status.is_closed() && ended.commit.checked_add(1) == Some(start.number) && by.is_none()
+    if ended.status.is_closed()
+        && ended.commit.checked_add(1) == Some(start.number)
+        && by.is_none()
+        && there.born == record.born
     {
         rows::put_record(db, &Record { arrivals: there.arrivals, ..record.clone() })?;
         rows::put_commit(db, &record.id, start)?;

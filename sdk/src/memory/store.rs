@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use crate::event::StoredCommit;
-use crate::id::{CommitNumber, ExecutionId};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListCursor, ListPage, ListQuery,
     Loaded, NewItem, Projection, Record, Sent, StoreError,
@@ -100,6 +100,7 @@ impl EventStore for MemoryStore {
         if ended.status.is_closed()
             && ended.commit.checked_add(1) == Some(start.number)
             && there.log.len() as u64 == start.number
+            && there.record.born == record.born
         {
             there.record = Record { arrivals: there.record.arrivals, ..record.clone() };
             there.log.push(start.clone());
@@ -124,9 +125,14 @@ impl EventStore for MemoryStore {
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
         StoreError::check_commit(commit)?;
-        let commit = commit.clone(); // before the lock: others need not wait for the copy
+        let mut commit = commit.clone(); // before the lock: others need not wait for the copy
+        let life = commit.life.take();
         let mut executions = self.executions();
-        let execution = executions.get_mut(id).ok_or_else(|| StoreError::missing(id))?;
+        let execution = match executions.get_mut(id) {
+            Some(there) if life.is_none_or(|life| life == there.record.life()) => there,
+            None if life.is_none() => return Err(StoreError::missing(id)),
+            _ => return Ok(Appended::Gone),
+        };
         if let Some(taken) = execution.commit(commit.number) {
             return Ok(Appended::Taken { by: taken.writer });
         }
@@ -173,8 +179,14 @@ impl EventStore for MemoryStore {
         Ok(Sent::New)
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        if let Some(execution) = self.executions().get_mut(id) {
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
+        let mut executions = self.executions();
+        if let Some(execution) = executions.get_mut(id).filter(|it| it.record.life() == life) {
             for item_id in item_ids {
                 execution.inbox.remove(item_id);
             }
@@ -211,20 +223,17 @@ impl EventStore for MemoryStore {
         Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
     }
 
-    async fn bury(
-        &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
-        grave: &Grave,
-    ) -> Result<Buried, StoreError> {
+    async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
+        let id = &record.id;
         let mut executions = self.executions();
         let mut graves = self.graves();
         let Some(there) = executions.get(id) else {
             let mine = graves.get(id) == Some(grave);
             return Ok(if mine { Buried::Done } else { Buried::NoExecution });
         };
-        let Projection { commit: last, status, .. } = there.record.projection;
-        if !status.is_closed() || last != commit {
+        let Projection { commit, status, .. } = there.record.projection;
+        let is_same = commit == record.projection.commit && there.record.life() == record.life();
+        if !status.is_closed() || !is_same {
             return Ok(Buried::Refused { record: Box::new(there.record.clone()) });
         }
         executions.remove(id);

@@ -15,7 +15,7 @@ use crate::event::{
     ChildOutcome, ChildRequested, ClosePolicy, Event, Json, Parent, StoredCommit, WorkflowStarted,
     child_item_id,
 };
-use crate::id::{ExecutionId, WriterId};
+use crate::id::{Born, ExecutionId, WriterId};
 use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE_TRIES_MAX};
 use crate::payload::Payloads;
 use crate::replay::child_writer;
@@ -151,6 +151,7 @@ impl Family {
             id: child.clone(),
             workflow: key.name.to_string(),
             started_at: *at,
+            born: Some(Born::random()),
             arrivals: 0,
             tags: BTreeMap::new(),
             parent: Some(ParentRun { execution: self.execution.clone(), run: self.run }),
@@ -161,7 +162,7 @@ impl Family {
 }
 
 /// A child's first commit and record: the same whoever makes them, and whenever, but for how what
-/// is encrypted looks.
+/// is encrypted looks, and for the number of its life, which is that of whose make is there first.
 pub(super) struct ChildStart {
     record: Record,
     writer: WriterId,

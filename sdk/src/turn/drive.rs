@@ -41,7 +41,7 @@ use super::shown::Shown;
 use super::{Items, Kitchen, Lease, Term, TurnError};
 use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
-use crate::id::CommitNumber;
+use crate::id::{CommitNumber, Life};
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
 use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds};
 use crate::store::{InboxItem, Loaded, Message, Status};
@@ -152,8 +152,8 @@ pub(super) struct Turn<'a> {
     broken: Option<TurnError>,
     /// Where the current run begins in the log.
     first: CommitNumber,
-    /// When the execution was started, by its record.
-    life: Timestamp,
+    /// Which of the executions it is that have had this id.
+    life: Life,
     taken: TakenIds,
     /// When the inbox was read last.
     looked_at: Timestamp,
@@ -226,6 +226,7 @@ impl Kitchen {
             log: LogEnd::new(
                 &*self.store,
                 &wake.execution,
+                loaded.record.life(),
                 writer,
                 history.last,
                 history.last_hash,
@@ -250,7 +251,7 @@ impl Kitchen {
             unwritten_since: None,
             arrivals: loaded.record.arrivals,
             first: history.first,
-            life: loaded.record.started_at,
+            life: loaded.record.life(),
             taken: history.taken,
             family: Family::of(start, &events),
             send_turns: send_turns(),

@@ -9,7 +9,7 @@ use super::outbox::{Outbox, owing};
 use super::shown::Shown;
 use super::{Kitchen, Lease, Term, TurnError};
 use crate::event::TurnEnd;
-use crate::id::{CommitNumber, ExecutionId};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
 use crate::replay::{Fault, History, TakenIds};
 use crate::store::{Loaded, Projection, Record, Status, StoreError};
@@ -23,7 +23,7 @@ pub(super) struct Stand {
     /// Where the current run begins.
     pub(super) first: CommitNumber,
     /// See [`Projection::life`].
-    pub(super) life: Timestamp,
+    pub(super) life: Life,
 }
 
 /// What a turn left behind.
@@ -48,7 +48,7 @@ pub(super) struct Ended {
 
 impl Stand {
     pub(super) fn of(loaded: &Loaded, history: &History) -> Self {
-        Self { last: history.last, first: history.first, life: loaded.record.started_at }
+        Self { last: history.last, first: history.first, life: loaded.record.life() }
     }
 }
 
@@ -61,7 +61,7 @@ impl Kitchen {
         projection: &Projection,
     ) -> Result<Option<Record>, StoreError> {
         let record = self.store.project(id, projection).await?;
-        Ok(Some(record).filter(|record| projection.life.is_none_or(|it| it == record.started_at)))
+        Ok(Some(record).filter(|record| projection.life.is_none_or(|it| it == record.life())))
     }
 
     /// Rules 14 and 16. `false` if something arrived or became due meanwhile: look again, on the
@@ -87,7 +87,7 @@ impl Kitchen {
             return Ok(false);
         }
         if !ended.seen.is_empty() {
-            self.store.remove_items(id, &ended.seen).await?;
+            self.store.remove_items(id, stand.life, &ended.seen).await?;
         }
         Ok(true)
     }
@@ -116,7 +116,7 @@ impl Kitchen {
         }
         let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
         if !ids.is_empty() {
-            self.store.remove_items(&loaded.record.id, &ids).await?;
+            self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids).await?;
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Kitchen {
         if ids.is_empty() {
             return Ok(());
         }
-        self.store.remove_items(&loaded.record.id, &ids).await
+        self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids).await
     }
 
     /// The record as it follows from the log alone, with what it is to be given.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, StoredCommit};
-use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::id::{CommitNumber, ExecutionId, Life, WriterId};
 use crate::limits::{COMMIT_BYTES_MAX, WRITE_TRIES_MAX};
 use crate::store::{Appended, EventStore, StoreError};
 
@@ -11,6 +11,8 @@ use crate::store::{Appended, EventStore, StoreError};
 pub(super) struct LogEnd<'a> {
     store: &'a dyn EventStore,
     id: &'a ExecutionId,
+    /// Whose log it is, of those that have had that id.
+    life: Life,
     pub(super) writer: WriterId,
     /// The last commit.
     pub(super) last: CommitNumber,
@@ -29,7 +31,7 @@ pub(super) struct LogEnd<'a> {
 pub(super) enum Written {
     /// It is durable.
     Durable,
-    /// Somebody else wrote there: this turn is over.
+    /// Somebody else wrote there, or the execution was deleted: this turn is over.
     Lost,
 }
 
@@ -37,6 +39,7 @@ impl<'a> LogEnd<'a> {
     pub(super) fn new(
         store: &'a dyn EventStore,
         id: &'a ExecutionId,
+        life: Life,
         writer: WriterId,
         last: CommitNumber,
         last_hash: [u8; 32],
@@ -44,6 +47,7 @@ impl<'a> LogEnd<'a> {
         Self {
             store,
             id,
+            life,
             writer,
             last,
             last_hash,
@@ -99,19 +103,22 @@ impl<'a> LogEnd<'a> {
     }
 
     fn encode(&self, events: &[Event]) -> StoredCommit {
-        StoredCommit::encode(self.last + 1, self.writer, Some(self.last_hash), events)
+        let hash = Some(self.last_hash);
+        let commit = StoredCommit::encode(self.last + 1, self.writer, hash, events);
+        StoredCommit { life: Some(self.life), ..commit }
     }
 
     /// Rule 11: an unanswered write is written again, the same bytes under the same number. A
     /// turn that gives up is over, and the next one has a new writer: should the write land later,
     /// nobody takes it for its own. `false` if somebody else
-    /// wrote there.
+    /// wrote there, or the execution was deleted.
     async fn put(&mut self, commit: &StoredCommit) -> Result<bool, StoreError> {
         let mut tries = 1;
         loop {
             match self.store.append(self.id, commit).await {
                 Ok(Appended::Done) => return Ok(true),
                 Ok(Appended::Taken { by }) => return Ok(by == self.writer),
+                Ok(Appended::Gone) => return Ok(false),
                 Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
                     tracing::debug!(everstep.execution.id = %self.id, number = commit.number, %error, "append again");
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;

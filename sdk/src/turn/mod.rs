@@ -202,7 +202,7 @@ impl Kitchen {
                     let stand = Stand {
                         last: last.max(stored.commit),
                         first: stored.first,
-                        life: loaded.record.started_at,
+                        life: loaded.record.life(),
                     };
                     let fault = Fault::Corrupt { problem: corrupt.to_string() };
                     let outbox = self.outbox_of_unreadable(&loaded.record, stand.last);
@@ -303,7 +303,7 @@ impl Kitchen {
                                 // Perhaps another host knows it: a rolling deploy.
                                 return Ok(Verdict::Return(Duration::from_secs(5)));
                             }
-                            let stand = Stand { last, first, life: loaded.record.started_at };
+                            let stand = Stand { last, first, life: loaded.record.life() };
                             let blocking = self.block(id, stand, shown, &fault, outbox, term.lease);
                             let arrivals = blocking.instrument(span).await?;
                             if arrivals <= loaded.record.arrivals {

@@ -309,7 +309,7 @@ impl Kitchen {
             wake_at: None,
             untold: None,
             view: None,
-            life: Some(loaded.record.started_at),
+            life: Some(loaded.record.life()),
             ..loaded.record.projection.clone()
         };
         if let Some(outbox) = &outbox {

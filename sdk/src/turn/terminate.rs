@@ -29,7 +29,8 @@ impl Kitchen {
         end.at = end.at.max(history.time);
         let event = [Event::WorkflowTerminated(end)];
         let (last, hash) = (history.last, history.last_hash);
-        let mut log = LogEnd::new(&*self.store, id, WriterId::random(), last, hash);
+        let (life, writer) = (loaded.record.life(), WriterId::random());
+        let mut log = LogEnd::new(&*self.store, id, life, writer, last, hash);
         if log.append(&event).await? == Written::Durable {
             meter.ends(history.start(), &event[0]);
             self.registry.observe(id, &event[0]);

@@ -22,7 +22,7 @@ async fn ended(store: &DynamoStore, name: &str) -> ExecutionId {
 }
 
 async fn bury(store: &DynamoStore, id: &ExecutionId) {
-    assert_eq!(store.bury(id, COMMITS - 1, &GRAVE).await.unwrap(), Buried::Done);
+    assert_eq!(store.bury(&record(id.as_str(), COMMITS - 1), &GRAVE).await.unwrap(), Buried::Done);
 }
 
 /// Starts it anew, and finds what it has written and nothing else.
@@ -143,7 +143,7 @@ async fn a_deletion_that_comes_late_tells_commits_of_one_writer_apart() {
     let (id, writer) = (id("child"), WriterId::random());
     let ended = Record { projection: projection(0, Status::Completed), ..record("child", 0) };
     faulty.store.create(&ended, &commit(0, writer)).await.unwrap();
-    assert_eq!(faulty.store.bury(&id, 0, &GRAVE).await.unwrap(), Buried::Done);
+    assert_eq!(faulty.store.bury(&ended, &GRAVE).await.unwrap(), Buried::Done);
     let anew = commit_of(0, writer, "{\"anew\":true}");
     let overtaken = {
         let (calm, id, anew) = (calm.clone(), id.clone(), anew.clone());
@@ -168,7 +168,7 @@ async fn a_deletion_that_comes_late_tells_commits_of_one_writer_apart() {
 async fn a_deletion_costs_a_call_for_each_commit_and_four_more() {
     let faulty = Faulty::start().await;
     let id = ended(&faulty.store, "b").await;
-    faulty.store.remove_items(&id, &["late".to_owned()]).await.unwrap();
+    faulty.store.remove_items(&id, life(), &["late".to_owned()]).await.unwrap();
     let count = |operation| faulty.proxy.calls(operation);
     let operations = ["UpdateItem", "Query", "GetItem", "DeleteItem", "TransactWriteItems"];
     let before = operations.map(count);
@@ -188,7 +188,7 @@ async fn a_missing_permission_to_delete_is_a_sentence() {
     let faulty = Faulty::start().await;
     let id = ended(&faulty.store, "b").await;
     bury(&faulty.store, &id).await;
-    faulty.store.remove_items(&id, &["late".to_owned()]).await.unwrap();
+    faulty.store.remove_items(&id, life(), &["late".to_owned()]).await.unwrap();
     faulty.proxy.fail("DeleteItem", 16, Fault::error(400, "AccessDeniedException"));
     check_unusable(faulty.store.remove(&id, &GRAVE).await, &["allow dynamodb:DeleteItem"]);
     faulty.proxy.heal();

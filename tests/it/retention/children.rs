@@ -102,9 +102,9 @@ async fn a_child_whose_id_is_being_deleted_starts_once_it_is_free() {
     let before = client.start(nap, 1).id("nap").await.unwrap();
     assert_eq!(place.host(app(), before.result()).await.unwrap(), 1);
     place.until_closed(before.id()).await;
-    let last = place.store.record(before.id()).await.unwrap().unwrap().projection.commit;
+    let ended = place.store.record(before.id()).await.unwrap().unwrap();
     let grave = Grave { look_at: place.clock.now().after(hours(1)), emptied: true };
-    assert_eq!(place.store.bury(before.id(), last, &grave).await.unwrap(), Buried::Done);
+    assert_eq!(place.store.bury(&ended, &grave).await.unwrap(), Buried::Done);
     let parent = client.start(asks_for, "nap".to_owned()).id("x").await.unwrap();
     let freed = async {
         pass_by(minutes(20)).await;

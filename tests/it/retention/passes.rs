@@ -297,8 +297,8 @@ async fn a_program_without_the_payload_store_deletes_nothing_that_is_in_one() {
     assert!(place.client().history(&id).await.is_ok() && place.blobs_of(&id).await == 1);
     // Nor does it go on with what another one has begun.
     let grave = Grave { look_at: place.clock.now(), emptied: false };
-    let last = place.store.record(&id).await.unwrap().unwrap().projection.commit;
-    assert_eq!(place.store.bury(&id, last, &grave).await.unwrap(), Buried::Done);
+    let ended = place.store.record(&id).await.unwrap().unwrap();
+    assert_eq!(place.store.bury(&ended, &grave).await.unwrap(), Buried::Done);
     pass_by(minutes(1)).await;
     assert!(matches!(bare.delete(&id).await, Err(DeleteError::Payloads { .. })));
     place.client().delete(&id).await.unwrap_err();

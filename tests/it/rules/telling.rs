@@ -637,6 +637,7 @@ async fn an_unreadable_log_is_told_as_a_block() {
         writer: everstep::id::WriterId::random(),
         hash: [7; 32],
         body: "{}".into(),
+        life: None,
     };
     world.store.append(handle.id(), &strange).await.unwrap();
     let _host = host(&world, app(), &fates, &heard, &without_sweeper());

@@ -154,7 +154,13 @@ async fn log_with(
 fn resigned(commit: &StoredCommit, body: String) -> StoredCommit {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(body.as_bytes()).into();
-    StoredCommit { number: commit.number, writer: commit.writer, hash, body: body.into() }
+    StoredCommit {
+        number: commit.number,
+        writer: commit.writer,
+        hash,
+        body: body.into(),
+        life: None,
+    }
 }
 
 /// B3
@@ -169,7 +175,7 @@ fn a_log_that_lost_its_end_blocks_and_is_not_written_anew() {
             let handle = client.start(order, input).await.unwrap();
             let store = world.plain().store;
             let record = client.describe(handle.id()).await.unwrap();
-            let life = Some(record.started_at);
+            let life = Some(record.life());
             let projection = Projection { commit: 3, life, ..record.projection };
             store.project(handle.id(), &projection).await.unwrap();
             let record = world.until(world.settled(handle.id())).await;

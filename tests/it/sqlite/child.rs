@@ -70,7 +70,13 @@ pub(super) fn execution(number: usize) -> ExecutionId {
 
 pub(super) fn commit(number: u64) -> StoredCommit {
     let body = format!("\"{}\"", "x".repeat(300));
-    StoredCommit { number, writer: WriterId::random(), hash: [7; 32], body: body.into() }
+    StoredCommit {
+        number,
+        writer: WriterId::random(),
+        hash: [7; 32],
+        body: body.into(),
+        life: None,
+    }
 }
 
 fn say(what: &str) {
@@ -132,7 +138,7 @@ async fn race(backend: &SqliteBackend) {
         let commit = commit(number);
         match store.append(&id, &commit).await.unwrap() {
             Appended::Done => say(&format!("{number} {}", commit.writer)),
-            Appended::Taken { .. } => {}
+            Appended::Taken { .. } | Appended::Gone => {}
         }
         let item = NewItem {
             id: format!("{number} of {}", std::process::id()),

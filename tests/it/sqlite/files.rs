@@ -214,6 +214,7 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
 
 /// What version 4 has brought goes.
 const BEFORE_VERSION_4: &str = "
+    ALTER TABLE executions DROP COLUMN born;
     DROP INDEX executions_by_telling;
     ALTER TABLE executions DROP COLUMN untold;
     DROP INDEX executions_by_expiry;
@@ -310,4 +311,29 @@ async fn a_file_of_version_3_goes_on_and_knows_what_is_untold() {
     let untold = Projection { commit: 1, untold: Some(0), ..stored };
     backend.store.project(&id, &untold).await.unwrap();
     assert_eq!(backend.store.record(&id).await.unwrap().unwrap().projection, untold);
+}
+
+/// Version 4 did not tell executions of one id apart.
+#[tokio::test]
+async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    let backend = Backend::from_url(&url).await.unwrap();
+    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    drop(backend);
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch("ALTER TABLE executions DROP COLUMN born; PRAGMA user_version = 4;")
+        .unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&url).await.unwrap();
+    let client = Client::new(&backend);
+    let old = client.handle(greets, ExecutionId::new("old").unwrap());
+    let new = client.start(greets, "Bob".to_owned()).id("new").await.unwrap();
+    let app = App::new().workflow(greets).backend(backend);
+    let both = async { (old.result().await.unwrap(), new.result().await.unwrap()) };
+    let greetings = app.worker().await.unwrap().run_until(both).await.unwrap();
+    assert_eq!(greetings, ("hello, Ada".to_owned(), "hello, Bob".to_owned()));
+    assert_eq!(old.describe().await.unwrap().born, None);
+    assert!(new.describe().await.unwrap().born.is_some());
 }

@@ -15,7 +15,7 @@ const COMMITS: u64 = 2_100;
 fn commit(number: u64) -> StoredCommit {
     let body = format!("{{\"n\":{number},\"text\":\"Bär\"}}");
     let hash = Sha256::digest(&body).into();
-    StoredCommit { number, writer: WriterId::random(), hash, body: body.into() }
+    StoredCommit { number, writer: WriterId::random(), hash, body: body.into(), life: None }
 }
 
 async fn stored(path: &std::path::Path) -> (SqliteBackend, ExecutionId, Vec<StoredCommit>) {

@@ -19,7 +19,8 @@
 //! | `family` | a model of its own, of a parent and its child |
 //! | `alarms` | another one, of an alarm clock beside the queue |
 //! | `telling` | another one, of what others are told |
-//! | `small` | the search of these three |
+//! | `lives` | another one, of executions that have one id, one after the other |
+//! | `small` | the search of these four |
 //!
 //! One action is one atomic call of the store or the queue, or one decision between two of them.
 
@@ -29,6 +30,7 @@ mod check;
 mod configurations;
 mod family;
 mod host;
+mod lives;
 mod normal;
 mod people;
 mod queue;
@@ -78,7 +80,8 @@ fn main() -> ExitCode {
         if is_right { passed += 1 } else { failed += 1 }
     });
     let chosen_case = |name: &str| names.is_empty() || names.iter().any(|it| name.starts_with(it));
-    for case in [family::cases(), alarms::cases(), telling::cases()].into_iter().flatten() {
+    let small = [family::cases(), alarms::cases(), telling::cases(), lives::cases()];
+    for case in small.into_iter().flatten() {
         if !chosen_case(&case.name) {
             continue;
         }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use everstep::aws::DynamoStore;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId};
+use everstep::id::{ExecutionId, HostId, Life};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
@@ -159,9 +159,14 @@ impl EventStore for Beside {
         finished(async move { inner.send(&id, &item).await })
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
         let (inner, id, item_ids) = (Arc::clone(&self.inner), id.clone(), item_ids.to_vec());
-        finished(async move { inner.remove_items(&id, &item_ids).await })
+        finished(async move { inner.remove_items(&id, life, &item_ids).await })
     }
 
     async fn overdue(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId};
+use everstep::id::{ExecutionId, HostId, Life};
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -84,7 +84,7 @@ impl EventStore for ToldStore {
         projection: &Projection,
     ) -> Result<Record, StoreError> {
         let record = self.inner.project(id, projection).await?;
-        assert_eq!(projection.life, Some(record.started_at), "a turn writes of one life of an id");
+        assert_eq!(projection.life, Some(record.life()), "a turn writes of one life of an id");
         self.tell(id, Write::Record).await;
         Ok(record)
     }
@@ -93,8 +93,13 @@ impl EventStore for ToldStore {
         self.inner.send(id, item).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        self.inner.remove_items(id, item_ids).await
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.inner.remove_items(id, life, item_ids).await
     }
 
     async fn overdue(

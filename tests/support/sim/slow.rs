@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId};
+use everstep::id::{ExecutionId, HostId, Life};
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -111,8 +111,13 @@ impl EventStore for SlowStore {
         self.slowly("send", self.inner.send(id, item)).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        self.slowly("remove_items", self.inner.remove_items(id, item_ids)).await
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.slowly("remove_items", self.inner.remove_items(id, life, item_ids)).await
     }
 
     async fn overdue(

@@ -95,6 +95,16 @@ macro_rules! event_store_suite {
                     a_list_follows_the_record
                     a_host_that_nobody_knows_is_not_known_to_be_gone
                 }
+                lives::{
+                    what_an_earlier_life_appends_late_is_seen_by_nobody
+                    an_append_to_what_was_deleted_is_seen_by_nobody
+                    a_restart_takes_a_number_on_which_an_earlier_life_wrote
+                    a_restart_of_an_earlier_life_is_refused
+                    a_burial_of_an_earlier_life_is_refused
+                    items_of_a_later_life_are_not_removed
+                    what_an_earlier_life_wrote_is_removed_with_the_later_one
+                    a_life_is_kept_when_it_starts_again
+                }
                 delete::{
                     a_buried_execution_is_there_for_nobody
                     nothing_open_or_changed_is_buried
@@ -254,8 +264,10 @@ mod tests {
             include_str!("event_store/append.rs"),
             include_str!("event_store/arrival.rs"),
             include_str!("event_store/create.rs"),
+            include_str!("event_store/delete.rs"),
             include_str!("event_store/inbox.rs"),
             include_str!("event_store/indexes.rs"),
+            include_str!("event_store/lives.rs"),
             include_str!("event_store/load.rs"),
             include_str!("event_store/project.rs"),
             include_str!("event_store/runs.rs"),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
-use crate::id::{CommitNumber, ExecutionId, HostId};
+use crate::id::{ExecutionId, HostId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, Message, NewItem,
     Projection, Record, Sent, StoreError,
@@ -116,9 +116,14 @@ impl EventStore for FaultyStore {
         self.call("send", written, self.inner.send(id, item)).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
         let written = Written { items: item_ids.len(), bytes: 0 };
-        self.call("remove_items", written, self.inner.remove_items(id, item_ids)).await
+        self.call("remove_items", written, self.inner.remove_items(id, life, item_ids)).await
     }
 
     async fn overdue(
@@ -133,14 +138,9 @@ impl EventStore for FaultyStore {
         self.call("list", read(), self.inner.list(query)).await
     }
 
-    async fn bury(
-        &self,
-        id: &ExecutionId,
-        commit: CommitNumber,
-        grave: &Grave,
-    ) -> Result<Buried, StoreError> {
+    async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
         let written = Written { items: 1, bytes: 0 };
-        self.call("bury", written, self.inner.bury(id, commit, grave)).await
+        self.call("bury", written, self.inner.bury(record, grave)).await
     }
 
     async fn grave(&self, id: &ExecutionId) -> Result<Option<Grave>, StoreError> {

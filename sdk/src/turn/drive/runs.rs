@@ -103,7 +103,7 @@ impl Kitchen {
         if seen.is_empty() {
             return Ok(());
         }
-        self.store.remove_items(id, &seen).await
+        self.store.remove_items(id, stand.life, &seen).await
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::rng::Rng;
 use crate::event::StoredCommit;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, Life};
 use crate::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -82,8 +82,13 @@ impl EventStore for Slow {
         self.inner.send(id, item).await
     }
 
-    async fn remove_items(&self, id: &ExecutionId, item_ids: &[String]) -> Result<(), StoreError> {
-        self.inner.remove_items(id, item_ids).await
+    async fn remove_items(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        item_ids: &[String],
+    ) -> Result<(), StoreError> {
+        self.inner.remove_items(id, life, item_ids).await
     }
 
     async fn overdue(

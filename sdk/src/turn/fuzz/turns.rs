@@ -137,6 +137,7 @@ impl Stage {
             id: id.clone(),
             workflow,
             started_at,
+            born: None,
             arrivals: 0,
             tags: std::collections::BTreeMap::new(),
             parent: None,

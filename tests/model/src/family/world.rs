@@ -59,6 +59,15 @@ pub(crate) enum Violation {
     Disowned,
     /// The parent hears of one end twice.
     HeardTwice,
+    // Of the model of lives.
+    /// What was written for an earlier execution is in the log of a later one.
+    ForeignCommit,
+    /// A record says what the log has not.
+    ShowsEnd,
+    /// A message was accepted and is lost.
+    ItemLost,
+    /// An execution is deleted that nobody has read.
+    BuriedUnread,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -54,6 +54,7 @@ pub async fn a_number_has_exactly_one_winner(store: Store) {
                 match store.append(&id, &commit).await.unwrap() {
                     Appended::Done => won.push(commit),
                     Appended::Taken { by } => assert_ne!(by, commit.writer),
+                    Appended::Gone => panic!("nobody has deleted it"),
                 }
             }
             won

@@ -6,7 +6,7 @@ use super::super::eventually;
 use super::sample::{
     Store, at, commit, id, item, projection, record, show, sixteen_at_once, start, started,
 };
-use crate::id::ExecutionId;
+use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
     Buried, Created, Grave, ListQuery, Projection, Record, Sent, Status, StoreError,
 };
@@ -23,7 +23,12 @@ async fn ended(store: &Store, name: &str) -> ExecutionId {
 }
 
 async fn bury(store: &Store, id: &ExecutionId, grave: &Grave) {
-    assert_eq!(store.bury(id, 1, grave).await.unwrap(), Buried::Done);
+    assert_eq!(store.bury(&closed(id, 1), grave).await.unwrap(), Buried::Done);
+}
+
+/// The record of an execution that has ended at this commit.
+fn closed(id: &ExecutionId, commit: CommitNumber) -> Record {
+    Record { projection: projection(commit, Status::Completed), ..record(id.as_str()) }
 }
 
 async fn expired(store: &Store, before: i64, limit: usize) -> Vec<String> {
@@ -46,7 +51,7 @@ pub async fn a_buried_execution_is_there_for_nobody(store: Store) {
     assert!(store.project(&id, &projection(1, Status::Blocked)).await.is_err());
     assert_eq!(store.grave(&id).await.unwrap(), Some(grave(9)));
     assert_eq!(store.grave(&other).await.unwrap(), None);
-    store.remove_items(&id, &["a".to_owned()]).await.unwrap();
+    store.remove_items(&id, record("order-1").life(), &["a".to_owned()]).await.unwrap();
     eventually(vec![other.clone()], async || {
         let page = store.list(&ListQuery::default()).await.unwrap();
         page.records.into_iter().map(|record| record.id).collect::<Vec<_>>()
@@ -63,17 +68,17 @@ pub async fn nothing_open_or_changed_is_buried(store: Store) {
         show(&store, &id, status).await;
         let there = store.record(&id).await.unwrap().unwrap();
         let refused = Buried::Refused { record: Box::new(there.clone()) };
-        assert_eq!(store.bury(&id, 1, &grave(9)).await.unwrap(), refused);
+        assert_eq!(store.bury(&closed(&id, 1), &grave(9)).await.unwrap(), refused);
         assert_eq!(store.record(&id).await.unwrap(), Some(there));
     }
     let id = ended(&store, "order-1").await;
     for commit in [0, 2] {
-        let buried = store.bury(&id, commit, &grave(9)).await.unwrap();
+        let buried = store.bury(&closed(&id, commit), &grave(9)).await.unwrap();
         assert!(matches!(buried, Buried::Refused { .. }), "{buried:?}");
     }
     assert!(store.load(&id).await.unwrap().is_some());
     let nobody = ExecutionId::random();
-    assert_eq!(store.bury(&nobody, 0, &grave(9)).await.unwrap(), Buried::NoExecution);
+    assert_eq!(store.bury(&closed(&nobody, 0), &grave(9)).await.unwrap(), Buried::NoExecution);
     assert_eq!(store.grave(&nobody).await.unwrap(), None);
 }
 
@@ -82,7 +87,7 @@ pub async fn a_burial_that_is_repeated_is_done_and_anothers_is_not(store: Store)
     let id = ended(&store, "order-1").await;
     bury(&store, &id, &grave(9)).await;
     bury(&store, &id, &grave(9)).await;
-    assert_eq!(store.bury(&id, 1, &grave(8)).await.unwrap(), Buried::NoExecution);
+    assert_eq!(store.bury(&closed(&id, 1), &grave(8)).await.unwrap(), Buried::NoExecution);
     assert_eq!(store.grave(&id).await.unwrap(), Some(grave(9)));
 }
 
@@ -148,7 +153,7 @@ pub async fn removals_that_race_starts_leave_the_winner_whole(store: Store) {
             store.append(&id, &commit(number)).await.unwrap();
         }
         store.project(&id, &projection(30, Status::Completed)).await.unwrap();
-        assert_eq!(store.bury(&id, 30, &grave(9)).await.unwrap(), Buried::Done);
+        assert_eq!(store.bury(&closed(&id, 30), &grave(9)).await.unwrap(), Buried::Done);
         let winners = sixteen_at_once(|task| {
             let (store, id, name) = (Arc::clone(&store), id.clone(), name.clone());
             async move {
@@ -189,7 +194,7 @@ pub async fn a_burial_and_a_restart_at_once_have_one_winner(store: Store) {
             let (store, id, name) = (Arc::clone(&store), id.clone(), name.clone());
             async move {
                 if task % 2 == 0 {
-                    return store.bury(&id, 1, &grave(9)).await.unwrap() == Buried::Done;
+                    return store.bury(&closed(&id, 1), &grave(9)).await.unwrap() == Buried::Done;
                 }
                 let again = Record { projection: projection(2, Status::Running), ..record(&name) };
                 matches!(store.create(&again, &commit(2)).await, Ok(Created::New))
@@ -214,7 +219,7 @@ pub async fn a_long_log_and_a_full_inbox_are_removed_whole(store: Store) {
         store.send(&id, &item(&format!("{number}"), number)).await.unwrap();
     }
     store.project(&id, &projection(150, Status::Terminated)).await.unwrap();
-    assert_eq!(store.bury(&id, 150, &grave(9)).await.unwrap(), Buried::Done);
+    assert_eq!(store.bury(&closed(&id, 150), &grave(9)).await.unwrap(), Buried::Done);
     store.remove(&id, &grave(9)).await.unwrap();
     let first = start(&store, &record("order-1")).await;
     let all = store.load_all(&id).await.unwrap().unwrap();

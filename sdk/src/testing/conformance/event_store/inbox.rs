@@ -1,7 +1,7 @@
 //! What others send.
 
 use super::sample::{
-    Store, at, commit, id, is_too_large, item, projection, show, sixteen_at_once, started,
+    Store, at, commit, id, is_too_large, item, life, projection, show, sixteen_at_once, started,
 };
 use crate::event::Json;
 use crate::limits::COMMIT_BYTES_MAX;
@@ -137,13 +137,13 @@ pub async fn removed_items_are_gone_and_only_they(store: Store) {
             store.send(id, &item(name, 1)).await.unwrap();
         }
     }
-    store.remove_items(&a, &["1".into(), "3".into(), "none".into()]).await.unwrap();
-    store.remove_items(&a, &["1".into()]).await.unwrap();
-    store.remove_items(&a, &[]).await.unwrap();
+    store.remove_items(&a, life(), &["1".into(), "3".into(), "none".into()]).await.unwrap();
+    store.remove_items(&a, life(), &["1".into()]).await.unwrap();
+    store.remove_items(&a, life(), &[]).await.unwrap();
     let loaded = store.load(&a).await.unwrap().unwrap();
     assert_eq!((loaded.inbox, loaded.record.arrivals), (vec![item("2", 1).arrived(2)], 3));
     assert_eq!(store.load(&b).await.unwrap().unwrap().inbox.len(), 3);
-    store.remove_items(&id("never-started"), &["1".into()]).await.unwrap();
+    store.remove_items(&id("never-started"), life(), &["1".into()]).await.unwrap();
 }
 
 /// More items than one request of DynamoDB takes are removed by one call all the same.
@@ -154,7 +154,7 @@ pub async fn many_items_are_removed_at_once(store: Store) {
         store.send(&id, &item(name, 1)).await.unwrap();
     }
     assert_eq!(store.load(&id).await.unwrap().unwrap().inbox.len(), 120);
-    store.remove_items(&id, &names[..119]).await.unwrap();
+    store.remove_items(&id, life(), &names[..119]).await.unwrap();
     assert_eq!(store.load(&id).await.unwrap().unwrap().inbox, [item("item-119", 1).arrived(120)]);
 }
 
@@ -168,7 +168,7 @@ pub async fn item_ids_of_any_text_are_kept_apart(store: Store) {
     }
     for name in names {
         assert_eq!(store.send(&id, &item(name, 1)).await.unwrap(), Sent::Known, "{name:?}");
-        store.remove_items(&id, &[name.into()]).await.unwrap();
+        store.remove_items(&id, life(), &[name.into()]).await.unwrap();
     }
     assert_eq!(store.load(&id).await.unwrap().unwrap().inbox, []);
 }

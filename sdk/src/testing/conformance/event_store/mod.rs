@@ -6,6 +6,7 @@ pub mod create;
 pub mod delete;
 pub mod inbox;
 pub mod indexes;
+pub mod lives;
 pub mod load;
 pub mod project;
 pub mod runs;

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::eventually;
-use super::sample::{Store, at, commit, id, item, projection, record, sixteen_at_once, started};
+use super::sample::{
+    Store, at, commit, id, item, projection, record, sixteen_at_once, start, started,
+};
 use crate::event::Json;
+use crate::id::{Born, Life};
 use crate::store::{Created, ListQuery, ParentRun, Projection, Record, Status};
 use crate::time::Timestamp;
 
@@ -35,12 +38,22 @@ pub async fn a_record_of_another_life_stays_as_it_is(store: Store) {
     let id = started(&store, "order-1").await;
     let before = store.record(&id).await.unwrap().unwrap();
     let late = |life, status| Projection { life: Some(life), ..projection(9, status) };
-    let another = Timestamp(before.started_at.0 - 1);
-    for status in [Status::Completed, Status::Blocked] {
-        assert_eq!(store.project(&id, &late(another, status)).await.unwrap(), before);
+    let another = Life::Since(Timestamp(before.started_at.0 - 1));
+    for another in [another, Life::Born(Born::random())] {
+        for status in [Status::Completed, Status::Blocked] {
+            assert_eq!(store.project(&id, &late(another, status)).await.unwrap(), before);
+        }
     }
     assert_eq!(store.record(&id).await.unwrap().as_ref(), Some(&before));
-    let own = store.project(&id, &late(before.started_at, Status::Completed)).await.unwrap();
+    let own = store.project(&id, &late(before.life(), Status::Completed)).await.unwrap();
+    assert_eq!(own.projection, projection(9, Status::Completed));
+    let born = Record { born: Some(Born::random()), ..record("order-2") };
+    start(&store, &born).await;
+    for another in [Life::Since(born.started_at), Life::Born(Born::random())] {
+        let there = store.project(&born.id, &late(another, Status::Completed)).await.unwrap();
+        assert_eq!(there, born);
+    }
+    let own = store.project(&born.id, &late(born.life(), Status::Completed)).await.unwrap();
     assert_eq!(own.projection, projection(9, Status::Completed));
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::event::{Json, StoredCommit};
-use crate::id::{CommitNumber, ExecutionId, WriterId};
+use crate::id::{CommitNumber, ExecutionId, Life, WriterId};
 use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 pub(super) type Store = Arc<dyn EventStore>;
 
 /// A time at which the checks begin; they name others by milliseconds after it.
-pub(super) fn at(millis: i64) -> Timestamp {
+pub(super) const fn at(millis: i64) -> Timestamp {
     Timestamp(1_750_000_000_000 + millis)
 }
 
@@ -26,11 +26,17 @@ pub(super) fn record(execution: &str) -> Record {
         id: id(execution),
         workflow: "fulfil_order".into(),
         started_at: at(0),
+        born: None,
         arrivals: 0,
         tags: BTreeMap::new(),
         parent: None,
         projection: projection(0, Status::Running),
     }
+}
+
+/// Which life of an execution [`record`] is of.
+pub(super) fn life() -> Life {
+    record("any").life()
 }
 
 pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
@@ -60,7 +66,8 @@ pub(super) fn of_size(number: CommitNumber, bytes: usize) -> StoredCommit {
 }
 
 pub(super) fn with_body(number: CommitNumber, body: String, writer: WriterId) -> StoredCommit {
-    StoredCommit { number, writer, hash: Sha256::digest(&body).into(), body: body.into() }
+    let hash = Sha256::digest(&body).into();
+    StoredCommit { number, writer, hash, body: body.into(), life: None }
 }
 
 pub(super) fn item(item_id: &str, arrived: i64) -> NewItem {
