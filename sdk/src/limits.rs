@@ -16,6 +16,7 @@
 //! assert!(PAYLOAD_THRESHOLD < PAYLOAD_THRESHOLD_MAX && PAYLOAD_THRESHOLD_MAX < VALUE_BYTES_MAX);
 //! assert!(PAYLOAD_SMALL < PAYLOAD_BYTES_MAX && 2 * PAYLOAD_BYTES_MAX == PAYLOAD_BYTES_AT_ONCE);
 //! assert_eq!(PAYLOADS_AT_ONCE, 8);
+//! assert_eq!(PAYLOAD_ROOM_MAX, 5 * PAYLOAD_CALL_MAX);
 //! let parts = ATTACHMENT_BYTES_MAX / ATTACHMENT_PART_BYTES as u64;
 //! assert_eq!((parts, ATTACHMENT_PARTS_AT_ONCE), (262_144, 4));
 //! ```
@@ -48,6 +49,7 @@
 //!
 //! // Who stops lets bodies end, and what is cancelled cleans up.
 //! assert!(CLEAN_UP_GRACE < WORKER_LEASE_MIN / 2 && STOP_GRACE <= WORKER_LEASE);
+//! assert!(SEAL_GRACE < STOP_GRACE); // what they return is stored beyond that
 //! assert!(FLUSH_WAIT < CLEAN_UP_GRACE);
 //!
 //! // What a turn waits for before it writes, looks and shows.

@@ -44,10 +44,11 @@
 //! let end = StoredCommit::encode(1, turn, Some(start.hash), &[completed]);
 //! assert_eq!(store.append(&id, &end).await?, Appended::Done);
 //! assert_eq!(store.append(&id, &end).await?, Appended::Taken { by: turn }); // by itself
+//! let life = loaded.record.life(); // and not that of another execution of the same id
 //! let stored = loaded.record.projection;
 //! let ended = Projection { commit: 1, status: Status::Completed, wake_at: None, ..stored };
 //! assert_eq!(store.project(&id, &ended).await?.projection, ended);
-//! store.remove_items(&id, &[item.id]).await?;
+//! store.remove_items(&id, life, &[item.id]).await?;
 //!
 //! // Everybody sees it.
 //! assert_eq!(store.record(&id).await?.expect("it is there").arrivals, 1);
@@ -58,7 +59,8 @@
 //!
 //! // It is deleted in steps; after each of them somebody else may go on.
 //! let grave = Grave { look_at: Timestamp(5_000), emptied: false };
-//! assert_eq!(store.bury(&id, 1, &grave).await?, Buried::Done);
+//! let closed = store.record(&id).await?.expect("it is there");
+//! assert_eq!(store.bury(&closed, &grave).await?, Buried::Done);
 //! assert!(store.load(&id).await?.is_none()); // from here on it is there for nobody
 //! let expired = store.expired(Timestamp(0), Timestamp(9_000), 10).await?;
 //! assert_eq!(expired, [(Timestamp(5_000), id.clone())]);

@@ -65,6 +65,12 @@ impl<'de> Deserialize<'de> for Born {
 /// One of the executions that have had an id, one after the other. A host may be late by so much that
 /// its execution was deleted and its id belongs to another one: whatever it writes is for the life
 /// that it has read.
+///
+/// ```
+/// use everstep::id::{Born, Life};
+/// let (first, second) = (Life::Born(Born::random()), Life::Born(Born::random()));
+/// assert_ne!(first, second); // though both are called "sale-7"
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Life {
     /// The one with this number.
