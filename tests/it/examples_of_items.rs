@@ -22,7 +22,7 @@ const OF_MACROS: &str = include_str!("../ui/lib.rs");
 /// itself, without its modules.
 const FINISHED: &[&str] = &[
     "archive", "backend", "client", "event", "everstep", "host", "id", "limits", "local", "memory",
-    "notify", "schedule", "store", "time", "wake",
+    "notify", "payload", "schedule", "store", "time", "wake",
 ];
 
 /// Modules of functions that nobody calls by name: `event_store_suite!` and its like do, with every
