@@ -448,7 +448,9 @@ impl App {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let mut app = App::new()
     ///     .workflow(sell)
-    ///     .on(|sold: Invoke| -> everstep::Result<_> { Ok(Action::start(sell, sold.json()?)) })
+    ///     .on(|sold: Invoke| -> everstep::Result<_> {
+    ///         Ok(Action::start(sell, sold.json::<String>()?))
+    ///     })
     ///     .backend(Backend::memory());
     /// let triggers = app.triggers().await?;
     /// let done = triggers.deliver("\"4242\"", "delivery-1").await?;
