@@ -21,8 +21,8 @@ const OF_MACROS: &str = include_str!("../ui/lib.rs");
 /// Modules, with all that is in them, whose every item has an example. `everstep` is the root
 /// itself, without its modules.
 const FINISHED: &[&str] = &[
-    "backend", "client", "event", "everstep", "id", "limits", "local", "memory", "store", "time",
-    "wake",
+    "archive", "backend", "client", "event", "everstep", "host", "id", "limiter", "limits",
+    "local", "memory", "notify", "payload", "schedule", "store", "time", "wake",
 ];
 
 /// Modules of functions that nobody calls by name: `event_store_suite!` and its like do, with every

@@ -4,6 +4,15 @@ use crate::payload::PayloadError;
 use crate::store::BoxError;
 
 /// Why a history is not in the archive. Nothing was deleted.
+///
+/// ```
+/// use everstep::archive::ArchiveError;
+///
+/// let away = ArchiveError::Unavailable { reason: "it is throttled".to_owned(), source: None };
+/// assert!(away.is_retryable());
+/// let other = ArchiveError::Differs { name: "order/2026/11/27/order-7.jsonl".to_owned() };
+/// assert!(!other.is_retryable() && other.to_string().ends_with("move it away"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {

@@ -9,6 +9,20 @@ use crate::payload::FilePayloads;
 
 /// An [`ArchiveStore`] in a folder of the file system, which the first object makes if it is missing.
 /// An object is flushed to the disk before it has its name, so nobody ever sees half of one.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::archive::{ArchiveStore, FileArchive};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = std::env::temp_dir().join(ExecutionId::random().as_str());
+/// let archive = FileArchive::new(&folder);
+/// archive.put("order/2026/a.jsonl", b"{}").await?;
+/// assert_eq!(archive.get("order/2026/a.jsonl").await?, Some(b"{}".to_vec()));
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct FileArchive(FilePayloads);
 

@@ -9,6 +9,18 @@ use async_trait::async_trait;
 use super::{ArchiveError, ArchiveStore};
 
 /// An [`ArchiveStore`] in memory, for tests. A clone is another handle to the same.
+///
+/// ```
+/// use everstep::archive::{ArchiveStore, MemoryArchive};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let archive = MemoryArchive::new();
+/// archive.put("order/2026/a.jsonl", b"one").await?;
+/// archive.put("order/2026/a.jsonl", b"two").await?; // the name is taken
+/// assert_eq!(archive.objects()["order/2026/a.jsonl"], b"one");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryArchive(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
 

@@ -33,6 +33,36 @@ use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
 ///
 /// A call that returns [`ArchiveError::Unavailable`] may have been done, and is made again with the
 /// same arguments. Dropping a returned future is like a crash.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use everstep::archive::{Archive, ArchiveError, ArchiveStore, MemoryArchive};
+///
+/// /// A part of another archive.
+/// #[derive(Debug)]
+/// struct Part<A>(&'static str, A);
+///
+/// #[async_trait]
+/// impl<A: ArchiveStore> ArchiveStore for Part<A> {
+///     async fn put(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+///         self.1.put(&format!("{}/{name}", self.0), bytes).await
+///     }
+///
+///     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+///         self.1.get(&format!("{}/{name}", self.0)).await
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let whole = MemoryArchive::new();
+/// let north = Part("north", whole.clone());
+/// north.put("order/2026/a.jsonl", b"{}").await?;
+/// assert_eq!(north.get("order/2026/b.jsonl").await?, None);
+/// assert!(whole.objects().contains_key("north/order/2026/a.jsonl"));
+/// let archive = Archive::new(north);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait ArchiveStore: Send + Sync + fmt::Debug + 'static {
     /// Stores `bytes` under `name`, unless an object has that name: then nothing changes. An answer

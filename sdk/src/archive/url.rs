@@ -3,9 +3,29 @@
 use super::{Archive, ArchiveError, FileArchive};
 
 /// The environment variable that names the archive.
+///
+/// ```
+/// use everstep::archive::ARCHIVE_VARIABLE;
+///
+/// let mut host = std::process::Command::new("orders");
+/// host.env(ARCHIVE_VARIABLE, "s3://orders/archive");
+/// assert_eq!(ARCHIVE_VARIABLE, "EVERSTEP_ARCHIVE");
+/// ```
 pub const ARCHIVE_VARIABLE: &str = "EVERSTEP_ARCHIVE";
 
 /// Why there is no [`Archive`].
+///
+/// ```
+/// use everstep::archive::{Archive, ArchiveUrlError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match Archive::from_url("file:").await {
+///     Err(ArchiveUrlError::Url { problem, .. }) => assert_eq!(problem, "it names no folder"),
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveUrlError {
@@ -40,6 +60,19 @@ impl Archive {
     /// | `file:FOLDER` | a folder, made if it is missing |
     /// | `s3://BUCKET/PREFIX` | a bucket, which must be there, with the feature `s3` |
     ///
+    /// ```
+    /// # use everstep::archive::ARCHIVE_VARIABLE;
+    /// use everstep::archive::Archive;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let archive = Archive::from_env().await?;
+    /// # if std::env::var_os(ARCHIVE_VARIABLE).is_none() {
+    /// assert!(archive.is_none()); // what is deleted is gone
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The variable has another text, or names what this program is built without.
     pub async fn from_env() -> Result<Option<Self>, ArchiveUrlError> {
@@ -54,6 +87,17 @@ impl Archive {
     }
 
     /// What `url` names; see [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::archive::Archive;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let archive = Archive::from_url("file:/var/lib/orders/archive").await?;
+    /// let backend = Backend::memory().with_archive(archive);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`from_env`](Self::from_env).

@@ -53,6 +53,21 @@ pub struct App {
 const REPLAY_CHECK: &str = "EVERSTEP_REPLAY_CHECK";
 
 /// Why an app cannot be a host.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::AppError;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = App::new().workflow(sell).workflow(sell).backend(Backend::memory());
+/// match app.worker().await {
+///     Err(AppError::SameName { name }) => assert_eq!(name, "sell"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AppError {
@@ -92,6 +107,19 @@ pub enum AppError {
 }
 
 /// Why a host stopped.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::{AppError, RunError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match App::new().backend(Backend::memory()).run().await {
+///     Err(RunError::App(AppError::NoWorkflow)) => {} // there is nothing to run
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -183,6 +211,12 @@ impl App {
     /// Serves [schedules](crate::schedule): their own workflow is one of this app's. Any host of the
     /// backend that meets a schedule must serve them; one that does not blocks it, until it is
     /// [resumed](Client::resume) where one does.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).schedules();
+    /// ```
     #[cfg(feature = "schedules")]
     pub fn schedules(mut self) -> Self {
         let life = erase::<crate::schedule::Life>();
@@ -256,6 +290,14 @@ impl App {
 
     /// Where large payloads go, and what is done to payloads on the way; by default what the backend
     /// says, and of one from the environment `EVERSTEP_PAYLOADS`.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::payload::{MemoryPayloads, Payloads};
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    ///
+    /// let app = App::new().workflow(sell).payloads(Payloads::new(MemoryPayloads::new()));
+    /// ```
     pub fn payloads(mut self, payloads: Payloads) -> Self {
         self.payloads = Some(payloads);
         self
@@ -293,6 +335,14 @@ impl App {
     /// Where histories go before their executions are deleted. By default it is the backend's, and of
     /// a backend from the environment the one that `EVERSTEP_ARCHIVE` names. Without one, what is
     /// deleted is gone.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::archive::{Archive, MemoryArchive};
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    ///
+    /// let app = App::new().workflow(sell).archive(Archive::new(MemoryArchive::new()));
+    /// ```
     pub fn archive(mut self, archive: Archive) -> Self {
         self.archive = Some(archive);
         self
@@ -333,6 +383,12 @@ impl App {
     /// Calls `flush` at the end of each invocation of a function, and when a worker has stopped:
     /// here exporters send what they have, before the process is frozen or ends. It may block, on a
     /// thread of its own; nobody waits for it longer than two seconds.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).flush(|| eprintln!("the exporter sends what it has"));
+    /// ```
     pub fn flush(mut self, flush: impl Fn() + Send + Sync + 'static) -> Self {
         self.watchers.add_flush(flush);
         self
@@ -343,6 +399,14 @@ impl App {
     ///
     /// By default what the variable `EVERSTEP_NOTIFY` [names](Notifications::from_url); without it,
     /// nobody is told, and nothing is done or stored for it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::notify::{LogNotifier, Notifications};
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    ///
+    /// let app = App::new().workflow(sell).notifications(Notifications::to(LogNotifier));
+    /// ```
     pub fn notifications(mut self, notifications: Notifications) -> Self {
         self.notifications = Some(notifications);
         self
@@ -375,6 +439,24 @@ impl App {
 
     /// What this app's closures do with events of AWS, without being a Lambda function: for programs
     /// that get events otherwise, and for tests.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::trigger::{Action, Done, Invoke};
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut app = App::new()
+    ///     .workflow(sell)
+    ///     .on(|sold: Invoke| -> everstep::Result<_> {
+    ///         Ok(Action::start(sell, sold.json::<String>()?))
+    ///     })
+    ///     .backend(Backend::memory());
+    /// let triggers = app.triggers().await?;
+    /// let done = triggers.deliver("\"4242\"", "delivery-1").await?;
+    /// assert!(matches!(&done[..], [Done::Started { new: true, .. }]));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// The backend cannot be reached.
@@ -443,6 +525,21 @@ impl App {
     /// Runs until the process is told to stop: the Lambda runtime when in Lambda (the variable
     /// `AWS_LAMBDA_RUNTIME_API` is set there), else a [`Worker`] that stops on SIGTERM and
     /// ctrl-c. With `http`, the app's [front](Self::http) is served beside it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::memory();
+    /// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+    /// let app = App::new().workflow(sell).backend(backend);
+    /// tokio::select! {
+    ///     stopped = app.run() => stopped?,
+    ///     card = sale.result() => assert_eq!(card?, "4242"),
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`worker`](Self::worker); store or queue turn out to be unusable; or it runs in Lambda and

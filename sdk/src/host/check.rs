@@ -32,6 +32,19 @@ const CONCURRENCY: usize = 16;
 const OPEN: [Status; 4] = [Status::Running, Status::Suspended, Status::Blocked, Status::Running];
 
 /// Why a check came to nothing.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::{AppError, CheckError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match App::new().backend(Backend::memory()).check().await {
+///     Err(CheckError::App(AppError::NoWorkflow)) => {} // of nothing, nothing can be checked
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckError {
@@ -74,6 +87,19 @@ pub enum CheckError {
 }
 
 /// A check that has not begun: await it.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::Check;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let check: Check = App::new().workflow(sell).backend(Backend::memory()).check();
+/// let report = check.workflow("sell").limit(1_000).await?;
+/// assert_eq!((report.checked(), report.limited), (0, false));
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is checked unless this is awaited"]
 pub struct Check {
     app: App,

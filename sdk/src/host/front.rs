@@ -21,6 +21,21 @@ impl App {
     /// App::new().workflow(greet).http(front).run().await?;
     /// # Ok(()) }
     /// ```
+    ///
+    /// ```
+    /// use everstep::host::RunError;
+    /// use everstep::http::Front;
+    /// use everstep::prelude::*;
+    ///
+    /// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// // Others than this machine would reach it, and nobody is asked who they are.
+    /// let front = Front::new().listen("0.0.0.0:0");
+    /// let app = App::new().workflow(greet).backend(Backend::memory()).http(front);
+    /// assert!(matches!(app.run().await, Err(RunError::Unguarded { .. })));
+    /// # }
+    /// ```
     pub fn http(mut self, front: Front) -> Self {
         self.front = Some(front);
         self

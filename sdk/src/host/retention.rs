@@ -9,9 +9,26 @@ use crate::limits::RETENTION_MIN;
 use crate::time::Timestamp;
 
 /// The variable that says how long closed executions are kept, where the program does not.
+///
+/// ```
+/// use everstep::host::RETENTION_VARIABLE;
+///
+/// let mut host = std::process::Command::new("orders");
+/// host.env(RETENTION_VARIABLE, "30d");
+/// assert_eq!(RETENTION_VARIABLE, "EVERSTEP_RETENTION");
+/// ```
 pub const RETENTION_VARIABLE: &str = "EVERSTEP_RETENTION";
 
 /// How long a closed execution is kept. As a text, `30d`, `12h`, `90m` or `forever`.
+///
+/// ```
+/// use everstep::host::Retention;
+/// use everstep::prelude::*;
+///
+/// assert_eq!("30d".parse(), Ok(Retention::For(days(30))));
+/// assert_eq!("forever".parse(), Ok(Retention::Forever));
+/// assert_eq!(Retention::from(hours(12)).to_string(), "12h");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// Until somebody deletes it.
@@ -21,6 +38,14 @@ pub enum Retention {
 }
 
 /// Why a retention is not one.
+///
+/// ```
+/// use everstep::host::{InvalidRetention, Retention};
+/// use everstep::prelude::*;
+///
+/// assert_eq!("59m".parse::<Retention>(), Err(InvalidRetention::TooShort(minutes(59))));
+/// assert!(matches!("never".parse::<Retention>(), Err(InvalidRetention::Text { .. })));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidRetention {

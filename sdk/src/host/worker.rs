@@ -34,6 +34,20 @@ const RECEIVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Takes turns in this process.
 ///
 /// Any number of workers, in any number of processes, may serve one backend.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::Worker;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = Backend::memory();
+/// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+/// let worker: Worker = App::new().workflow(sell).backend(backend).worker().await?;
+/// assert_eq!(worker.run_until(sale.result()).await??, "4242");
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Worker {
     backend: Backend,
@@ -135,6 +149,19 @@ impl Worker {
 
     /// Takes each turn as an invocation of a function does: it has so much time, and hands over
     /// that long before its end.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::memory();
+    /// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+    /// let worker = App::new().workflow(sell).backend(backend).worker().await?;
+    /// let worker = worker.as_invocations(seconds(60), seconds(10));
+    /// assert_eq!(worker.run_until(sale.result()).await??, "4242");
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn as_invocations(mut self, time_out: Duration, hand_over_before: Duration) -> Self {
@@ -143,6 +170,20 @@ impl Worker {
     }
 
     /// The clock it goes by.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::time::Clock;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let backend = Backend::memory();
+    /// let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+    /// let worker = App::new().workflow(sell).backend(backend).worker().await?;
+    /// let worker = worker.clock(Clock::system()); // as it does anyway
+    /// assert_eq!(worker.run_until(sale.result()).await??, "4242");
+    /// # Ok(()) }
+    /// ```
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {

@@ -8,6 +8,22 @@ use crate::context::postpone;
 use crate::limits::LIMITER_WAIT;
 
 /// Why there is no permit.
+///
+/// ```
+/// use everstep::limiter::{AcquireError, InProcessLimiter, Rate, RateLimiter};
+/// use everstep::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stripe = RateLimiter::new(InProcessLimiter::new(), "stripe", Rate::new(1, minutes(1)));
+/// stripe.acquire("acct-1").await?;
+/// // In a step's body the execution would be suspended here.
+/// match stripe.acquire("acct-1").await {
+///     Err(AcquireError::Limited { what, .. }) => assert_eq!(what, "stripe/acct-1"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcquireError {

@@ -19,6 +19,23 @@ use crate::limits::{LIMITER_LEASE, LIMITER_LEASE_MAX, LIMITER_PAUSE};
 ///
 /// A clone is the same limiter. Its name keeps its keys apart from those of others that are counted
 /// in the same place.
+///
+/// ```
+/// use everstep::limiter::{ConcurrencyLimiter, InProcessLimiter};
+/// use everstep::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let renderers = ConcurrencyLimiter::new(InProcessLimiter::new(), "renderers", 1)
+///     .lease(minutes(1))
+///     .wait_at_most(seconds(5))
+///     .fail_open();
+/// let permit = renderers.acquire("farm").await?;
+/// assert!(renderers.acquire("farm").await.is_err()); // it is taken
+/// permit.release().await?;
+/// assert!(renderers.acquire("farm").await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct ConcurrencyLimiter {
     limiter: Arc<dyn Limiter>,
@@ -129,6 +146,18 @@ impl ConcurrencyLimiter {
 /// It is renewed by a task of its own. Dropping it gives it back, by a task as well: if the process
 /// ends or is frozen first (a Lambda function between two invocations), the permit is free when its
 /// lease is over. [`release`](Self::release) waits until it is given back.
+///
+/// ```
+/// use everstep::limiter::{ConcurrencyLimiter, InProcessLimiter, Permit};
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let renderers = ConcurrencyLimiter::new(InProcessLimiter::new(), "renderers", 1);
+/// let permit: Permit = renderers.acquire("farm").await?;
+/// // here, render
+/// permit.release().await?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[must_use = "a permit that is dropped is given back: keep it, `let _permit = ...`"]
 pub struct Permit {

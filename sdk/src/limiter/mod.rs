@@ -53,6 +53,26 @@ pub use redis::RedisLimiter;
 /// numbers under one key (a deploy that changes a limit) each get theirs: the largest counts.
 ///
 /// Whoever implements it has a suite of checks in `testing::conformance`.
+///
+/// ```
+/// use everstep::limiter::{InProcessLimiter, Leased, Limiter, Rate, Taken};
+/// use everstep::prelude::*;
+/// use uuid::Uuid;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = InProcessLimiter::new();
+/// let (rate, soon) = (Rate::new(1, minutes(1)), seconds(1));
+/// assert!(matches!(limiter.take("stripe", rate, soon).await?, Taken::Granted { .. }));
+/// assert!(matches!(limiter.take("stripe", rate, soon).await?, Taken::Refused { .. }));
+///
+/// let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+/// assert_eq!(limiter.lease("farm", 1, minutes(1), one).await?, Leased::Granted);
+/// assert!(matches!(limiter.lease("farm", 1, minutes(1), other).await?, Leased::Refused { .. }));
+/// limiter.release("farm", one, seconds(1)).await?;
+/// assert_eq!(limiter.lease("farm", 1, minutes(1), other).await?, Leased::Granted);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Limiter: Send + Sync + fmt::Debug {
     /// Takes a permit of `rate`, if it becomes due in `within` or sooner. It is due after the
@@ -90,6 +110,20 @@ pub trait Limiter: Send + Sync + fmt::Debug {
 }
 
 /// The answer of [`Limiter::take`].
+///
+/// ```
+/// use everstep::limiter::{InProcessLimiter, Limiter, Rate, Taken};
+/// use everstep::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let limiter = InProcessLimiter::new();
+/// match limiter.take("stripe", Rate::per_second(100), seconds(2)).await? {
+///     Taken::Granted { wait } => tokio::time::sleep(wait).await,
+///     Taken::Refused { retry_after } => println!("not before {retry_after:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// A permit is taken, and due after this wait.
@@ -105,6 +139,21 @@ pub enum Taken {
 }
 
 /// The answer of [`Limiter::lease`].
+///
+/// ```
+/// use everstep::limiter::{InProcessLimiter, Leased, Limiter};
+/// use everstep::prelude::*;
+/// use uuid::Uuid;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (limiter, token) = (InProcessLimiter::new(), Uuid::new_v4());
+/// match limiter.lease("farm", 3, minutes(1), token).await? {
+///     Leased::Granted => limiter.release("farm", token, seconds(7)).await?,
+///     Leased::Refused { retry_after } => println!("not before {retry_after:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leased {
     /// The token has a place.
@@ -117,6 +166,13 @@ pub enum Leased {
 }
 
 /// A limiter did not answer.
+///
+/// ```
+/// use everstep::limiter::Unavailable;
+///
+/// let error = Unavailable::new("the connection was reset");
+/// assert_eq!(error.to_string(), "the limiter does not answer");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("the limiter does not answer")]
 pub struct Unavailable {

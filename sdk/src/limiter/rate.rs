@@ -16,6 +16,15 @@ use crate::context::expect_step;
 /// So with the default burst of 1 two permits are an interval apart or more, and no span of `per`
 /// has more than `count`. With a burst of `b`, `b` at once are due after a pause of `b` intervals,
 /// and no span of `per` has more than `count + b - 1`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use everstep::limiter::Rate;
+///
+/// const STRIPE: Rate = Rate::new(60, Duration::from_secs(60)).burst(10);
+/// assert_eq!((STRIPE.interval(), STRIPE.burst_size()), (Duration::from_secs(1), 10));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     interval_us: u64,
@@ -80,6 +89,20 @@ impl Rate {
 ///
 /// A clone is the same limiter. Its name keeps its keys apart from those of others that are counted
 /// in the same place.
+///
+/// ```
+/// use everstep::limiter::{InProcessLimiter, Rate, RateLimiter};
+/// use everstep::prelude::*;
+///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let stripe = RateLimiter::new(InProcessLimiter::new(), "stripe", Rate::per_second(1))
+///     .wait_at_most(seconds(5))
+///     .fail_open();
+/// stripe.acquire("acct-1").await?; // at once
+/// stripe.acquire("acct-1").await?; // a second later
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RateLimiter {
     limiter: Arc<dyn Limiter>,

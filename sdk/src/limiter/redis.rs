@@ -37,6 +37,16 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("re
 /// a failover before the replica has heard) begins to count anew. Of a rate that is one burst too
 /// many; places are known again when they are renewed, a third of their lease later at most, and
 /// up to then there may be twice as many.
+///
+/// ```no_run
+/// use everstep::limiter::RedisLimiter;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = RedisLimiter::connect("redis://localhost:6379/0").await?.prefix("orders:");
+/// let cluster = RedisLimiter::connect_cluster(["rediss://limits.example.com:6379"]).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct RedisLimiter {
     connection: Connection,

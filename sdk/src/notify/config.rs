@@ -9,6 +9,16 @@ use super::Notifier;
 ///
 /// Changes of status are always told. All hosts of an app should tell the same: what one that tells
 /// nothing brings to its end is told by nobody.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::notify::{LogNotifier, Notifications};
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+///
+/// let notifications: Notifications =
+///     Notifications::to(LogNotifier).steps().views().payloads().source("/shop");
+/// let app = App::new().workflow(fulfil).notifications(notifications);
+/// ```
 #[derive(Clone)]
 pub struct Notifications {
     pub(crate) notifier: Arc<dyn Notifier>,

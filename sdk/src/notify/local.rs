@@ -11,6 +11,14 @@ use async_trait::async_trait;
 use super::{NotSent, Notification, Notifier, NotifyError};
 
 /// Says each notification as an event of `tracing`, of level `INFO` and target `everstep::notify`.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::notify::{LogNotifier, Notifications};
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+///
+/// let app = App::new().workflow(fulfil).notifications(Notifications::to(LogNotifier));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LogNotifier;
 
@@ -70,6 +78,30 @@ impl<F> fmt::Debug for NotifierFn<F> {
 
 /// Appends each notification to a file, a line of JSON each. The file is made if it is missing;
 /// several processes may append to one.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::notify::{Notification, Notifications, NotifierFn};
+/// use everstep::notify::{JsonLines, Notifier};
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+/// # let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+/// # let hears = std::sync::Arc::clone(&heard);
+/// # let notifier = NotifierFn::new(move |told| hears.lock().unwrap().push(told.clone()));
+/// # let app = App::new().workflow(fulfil).notifications(Notifications::to(notifier));
+/// # let env = everstep::testing::Env::new(app);
+/// # env.run(fulfil, 7).unwrap();
+/// # let told: Vec<Notification> = heard.lock().unwrap().clone();
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let folder = std::env::temp_dir().join(ExecutionId::random().as_str());
+/// # std::fs::create_dir(&folder)?;
+/// # let path = folder.join("told.jsonl");
+///
+/// let lines = JsonLines::append_to(&path);
+/// assert!(lines.send(&told).await.is_empty()); // all of them are in the file
+/// assert_eq!(std::fs::read_to_string(&path)?.lines().count(), told.len());
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct JsonLines {
     path: PathBuf,

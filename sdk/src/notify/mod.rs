@@ -36,6 +36,37 @@ pub use url::{NOTIFY_VARIABLE, NotificationsError};
 ///
 /// Several hosts may call it at once, also for one execution. What it has taken it may be given
 /// again. Dropping the future of [`send`](Self::send) leaves open what was sent: it is sent again.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use async_trait::async_trait;
+/// use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifyError};
+///
+/// /// Posts to a web hook.
+/// #[derive(Debug)]
+/// struct WebHook;
+///
+/// #[async_trait]
+/// impl Notifier for WebHook {
+///     async fn send(&self, notifications: &[Notification]) -> Vec<NotSent> {
+///         let mut not_sent = Vec::new();
+///         for (index, notification) in notifications.iter().enumerate() {
+///             if let Err(status) = post(notification.to_cloud_event()).await {
+///                 not_sent.push(NotSent::new(index, NotifyError::unavailable(status)));
+///             }
+///         }
+///         not_sent
+///     }
+/// }
+///
+/// async fn post(_event: String) -> Result<(), String> {
+///     Ok(()) // here, a request
+/// }
+///
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+/// let app = App::new().workflow(fulfil).notifications(Notifications::to(WebHook));
+/// # assert_eq!(everstep::testing::Env::new(app).run(fulfil, 7).unwrap(), 7);
+/// ```
 #[async_trait]
 pub trait Notifier: Send + Sync + fmt::Debug + 'static {
     /// Sends all of these, in this order where the receiver keeps one. Returns those that were not
@@ -51,6 +82,16 @@ impl<N: Notifier + ?Sized> Notifier for Arc<N> {
 }
 
 /// A notification that was not sent.
+///
+/// ```
+/// use everstep::notify::{NotSent, NotifyError};
+///
+/// let second = NotSent::new(1, NotifyError::refused("it is too large"));
+/// assert!(second.index == 1 && second.error.is_final());
+///
+/// let none = NotSent::all(2, &NotifyError::unavailable("the request has timed out"));
+/// assert_eq!(none.iter().map(|it| it.index).collect::<Vec<_>>(), [0, 1]);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct NotSent {
@@ -75,6 +116,15 @@ impl NotSent {
 }
 
 /// Why a notification was not sent.
+///
+/// ```
+/// use everstep::notify::NotifyError;
+///
+/// assert!(NotifyError::refused("it is too large").is_final());
+/// assert!(!NotifyError::unavailable("the request has timed out").is_final());
+/// let error = NotifyError::unusable("there is no topic `orders`: create it");
+/// assert!(!error.is_final() && error.to_string().contains("create it"));
+/// ```
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotifyError {
@@ -123,6 +173,30 @@ impl NotifyError {
 }
 
 /// Something that happened to an execution.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use std::sync::{Arc, Mutex};
+///
+/// use everstep::notify::{Notification, Notifications, NotifierFn};
+/// use everstep::store::Status;
+/// use everstep::testing::Env;
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+///
+/// let heard: Arc<Mutex<Vec<Notification>>> = Arc::default();
+/// let hears = Arc::clone(&heard);
+/// let notifier = NotifierFn::new(move |told| hears.lock().unwrap().push(told.clone()));
+/// let app = App::new().workflow(fulfil).notifications(Notifications::to(notifier));
+/// let env = Env::new(app);
+/// env.start_as("order-7", fulfil, 7).result().unwrap();
+///
+/// let heard = heard.lock().unwrap();
+/// let (first, last) = (&heard[0], &heard[heard.len() - 1]);
+/// assert_eq!((&*first.id, first.status()), ("order-7/0/0", Some(Status::Running)));
+/// assert_eq!((&*last.workflow, last.status()), ("fulfil", Some(Status::Completed)));
+/// assert!(first.sequence() < last.sequence());
+/// assert!(last.to_cloud_event().contains("order-7"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Notification {
@@ -149,6 +223,31 @@ pub struct Notification {
 }
 
 /// What a notification says.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use std::sync::{Arc, Mutex};
+///
+/// use everstep::notify::{Notice, Notifications, NotifierFn};
+/// use everstep::testing::Env;
+/// # #[step] async fn pack(order: u8) -> everstep::Result<u8> { Ok(order) }
+/// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { pack(order).await }
+///
+/// let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+/// let hears = Arc::clone(&heard);
+/// let notifier = NotifierFn::new(move |told| {
+///     let says = match &told.notice {
+///         Notice::Status { status, .. } => status.to_string(),
+///         Notice::Step { key, end, .. } => format!("{} {}", key.name, end.as_str()),
+///         other => other.kind().to_owned(),
+///     };
+///     hears.lock().unwrap().push(says);
+/// });
+/// let app = App::new().workflow(fulfil).notifications(Notifications::to(notifier).steps());
+/// let env = Env::new(app);
+/// env.run(fulfil, 7).unwrap();
+/// assert!(heard.lock().unwrap().contains(&"pack completed".to_owned()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
@@ -183,6 +282,13 @@ pub enum Notice {
 }
 
 /// How a step's attempt ended.
+///
+/// ```
+/// use everstep::notify::StepEnd;
+///
+/// assert_eq!(StepEnd::Completed.as_str(), "completed");
+/// assert_eq!(StepEnd::AttemptFailed.as_str(), "attempt_failed");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StepEnd {

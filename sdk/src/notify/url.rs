@@ -3,9 +3,29 @@
 use super::{JsonLines, LogNotifier, Notifications};
 
 /// The environment variable that names where notifications go, for apps that do not say so.
+///
+/// ```
+/// use everstep::notify::NOTIFY_VARIABLE;
+///
+/// let mut host = std::process::Command::new("orders");
+/// host.env(NOTIFY_VARIABLE, "jsonl:told.jsonl?steps=on");
+/// assert_eq!(NOTIFY_VARIABLE, "EVERSTEP_NOTIFY");
+/// ```
 pub const NOTIFY_VARIABLE: &str = "EVERSTEP_NOTIFY";
 
 /// Why there are no [`Notifications`].
+///
+/// ```
+/// use everstep::notify::{Notifications, NotificationsError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match Notifications::from_url("kafka:orders").await {
+///     Err(NotificationsError::Url { problem, .. }) => assert_eq!(problem, "the scheme is unknown"),
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotificationsError {
@@ -36,6 +56,19 @@ pub enum NotificationsError {
 impl Notifications {
     /// What the variable `EVERSTEP_NOTIFY` names; `None` without it.
     ///
+    /// ```
+    /// # use everstep::notify::NOTIFY_VARIABLE;
+    /// use everstep::notify::Notifications;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let notifications = Notifications::from_env().await?;
+    /// # if std::env::var_os(NOTIFY_VARIABLE).is_none() {
+    /// assert!(notifications.is_none()); // nobody is told
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// See [`from_url`](Self::from_url).
     pub async fn from_env() -> Result<Option<Self>, NotificationsError> {
@@ -60,6 +93,18 @@ impl Notifications {
     ///
     /// Behind a `?`, with `&` between them: `steps=on`, `views=on`, `payloads=on` and
     /// `source=NAME`, as the methods of these names.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::notify::Notifications;
+    /// # #[workflow] async fn fulfil(order: u8) -> everstep::Result<u8> { Ok(order) }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let notifications = Notifications::from_url("log:?steps=on&source=/shop").await?;
+    /// let app = App::new().workflow(fulfil).notifications(notifications);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// It is not such a URL, or this program is built without the feature that it needs.

@@ -8,6 +8,14 @@ use crate::event::Json;
 
 /// The bytes of a blob on their way into a payload store. A clone is another handle to the same
 /// memory, so a call that is made again, or goes on elsewhere, copies nothing.
+///
+/// ```
+/// use everstep::payload::BlobBytes;
+///
+/// let bytes = BlobBytes::from(b"a page");
+/// assert_eq!(&*bytes.clone(), b"a page"); // of the same memory
+/// assert_eq!(format!("{bytes:?}"), "BlobBytes(6 bytes)");
+/// ```
 #[derive(Clone)]
 pub struct BlobBytes(Held);
 

@@ -11,6 +11,54 @@ use crate::id::ExecutionId;
 ///
 /// A program must be able to decode whatever any program wrote to its executions: a codec's name is
 /// in the log, and what it names never changes.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use async_trait::async_trait;
+/// use everstep::payload::{Codec, CodecScope, Folder, MemoryPayloads, PayloadError};
+///
+/// /// Payloads, back to front.
+/// #[derive(Debug)]
+/// struct Reversed;
+///
+/// #[async_trait]
+/// impl Codec for Reversed {
+///     fn name(&self) -> &'static str {
+///         "reversed"
+///     }
+///
+///     async fn encode(
+///         &self,
+///         _: &CodecScope<'_>,
+///         bytes: &[u8],
+///     ) -> Result<Option<Vec<u8>>, PayloadError> {
+///         Ok(Some(bytes.iter().rev().copied().collect()))
+///     }
+///
+///     async fn decode(
+///         &self,
+///         _: &CodecScope<'_>,
+///         bytes: &[u8],
+///         _bytes_max: usize,
+///     ) -> Result<Vec<u8>, PayloadError> {
+///         Ok(bytes.iter().rev().copied().collect())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (id, store) = (ExecutionId::new("order-7")?, MemoryPayloads::new());
+/// let folder = Folder::of(&id);
+/// let scope = CodecScope::new(&id, &folder, &store);
+/// Reversed.check().await?; // it needs nothing
+/// Reversed.renew(&scope).await?;
+/// let encoded = Reversed.encode(&scope, b"ABC").await?.expect("it leaves nothing alone");
+/// assert_eq!(encoded, b"CBA");
+/// Reversed.forget(&folder); // and keeps nothing
+/// assert_eq!(Reversed.decode(&scope, &encoded, 3).await?, b"ABC");
+/// assert!(!Reversed.hides());
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Codec: Send + Sync + fmt::Debug + 'static {
     /// Its name in the log: short, without spaces, and the same for ever.
@@ -71,6 +119,17 @@ pub trait Codec: Send + Sync + fmt::Debug + 'static {
 }
 
 /// What a [`Codec`] knows of the payload.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{CodecScope, Folder, MemoryPayloads};
+///
+/// let (id, store) = (ExecutionId::new("order-7")?, MemoryPayloads::new());
+/// let folder = Folder::of(&id);
+/// let scope = CodecScope::new(&id, &folder, &store);
+/// assert_eq!(scope.key_name().to_string(), format!("{folder}/key"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct CodecScope<'a> {

@@ -3,6 +3,16 @@
 use crate::store::BoxError;
 
 /// Why a payload could not be stored or read.
+///
+/// ```
+/// use everstep::payload::PayloadError;
+///
+/// let cause = std::io::Error::other("it has timed out");
+/// assert!(PayloadError::unavailable("the disk is away", cause).is_retryable());
+/// let cause = std::io::Error::other("permission denied");
+/// assert!(!PayloadError::unusable("let this program write there", cause).is_retryable());
+/// assert!(!PayloadError::damaged("its checksum is another").is_retryable());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {

@@ -14,6 +14,22 @@ use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 /// A blob is written under another name, flushed to the disk, and then given its own: nobody ever
 /// sees half of one. What a crash leaves behind begins with `.`, and nobody reads it; it goes when
 /// its folder is listed, which is done to erase an execution.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobBytes, FilePayloads, Folder, PayloadStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let root = std::env::temp_dir().join(ExecutionId::random().as_str());
+/// let store = FilePayloads::new(&root);
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// let name = folder.blob_of(b"a page");
+/// store.put(&name, &BlobBytes::from(b"a page")).await?;
+/// assert_eq!(std::fs::read(root.join(name.to_string()))?, b"a page");
+/// # std::fs::remove_dir_all(root)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct FilePayloads {
     root: PathBuf,

@@ -8,6 +8,20 @@ use async_trait::async_trait;
 use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A [`PayloadStore`] in memory, gone with the process. A clone is another handle to the same.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobBytes, Folder, MemoryPayloads, PayloadStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryPayloads::new();
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// let name = folder.blob_of(b"a page");
+/// store.put(&name, &BlobBytes::from(b"a page")).await?;
+/// assert!(store.clone().has(&name).await?); // another handle to the same
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct MemoryPayloads(Arc<Mutex<BTreeMap<BlobName, BlobBytes>>>);
 

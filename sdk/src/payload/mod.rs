@@ -94,6 +94,15 @@ impl Payloads {
     }
 
     /// The same with a store that others use, too.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use everstep::payload::{MemoryPayloads, PayloadStore, Payloads};
+    ///
+    /// let store: Arc<dyn PayloadStore> = Arc::new(MemoryPayloads::new());
+    /// let payloads = Payloads::of(Arc::clone(&store));
+    /// ```
     #[must_use]
     pub fn of(store: Arc<dyn PayloadStore>) -> Self {
         let (threshold, room) = (PAYLOAD_THRESHOLD, Room::new());
@@ -101,6 +110,12 @@ impl Payloads {
     }
 
     /// Payloads stay in the log, as they are: the default.
+    ///
+    /// ```
+    /// use everstep::payload::Payloads;
+    ///
+    /// assert_eq!(format!("{:?}", Payloads::default()), format!("{:?}", Payloads::none()));
+    /// ```
     #[must_use]
     pub fn none() -> Self {
         Self(None)
@@ -115,6 +130,14 @@ impl Payloads {
     }
 
     /// Every payload passes through `codec` too, after those that were added before.
+    ///
+    /// ```
+    /// use everstep::payload::{Encryption, LocalKeys, MemoryPayloads, Payloads, Zstd};
+    ///
+    /// let payloads = Payloads::new(MemoryPayloads::new())
+    ///     .codec(Zstd::new()) // before it: what is encrypted does not shrink
+    ///     .codec(Encryption::new(LocalKeys::new([7; 32])));
+    /// ```
     #[must_use]
     pub fn codec(self, codec: impl Codec) -> Self {
         self.with(|config| config.codecs.push(Arc::new(codec)))

@@ -153,6 +153,17 @@ pub(crate) fn read_arrived<T: DeserializeOwned>(json: &Json) -> Result<T, serde_
 }
 
 /// A payload that could not be opened: what can be said of it all the same.
+///
+/// ```
+/// use everstep::event::Json;
+/// use everstep::payload::SealedPayload;
+///
+/// let stored = r#"{"$everstep":{"v":1,"bytes":7,"codecs":["zstd"],"at":"0123456789abcdef"}}"#;
+/// let sealed = SealedPayload::of(&Json::parse(stored.to_owned())?).expect("it is sealed");
+/// assert_eq!((sealed.bytes, sealed.codecs), (Some(7), vec!["zstd".to_owned()]));
+/// assert_eq!(SealedPayload::of(&Json::record(&7)?), None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SealedPayload {

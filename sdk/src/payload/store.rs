@@ -15,6 +15,25 @@ use crate::id::ExecutionId;
 /// Each method happens wholly or not at all, whenever the process dies. One that returns
 /// [`PayloadError::Unavailable`] may have happened, and every caller calls again with the same
 /// arguments. Dropping a returned future is like a crash.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobBytes, Folder, MemoryPayloads, PayloadStore, Put};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryPayloads::new();
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// let name = folder.blob_of(b"a page");
+/// let bytes = BlobBytes::from(b"a page");
+/// assert_eq!(store.put(&name, &bytes).await?, Put::New);
+/// assert_eq!(store.get(&name).await?, Some(b"a page".to_vec()));
+/// assert_eq!(store.list(&folder).await?, [name.clone()]);
+///
+/// store.remove(&name).await?;
+/// assert!(!store.has(&name).await?);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait PayloadStore: Send + Sync + fmt::Debug + 'static {
     /// Stores `bytes` under `name`, unless a blob has that name. Of several puts at once exactly one
@@ -39,6 +58,21 @@ pub trait PayloadStore: Send + Sync + fmt::Debug + 'static {
 }
 
 /// What [`PayloadStore::put`] did.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobBytes, Folder, MemoryPayloads, PayloadStore, Put};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryPayloads::new();
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// let name = folder.blob_of(b"a page");
+/// let bytes = BlobBytes::from(b"a page");
+/// assert_eq!(store.put(&name, &bytes).await?, Put::New);
+/// assert_eq!(store.put(&name, &bytes).await?, Put::Exists);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
     /// The blob is stored.
@@ -48,12 +82,34 @@ pub enum Put {
 }
 
 /// The folder of one execution: the SHA-256 of its id, since ids hold characters that paths do not.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::Folder;
+///
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// assert_eq!(folder.as_str().len(), 64);
+/// assert_eq!(folder.blob("key").expect("a name").to_string(), format!("{folder}/key"));
+/// assert!(folder.blob("../key").is_none());
+/// assert_eq!(folder.blob_of(b"a page"), folder.blob_of(b"a page"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Folder(String);
 
 /// The name of a blob: the SHA-256 of its bytes; or `key`, an execution's data key; `erased`, which
 /// says that the execution was erased; `probe`, which says nothing. In the folder of its execution:
 /// lower-case letters and digits, and one `/` between the two.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobName, Folder};
+///
+/// let folder = Folder::of(&ExecutionId::new("order-7")?);
+/// let page: BlobName = folder.blob_of(b"a page");
+/// assert_eq!((page.folder(), page.name().len()), (&folder, 64));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobName {
     folder: Folder,

@@ -5,9 +5,29 @@ use std::path::Path;
 use super::{FilePayloads, MemoryPayloads, PayloadError, Payloads};
 
 /// The environment variable that names the payload store.
+///
+/// ```
+/// use everstep::payload::PAYLOADS_VARIABLE;
+///
+/// let mut host = std::process::Command::new("orders");
+/// host.env(PAYLOADS_VARIABLE, "s3://orders/payloads?zstd=on");
+/// assert_eq!(PAYLOADS_VARIABLE, "EVERSTEP_PAYLOADS");
+/// ```
 pub const PAYLOADS_VARIABLE: &str = "EVERSTEP_PAYLOADS";
 
 /// Why there are no [`Payloads`].
+///
+/// ```
+/// use everstep::payload::{Payloads, PayloadsError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// match Payloads::from_url("file:").await {
+///     Err(PayloadsError::Url { problem, .. }) => assert_eq!(problem, "it names no folder"),
+///     other => panic!("{other:?}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadsError {
@@ -74,6 +94,19 @@ impl Payloads {
     /// encrypts data keys: `&key=FILE` (feature `encryption`: a file of 32 random bytes), or
     /// `&key=kms:KEY` (feature `kms`: `alias/NAME`, the id of a key of AWS KMS, or an ARN).
     ///
+    /// ```
+    /// # use everstep::payload::PAYLOADS_VARIABLE;
+    /// use everstep::payload::Payloads;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let payloads = Payloads::from_env().await?;
+    /// # if std::env::var_os(PAYLOADS_VARIABLE).is_none() {
+    /// assert_eq!(format!("{payloads:?}"), "Payloads::none()"); // they stand in the log
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The variable has another text, or names what this program is built without or cannot use.
     pub async fn from_env() -> Result<Self, PayloadsError> {
@@ -88,6 +121,17 @@ impl Payloads {
     }
 
     /// What `url` names; see [`from_env`](Self::from_env).
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::payload::Payloads;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let payloads = Payloads::from_url("memory:?threshold=16384&zstd=on").await?;
+    /// let backend = Backend::memory().with_payloads(payloads);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// See [`from_env`](Self::from_env).

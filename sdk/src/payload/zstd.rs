@@ -10,6 +10,16 @@ const WORTH_IT: usize = 512;
 
 /// The codec `zstd` ([RFC 8878](https://www.rfc-editor.org/rfc/rfc8878)): JSON shrinks to a fifth or
 /// so. It leaves alone what is small, and what does not lose a third of its size.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{MemoryPayloads, Payloads, Zstd};
+///
+/// let payloads = Payloads::new(MemoryPayloads::new()).codec(Zstd::new().level(9));
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(greet).payloads(payloads));
+/// # assert_eq!(env.run(greet, "Ada".to_owned()).unwrap(), "Ada");
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Zstd {
     level: i32,

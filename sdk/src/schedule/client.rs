@@ -23,6 +23,15 @@ use crate::time::Timestamp;
 const NEXT_TOLD: usize = 5;
 
 /// A text that is no schedule's id.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::InvalidScheduleId;
+///
+/// let client = Client::new(&Backend::memory());
+/// let refused: InvalidScheduleId = client.schedule("two\nlines").unwrap_err();
+/// assert_eq!(refused.id, "two\nlines");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a schedule's id has 1 to {SCHEDULE_ID_BYTES_MAX} bytes and no control characters: {id:?}")]
 #[non_exhaustive]
@@ -32,6 +41,20 @@ pub struct InvalidScheduleId {
 }
 
 /// Why a schedule was not created, or does not do what it is asked.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::ScheduleError;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(&Backend::memory());
+/// match client.schedule("report-north")?.describe().await {
+///     Err(ScheduleError::Unknown { id }) => assert_eq!(id, "report-north"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
@@ -101,6 +124,23 @@ pub enum ScheduleError {
 }
 
 /// What came of a [trigger](ScheduleHandle::trigger).
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, Times, Triggered};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule = client.schedule("report-north")?;
+/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
+/// match schedule.trigger().id("by-hand").await? {
+///     Triggered::Started(id) => assert_eq!(id.as_str(), "report-north/by-hand"),
+///     other => panic!("{other:?}"), // another is open
+/// }
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Triggered {
@@ -113,6 +153,25 @@ pub enum Triggered {
 }
 
 /// What is known of a schedule.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Description, Schedule, Times};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule = client.schedule("report-north")?;
+/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
+/// # tokio::time::sleep(days(2)).await;
+/// // Two mornings later
+/// let shown: Description = schedule.describe().await?;
+/// assert_eq!((&*shown.id, shown.schedule.workflow()), ("report-north", "report"));
+/// assert_eq!((shown.counts.started, shown.recent.len(), shown.paused), (2, 2, None));
+/// assert_eq!(shown.next[0].to_rfc3339(), "2024-01-03T07:00:00+00:00");
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Description {
@@ -140,6 +199,31 @@ pub struct Description {
 }
 
 /// A schedule, from outside. Cheap to clone; nothing is looked up until it is asked something.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, ScheduleHandle, Times, Triggered};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule: ScheduleHandle = client.schedule("report-north")?.wait(minutes(1));
+/// let own = schedule.execution().as_str();
+/// assert_eq!((schedule.id(), own), ("report-north", "everstep.schedule/report-north"));
+/// let daily = Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned());
+/// schedule.create(&daily).await?;
+///
+/// schedule.pause("the shop moves").await?; // nothing starts from here on
+/// assert_eq!(schedule.describe().await?.paused.as_deref(), Some("the shop moves"));
+/// let by_hand = schedule.trigger().id("by-hand").await?; // but this
+/// assert_eq!(by_hand, Triggered::Started("report-north/by-hand".parse()?));
+/// schedule.resume().await?;
+///
+/// schedule.update(&daily.tag("shop", "north")).await?;
+/// schedule.delete().await?;
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct ScheduleHandle {
     client: Client,
@@ -188,6 +272,33 @@ impl Client {
 }
 
 /// A listing of schedules that has not been asked for.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, Schedules, Times};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(&Backend::memory());
+/// for shop in ["north", "south"] {
+///     let daily = Schedule::new(Times::every(days(1)), report, shop.to_owned());
+///     client.schedule(shop)?.create(&daily).await?;
+/// }
+///
+/// let mut shops = Vec::new();
+/// let mut list: Schedules = client.schedules().limit(1);
+/// loop {
+///     let page = list.page().await?;
+///     shops.extend(page.schedules.iter().map(|schedule| schedule.id().to_owned()));
+///     let Some(next) = page.next else { break };
+///     list = client.schedules().limit(1).after(next);
+/// }
+/// shops.sort();
+/// assert_eq!(shops, ["north", "south"]);
+/// assert_eq!(client.schedules().with_ended().page().await?.schedules.len(), 2);
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is listed unless a page is asked for"]
 #[derive(Debug)]
 pub struct Schedules<'a> {
@@ -198,6 +309,24 @@ pub struct Schedules<'a> {
 }
 
 /// A page of schedules.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, SchedulePage, Times};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = Client::new(&Backend::memory());
+/// for shop in ["north", "south"] {
+///     let daily = Schedule::new(Times::every(days(1)), report, shop.to_owned());
+///     client.schedule(shop)?.create(&daily).await?;
+/// }
+///
+/// let page: SchedulePage = client.schedules().page().await?;
+/// assert_eq!((page.schedules.len(), page.next), (2, None));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SchedulePage {
@@ -459,6 +588,23 @@ fn next_of(schedule: &Schedule, last: Timestamp) -> Result<Vec<DateTime<Utc>>, I
 }
 
 /// A trigger that has not been sent; `.await` sends it and waits for what comes of it.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, Times, Triggering};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { sleep(days(1)).await; Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule = client.schedule("report-north")?;
+/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
+/// // A web hook that comes twice
+/// let trigger: Triggering = schedule.trigger().id("delivery-1");
+/// let first = trigger.await?;
+/// assert_eq!(schedule.trigger().id("delivery-1").await?, first);
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 ///
 /// # Errors
 /// What is to be started cannot be; or as of [`ScheduleHandle::pause`].

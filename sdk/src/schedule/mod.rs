@@ -78,6 +78,25 @@ pub enum Overlap {
 }
 
 /// What is started, and when. It is created with a [handle](ScheduleHandle::create).
+///
+/// ```
+/// use everstep::event::Json;
+/// use everstep::prelude::*;
+/// use everstep::schedule::{Overlap, Schedule, Times};
+///
+/// let schedule = Schedule::named(Times::cron("0 7 * * *"), "report", Json::record("north")?)
+///     .from("2024-06-01T00:00:00Z".parse()?)
+///     .until("2024-07-01T00:00:00Z".parse()?)
+///     .jitter(minutes(5))
+///     .catch_up(hours(6))
+///     .overlap(Overlap::CancelOther)
+///     .pause_on_failure()
+///     .tag("shop", "north");
+/// assert_eq!(schedule.times().to_string(), "0 7 * * * (UTC)");
+/// assert_eq!((schedule.workflow(), schedule.input().as_str()), ("report", "\"north\""));
+/// assert_eq!(schedule.overlap_policy(), Overlap::CancelOther);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     times: Times,

@@ -71,6 +71,23 @@ pub(super) struct Firing {
 }
 
 /// How many starts there were, and how many were not made.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Counts, Schedule, Times};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule = client.schedule("report-north")?;
+/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
+/// # tokio::time::sleep(days(2)).await;
+/// // Two mornings later
+/// let counts: Counts = schedule.describe().await?.counts;
+/// assert_eq!((counts.started, counts.skipped, counts.missed, counts.failed), (2, 0, 0, 0));
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Counts {
@@ -87,6 +104,24 @@ pub struct Counts {
 }
 
 /// One start of a schedule.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::schedule::{Schedule, Start, Times};
+/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
+///
+/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
+/// # let client = env.client();
+/// # env.block_on(async {
+/// let schedule = client.schedule("report-north")?;
+/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
+/// # tokio::time::sleep(days(2)).await;
+/// // Two mornings later
+/// let last: Start = schedule.describe().await?.recent.remove(1);
+/// assert_eq!(last.execution.as_str(), "report-north/2024-01-02T07:00:00Z");
+/// assert!(last.time.is_some_and(|due| due <= last.at) && last.problem.is_none());
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Start {

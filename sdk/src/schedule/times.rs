@@ -57,6 +57,17 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// Why there are no such times.
+///
+/// ```
+/// use everstep::prelude::*;
+/// use everstep::schedule::{InvalidTimes, Times};
+///
+/// let now = "2024-03-30T12:00:00Z".parse()?;
+/// let nowhere = Times::cron("0 7 * * *").zone("Europe/Atlantis");
+/// assert!(matches!(nowhere.after(now), Err(InvalidTimes::Zone { .. })));
+/// assert!(matches!(Times::every(days(0)).after(now), Err(InvalidTimes::Interval { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidTimes {
@@ -126,6 +137,16 @@ impl Times {
 
     /// So much after each interval's begin: `every(hours(1)).offset(minutes(15))` is at a quarter
     /// past. Cron expressions have none.
+    ///
+    /// ```
+    /// use everstep::prelude::*;
+    /// use everstep::schedule::Times;
+    ///
+    /// let times = Times::every(hours(1)).offset(minutes(15));
+    /// let after = "2024-03-30T12:00:00Z".parse()?;
+    /// assert_eq!(times.after(after)?.next().unwrap().to_rfc3339(), "2024-03-30T12:15:00+00:00");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn offset(mut self, offset: Duration) -> Self {
         if let When::Every { offset_millis, .. } = &mut self.0 {

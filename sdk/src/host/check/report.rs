@@ -14,6 +14,24 @@ const IDS_SHOWN: usize = 5;
 
 /// What a [check](crate::App::check) has found. Its `Display` is a table of counts by workflow, and
 /// under it each problem once, with the executions that have it.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::CheckReport;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+/// # #[workflow] async fn refund(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = Backend::memory();
+/// Client::new(&backend).start(sell, "4242".to_owned()).id("sale-7").await?;
+///
+/// // The next release has no more sales.
+/// let report: CheckReport = App::new().workflow(refund).backend(backend).check().await?;
+/// assert_eq!((report.broken.len(), report.exit_code()), (1, 1));
+/// assert!(report.to_string().contains("sell: 1 would block: this program has no such workflow"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -28,6 +46,22 @@ pub struct CheckReport {
 }
 
 /// What became of the open executions of a workflow, or of its histories.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::Checked;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = Backend::memory();
+/// Client::new(&backend).start(sell, "4242".to_owned()).id("sale-7").await?;
+///
+/// let report = App::new().workflow(sell).backend(backend).check().await?;
+/// let sales: Checked = report.workflows["sell"];
+/// assert_eq!((sales.go_on, sales.would_block), (1, 0));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Checked {
@@ -48,6 +82,24 @@ pub struct Checked {
 }
 
 /// An execution that does not go on as before.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::Broken;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+/// # #[workflow] async fn refund(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let backend = Backend::memory();
+/// Client::new(&backend).start(sell, "4242".to_owned()).id("sale-7").await?;
+///
+/// let report = App::new().workflow(refund).backend(backend).check().await?;
+/// let broken: &Broken = &report.broken[0];
+/// assert_eq!((broken.execution.as_str(), &*broken.workflow), ("sale-7", "sell"));
+/// assert!(broken.blocks && !broken.blocked_now);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Broken {

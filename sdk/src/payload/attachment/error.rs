@@ -11,6 +11,17 @@ use crate::payload::PayloadError;
 ///
 /// In a step `?` makes an [`Error`](crate::Error) of it, and the step is tried again. What trying
 /// again does not help is not [retryable](Self::is_retryable).
+///
+/// ```
+/// use everstep::payload::{Attachment, AttachmentError};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // Of whom would it be? No step runs here.
+/// let error = Attachment::from_file("film.mov").await.unwrap_err();
+/// assert!(matches!(error, AttachmentError::Outside) && !error.is_retryable());
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AttachmentError {

@@ -115,6 +115,18 @@ impl Attachment {
     }
 
     /// The execution that made it, in whose folder of the payload store it is.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+    /// # #[step] async fn scan(page: String) -> everstep::Result<Attachment> { Ok(Attachment::from_reader(page.as_bytes()).await?) }
+    /// # #[workflow] async fn office(page: String) -> everstep::Result<Attachment> { scan(page).await }
+    /// # let app = App::new().workflow(office).payloads(Payloads::new(MemoryPayloads::new()));
+    /// # let env = everstep::testing::Env::new(app);
+    /// let page: Attachment = env.start_as("scan-7", office, "a page".to_owned()).result().unwrap();
+    /// assert_eq!(page.execution().as_str(), "scan-7");
+    /// assert_eq!((page.len(), page.is_empty(), page.sha256().len()), (6, false, 64));
+    /// ```
     #[must_use]
     pub fn execution(&self) -> &ExecutionId {
         &self.handle.of

@@ -27,6 +27,31 @@ use crate::payload::store::hex;
 ///
 /// It reads some parts ahead, at most
 /// [`ATTACHMENT_PARTS_AT_ONCE`](crate::limits::ATTACHMENT_PARTS_AT_ONCE), beside the one that it gives.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::payload::{Attachment, MemoryPayloads, Payloads};
+/// use everstep::payload::AttachmentReader;
+/// use tokio::io::AsyncReadExt;
+/// # #[step] async fn scan(page: String) -> everstep::Result<Attachment> { Ok(Attachment::from_reader(page.as_bytes()).await?) }
+/// # #[workflow] async fn office(page: String) -> everstep::Result<Attachment> { scan(page).await }
+/// # let app = App::new().workflow(office).payloads(Payloads::new(MemoryPayloads::new()));
+/// # let env = everstep::testing::Env::new(app);
+/// # let client = env.client();
+/// # let page: Attachment = env.run(office, "a page".to_owned()).unwrap();
+/// # let path = std::env::temp_dir().join(ExecutionId::random().as_str());
+///
+/// # env.block_on(async {
+/// let mut reader: AttachmentReader = client.attachment(&page)?;
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text).await?;
+/// assert_eq!(text, "a page");
+///
+/// client.attachment(&page)?.to_file(&path).await?;
+/// assert_eq!(std::fs::read_to_string(&path)?, "a page");
+/// # std::fs::remove_file(path)?;
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 pub struct AttachmentReader {
     parts: BoxStream<'static, Result<Vec<u8>, PayloadError>>,
     /// The part that is given now, and how much of it was.

@@ -12,6 +12,24 @@ use crate::payload::PayloadError;
 
 /// A [`KeyProvider`] that wraps data keys with one key of 32 bytes, by AES-256-GCM. Who has that key
 /// can read everything: keep it apart from log and blobs.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{KeyProvider, LocalKeys};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::env::temp_dir().join(ExecutionId::random().as_str());
+/// std::fs::write(&path, [7_u8; 32])?; // in earnest: head -c 32 /dev/urandom > key
+/// let keys = LocalKeys::from_file(&path)?;
+///
+/// let order = ExecutionId::new("order-7")?;
+/// let made = keys.generate_data_key(&order).await?;
+/// let same = LocalKeys::new([7; 32]);
+/// assert_eq!(same.unwrap(&order, &made.wrapped).await?, made.plain);
+/// # std::fs::remove_file(path)?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct LocalKeys {
     cipher: Aes256Gcm,

@@ -26,6 +26,41 @@ pub use local::LocalKeys;
 
 /// Makes data keys, and reads them: AWS KMS, or [`LocalKeys`]. The calls are those of KMS
 /// (`GenerateDataKey`, `Decrypt`), with the execution's id as the encryption context.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use async_trait::async_trait;
+/// use everstep::payload::{
+///     DataKey, Encryption, KeyProvider, LocalKeys, MemoryPayloads, PayloadError, Payloads,
+/// };
+///
+/// /// Says who asks for which data key.
+/// #[derive(Debug)]
+/// struct Audited(LocalKeys);
+///
+/// #[async_trait]
+/// impl KeyProvider for Audited {
+///     async fn generate_data_key(&self, execution: &ExecutionId) -> Result<DataKey, PayloadError> {
+///         println!("execution {execution} gets a data key");
+///         self.0.generate_data_key(execution).await
+///     }
+///
+///     async fn unwrap(
+///         &self,
+///         execution: &ExecutionId,
+///         wrapped: &[u8],
+///     ) -> Result<[u8; 32], PayloadError> {
+///         println!("the data key of execution {execution} is read");
+///         self.0.unwrap(execution, wrapped).await
+///     }
+/// }
+///
+/// let keys = Audited(LocalKeys::new([7; 32]));
+/// let payloads = Payloads::new(MemoryPayloads::new()).codec(Encryption::new(keys));
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(greet).payloads(payloads));
+/// # assert_eq!(env.run(greet, "Ada".to_owned()).unwrap(), "Ada");
+/// ```
 #[async_trait]
 pub trait KeyProvider: Send + Sync + fmt::Debug + 'static {
     /// A new data key for this execution.
@@ -46,6 +81,13 @@ pub trait KeyProvider: Send + Sync + fmt::Debug + 'static {
 }
 
 /// A data key.
+///
+/// ```
+/// use everstep::payload::DataKey;
+///
+/// let key = DataKey::new([7; 32], b"as it may be stored".to_vec());
+/// assert_eq!(format!("{key:?}"), "DataKey"); // a log does not have it
+/// ```
 #[non_exhaustive]
 pub struct DataKey {
     /// What encrypts payloads.
@@ -74,6 +116,17 @@ impl fmt::Debug for DataKey {
 ///
 /// What it makes of a payload is: 8 bytes that name the data key (the beginning of the SHA-256 of its
 /// wrapped form), 12 random bytes (the nonce), and the ciphertext with its tag.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::payload::{Encryption, LocalKeys, MemoryPayloads, Payloads};
+///
+/// let encryption = Encryption::new(LocalKeys::new([7; 32])); // in earnest, from a file
+/// let payloads = Payloads::new(MemoryPayloads::new()).codec(encryption);
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+/// # let env = everstep::testing::Env::new(App::new().workflow(greet).payloads(payloads));
+/// # assert_eq!(env.run(greet, "Ada".to_owned()).unwrap(), "Ada");
+/// ```
 #[derive(Debug)]
 pub struct Encryption<K> {
     keys: K,
