@@ -38,7 +38,8 @@ impl Parse for Call {
 pub(crate) fn expand(tokens: TokenStream) -> TokenStream {
     let made = syn::parse2::<Call>(tokens).map_err(|error| {
         let text = format!(
-            "write `histories!(\"tests/histories\", app)`, where `app()` makes the App: {error}"
+            "write `histories!(\"tests/histories\", app)`, where `app()` makes the App (behind it may \
+             stand `crate = \"my_everstep\"`): {error}"
         );
         syn::Error::new(error.span(), text)
     });

@@ -42,6 +42,20 @@ mod ahead {
     }
 }
 
+mod gave_up {
+    use super::*;
+
+    #[step]
+    async fn scan() -> everstep::Result<String> {
+        recorded!()
+    }
+
+    #[workflow]
+    pub(super) async fn scan_once(scanned: u32) -> everstep::Result<u32> {
+        Ok(scanned + u32::from(scan().await? == "ok"))
+    }
+}
+
 mod children {
     use super::*;
 
@@ -248,6 +262,7 @@ fn fixtures() -> Vec<(&'static str, App)> {
         ("ahead", app().workflow(ahead::scan_and_count)),
         ("child", app().workflow(children::pack)),
         ("compensation", app().workflow(undone::trip)),
+        ("gave-up", app().workflow(gave_up::scan_once)),
         ("heartbeat", app().workflow(long_steps::backup)),
         ("hours", app().workflow(messages::meter)),
         ("messages", app().workflow(messages::cart)),

@@ -1,0 +1,3 @@
+everstep::testing::histories!("tests/histories");
+
+fn main() {}
