@@ -385,7 +385,9 @@ pub use key::OperationKey;
 pub use line::HistoryLine;
 pub use postponed::StepPostponed;
 pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResult};
-pub(crate) use recorded::{Runs, Unreadable, Why, read_lines};
+pub(crate) use recorded::{Runs, read_lines};
+#[cfg(feature = "testing")]
+pub(crate) use recorded::{Unreadable, Why};
 pub use tag::TagSet;
 pub use text::Text;
 pub use update::{Reply, UpdateReceived, UpdateReplied};
