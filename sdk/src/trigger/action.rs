@@ -10,6 +10,54 @@ use crate::id::{ExecutionId, InvalidExecutionId, PromiseToken};
 
 /// What follows from a [`Trigger`](super::Trigger). Nothing is done until the closure has returned
 /// it to the host.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::event::Json;
+/// use everstep::trigger::{Action, Invoke};
+///
+/// #[workflow]
+/// async fn fulfil(article: String) -> everstep::Result<String> {
+///     let receipt = signal::<String>("paid").await?;
+///     let address = promise::<String>("address").await?;
+///     Ok(format!("{article} to {address}, {receipt}"))
+/// }
+///
+/// #[derive(serde::Deserialize)]
+/// enum News {
+///     Ordered { order: String, article: Json },
+///     Paid { order: String, receipt: String },
+///     Lives { at: String, reply_to: PromiseToken },
+///     Moved { reply_to: PromiseToken },
+///     Advertisement,
+/// }
+///
+/// fn follow(news: News) -> Action {
+///     match news {
+///         News::Ordered { order, article } => Action::start_named("fulfil", article).id(order).into(),
+///         News::Paid { order, receipt } => Action::signal(order, "paid", &receipt).into(),
+///         News::Lives { at, reply_to } => Action::complete(&reply_to, &at),
+///         News::Moved { reply_to } => Action::fail(&reply_to, "nobody lives there any more"),
+///         News::Advertisement => Action::ignore(),
+///     }
+/// }
+///
+/// let app = App::new().workflow(fulfil).on(|invoke: Invoke| invoke.json().map(follow));
+/// # let env = Env::new(app);
+/// # let triggers = env.triggers();
+/// # let tell = |news: serde_json::Value| {
+/// #     env.block_on(triggers.deliver(&news.to_string(), &news.to_string())).unwrap();
+/// #     env.advance(seconds(1));
+/// # };
+/// # tell(serde_json::json!({ "Ordered": { "order": "order-7", "article": "a cup" } }));
+/// # tell(serde_json::json!("Advertisement"));
+/// # tell(serde_json::json!({ "Paid": { "order": "order-7", "receipt": "r-1" } }));
+/// # tell(serde_json::json!({ "Lives": { "at": "London", "reply_to": "p1.order-7.1.address.1" } }));
+/// # let order = env.client().handle(fulfil, ExecutionId::new("order-7").unwrap());
+/// # let result = env.block_on(order.result());
+/// assert_eq!(result.unwrap(), "a cup to London, r-1"); // after the first three
+/// ```
 #[must_use = "an action does nothing unless a closure returns it"]
 #[derive(Debug, Clone)]
 pub struct Action(pub(super) Kind);
@@ -76,6 +124,37 @@ impl Action {
 }
 
 /// A start that a closure asks for.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::client::OnConflict;
+/// use everstep::trigger::{Action, SqsMessage, StartAction};
+/// # #[workflow] async fn cart(customer: String) -> everstep::Result<String> { Ok(format!("{} for {customer}", signal::<String>("add").await?)) }
+///
+/// /// Puts an article into the cart of a customer, who may have none yet.
+/// fn add(message: SqsMessage) -> Option<StartAction> {
+///     let (customer, article) = message.body.split_once(": ")?;
+///     let start = Action::start(cart, customer.to_owned())
+///         .id(format!("cart/{customer}"))
+///         .on_conflict(OnConflict::RestartIfClosed)
+///         .tag("customer", customer)
+///         .signal("add", article)
+///         .signal_id(format!("add/{}", message.id));
+///     Some(start)
+/// }
+///
+/// let app = App::new().workflow(cart).on(add);
+/// # let env = Env::new(app);
+/// # let event = serde_json::json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m-1",
+/// #     "receiptHandle": "r", "body": "Ada: a cup" }] });
+/// # env.block_on(env.triggers().deliver(&event.to_string(), "1")).unwrap();
+/// # let (client, id) = (env.client(), ExecutionId::new("cart/Ada").unwrap());
+/// # env.block_on(async {
+/// assert_eq!(client.describe(&id).await?.tags["customer"], "Ada");
+/// assert_eq!(client.handle(cart, id).result().await?, "a cup for Ada");
+/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// ```
 #[must_use = "an action does nothing unless a closure returns it"]
 #[derive(Debug, Clone)]
 pub struct StartAction {
@@ -145,6 +224,27 @@ impl StartAction {
 }
 
 /// A signal that a closure asks for.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, SignalAction, SnsMessage};
+/// # #[workflow] async fn fulfil(_: ()) -> everstep::Result<String> { Ok(signal::<String>("paid").await?) }
+///
+/// /// The subject is the receipt: the bank tells of a payment twice, in two messages.
+/// fn paid(message: SnsMessage) -> SignalAction {
+///     let receipt = message.subject.unwrap_or_default();
+///     Action::signal(message.message, "paid", &receipt).id(format!("payment/{receipt}"))
+/// }
+///
+/// let env = Env::new(App::new().workflow(fulfil).on(paid));
+/// let order = env.start(fulfil, ());
+/// # let event = serde_json::json!({ "Records": [{ "EventSource": "aws:sns", "Sns": {
+/// #     "MessageId": "m-1", "TopicArn": "arn:aws:sns:eu-central-1:123456789012:bank",
+/// #     "Subject": "r-7", "Message": order.id() } }] });
+/// # env.block_on(env.triggers().deliver(&event.to_string(), "1")).unwrap();
+/// assert_eq!(order.result().unwrap(), "r-7");
+/// ```
 #[must_use = "an action does nothing unless a closure returns it"]
 #[derive(Debug, Clone)]
 pub struct SignalAction {
@@ -174,6 +274,18 @@ impl From<SignalAction> for Action {
 
 /// What a closure of [`App::on`](crate::App::on) may return: an [`Action`], a start or a signal as
 /// it is, an `Option` of one (`None` ignores), or a `Result`, whose error refuses the event.
+///
+/// ```
+/// use everstep::trigger::{Action, IntoAction};
+///
+/// fn is_taken(answer: impl IntoAction) -> bool {
+///     answer.into_action().is_ok()
+/// }
+///
+/// assert!(is_taken(Action::start_named("fulfil", everstep::event::Json::null())));
+/// assert!(is_taken(None::<Action>));
+/// assert!(!is_taken(Err::<Action, _>(everstep::Error::msg("no order has this number"))));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is nothing that can follow from a trigger",
     label = "not an action",

@@ -9,6 +9,29 @@ use crate::event::Json;
 
 /// An event of an EventBridge bus
 /// (<https://docs.aws.amazon.com/eventbridge/latest/ref/events-structure.html>).
+///
+/// ```
+/// use everstep::trigger::{Action, EventBridgeEvent, SignalAction};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Payment { order: String, receipt: String }
+///
+/// /// For `App::on`.
+/// fn paid(event: EventBridgeEvent) -> everstep::Result<Option<SignalAction>> {
+///     if event.detail_type != "Payment received" {
+///         return Ok(None);
+///     }
+///     let payment: Payment = event.json()?;
+///     Ok(Some(Action::signal(payment.order, "paid", &payment.receipt)))
+/// }
+///
+/// // A test of it:
+/// let event = serde_json::from_str(
+///     r#"{"id": "e-1", "source": "shop", "detail-type": "Payment received", "detail": {"order": "order-7"}}"#,
+/// )?;
+/// assert!(paid(event).unwrap_err().to_string().contains("missing field `receipt`"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct EventBridgeEvent {
@@ -63,6 +86,25 @@ impl EventBridgeEvent {
 ///
 /// Without a closure for it, and where the closure [ignores](super::Action::ignore) it, a schedule
 /// lets the function sweep.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, Schedule};
+/// # #[workflow] async fn report(of: String) -> everstep::Result<String> { Ok(of) }
+///
+/// let app = App::new().workflow(report).on(|due: Schedule| {
+///     due.schedule.ends_with("rule/nightly").then(|| Action::start(report, due.time))
+/// });
+/// # let env = Env::new(app);
+/// # let event = serde_json::json!({ "id": "s-1", "source": "aws.events", "detail-type": "Scheduled Event",
+/// #     "time": "2026-11-27T02:00:00Z", "resources": ["arn:aws:events:eu-central-1:123456789012:rule/nightly"],
+/// #     "detail": {} });
+/// # env.block_on(env.triggers().deliver(&event.to_string(), "1")).unwrap();
+/// # let report = env.client().handle(report, ExecutionId::new("report/schedule/s-1").unwrap());
+/// # let result = env.block_on(report.result());
+/// assert_eq!(result.unwrap(), "2026-11-27T02:00:00Z");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Schedule {

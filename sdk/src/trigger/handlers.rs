@@ -12,6 +12,22 @@ use super::{
 
 /// What a closure of [`App::on`](crate::App::on) can take: one source's type, or [`Trigger`] for
 /// whatever no other closure takes.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, Done, Invoke, Source};
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+///
+/// /// Takes what comes from a source, and does nothing.
+/// fn drain<S: Source>(app: App) -> App {
+///     app.on(|_: S| Action::ignore())
+/// }
+///
+/// let env = Env::new(drain::<Invoke>(App::new().workflow(greet)));
+/// let done = env.block_on(env.triggers().deliver("7", "invocation-1")).unwrap();
+/// assert_eq!(done, [Done::Ignored]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no trigger",
     label = "nothing that a closure of `App::on` can take",

@@ -11,6 +11,28 @@ use crate::event::Json;
 
 /// A message from an SQS queue
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>).
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, SqsMessage};
+/// # #[workflow] async fn fulfil(order: Order) -> everstep::Result<u32> { Ok(order.pieces) }
+///
+/// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Order { number: String, pieces: u32 }
+///
+/// let app = App::new().workflow(fulfil).on(|message: SqsMessage| -> everstep::Result<_> {
+///     let order: Order = message.json()?;
+///     let number = order.number.clone();
+///     Ok(Action::start(fulfil, order).id(number))
+/// });
+/// # let env = Env::new(app);
+/// # let triggers = env.triggers();
+/// # let event = serde_json::json!({ "Records": [{ "eventSource": "aws:sqs", "messageId": "m-1",
+/// #     "receiptHandle": "r", "body": r#"{"number": "order-7", "pieces": "two"}"# }] });
+/// # let delivered = env.block_on(triggers.deliver(&event.to_string(), "1"));
+/// assert!(delivered.unwrap_err().to_string().contains("pieces: invalid type"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SqsMessage {
@@ -37,6 +59,21 @@ impl SqsMessage {
 
 /// A message of an SNS topic
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html>).
+///
+/// ```
+/// use everstep::trigger::SnsMessage;
+///
+/// // As a test of a closure makes one:
+/// let message: SnsMessage = serde_json::from_value(serde_json::json!({
+///     "MessageId": "m-1",
+///     "TopicArn": "arn:aws:sns:eu-central-1:123456789012:orders",
+///     "Message": "[1, 2]",
+///     "MessageAttributes": { "shop": { "Type": "String", "Value": "books" } },
+/// }))?;
+/// assert_eq!(message.json::<Vec<u32>>()?, [1, 2]);
+/// assert_eq!(message.attributes["shop"], "books");
+/// # Ok::<(), everstep::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 #[non_exhaustive]
@@ -74,6 +111,25 @@ impl SnsMessage {
 
 /// A payload that is no other event: of a direct invocation, of a schedule with an input of its
 /// own, of a pipe.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, Invoke, Malformed};
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(format!("hello, {name}")) }
+///
+/// #[derive(serde::Deserialize)]
+/// struct Guest { name: String }
+///
+/// let app = App::new().workflow(greet).on(|invoke: Invoke| -> Result<_, Malformed> {
+///     Ok(Action::start(greet, invoke.json::<Guest>()?.name).id("the-guest"))
+/// });
+/// # let env = Env::new(app);
+/// # env.block_on(env.triggers().deliver(r#"{"name": "Ada"}"#, "1")).unwrap();
+/// # let greeting = env.client().handle(greet, ExecutionId::new("the-guest").unwrap());
+/// # let result = env.block_on(greeting.result());
+/// assert_eq!(result.unwrap(), "hello, Ada"); // of an invocation with {"name": "Ada"}
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Invoke {

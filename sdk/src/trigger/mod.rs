@@ -9,6 +9,60 @@
 //! has an id that is made from the event's own, unless the closure gives one: the second delivery
 //! finds what the first has done.
 //!
+//! ```
+//! # use everstep::prelude::*;
+//! # use everstep::testing::Env;
+//! use everstep::trigger::{Action, Done, S3Object, Triggers};
+//! # #[workflow] async fn resize(picture: String) -> everstep::Result<String> { Ok(format!("{picture}, smaller")) }
+//!
+//! let app = App::new().workflow(resize).on(|upload: S3Object| Action::start(resize, upload.key));
+//! # let env = Env::new(app);
+//! let triggers: Triggers = env.triggers(); // outside of tests, `App::triggers`
+//! let event = serde_json::json!({ "Records": [{
+//!     "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+//!     "s3": { "bucket": { "name": "pictures" }, "object": { "key": "my+cat.jpg", "sequencer": "0A" } },
+//! }] });
+//! # env.block_on(async {
+//! for is_first in [true, false] {
+//!     let done = triggers.deliver(&event.to_string(), "an id of this delivery").await?;
+//!     let [Done::Started { id, new }] = &done[..] else { panic!("{done:?}") };
+//!     assert_eq!((id.as_str(), *new), ("resize/s3/pictures/my cat.jpg#0A", is_first));
+//! }
+//! # Ok::<_, everstep::Error>(()) }).unwrap();
+//! ```
+//!
+//! An event of which nothing follows is an error that says so by its type:
+//!
+//! ```
+//! # use everstep::prelude::*;
+//! # use everstep::testing::Env;
+//! use everstep::trigger::{
+//!     Action, DeliverError, HttpSource, Malformed, SqsMessage, TriggerError, UnknownEvent,
+//! };
+//! # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(format!("hello, {name}")) }
+//!
+//! let app = App::new().workflow(greet).on(|message: SqsMessage| -> Result<_, Malformed> {
+//!     Ok(Action::start(greet, message.json()?))
+//! });
+//! # let env = Env::new(app);
+//! # let triggers = env.triggers();
+//! let refusal = |event: &str| env.block_on(triggers.deliver(event, "delivery-1")).unwrap_err();
+//!
+//! let from_the_web = refusal(r#"{"version": "2.0", "requestContext": {"http": {"method": "GET"}}}"#);
+//! assert!(matches!(from_the_web, DeliverError::Http(HttpSource::HttpApi))); // it has no front
+//!
+//! let DeliverError::Unknown(unknown) = refusal(r#"{"order": 7}"#) else { panic!("known") };
+//! let unknown: UnknownEvent = unknown;
+//! assert!(unknown.to_string().starts_with("the event has \"order\""));
+//!
+//! // In Lambda it comes again, and after some tries goes to the dead letters.
+//! let message = serde_json::json!({ "Records": [
+//!     { "eventSource": "aws:sqs", "messageId": "m-1", "receiptHandle": "r", "body": "no JSON" },
+//! ] });
+//! let refused = refusal(&message.to_string());
+//! assert!(matches!(refused, DeliverError::Trigger(TriggerError::Refused { .. })));
+//! ```
+//!
 //! The guide's page docs/guide/triggers.md has an example for each source, and says what becomes of
 //! an event that fails.
 

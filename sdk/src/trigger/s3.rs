@@ -8,6 +8,24 @@ use super::Malformed;
 ///
 /// It comes the same whichever way S3's notification took: to the function itself, through an SQS
 /// queue, through an SNS topic and a queue, or over EventBridge.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::trigger::{Action, S3Change, S3Object, StartAction};
+/// # #[workflow] async fn resize(picture: String) -> everstep::Result<String> { Ok(picture) }
+///
+/// /// For `App::on`.
+/// fn on_object(object: S3Object) -> Option<StartAction> {
+///     let is_new = object.change == S3Change::Created && object.bucket == "pictures";
+///     is_new.then(|| Action::start(resize, object.key))
+/// }
+///
+/// // A test of it:
+/// let mut object = S3Object::created("pictures", "cat.jpg");
+/// assert!(on_object(object.clone()).is_some());
+/// object.change = S3Change::Deleted;
+/// assert!(on_object(object).is_none());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct S3Object {
@@ -33,6 +51,20 @@ pub struct S3Object {
 }
 
 /// What happened to an object.
+///
+/// ```
+/// use everstep::trigger::S3Change;
+///
+/// fn is_restored(change: &S3Change) -> bool {
+///     match change {
+///         S3Change::Created | S3Change::Deleted => false,
+///         // Of a bucket that tells the function itself, or one that tells EventBridge.
+///         S3Change::Other(name) => name == "ObjectRestore:Completed" || name == "Object Restore Completed",
+///     }
+/// }
+///
+/// assert!(is_restored(&S3Change::Other("ObjectRestore:Completed".to_owned())));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum S3Change {
     /// It was stored: put, posted, copied, or uploaded in parts.

@@ -15,6 +15,41 @@ use crate::event::Json;
 ///
 /// Keys and items are plain JSON: `{"id": {"S": "a"}, "n": {"N": "7"}}` is `{"id": "a", "n": 7}`. A
 /// set is a list, and bytes are their base64.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::trigger::{Action, TableChange, TableRow};
+/// # #[workflow] async fn greet(customer: Customer) -> everstep::Result<String> { Ok(format!("hello, {}", customer.name)) }
+///
+/// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// struct Customer { id: String, name: String }
+///
+/// /// Greets each new customer.
+/// fn on_change(change: TableChange) -> everstep::Result<Option<Action>> {
+///     match (&*change.table, &change.row) {
+///         ("customers", TableRow::Inserted { .. }) => {
+///             let customer: Customer = change.new_item()?;
+///             let id = format!("greet/{}", customer.id);
+///             Ok(Some(Action::start(greet, customer).id(id).into()))
+///         }
+///         _ => Ok(None),
+///     }
+/// }
+///
+/// let app = App::new().workflow(greet).on(on_change);
+/// # let env = Env::new(app);
+/// # let event = serde_json::json!({ "Records": [{
+/// #     "eventID": "1", "eventName": "INSERT", "eventSource": "aws:dynamodb",
+/// #     "eventSourceARN": "arn:aws:dynamodb:us-west-2:111122223333:table/customers/stream/2024-06-10T19:26:16.525",
+/// #     "dynamodb": { "SequenceNumber": "111", "Keys": { "id": { "S": "7" } },
+/// #         "NewImage": { "id": { "S": "7" }, "name": { "S": "Ada" } } },
+/// # }] });
+/// # env.block_on(env.triggers().deliver(&event.to_string(), "1")).unwrap();
+/// # let greeting = env.client().handle(greet, ExecutionId::new("greet/7").unwrap());
+/// # let result = env.block_on(greeting.result());
+/// assert_eq!(result.unwrap(), "hello, Ada");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableChange {
@@ -31,6 +66,22 @@ pub struct TableChange {
 }
 
 /// What happened to an item. A stream that keeps keys only has none of these items.
+///
+/// ```
+/// use everstep::event::Json;
+/// use everstep::trigger::TableRow;
+///
+/// /// Whether anything is different now, as far as the stream shows it.
+/// fn is_change(row: &TableRow) -> bool {
+///     match row {
+///         TableRow::Inserted { .. } | TableRow::Removed { .. } => true,
+///         TableRow::Modified { old, new } => old != new || old.is_none(),
+///     }
+/// }
+///
+/// let item = Some(Json::record(&7).unwrap());
+/// assert!(!is_change(&TableRow::Modified { old: item.clone(), new: item }));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TableRow {
     /// It is new.
