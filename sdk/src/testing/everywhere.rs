@@ -11,6 +11,22 @@ use crate::event::{Event, Failure, PromiseResult, WorkflowStarted, reason_with};
 const AFTERWARDS: Duration = Duration::from_secs(600);
 
 /// What [`crash_everywhere`] has seen.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::testing::{Crashes, crash_everywhere};
+/// # #[step] async fn charge(card: &str) -> everstep::Result<String> { Ok(card.to_owned()) }
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { charge(&card).await }
+///
+/// let seen: Crashes = crash_everywhere(
+///     || Env::new(App::new().workflow(sell)),
+///     |env| env.start(sell, "4242".to_owned()),
+/// );
+/// // The only step of all whose effect must bear to be repeated; and no attempt was given up.
+/// assert!(seen.repeated.iter().eq(["charge#1"]));
+/// assert_eq!(seen.interrupted, 0);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Crashes {

@@ -12,6 +12,21 @@ use super::everywhere::{Crashes, compare, told};
 const SEED_VARIABLE: &str = "EVERSTEP_EXPLORE_SEED";
 
 /// What [`explore`] has seen.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::testing::{Explored, explore};
+/// # #[step] async fn charge(card: &str) -> everstep::Result<String> { Ok(card.to_owned()) }
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { charge(&card).await }
+///
+/// let seen: Explored = explore(
+///     0..10,
+///     || Env::new(App::new().workflow(sell)),
+///     |env| env.start(sell, "4242".to_owned()),
+/// );
+/// assert_eq!((seen.seeds, seen.interrupted), (10, 0));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explored {

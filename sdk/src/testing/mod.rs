@@ -38,6 +38,19 @@
 //! assert_eq!(env.run(sell, "4242".to_owned()).unwrap(), "not sold");
 //! ```
 //!
+//! Beside such tests, in a module of them, each recorded history is one:
+//!
+//! ```
+//! # use everstep::prelude::*;
+//! # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+//! fn app() -> App {
+//!     App::new().workflow(sell)
+//! }
+//!
+//! everstep::testing::histories!("../tests/fixtures/histories", app); // from the package's root
+//! # fn main() {}
+//! ```
+//!
 //! For authors of stores and queues there are [`conformance`] suites and [`faults`].
 
 pub mod conformance;

@@ -13,6 +13,15 @@ use crate::turn::Rehearsal;
 pub struct Recorded(Runs);
 
 /// Why a history does not replay.
+///
+/// ```
+/// use everstep::testing::{Recorded, ReplayError};
+///
+/// match Recorded::parse("no history") {
+///     Err(ReplayError::Line { line, .. }) => assert_eq!(line, 1),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
@@ -75,6 +84,26 @@ impl From<Unreadable> for ReplayError {
 impl Recorded {
     /// Reads what `everstep history --json ID` has printed. Empty lines are passed over.
     ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// use everstep::event::HistoryLine;
+    /// use everstep::testing::{Recorded, ReplayError, replay};
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// # let env = Env::new(App::new().workflow(sell));
+    /// # let sale = env.start(sell, "4242".to_owned());
+    /// # sale.result().unwrap();
+    /// # let log = sale.history();
+    ///
+    /// let lines: Vec<String> = HistoryLine::of(sale.id(), &log).map(|line| line.to_text().unwrap()).collect();
+    /// let recorded = Recorded::parse(&lines.join("\n")).unwrap();
+    /// replay(&App::new().workflow(sell), &recorded).unwrap();
+    ///
+    /// // The first line is missing:
+    /// let cut = Recorded::parse(&lines[1..].join("\n"));
+    /// assert!(matches!(cut, Err(ReplayError::NoStart { .. })));
+    /// ```
+    ///
     /// # Errors
     /// A line is no event, the first is not the start, or lines are missing.
     pub fn parse(lines: &str) -> Result<Self, ReplayError> {
@@ -115,6 +144,30 @@ impl Recorded {
 /// must ask for what it asked for then, in the same order, and return what it returned.
 ///
 /// An execution that was open when it was recorded may go on in any way from there.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::testing::Env;
+/// use everstep::testing::{Recorded, ReplayError, replay};
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+/// # let env = Env::new(App::new().workflow(greet));
+/// # let greeting = env.start(greet, "Ada".to_owned());
+/// # greeting.result().unwrap();
+///
+/// let recorded = Recorded::from_log(greeting.history()).unwrap();
+/// replay(&App::new().workflow(greet), &recorded).unwrap();
+///
+/// // The code of the next release, in which the workflow of this name greets otherwise:
+/// # let changed = {
+/// #[workflow]
+/// async fn greet(name: String) -> everstep::Result<String> {
+///     Ok(format!("hello, {name}"))
+/// }
+/// # App::new().workflow(greet) };
+/// assert!(matches!(replay(&changed, &recorded), Err(ReplayError::Differs { .. })));
+/// ```
+///
+/// A history that was exported is a file:
 ///
 /// ```no_run
 /// # use everstep::prelude::*;

@@ -5,7 +5,20 @@
 //! [`payload_store_suite!`](crate::payload_store_suite) and
 //! [`limiter_suite!`](crate::limiter_suite) make one test of each:
 //!
-//! ```ignore
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use async_trait::async_trait;
+//! use everstep::limiter::{InProcessLimiter, Limiter};
+//! use everstep::memory::{MemoryQueue, MemoryStore};
+//! use everstep::payload::{MemoryPayloads, PayloadStore};
+//! use everstep::store::EventStore;
+//! use everstep::testing::conformance::{
+//!     LimiterFactory, PayloadStoreFactory, QueueFactory, StoreFactory, event_store,
+//! };
+//! use everstep::wake::WakeQueue;
+//!
 //! struct Memory;
 //!
 //! #[async_trait]
@@ -15,7 +28,42 @@
 //!     }
 //! }
 //!
-//! everstep::event_store_suite!(memory, Memory);
+//! #[async_trait]
+//! impl QueueFactory for Memory {
+//!     async fn queue(&self, visibility: Duration) -> Arc<dyn WakeQueue> {
+//!         Arc::new(MemoryQueue::new().with_visibility(visibility))
+//!     }
+//!     fn unit(&self) -> Duration {
+//!         Duration::from_millis(100)
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl PayloadStoreFactory for Memory {
+//!     async fn store(&self) -> Arc<dyn PayloadStore> {
+//!         Arc::new(MemoryPayloads::new())
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl LimiterFactory for Memory {
+//!     async fn limiter(&self) -> Arc<dyn Limiter> {
+//!         Arc::new(InProcessLimiter::new())
+//!     }
+//! }
+//!
+//! // In a test of yours: each check is a test, such as `stores::setup_may_be_repeated`.
+//! everstep::event_store_suite!(stores, Memory);
+//! everstep::wake_queue_suite!(queues, Memory);
+//! everstep::payload_store_suite!(payloads, Memory);
+//! everstep::limiter_suite!(limiters, Memory);
+//!
+//! // Or one of them by hand:
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() {
+//!     let store = StoreFactory::store(&Memory).await;
+//!     event_store::create::setup_may_be_repeated(store).await;
+//! }
 //! ```
 //!
 //! A crash of the process is beyond these checks: a store has to test its own durability.

@@ -17,6 +17,27 @@ use crate::store::Status;
 use crate::testing::replay::{Recorded, replay};
 
 /// An execution that a test has started, and the types of its result.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// # use everstep::store::Status;
+/// # use everstep::testing::Env;
+/// use everstep::testing::Execution;
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> {
+/// #     Ok(if signal::<bool>("approval").await? { card } else { "nothing".to_owned() })
+/// # }
+///
+/// fn approve<T, E>(sale: &Execution<T, E>) {
+///     assert_eq!(sale.status(), Status::Suspended);
+///     sale.signal("approval", &true);
+/// }
+///
+/// let env = Env::new(App::new().workflow(sell));
+/// let sale = env.start(sell, "4242".to_owned());
+/// env.advance(minutes(1));
+/// approve(&sale);
+/// assert_eq!(sale.result().unwrap(), "4242");
+/// ```
 pub struct Execution<T, E> {
     pub(super) inner: Arc<Inner>,
     handle: Handle<T, E>,

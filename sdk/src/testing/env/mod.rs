@@ -606,6 +606,20 @@ impl Env {
 
     /// What the app's closures do with events of AWS, here: for [`block_on`](Self::block_on). See
     /// docs/guide/triggers.md.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # use everstep::testing::Env;
+    /// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(name) }
+    /// use everstep::trigger::{Action, Done, Invoke};
+    ///
+    /// let app = App::new().workflow(greet).on(|invoke: Invoke| -> everstep::Result<_> {
+    ///     Ok(Action::start(greet, invoke.json()?))
+    /// });
+    /// let env = Env::new(app);
+    /// let done = env.block_on(env.triggers().deliver("\"Ada\"", "invocation-1")).unwrap();
+    /// assert!(matches!(&done[..], [Done::Started { new: true, .. }]));
+    /// ```
     #[must_use]
     pub fn triggers(&self) -> Triggers {
         self.inner.world.app.triggers_of(self.client())

@@ -8,6 +8,22 @@ use super::{Faults, LOST, Written};
 use crate::archive::{ArchiveError, ArchiveStore};
 
 /// An archive around another one, with [`Faults`]: its calls are `archive.put` and `archive.get`.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use everstep::archive::{ArchiveStore, MemoryArchive};
+/// use everstep::testing::faults::{Fate, Faults, FaultyArchive};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let faults = Faults::by(|_| Fate::FailAfter); // done, and nobody knows
+/// let inner = MemoryArchive::new();
+/// let archive = FaultyArchive::new(Arc::new(inner.clone()), &faults);
+/// assert!(archive.put("order/a.jsonl", b"one").await.is_err());
+/// assert_eq!(inner.objects()["order/a.jsonl"], b"one");
+/// assert_eq!(faults.counts().of("archive.put"), 1);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct FaultyArchive {
     inner: Arc<dyn ArchiveStore>,

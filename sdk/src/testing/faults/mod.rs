@@ -10,6 +10,49 @@
 //! let store = FaultyStore::new(Arc::new(MemoryStore::new()), &faults);
 //! let queue = FaultyQueue::new(Arc::new(MemoryQueue::new()), &faults);
 //! ```
+//!
+//! What becomes of calls can change while a test runs, and can be left to a seed:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! # use everstep::prelude::*;
+//! use everstep::memory::MemoryStore;
+//! use everstep::store::{EventStore, StoreError};
+//! use everstep::testing::faults::{Call, Counts, Fate, Faults, FaultyStore, Rates};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let faults = Faults::none();
+//! let store = FaultyStore::new(Arc::new(MemoryStore::new()), &faults);
+//! let id = ExecutionId::new("order-7")?;
+//! store.load(&id).await?;
+//!
+//! faults.set(|call: &Call| if call.name == "load" { Fate::FailBefore } else { Fate::Proceed });
+//! assert!(matches!(store.load(&id).await, Err(StoreError::Unavailable { .. })));
+//! let counts: Counts = faults.counts(); // also of what was not made
+//! assert_eq!((counts.of("load"), counts.total()), (2, 2));
+//!
+//! faults.heal();
+//! store.load(&id).await?;
+//! assert_eq!(faults.take_counts().total(), 3);
+//! assert_eq!(faults.counts().total(), 0);
+//!
+//! // A fifth of all calls fails: the same ones, whenever the seed is 7.
+//! let rates = Rates { before_per_million: 200_000, after_per_million: 0 };
+//! let mut seen = Vec::new();
+//! for _ in 0..2 {
+//!     let store = FaultyStore::new(Arc::new(MemoryStore::new()), &Faults::seeded(7, rates));
+//!     let mut failed = Vec::new();
+//!     for index in 0..100 {
+//!         if store.load(&id).await.is_err() {
+//!             failed.push(index);
+//!         }
+//!     }
+//!     seen.push(failed);
+//! }
+//! assert!(!seen[0].is_empty() && seen[0] == seen[1]);
+//! # Ok(()) }
+//! ```
 
 mod alarms;
 mod archive;

@@ -8,6 +8,23 @@ use super::{Faults, LOST, Written};
 use crate::payload::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
 
 /// A payload store around another one, with [`Faults`].
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use everstep::prelude::*;
+/// use everstep::payload::{BlobBytes, Folder, MemoryPayloads, PayloadStore};
+/// use everstep::testing::faults::{Fate, Faults, FaultyPayloads};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let faults = Faults::by(|call| if call.index == 0 { Fate::FailBefore } else { Fate::Proceed });
+/// let store = FaultyPayloads::new(Arc::new(MemoryPayloads::new()), &faults);
+/// let name = Folder::of(&ExecutionId::new("order-7")?).blob_of(b"a page");
+/// assert!(store.put(&name, &BlobBytes::from(b"a page")).await.is_err());
+/// store.put(&name, &BlobBytes::from(b"a page")).await?;
+/// assert_eq!(faults.counts().of("payloads.put"), 2);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct FaultyPayloads {
     inner: Arc<dyn PayloadStore>,
