@@ -14,6 +14,34 @@ const ADDRESS: &str = "127.0.0.1:8080";
 /// An HTTP interface that has no client yet: who may use it, and where it listens.
 ///
 /// By default everybody who reaches it may do everything, and it listens on `127.0.0.1:8080`.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use everstep::prelude::*;
+/// use everstep::http::Front;
+/// # #[workflow] async fn greet(name: String) -> everstep::Result<String> { Ok(format!("Hello {name}")) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let front = Front::new()
+///     .listen("0.0.0.0:8080")
+///     .bearer("a-long-secret")
+///     .allow_if(|request| request.method == "GET"); // it shows, and changes nothing
+/// # let mut app = App::new().workflow(greet).backend(Backend::memory());
+/// # let router = front.router(&app.client().await?);
+/// # let start = serde_json::json!({
+/// #     "version": "2.0", "rawPath": "/executions", "body": "{}",
+/// #     "headers": { "authorization": "Bearer a-long-secret" },
+/// #     "requestContext": { "http": { "method": "POST" } },
+/// # });
+/// # let start = everstep::http::answer(&router, start, Duration::from_secs(10)).await?;
+/// assert_eq!(start["statusCode"], 403); // of a POST, as a function would answer it
+///
+/// // Others reach it without a token, and the proxy before it has asked them for one:
+/// let behind_a_proxy = Front::new().listen("0.0.0.0:8080").open();
+/// # let _ = app.http(behind_a_proxy);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 #[must_use = "it does nothing until it is given to an app, or made a router"]
 pub struct Front {

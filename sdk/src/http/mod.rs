@@ -19,6 +19,30 @@
 //! # }
 //! ```
 //!
+//! [`answer`] is for functions that have a program of their own around it:
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use everstep::prelude::*;
+//! use everstep::http::{Front, NotHttp, answer, is_http};
+//! use serde_json::{Value, json};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let router = Front::new().router(&Client::new(&Backend::memory()));
+//! let left = Duration::from_secs(20); // until the function's deadline
+//!
+//! let request = json!({
+//!     "version": "2.0", "rawPath": "/openapi.json", "requestContext": { "http": { "method": "GET" } },
+//! });
+//! assert!(is_http(&request));
+//! let answered: Result<Value, NotHttp> = answer(&router, request, left).await;
+//! assert_eq!(answered.unwrap()["statusCode"], 200);
+//!
+//! assert!(answer(&router, json!({ "Records": [] }), left).await.is_err()); // of a queue
+//! # }
+//! ```
+//!
 //! The routes, what each takes and answers and how it refuses are in the document that the router
 //! serves at `/openapi.json`, which is made from the code; `docs/guide/http.md` is the way in.
 
