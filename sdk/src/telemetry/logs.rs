@@ -1,4 +1,13 @@
 //! Log lines: [`init`] for programs that want what most do, [`JsonLines`] for others.
+//!
+//! ```
+//! use everstep::telemetry::logs::{self, InitError};
+//!
+//! logs::init()?; // the first line of main
+//! tracing::info!("the shop is open");
+//! assert!(matches!(logs::init(), Err(InitError::Twice(_))));
+//! # Ok::<(), InitError>(())
+//! ```
 
 use std::fmt;
 use std::io::Write;
@@ -96,6 +105,30 @@ fn filter_of(variable: &'static str, value: String) -> Result<Targets, InitError
 /// So each line of a turn has `everstep.execution.id`, `everstep.workflow.name` and `everstep.run`,
 /// and each of a step's body `everstep.step.name` and `everstep.step.attempt`, where CloudWatch Logs
 /// Insights finds them. A line that cannot be written is left out.
+///
+/// ```
+/// # use std::io::{self, Write};
+/// # use std::sync::{Arc, Mutex};
+/// use everstep::telemetry::logs::JsonLines;
+/// use tracing_subscriber::prelude::*;
+/// # #[derive(Clone, Default)] struct Lines(Arc<Mutex<Vec<u8>>>);
+/// # impl Write for Lines {
+/// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.lock().unwrap().write(bytes) }
+/// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+/// # }
+///
+/// # let lines = Lines::default();
+/// # let to = lines.clone();
+/// // To a file, say, beside other layers; `JsonLines::new(std::io::stdout)` is what `init` has.
+/// let layer = JsonLines::new(move || to.clone());
+/// tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+///     let _turn = tracing::info_span!("turn", order = 7).entered();
+///     tracing::warn!(pieces = 2, "sold out");
+/// });
+/// let written = String::from_utf8(lines.0.lock().unwrap().clone())?;
+/// assert!(written.ends_with("\"message\":\"sold out\",\"order\":7,\"pieces\":2}\n"), "{written}");
+/// # Ok::<(), std::string::FromUtf8Error>(())
+/// ```
 pub struct JsonLines<W> {
     to: W,
 }

@@ -14,6 +14,15 @@ use super::measure::{Batch, Measure, Metric};
 
 /// The variable that says how metrics are written, where the program does not: `emf`, or
 /// `emf:NAMESPACE`.
+///
+/// ```
+/// use everstep::telemetry::METRICS_VARIABLE;
+///
+/// // A child process whose metrics are to be in a namespace of its own:
+/// let mut child = std::process::Command::new("shop");
+/// child.env(METRICS_VARIABLE, "emf:Shop/Batch");
+/// assert_eq!(METRICS_VARIABLE, "EVERSTEP_METRICS");
+/// ```
 pub const METRICS_VARIABLE: &str = "EVERSTEP_METRICS";
 
 /// The namespace of CloudWatch metrics by default.
@@ -44,10 +53,51 @@ pub(super) trait Sink: Send + Sync {
 ///
 /// What is measured is what was recorded: a turn that loses its claim counts nothing that another
 /// one does again.
+///
+/// ```
+/// # use std::io::{self, Write};
+/// # use std::sync::{Arc, Mutex};
+/// # use everstep::prelude::*;
+/// use everstep::telemetry::Metrics;
+/// # #[derive(Clone, Default)] struct Lines(Arc<Mutex<Vec<u8>>>);
+/// # impl Write for Lines {
+/// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.lock().unwrap().write(bytes) }
+/// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+/// # }
+/// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = Backend::memory();
+/// # let lines = Lines::default();
+/// // `Metrics::emf("Shop")` writes them to stdout, which a function's log is.
+/// let app = App::new().workflow(sell).metrics(Metrics::emf_to("Shop", lines.clone()));
+/// # let sale = Client::new(&backend).start(sell, "4242".to_owned()).await?;
+/// # app.backend(backend).worker().await?.run_until(sale.result()).await??;
+/// let written = String::from_utf8(lines.0.lock().unwrap().clone())?; // when the worker has ended
+/// assert!(written.contains(r#""Namespace":"Shop""#));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Metrics(Arc<dyn Sink>);
 
 /// `EVERSTEP_METRICS` says something that is no way to write metrics.
+///
+/// ```
+/// # use everstep::prelude::*;
+/// use everstep::host::AppError;
+/// use everstep::telemetry::{METRICS_VARIABLE, MetricsError};
+///
+/// /// What the operator of a program is told that does not run.
+/// fn advice(error: &AppError) -> String {
+///     match error {
+///         AppError::Metrics(MetricsError { value, .. }) => format!("{METRICS_VARIABLE}={value}?"),
+///         other => other.to_string(),
+///     }
+/// }
+///
+/// assert!(!advice(&AppError::NoWorkflow).contains(METRICS_VARIABLE));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{METRICS_VARIABLE} is {value:?}: set it to emf or emf:NAMESPACE, or to nothing; {NAMESPACE_RULE}"
@@ -65,6 +115,15 @@ impl Metrics {
     ///
     /// A thread of its own writes them. If it cannot keep up, or stdout is closed, lines are left
     /// out, and nothing else happens.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::telemetry::Metrics;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    ///
+    /// let app = App::new().workflow(sell).metrics(Metrics::emf("Shop/Orders"));
+    /// # assert_eq!(everstep::testing::Env::new(app).run(sell, "4242".to_owned()).unwrap(), "4242");
+    /// ```
     ///
     /// # Panics
     /// CloudWatch knows no such namespace: it has 1 to 255 characters of ASCII, no control characters,
@@ -91,6 +150,16 @@ impl Metrics {
     }
 
     /// OpenTelemetry's, made by this meter. Whoever made the meter exports them.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// use everstep::telemetry::Metrics;
+    /// # #[workflow] async fn sell(_: ()) -> everstep::Result<()> { Ok(()) }
+    ///
+    /// let meter = opentelemetry::global::meter("shop");
+    /// let app = App::new().workflow(sell).metrics(Metrics::opentelemetry(&meter));
+    /// # assert!(everstep::testing::Env::new(app).run(sell, ()).is_ok());
+    /// ```
     #[cfg(feature = "opentelemetry")]
     #[must_use]
     pub fn opentelemetry(meter: &opentelemetry::metrics::Meter) -> Self {

@@ -17,6 +17,9 @@ use crate::id::ExecutionId;
 /// use everstep::telemetry::TraceOf;
 /// let trace = TraceOf::run(&"order-7".parse()?, 1);
 /// println!("https://traces.example.com/{}", trace.id());
+/// // A span of another program says what it is about:
+/// tracing_opentelemetry::OpenTelemetrySpanExt::add_link(&tracing::Span::current(), trace.context().clone());
+/// assert_eq!(trace.context().trace_id(), trace.id());
 /// # Ok::<(), everstep::id::InvalidExecutionId>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
