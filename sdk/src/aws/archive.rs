@@ -15,6 +15,18 @@ use crate::archive::{ArchiveError, ArchiveStore};
 /// needs `s3:PutObject` and `s3:GetObject` on the prefix, and `s3:ListBucket` on the bucket, without
 /// which S3 does not say that an object is missing
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>).
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::archive::Archive;
+/// use everstep::aws::{S3Archive, load_config};
+/// use everstep::prelude::*;
+///
+/// let archive = Archive::new(S3Archive::new(&load_config().await, "my-bucket", "histories")?);
+/// let app = App::new().archive(archive).retention(days(90));
+/// # let _ = app;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct S3Archive(S3Payloads);
 

@@ -27,6 +27,19 @@ const BACKOFF: Duration = Duration::from_millis(50);
 /// 15 s a call).
 ///
 /// Neither a missing region nor missing credentials are errors here: they show at first use.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{DynamoStore, load_config};
+///
+/// let config = load_config().await;
+/// if config.region().is_none() {
+///     eprintln!("set AWS_REGION");
+/// }
+/// let store = DynamoStore::new(&config, "orders")?; // an error without a region
+/// # let _ = store;
+/// # Ok(()) }
+/// ```
 pub async fn load_config() -> SdkConfig {
     let http_client = aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))

@@ -23,6 +23,25 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Nothing is lost on the way back: a letter is sent before it is deleted here, so that a process
 /// that dies in between leaves it twice. For a wake that is harmless; for other messages it is what
 /// SQS does anyway.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{DeadLetters, SqsQueue, load_config};
+///
+/// let queue = SqsQueue::new(&load_config().await, "orders-wakes")?;
+/// let letters: DeadLetters = queue.dead_letters().await?.expect("setup has made them");
+/// for letter in letters.look().await? {
+///     match &letter.wake {
+///         Ok(wake) => {
+///             println!("{}: a wake of {}", letters.name(), wake.execution);
+///             letters.give_back(&letter).await?; // it is received again
+///         }
+///         Err(_) if letter.body.is_empty() => letters.delete(&letter).await?,
+///         Err(_) => letters.put_back(&letter).await?, // for whoever looks next
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DeadLetters {
     source: SqsQueue,
@@ -30,6 +49,19 @@ pub struct DeadLetters {
 }
 
 /// A message that nobody has dealt with.
+///
+/// ```no_run
+/// use everstep::aws::DeadLetter;
+///
+/// /// A line for the operator.
+/// fn line(letter: &DeadLetter) -> String {
+///     let sent = letter.sent_at.map_or_else(|| "once".to_owned(), |at| at.to_string());
+///     match &letter.wake {
+///         Ok(wake) => format!("{sent}: look at {}", wake.execution),
+///         Err(problem) => format!("{sent}: {problem}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct DeadLetter {
     /// Its text.

@@ -30,6 +30,19 @@ use crate::store::BoxError;
 /// What KMS does not answer, throttles or fails at is [`PayloadError::Unavailable`], after the tries of
 /// the SDK; a key that is missing, disabled, about to be deleted, of another kind, or not this program's
 /// to use is [`PayloadError::Unusable`], and says what to do.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{KmsKeys, S3Payloads, load_config};
+/// use everstep::payload::{Encryption, Payloads};
+///
+/// let config = load_config().await;
+/// let keys = KmsKeys::new(&config, "alias/orders")?;
+/// let store = S3Payloads::new(&config, "my-bucket", "payloads")?;
+/// let payloads = Payloads::new(store).codec(Encryption::new(keys)); // for `App::payloads`
+/// # let _ = payloads;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct KmsKeys {
     client: Client,

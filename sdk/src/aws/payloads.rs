@@ -40,6 +40,18 @@ const BLOB_BYTES_EXPECTED: usize = PAYLOAD_BYTES_MAX + 65_536;
 /// that a blob is missing
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>); to erase,
 /// `s3:DeleteObject`.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{S3Payloads, load_config};
+/// use everstep::payload::Payloads;
+/// use everstep::prelude::*;
+///
+/// let store = S3Payloads::new(&load_config().await, "my-bucket", "payloads")?;
+/// let app = App::new().payloads(Payloads::new(store));
+/// # let _ = app;
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct S3Payloads {
     client: Client,

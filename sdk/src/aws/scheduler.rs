@@ -41,6 +41,22 @@ const PREFIX: &str = "everstep-";
 /// (<https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html>). It is deleted
 /// when it is done, or when nobody needs it any more. Should a delivery fail, Scheduler tries again
 /// for a day; an execution whose wake is lost all the same is found by the sweeper.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// use everstep::aws::{EventBridgeScheduler, SqsQueue, load_config};
+/// use everstep::backend::SchedulerUrl;
+/// use everstep::wake::AlarmQueue;
+///
+/// let config = load_config().await;
+/// let queue = SqsQueue::new(&config, "orders-wakes")?;
+/// let group = SchedulerUrl::new("orders", Some("arn:aws:iam::123456789012:role/wakes"))?;
+/// let clock = EventBridgeScheduler::new(&config, &queue, &group)?;
+/// let queue = AlarmQueue::new(Arc::new(queue), Arc::new(clock)); // for `Backend::new`
+/// # let _ = queue;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct EventBridgeScheduler {
     client: Client,

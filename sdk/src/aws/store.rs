@@ -32,6 +32,21 @@ const LOADS_MAX: u32 = 5;
 /// Logs, records and inboxes in one DynamoDB table.
 ///
 /// Clones share one client and its connections.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::sync::Arc;
+/// use everstep::aws::{DynamoStore, SqsQueue, load_config};
+/// use everstep::prelude::*;
+///
+/// // What `Backend::from_env` makes of `dynamodb://orders?queue=orders-wakes`:
+/// let config = load_config().await;
+/// let store = DynamoStore::new(&config, "orders")?;
+/// assert_eq!(store.table_name(), "orders");
+/// let backend = Backend::new(Arc::new(store), Arc::new(SqsQueue::new(&config, "orders-wakes")?));
+/// # let _ = backend;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
     pub(super) client: Client,
@@ -68,6 +83,15 @@ impl DynamoStore {
     }
 
     /// The same store, reading `items` items a page: many pages where few would do.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use everstep::aws::{DynamoStore, load_config};
+    ///
+    /// // A test of pages need not write 1 MB, nor ask for 64 parts of each index.
+    /// let store = DynamoStore::new(&load_config().await, "test")?.with_page_items(2).with_shards(1);
+    /// # let _ = store; Ok(()) }
+    /// ```
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_page_items(mut self, items: i32) -> Self {

@@ -44,6 +44,19 @@ const DEAD: &str = "-dead";
 ///
 /// Times are rounded up to whole seconds, SQS's unit: a wake is never early. Clones share one
 /// client and its connections.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// # use std::time::Duration;
+/// use everstep::aws::{SqsQueue, load_config};
+///
+/// let queue = SqsQueue::new(&load_config().await, "orders-wakes")?;
+/// let queue = queue.with_visibility(Duration::from_secs(60));
+/// if queue.dead_letters().await?.is_none() {
+///     eprintln!("what nobody can deal with stays in the queue, and comes again and again");
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     pub(super) client: Client,

@@ -8,6 +8,19 @@ use serde::{Deserialize, Serialize};
 ///
 /// It can be part of an error type that is recorded. Unless a variant says otherwise, the attempt has
 /// written nothing; one before it that was [`InDoubt`](Self::InDoubt) may have.
+///
+/// ```
+/// use everstep::dynamodb::TransactError;
+///
+/// /// A `retry_if`: what a condition has refused is not tried again.
+/// fn may_help(error: &TransactError) -> bool {
+///     matches!(error, TransactError::Unavailable { .. } | TransactError::InDoubt { .. })
+/// }
+///
+/// let refused = TransactError::Refused { writes: vec!["the stock".to_owned()] };
+/// assert!(!may_help(&refused));
+/// assert_eq!(refused.to_string(), "conditions did not hold, of the writes the stock");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -29,6 +29,19 @@ pub struct Markers {
 }
 
 /// Why the table of markers could not be made.
+///
+/// ```
+/// use everstep::dynamodb::SetupError;
+///
+/// /// Whether it is worth calling `setup` again, of a program that begins with it.
+/// fn may_help(error: &SetupError) -> bool {
+///     !matches!(error, SetupError::OtherTable { .. })
+/// }
+///
+/// let other = SetupError::OtherTable { table: "orders".to_owned() };
+/// assert!(!may_help(&other));
+/// assert!(other.to_string().starts_with("the table orders is no table of markers"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {

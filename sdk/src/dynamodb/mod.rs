@@ -24,6 +24,16 @@
 //! A program needs `dynamodb:GetItem` and `dynamodb:PutItem` on it. It belongs to one backend: the keys
 //! follow from the ids of executions, so two backends whose executions have the same ids must not
 //! share it.
+//!
+//! ```no_run
+//! use everstep::dynamodb::{Client, Markers, SetupError};
+//!
+//! # async fn run() -> Result<(), SetupError> {
+//! let client = Client::new(&everstep::aws::load_config().await);
+//! let markers = Markers::new(&client, "orders-markers").keep(everstep::days(180));
+//! markers.setup().await?;
+//! # Ok(()) }
+//! ```
 
 mod error;
 mod marker;

@@ -76,6 +76,29 @@ where
 }
 
 /// Writes that are not planned yet; `.await` does them.
+///
+/// ```no_run
+/// use everstep::dynamodb::types::{AttributeValue, Put};
+/// use everstep::dynamodb::{Markers, Transact, TransactError, transact};
+/// use everstep::prelude::*;
+///
+/// /// Two transactions of one step: each has a name, and is done once.
+/// #[step(skip(markers))]
+/// async fn book(markers: &Markers, order: &str) -> Result<(), TransactError> {
+///     for table in ["books", "reports"] {
+///         transact(markers, async || {
+///             let id = AttributeValue::S(order.to_owned());
+///             let put = Put::builder().table_name(table).item("id", id).build();
+///             let put = put.map_err(|error| TransactError::Invalid { message: error.to_string() })?;
+///             Ok::<_, TransactError>(Transact::new(()).put(table, put))
+///         })
+///         .part(table)
+///         .await?;
+///     }
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[must_use = "nothing is written unless it is awaited"]
 pub struct Transacting<'a, F> {
     markers: &'a Markers,

@@ -6,6 +6,35 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Up
 ///
 /// Each write has a name, by which a [refusal](super::TransactError::Refused) speaks of it. At most
 /// [99](crate::limits::TRANSACT_WRITES_MAX) writes, of different items.
+///
+/// ```
+/// use everstep::dynamodb::Transact;
+/// use everstep::dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, Update};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let text = |text: &str| AttributeValue::S(text.to_owned());
+///
+/// let is_open = ConditionCheck::builder()
+///     .table_name("shops")
+///     .key("name", text("books"))
+///     .condition_expression("attribute_not_exists(closed)");
+/// let sale = Put::builder().table_name("sales").item("id", text("sale-7"));
+/// let stock = Update::builder()
+///     .table_name("stock")
+///     .key("article", text("a cup"))
+///     .update_expression("ADD pieces :minus_one")
+///     .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()));
+/// let offer = Delete::builder().table_name("offers").key("id", text("offer-7"));
+///
+/// // What the closure of `transact` returns: all four writes, or none.
+/// let wanted = Transact::new("sale-7".to_owned())
+///     .check("the shop", is_open.build()?)
+///     .put("the sale", sale.build()?)
+///     .update("the stock", stock.build()?)
+///     .delete("the offer", offer.build()?);
+/// # assert!(format!("{wanted:?}").contains("offer-7"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "nothing is written unless the closure of `transact` returns it"]
 pub struct Transact<T> {

@@ -136,6 +136,22 @@ struct Response {
 
 impl Report {
     /// The promise it is about.
+    ///
+    /// ```
+    /// use everstep::invoke::Report;
+    ///
+    /// let report: Report = serde_json::from_str(r#"{
+    ///     "requestContext": { "condition": "RetriesExhausted" },
+    ///     "requestPayload": {
+    ///         "everstep": { "idempotency_key": "a key", "reply_to": "p1.order-2.1.scan.1" },
+    ///         "request": "cat.jpg"
+    ///     },
+    ///     "responseContext": { "functionError": "Unhandled" },
+    ///     "responsePayload": { "errorMessage": "no scanner" }
+    /// }"#)?;
+    /// assert_eq!(report.reply_to().execution().as_str(), "order-2");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     #[must_use]
     pub fn reply_to(&self) -> &PromiseToken {
         self.request_payload.reply_to()
@@ -161,6 +177,19 @@ impl Report {
 
 impl<Req: DeserializeOwned> Call<Req> {
     /// Reads an invocation's payload, where no runtime does it.
+    ///
+    /// ```
+    /// use everstep::invoke::Call;
+    ///
+    /// let payload = br#"{
+    ///     "everstep": { "idempotency_key": "a key", "reply_to": "p1.order-2.1.scan.1" },
+    ///     "request": "cat.jpg"
+    /// }"#;
+    /// let call = Call::<String>::from_payload(payload)?;
+    /// assert_eq!((&*call.request, call.idempotency_key()), ("cat.jpg", "a key"));
+    /// assert_eq!(call.reply_to().execution().as_str(), "order-2");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     ///
     /// # Errors
     /// It is none of a [`Lambda::send`](super::Lambda::send), or the request is no `Req`.

@@ -118,6 +118,15 @@ impl InvokeError {
     }
 
     /// As everstep's own error, terminal unless it is [retryable](Self::is_retryable).
+    ///
+    /// ```
+    /// use everstep::invoke::InvokeError;
+    ///
+    /// let (function, message) = ("resize".to_owned(), "no such version".to_owned());
+    /// let gone = InvokeError::NotFound { function, message };
+    /// assert!(!gone.is_retryable());
+    /// assert!(gone.into_error().is_terminal()); // the step is not tried again
+    /// ```
     #[must_use]
     pub fn into_error(self) -> Error {
         let retryable = self.is_retryable();

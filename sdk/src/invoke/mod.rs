@@ -63,10 +63,28 @@ use crate::id::PromiseToken;
 
 /// The largest request and the largest reply of [`Lambda::invoke`], in bytes of JSON
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>: 6 MB).
+///
+/// ```
+/// use everstep::invoke::{INVOKE_BYTES_MAX, SEND_BYTES_MAX};
+///
+/// /// Whether a step can hand these pages on as they are, or has to store them and hand on where.
+/// fn fits(pages: &[String], wait: bool) -> bool {
+///     let bytes = serde_json::to_vec(pages).map_or(usize::MAX, |json| json.len());
+///     bytes <= if wait { INVOKE_BYTES_MAX } else { SEND_BYTES_MAX / 2 } // there is an envelope
+/// }
+///
+/// assert!(fits(&["a page".repeat(500_000)], true) && !fits(&["a page".repeat(500_000)], false));
+/// ```
 pub const INVOKE_BYTES_MAX: usize = 6_000_000;
 
 /// The largest request of [`Lambda::send`], in bytes of JSON with its envelope
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>: 1 MB).
+///
+/// ```
+/// use everstep::invoke::{INVOKE_BYTES_MAX, SEND_BYTES_MAX};
+///
+/// assert!(SEND_BYTES_MAX < INVOKE_BYTES_MAX); // what is sent waits in a queue of Lambda's
+/// ```
 pub const SEND_BYTES_MAX: usize = 1_000_000;
 
 /// How long a call may take: the longest time-out of a function, 15 minutes
@@ -74,6 +92,18 @@ pub const SEND_BYTES_MAX: usize = 1_000_000;
 const CALL_MAX: Duration = Duration::from_secs(15 * 60 + 20);
 
 /// What the step's idempotency key is called in the client context of an [`Lambda::invoke`].
+///
+/// ```
+/// use everstep::invoke::KEY_IN_CONTEXT;
+///
+/// /// In the function: the key, from the client context as the runtime hands it over.
+/// fn key(client_context: &serde_json::Value) -> Option<&str> {
+///     client_context["custom"][KEY_IN_CONTEXT].as_str()
+/// }
+///
+/// let context = serde_json::json!({ "custom": { "everstep-idempotency-key": "a key" } });
+/// assert_eq!(key(&context), Some("a key"));
+/// ```
 pub const KEY_IN_CONTEXT: &str = "everstep-idempotency-key";
 
 /// A client of Lambda, for steps. A clone is the same client.

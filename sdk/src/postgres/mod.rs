@@ -16,6 +16,27 @@
 //!
 //! The guide's page docs/guide/data.md says when to take this, and what remains at least once.
 //!
+//! ```no_run
+//! use everstep::postgres::{self, Isolation, PgPool, Rollback, TransactionError, Tx};
+//! use everstep::prelude::*;
+//!
+//! /// Takes from an account, and returns what is left.
+//! async fn take(mut tx: Tx, from: String, cents: i64) -> Result<i64, Rollback<TransactionError>> {
+//!     let left = sqlx::query_scalar::<_, i64>(
+//!         "UPDATE accounts SET cents = cents - $1 WHERE name = $2 RETURNING cents",
+//!     );
+//!     Ok(left.bind(cents).bind(from).fetch_one(&mut *tx).await?)
+//! }
+//!
+//! #[step(skip(pool))]
+//! async fn pay(pool: &PgPool, from: &str, cents: i64) -> Result<i64, TransactionError> {
+//!     postgres::transaction(pool, |tx| take(tx, from.to_owned(), cents))
+//!         .isolation(Isolation::Serializable)
+//!         .await
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! # Connections
 //!
 //! Nothing here depends on the session: no `SET`, no prepared statement that outlives its transaction,
@@ -29,6 +50,21 @@
 //! [`setup`] makes it; [`SCHEMA`] is for those who have migrations. It belongs to one backend: the keys
 //! follow from the ids of executions, so two backends whose executions have the same ids must not share
 //! it. Whoever empties the one empties the other.
+//!
+//! ```no_run
+//! use everstep::Client;
+//! use everstep::postgres::{self, CleanError, PgPool, SetupError};
+//!
+//! /// Before the first step.
+//! async fn prepare(pool: &PgPool) -> Result<(), SetupError> {
+//!     postgres::setup(pool).await
+//! }
+//!
+//! /// Once a day.
+//! async fn tidy(pool: &PgPool, client: &Client) -> Result<u64, CleanError> {
+//!     postgres::clean(pool, client, everstep::days(30)).await
+//! }
+//! ```
 
 mod clean;
 mod error;

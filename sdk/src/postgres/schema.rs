@@ -7,6 +7,18 @@ use sqlx::{PgConnection, PgPool, Row as _};
 /// ```sql
 #[doc = include_str!("schema.sql")]
 /// ```
+///
+/// Where another program makes the tables:
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("everstep-schema-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// # let migration = folder.join("2_everstep.sql");
+/// std::fs::write(&migration, everstep::postgres::SCHEMA)?;
+/// assert!(std::fs::read_to_string(&migration)?.contains("CREATE TABLE"));
+/// # std::fs::remove_dir_all(folder) }
+/// ```
 pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// The version of [`SCHEMA`]. It is the table's comment.

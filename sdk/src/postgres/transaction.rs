@@ -80,6 +80,28 @@ where
 }
 
 /// A transaction that has not begun; `.await` runs it.
+///
+/// ```no_run
+/// use everstep::postgres::{self, Isolation, PgPool, Rollback, TransactionError};
+/// use everstep::prelude::*;
+///
+/// /// Two transactions of one step: each has a name, and is done once.
+/// #[step(skip(books, shop))]
+/// async fn book(books: &PgPool, shop: &PgPool, order: i64) -> Result<(), TransactionError> {
+///     for (pool, part) in [(books, "books"), (shop, "shop")] {
+///         postgres::transaction(pool, async move |mut tx| {
+///             let paid = sqlx::query("UPDATE orders SET paid = true WHERE id = $1").bind(order);
+///             paid.execute(&mut *tx).await?;
+///             Ok::<_, Rollback<TransactionError>>(())
+///         })
+///         .part(part)
+///         .isolation(Isolation::RepeatableRead)
+///         .await?;
+///     }
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
 #[must_use = "a transaction does nothing unless it is awaited"]
 pub struct Transaction<'a, F> {
     pool: &'a PgPool,

@@ -17,6 +17,18 @@ use crate::notify::{NotSent, Notification, Notifier, NotifyError};
 /// order and may deliver an event twice: see [`Notification::id`] and [`Notification::sequence`].
 ///
 /// The program needs `events:PutEvents` on the bus.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{EventBridgeNotifier, load_config};
+/// use everstep::notify::Notifications;
+/// use everstep::prelude::*;
+///
+/// let bus = EventBridgeNotifier::new(&load_config().await, "orders")?;
+/// let app = App::new().notifications(Notifications::to(bus));
+/// # let _ = app;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct EventBridgeNotifier {
     client: Client,

@@ -24,6 +24,19 @@ const FIFO_ID_BYTES_MAX: usize = 128;
 ///
 /// The program needs `sns:Publish` on the topic, and `kms:GenerateDataKey` and `kms:Decrypt` on its
 /// key if it is encrypted with one of one's own.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use everstep::aws::{SnsNotifier, load_config};
+/// use everstep::notify::Notifications;
+/// use everstep::prelude::*;
+///
+/// let topic = "arn:aws:sns:eu-central-1:123456789012:orders.fifo";
+/// let topic = SnsNotifier::new(&load_config().await, topic)?;
+/// let app = App::new().notifications(Notifications::to(topic).steps());
+/// # let _ = app;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SnsNotifier {
     client: Client,
