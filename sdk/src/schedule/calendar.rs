@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, Offset, TimeDelta, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use croner::{Cron, JobType};
 
@@ -33,7 +33,8 @@ impl Calendar {
 
     /// The first time after `last`.
     pub(super) fn next(&self, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut shown = self.on_the_clock(last);
+        // Times are whole seconds; the search would give each the fraction that it begins with.
+        let mut shown = self.on_the_clock(last).with_nanosecond(0)?;
         let mut take = false;
         if self.changes_near(last) {
             // What was shown before may come again.

@@ -34,6 +34,14 @@ fn a_time_that_the_clocks_leave_out_is_the_first_moment_after_the_gap() {
 }
 
 #[test]
+fn times_are_whole_seconds_whenever_they_are_asked_for() {
+    let daily = Times::cron("0 7 * * *");
+    check(&daily, "2024-01-01T06:59:59.999Z", &["2024-01-01T07:00:00Z", "2024-01-02T07:00:00Z"]);
+    check(&daily, "2024-01-01T07:00:00.001Z", &["2024-01-02T07:00:00Z"]);
+    check(&berlin("30 2 * * *"), "2024-10-26T23:59:59.5Z", &["2024-10-27T00:30:00Z"]);
+}
+
+#[test]
 fn a_gap_starts_nothing_twice() {
     // 02:00 is moved to 03:00, where there is a start anyway.
     check(
