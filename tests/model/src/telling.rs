@@ -1,10 +1,12 @@
 //! What others are told: rule 34, kept and removed.
 //!
 //! One execution of three commits: a client writes the first, two hosts without claims the others;
-//! appends are fenced by the log's length. A host may die, and whom they tell may not answer for a
-//! while. Nothing is wrong as long as all that the log has can still be told, nothing else was, and
-//! the sweeper can come to rest.
+//! appends are fenced by the log's length. A host may die, whom they tell may not answer for a
+//! while, and what one of the commits tells does not go through before somebody mends that. Nothing is
+//! wrong as long as all that the log has can still be told, nothing else was, the sweeper can come to
+//! rest, and nobody sends what who wrote the record knew to be told.
 
+use super::family::Violation;
 use super::small::{Action, Case, Model, Verdict};
 
 #[derive(Clone, Copy)]
@@ -17,6 +19,8 @@ struct Setup {
     first_turn: bool,
     /// The record says what is untold.
     says_untold: bool,
+    /// Which of it that is, and not only from where on.
+    says_which: bool,
     /// It is overdue as long as something is, also when the execution has ended.
     overdue: bool,
     /// It may be replaced at the same commit once that is told.
@@ -30,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         before_record: true,
         first_turn: true,
         says_untold: true,
+        says_which: true,
         overdue: true,
         same_commit: true,
     };
@@ -42,11 +47,16 @@ pub(crate) fn cases() -> Vec<Case> {
         ("34-same-commit", Setup { same_commit: false, ..kept }),
     ];
     let pair = |(name, removed)| Case::pair(name, kept, removed, Verdict::Stuck);
-    without.into_iter().flat_map(pair).collect()
+    let again = Verdict::Breaks(Violation::ToldForNothing);
+    let which = Case::pair("34-which", kept, Setup { says_which: false, ..kept }, again);
+    without.into_iter().flat_map(pair).chain(which).collect()
 }
 
 /// How many commits the log has in the end.
 const COMMITS: u8 = 3;
+
+/// What this commit tells does not go through at first.
+const BAD: u8 = 1;
 
 /// Who wrote the first commit; the hosts are 0 and 1.
 const CLIENT: u8 = 2;
@@ -66,6 +76,21 @@ impl Set {
         Self(self.0 | other.0)
     }
 
+    /// What is in this and not in that.
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// What is in both.
+    fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// All that a commit may tell, whoever wrote it.
+    fn of(commit: u8) -> Self {
+        Self(7 << (commit * 3))
+    }
+
     /// The first commit in it.
     fn first(self) -> Option<u8> {
         (0..COMMITS).find(|commit| self.0 >> (commit * 3) & 7 != 0)
@@ -75,7 +100,7 @@ impl Set {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Record {
     commit: u8,
-    untold: Option<u8>,
+    untold: Set,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -93,6 +118,8 @@ struct Turn {
     commits: u8,
     /// What it has to tell.
     pending: Set,
+    /// What it knows to be told, as who wrote the record did.
+    known: Set,
     /// It has done what comes last.
     told: bool,
     projected: bool,
@@ -105,8 +132,14 @@ struct State {
     commits: u8,
     record: Record,
     told: Set,
+    /// What who wrote the record knew to be told: no host reads this.
+    known: Set,
+    /// Somebody sent such a thing.
+    for_nothing: bool,
     /// Whom they tell does not answer.
     out: bool,
+    /// What did not go through would now.
+    mended: bool,
     wakes: u8,
     hosts: [Option<Turn>; 2],
     crashes: u8,
@@ -118,9 +151,12 @@ impl State {
         Self {
             log: [CLIENT; COMMITS as usize],
             commits: 1,
-            record: Record { commit: 0, untold: None },
+            record: Record { commit: 0, untold: Set::NONE },
             told: Set::NONE,
+            known: Set::NONE,
+            for_nothing: false,
             out: false,
+            mended: false,
             wakes: 1,
             hosts: [None; 2],
             crashes: 1,
@@ -136,13 +172,13 @@ impl State {
 
     /// All is told, nothing else is, and nobody has to come any more.
     fn is_done(&self) -> bool {
-        let at_rest = self.record == Record { commit: COMMITS - 1, untold: None };
+        let at_rest = self.record == Record { commit: COMMITS - 1, untold: Set::NONE };
         self.commits == COMMITS && at_rest && self.told == self.logged(0)
     }
 
     fn is_overdue(&self, setup: Setup) -> bool {
         let is_open = self.record.commit + 1 < COMMITS;
-        is_open || (setup.overdue && self.record.untold.is_some())
+        is_open || (setup.overdue && self.record.untold != Set::NONE)
     }
 
     fn actions(self, setup: Setup) -> Vec<Action<Self>> {
@@ -160,12 +196,16 @@ impl State {
         } else if self.outages > 0 {
             add("an outage begins", true, &|s| (s.out, s.outages) = (true, s.outages - 1));
         }
+        if !self.mended {
+            add("what did not go through is mended", false, &|s| s.mended = true);
+        }
         for (at, host) in self.hosts.into_iter().enumerate() {
             match host {
                 None if self.wakes > 0 => add("a host takes a wake", false, &|s| {
                     s.wakes -= 1;
                     let (step, pending) = (Step::Load, Set::NONE);
-                    let turn = Turn { step, commits: 0, pending, told: false, projected: false };
+                    let (known, told) = (Set::NONE, false);
+                    let turn = Turn { step, commits: 0, pending, known, told, projected: false };
                     s.hosts[at] = Some(turn);
                 }),
                 None => {}
@@ -189,8 +229,8 @@ impl State {
         match turn.step {
             Step::Load => {
                 turn.commits = self.commits;
-                let from = self.record.untold.unwrap_or(self.record.commit + 1);
-                turn.pending = self.logged(from);
+                turn.known = self.known;
+                turn.pending = self.record.untold.and(self.logged(self.record.commit + 1));
                 if setup.first_turn && self.record.commit == 0 {
                     turn.pending = turn.pending.with(0, CLIENT);
                 }
@@ -216,9 +256,12 @@ impl State {
                 turn.step = last(setup, &turn);
             }
             Step::Tell => {
+                self.for_nothing |= turn.pending.both(turn.known) != Set::NONE;
                 if !self.out {
-                    self.told = self.told.and(turn.pending);
-                    turn.pending = Set::NONE;
+                    let bad = if self.mended { Set::NONE } else { Set::of(BAD) };
+                    let sent = turn.pending.without(bad);
+                    self.told = self.told.and(sent);
+                    (turn.known, turn.pending) = (turn.known.and(sent), turn.pending.both(bad));
                 }
                 turn.told = true;
                 let appends = !setup.after_commit && turn.commits < COMMITS && !turn.projected;
@@ -226,14 +269,18 @@ impl State {
             }
             Step::Project => {
                 let commit = turn.commits - 1;
-                let untold =
-                    turn.pending.first().filter(|_| setup.says_untold && setup.before_record);
+                let untold = match turn.pending.first() {
+                    Some(_) if !(setup.says_untold && setup.before_record) => Set::NONE,
+                    Some(first) if !setup.says_which => self.logged(first),
+                    _ => turn.pending,
+                };
                 let is_newer = commit > self.record.commit;
                 let tells = setup.same_commit
                     && commit == self.record.commit
-                    && self.record.untold.is_some();
+                    && self.record.untold != Set::NONE;
                 if is_newer || tells {
                     self.record = Record { commit, untold };
+                    self.known = turn.known;
                 }
                 turn.projected = true;
                 turn.step = last(setup, &turn);
@@ -286,5 +333,9 @@ impl Model for Setup {
 
     fn is_goal(&self, state: &State) -> bool {
         state.is_done()
+    }
+
+    fn violation(&self, state: &State) -> Option<Violation> {
+        state.for_nothing.then_some(Violation::ToldForNothing)
     }
 }

@@ -59,6 +59,9 @@ pub(crate) enum Violation {
     Disowned,
     /// The parent hears of one end twice.
     HeardTwice,
+    // Of the model of what is told.
+    /// Something is sent again though who wrote the record knew that it was sent.
+    ToldForNothing,
     // Of the model of lives.
     /// What was written for an earlier execution is in the log of a later one.
     ForeignCommit,
