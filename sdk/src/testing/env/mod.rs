@@ -42,6 +42,9 @@ const LIMIT: Duration = Duration::from_secs(1_000 * 86_400);
 /// nothing else is to be done. While a body waits for a socket nothing else is to be done either, so
 /// [mock](Self::mock) the steps that talk to others.
 ///
+/// The sweeper comes every six hours: what a [notifier](crate::notify) did not take of an execution that
+/// has no further turn is tried again then.
+///
 /// The calls block, and work in a plain `#[test]`. In an async test they block too, on a runtime of
 /// the `Env`'s own: what else runs in that test stands still meanwhile.
 /// [`block_on`](Self::block_on) runs any future beside the executions, in their time.
