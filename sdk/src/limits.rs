@@ -87,6 +87,7 @@
 //! assert_eq!(NOTIFICATION_BYTES_MAX, 250_000);
 //! assert!(NOTIFY_LINGER < NOTIFY_WAIT && NOTIFY_WAIT < NOTIFY_PAUSE);
 //! assert!(NOTIFY_PAUSE < NOTIFY_AGAIN_AFTER && NOTIFY_AGAIN_AFTER < NOTIFY_AGAIN_AFTER_MAX);
+//! assert_eq!(NOTIFY_STUCK_MAX, 20); // notifications of one execution that others overtake
 //! ```
 //!
 //! # Payload stores, keys and archives; deleting
@@ -354,6 +355,11 @@ pub const NOTIFY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// The longest time between two such tries.
 pub const NOTIFY_AGAIN_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How many notifications of an execution may be stuck, each by itself, while others behind them are
+/// sent; with more of them the rest waits too. Each is some hundred bytes at most in the record, and a
+/// read of its own in a try.
+pub const NOTIFY_STUCK_MAX: usize = 20;
 
 /// The shortest time for which closed executions are kept: longer than any invocation, lease or try of
 /// a write, so that no host still has to do with what is deleted.

@@ -53,6 +53,7 @@
 //! // Everybody sees it.
 //! assert_eq!(store.record(&id).await?.expect("it is there").arrivals, 1);
 //! assert_eq!(store.load_all(&id).await?.expect("it is there").commits.len(), 2);
+//! assert_eq!(store.commits(&id, life, 1..2).await?, [end]);
 //! let query = ListQuery { status: Some(Status::Completed), ..ListQuery::default() };
 //! assert_eq!(store.list(&query).await?.records[0].id, id);
 //! assert!(store.overdue(Timestamp(9_000), 10).await?.is_empty());
@@ -78,9 +79,11 @@ mod check;
 mod cursor;
 mod grave;
 mod inbox;
+mod telling;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -93,6 +96,8 @@ use crate::time::Timestamp;
 pub(crate) use cursor::ListCursor;
 pub use grave::{Buried, Grave};
 pub use inbox::{InboxItem, Message, NewItem, Sent};
+pub use telling::Telling;
+pub(crate) use telling::{BLOCK, Next, Place, Position};
 
 /// A failure's cause, as the store's own library reports it.
 ///
@@ -143,6 +148,24 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
 
     /// [`load`](Self::load) with the log of all runs, from commit 0 on: to show and to verify it.
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
+
+    /// The commits with these numbers in the log of that life of an execution, of whichever run, in
+    /// ascending order and read consistently: to go on with what is [untold](Projection::untold) of
+    /// earlier runs. Those that are not there are passed over. Whoever asks has loaded the execution;
+    /// of one that was deleted since, what is left may be returned or not, but nothing of another one.
+    ///
+    /// Unless a store does better, all of the log is read for it.
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        let loaded = self.load_all(id).await?.filter(|loaded| loaded.record.life() == life);
+        let mut commits = loaded.map(|loaded| loaded.commits).unwrap_or_default();
+        commits.retain(|commit| numbers.contains(&commit.number));
+        Ok(commits)
+    }
 
     /// Writes `commit` if its number is free. The only write that decides a race.
     ///
@@ -544,6 +567,10 @@ pub struct Projection {
     /// `wake_at` is when to try again at the latest, whatever the status. Not in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub untold: Option<CommitNumber>,
+    /// What of it is told all the same. `None` if nothing is untold, or if that was found by a program
+    /// of before there was this: then all is told again from `untold` on. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telling: Option<Telling>,
     /// When this was written.
     pub updated_at: Timestamp,
     /// The version of the code that wrote it.
@@ -711,7 +738,8 @@ impl Record {
     /// untold, and what tells it from others of its id.
     #[must_use]
     pub fn listed(&self) -> Self {
-        let projection = Projection { view: None, untold: None, ..self.projection.clone() };
+        let projection =
+            Projection { view: None, untold: None, telling: None, ..self.projection.clone() };
         Self { projection, parent: None, born: None, ..self.clone() }
     }
 

@@ -76,6 +76,7 @@ fn projection(commit: u64, status: Status) -> Projection {
         status,
         wake_at: Some(Timestamp(1_000)),
         untold: None,
+        telling: None,
         updated_at: Timestamp(2_000),
         code: "1".into(),
         reason: None,

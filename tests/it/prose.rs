@@ -290,6 +290,7 @@ async fn a_log_of_version_1_is_replayed_and_goes_on_from_any_commit() {
                 status: Status::Running,
                 wake_at: Some(started),
                 untold: None,
+                telling: None,
                 updated_at: started,
                 code: String::new(),
                 reason: None,

@@ -10,6 +10,7 @@ mod poison;
 mod restarting;
 mod running;
 mod runs;
+mod stuck;
 mod telling;
 mod terminating;
 mod undoing;

@@ -23,6 +23,7 @@ pub fn just_started(id: ExecutionId) -> Record {
             status: Status::Running,
             wake_at: None,
             untold: None,
+            telling: None,
             updated_at: Timestamp(0),
             code: String::new(),
             reason: None,

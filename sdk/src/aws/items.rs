@@ -17,6 +17,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -48,6 +49,9 @@ pub(super) const TAGS: &str = "tags";
 
 /// The attribute of a record with the first commit that is not wholly told: not in any index.
 pub(super) const UNTOLD: &str = "untold";
+
+/// The attribute of a record with what of that is told all the same, as JSON: not in any index.
+pub(super) const TELLING: &str = "telling";
 
 /// The attribute of a record, a commit and an inbox item that tells executions of one id apart: not in
 /// any index.
@@ -84,6 +88,10 @@ const SORT_KEY_BYTES_MAX: usize = 1_024;
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
+}
+
+fn to_json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("it is always JSON")
 }
 
 pub(super) fn number(value: impl ToString) -> AttributeValue {
@@ -161,13 +169,14 @@ pub(super) fn projected(
     id: &ExecutionId,
     projection: &Projection,
     shards: Shards,
-) -> [(&'static str, Option<AttributeValue>); 12] {
+) -> [(&'static str, Option<AttributeValue>); 13] {
     let Projection {
         commit,
         first,
         status,
         wake_at,
         untold,
+        telling,
         updated_at,
         code,
         reason,
@@ -187,6 +196,7 @@ pub(super) fn projected(
         ("due_shard", due.map(|_| due_shard)),
         ("due_at", due.map(|at| number(at.0))),
         (UNTOLD, untold.map(number)),
+        (TELLING, telling.as_ref().map(|telling| text(to_json(telling)))),
         ("updated_at", Some(number(updated_at.0))),
         ("code", Some(text(code))),
         ("reason", reason.as_ref().map(text)),
@@ -298,7 +308,7 @@ pub(super) fn inbox_item(
             bytes_max: SORT_KEY_BYTES_MAX - 2,
         });
     }
-    let message = serde_json::to_string(&item.message).expect("a message is always JSON");
+    let message = to_json(&item.message);
     let mut attributes = key(id, inbox_sk(&item.id));
     attributes.insert("arrival".into(), number(arrival));
     attributes.insert("arrived_at".into(), number(item.arrived_at.0));
@@ -360,6 +370,8 @@ pub(super) fn read_record(id: &ExecutionId, item: Item) -> Result<Record, StoreE
             status,
             wake_at: item.maybe_number("wake_at")?.map(Timestamp),
             untold: item.maybe_number(UNTOLD)?,
+            // What cannot be read is as if it had never been known.
+            telling: item.maybe_text(TELLING)?.and_then(|text| serde_json::from_str(&text).ok()),
             updated_at: Timestamp(item.number("updated_at")?),
             code: item.text("code")?,
             reason: item.maybe_text("reason")?,
@@ -518,6 +530,7 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Telling;
 
     #[test]
     fn a_list_shows_all_of_a_record_but_its_view_its_parent_its_life_and_what_is_untold() {
@@ -527,6 +540,7 @@ mod tests {
             status: Status::Suspended,
             wake_at: Some(Timestamp(1)),
             untold: Some(1),
+            telling: Some(Telling::default()),
             updated_at: Timestamp(1),
             code: "1".into(),
             reason: Some("because".into()),
@@ -551,6 +565,7 @@ mod tests {
             "due_at",
             VIEW,
             UNTOLD,
+            TELLING,
             BORN,
             PARENT,
             PARENT_RUN,

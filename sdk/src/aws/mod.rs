@@ -48,6 +48,7 @@
 mod answer;
 #[cfg(feature = "s3")]
 mod archive;
+mod commits;
 mod config;
 mod dead;
 mod errors;

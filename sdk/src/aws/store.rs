@@ -1,6 +1,7 @@
 //! The event store on one DynamoDB table.
 
 use std::error::Error;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -328,6 +329,15 @@ impl EventStore for DynamoStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.load_whole(id, true).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.query_commits(id, life, numbers).await
     }
 
     async fn append(

@@ -14,7 +14,7 @@ use crate::event::{
     Carried, CorruptCommit, Event, InputHash, Json, StoredCommit, UnrecordableValue,
     WorkflowStarted,
 };
-use crate::id::{Born, CommitNumber, ExecutionId, InvalidExecutionId, WriterId};
+use crate::id::{Born, ExecutionId, InvalidExecutionId, WriterId};
 use crate::limits::{COMMIT_BYTES_MAX, NAME_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, is_name, is_tag};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::History;
@@ -498,7 +498,7 @@ impl Client {
             };
             let existing = match known {
                 Some(record) => Some(Box::new(record)),
-                None => match self.create(&run, untold).await {
+                None => match self.create(&run, untold.clone()).await {
                     Ok(existing) => existing,
                     // What was sealed for this try may be removed: the next one seals it again.
                     Err(error @ StartError::Store { source: StoreError::Buried { .. }, .. }) => {
@@ -567,7 +567,7 @@ impl Client {
                         continue; // deleted meanwhile
                     };
                     let ended = read(id, &loaded)?;
-                    untold = loaded.record.projection.untold;
+                    untold = Some(loaded.record.projection.clone());
                     if loaded.record.projection.status.is_closed() {
                         // Rule 18: what came for the run that has ended is not for the next.
                         loaded.report_late(|item_id| ended.taken.contains(item_id));
@@ -598,7 +598,7 @@ impl Client {
     async fn create(
         &self,
         run: &NewRun<'_>,
-        untold: Option<CommitNumber>,
+        untold: Option<Projection>,
     ) -> Result<Option<Box<Record>>, StartError> {
         let id = run.id;
         let failed = |source| StartError::Store { id: id.clone(), source };
@@ -606,7 +606,7 @@ impl Client {
         let writer = WriterId::random();
         let sealed = run.encode(self.clock.now(), writer, &self.payloads).await;
         let (mut record, start) = sealed.map_err(|error| failed(error.into()))?;
-        record.projection.untold = untold;
+        untold.into_iter().for_each(|before| record.projection.take_over_untold(before));
         let bytes = start.body.len();
         if bytes > COMMIT_BYTES_MAX {
             return Err(StartError::TooLarge { id: id.clone(), bytes });
@@ -709,6 +709,7 @@ impl NewRun<'_> {
                 status: Status::Running,
                 wake_at: Some(at),
                 untold: None,
+                telling: None,
                 updated_at: at,
                 code: String::new(),
                 reason: None,

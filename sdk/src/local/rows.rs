@@ -17,11 +17,13 @@ use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
 pub(super) const RECORD: &str = "id, workflow, started_at, arrivals, tags, parent, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, view, untold, born";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, view, untold, \
+     telling, born";
 
 /// The columns of a record in a list: [`RECORD`] without what [`Record::listed`] leaves out.
 pub(super) const LISTED: &str = "id, workflow, started_at, arrivals, tags, NULL, \
-     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL, NULL, NULL";
+     commit_number, status, wake_at, updated_at, code, reason, first_commit, NULL, NULL, \
+     NULL, NULL";
 
 /// Reads the columns of [`RECORD`].
 pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
@@ -38,7 +40,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         id: ExecutionId::new(row.get::<_, String>(0)?).map_err(|e| unread(0, e.to_string()))?,
         workflow: row.get(1)?,
         started_at: Timestamp(row.get(2)?),
-        born: born(row.get(15)?).map_err(|problem| unread(15, problem))?,
+        born: born(row.get(16)?).map_err(|problem| unread(16, problem))?,
         arrivals: row.get::<_, Count>(3)?.0,
         tags,
         parent: parent.transpose().map_err(|error| unread(5, error.to_string()))?,
@@ -49,6 +51,10 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
                 .ok_or_else(|| unread(7, format!("there is no status {status:?}")))?,
             wake_at: row.get::<_, Option<i64>>(8)?.map(Timestamp),
             untold: row.get::<_, Option<Count>>(14)?.map(|untold| untold.0),
+            // What cannot be read is as if it had never been known.
+            telling: row
+                .get::<_, Option<String>>(15)?
+                .and_then(|telling| serde_json::from_str(&telling).ok()),
             updated_at: Timestamp(row.get(9)?),
             code: row.get(10)?,
             reason: row.get(11)?,
@@ -107,7 +113,7 @@ pub(super) fn put_record(db: &Connection, record: &Record) -> rusqlite::Result<(
     let values = identity.into_iter().chain(projected(&record.projection)?).chain([born.to_sql()?]);
     db.prepare_cached(&format!(
         "INSERT OR REPLACE INTO executions ({RECORD}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
     ))?
     .execute(params_from_iter(values))
     .map(drop)
@@ -125,7 +131,7 @@ pub(super) fn put_projection(
     db.prepare_cached(
         "UPDATE executions SET commit_number = ?2, status = ?3, wake_at = ?4, updated_at = ?5, \
          code = ?6, reason = ?7, first_commit = ?8, view = coalesce(?9, view), \
-         untold = ?10, tags = coalesce(?11, tags) WHERE id = ?1",
+         untold = ?10, telling = ?11, tags = coalesce(?12, tags) WHERE id = ?1",
     )?
     .execute(params_from_iter(values))
     .map(drop)
@@ -137,13 +143,14 @@ fn json<T: Serialize>(value: Option<&T>) -> rusqlite::Result<Option<String>> {
 }
 
 /// The columns of a projection, in the order of [`RECORD`], of which they are the last but one.
-fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 9]> {
+fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 10]> {
     let Projection {
         commit,
         first,
         status,
         wake_at,
         untold,
+        telling,
         updated_at,
         code,
         reason,
@@ -164,6 +171,7 @@ fn projected(projection: &Projection) -> rusqlite::Result<[ToSqlOutput<'_>; 9]> 
         number(*first)?.into(),
         view.as_ref().map_or(ToSqlOutput::Owned(Value::Null), |view| view.as_str().into()),
         untold.map_or(Ok(ToSqlOutput::Owned(Value::Null)), |it| number(it).map(Into::into))?,
+        ToSqlOutput::Owned(json(telling.as_ref())?.map_or(Value::Null, Value::Text)),
     ])
 }
 

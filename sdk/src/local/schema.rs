@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -37,7 +37,8 @@ CREATE TABLE executions (
     view TEXT,
     parent TEXT,
     untold INTEGER,
-    born TEXT
+    born TEXT,
+    telling TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
@@ -122,8 +123,14 @@ ALTER TABLE executions ADD COLUMN born TEXT;
 PRAGMA user_version = 5;
 ";
 
+/// What makes the tables of version 5 those of version 6: what is told behind what is untold is known.
+const FROM_5_TO_6: &str = "
+ALTER TABLE executions ADD COLUMN telling TEXT;
+PRAGMA user_version = 6;
+";
+
 /// What makes each version the next one, from 1 on.
-const CHANGES: [&str; 4] = [FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4, FROM_4_TO_5];
+const CHANGES: [&str; 5] = [FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4, FROM_4_TO_5, FROM_5_TO_6];
 
 /// How a connection is opened.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +239,7 @@ fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
         (APPLICATION, 2) => Ok(Found::Older(2)),
         (APPLICATION, 3) => Ok(Found::Older(3)),
         (APPLICATION, 4) => Ok(Found::Older(4)),
+        (APPLICATION, 5) => Ok(Found::Older(5)),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"

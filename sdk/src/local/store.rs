@@ -1,6 +1,7 @@
 //! The event store in the file.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -97,6 +98,22 @@ impl EventStore for SqliteStore {
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let (id, readers) = (id.clone(), Arc::clone(&self.database.readers));
         self.read(move |db| load(db, &readers, &id, |_| 0)).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| {
+            if rows::find_life(db, &id)? != Some(life) {
+                return Ok(Vec::new());
+            }
+            rows::commits(db, &id, numbers.start..numbers.end.min(rows::NO_END))
+        })
+        .await
     }
 
     async fn append(

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -61,6 +62,15 @@ impl Execution {
         Loaded { record, from, commits, inbox: self.inbox() }
     }
 
+    fn commits(&self, numbers: &Range<CommitNumber>) -> Vec<StoredCommit> {
+        let at = |number| usize::try_from(number).unwrap_or(usize::MAX).min(self.log.len());
+        self.log[at(numbers.start)..]
+            .iter()
+            .take(at(numbers.end).saturating_sub(at(numbers.start)))
+            .cloned()
+            .collect()
+    }
+
     fn inbox(&self) -> Vec<InboxItem> {
         let mut items: Vec<_> = self.inbox.values().cloned().collect();
         InboxItem::sort(&mut items);
@@ -117,6 +127,17 @@ impl EventStore for MemoryStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         Ok(self.executions().get(id).map(|execution| execution.load(0)))
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        let executions = self.executions();
+        let there = executions.get(id).filter(|it| it.record.life() == life);
+        Ok(there.map(|execution| execution.commits(&numbers)).unwrap_or_default())
     }
 
     async fn append(

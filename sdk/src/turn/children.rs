@@ -140,6 +140,7 @@ impl Family {
             status: Status::Running,
             wake_at: Some(*at),
             untold: None,
+            telling: None,
             updated_at: *at,
             code: String::new(),
             reason: None,

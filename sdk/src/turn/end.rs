@@ -223,6 +223,7 @@ impl Kitchen {
             status,
             wake_at,
             untold: None,
+            telling: None,
             updated_at: self.clock.now(),
             code: self.registry.code().to_owned(),
             reason: reason.map(brief),

@@ -8,10 +8,11 @@ use crate::event::{Event, Failure, Json, TurnEnd, error_text, reason_with};
 use crate::id::{CommitNumber, ExecutionId};
 use crate::notify::{Choice, Notice, Notification, StepEnd};
 use crate::payload::SealedPayload;
-use crate::store::Status;
+use crate::store::{Place, Status};
 use crate::time::Timestamp;
 
 /// Reads commits, in order, and knows where the execution stands after each.
+#[derive(Clone)]
 pub(super) struct Reader {
     choice: Choice,
     execution: ExecutionId,
@@ -33,9 +34,21 @@ impl Reader {
         Self { choice, execution, workflow, run, status }
     }
 
-    /// Whose they are.
-    pub(super) fn execution(&self) -> &ExecutionId {
-        &self.execution
+    /// Goes to a place of the log before whose commit the execution has this status.
+    pub(super) fn go_to(&mut self, place: &Place, status: Status) {
+        self.run = place.run.or(self.run);
+        self.workflow.clone_from(&place.workflow);
+        self.status = status;
+    }
+
+    /// This is where the execution stands.
+    pub(super) fn stands(&mut self, status: Status) {
+        self.status = status;
+    }
+
+    /// Where the execution stands after what was read.
+    pub(super) fn status(&self) -> Status {
+        self.status
     }
 
     /// The notifications of a commit, as it is stored. Of all that the execution has been within one
@@ -52,8 +65,7 @@ impl Reader {
                     self.run = Some(start.run);
                     self.workflow.clone_from(&start.workflow);
                     (self.status, before, last) = (Status::Running, Status::Running, None);
-                    let notice = status_notice(Status::Running, None, None);
-                    told.push(self.notification(commit, Some(index), event.at(), notice));
+                    told.extend(self.read_one(commit, index, event));
                     continue;
                 }
                 Event::Resumed(_) => {
@@ -72,13 +84,32 @@ impl Reader {
             );
         }
         if let Some((place, index)) = last.filter(|_| self.status != before) {
-            let event = &events[index];
-            let reason = end_of(event).and_then(|(_, reason)| reason).map(brief);
-            let result = result_of(event).and_then(|result| self.shown(result));
-            let notice = status_notice(self.status, reason, result);
-            told.insert(place, self.notification(commit, Some(index), event.at(), notice));
+            let notification = self.read_one(commit, index, &events[index]);
+            notification.into_iter().for_each(|it| told.insert(place, it));
         }
         told
+    }
+
+    /// The notification of an event that is known to have one, whatever was before it.
+    pub(super) fn read_one(
+        &self,
+        commit: CommitNumber,
+        index: usize,
+        event: &Event,
+    ) -> Option<Notification> {
+        let status = match event {
+            Event::Resumed(_) => Some(Status::Running),
+            event => status_after(event),
+        };
+        let notice = match status {
+            Some(status) => {
+                let reason = end_of(event).and_then(|(_, reason)| reason).map(brief);
+                let result = result_of(event).and_then(|result| self.shown(result));
+                status_notice(status, reason, result)
+            }
+            None => self.notice_of(event)?,
+        };
+        Some(self.notification(commit, Some(index), event.at(), notice))
     }
 
     /// The notification of a block behind `commit`.

@@ -77,7 +77,7 @@ fn app() -> App {
 }
 
 /// The places of these calls of a process, in the order in which it made them.
-fn calls(world: &World, process: &str, names: &[&str]) -> Vec<String> {
+pub(super) fn calls(world: &World, process: &str, names: &[&str]) -> Vec<String> {
     let mark = format!(" {process} ");
     let of_process = |line: &String| line.split_once(&mark).map(|(_, call)| call.to_owned());
     let name = |call: &String| call.split('#').next().unwrap_or_default().to_owned();

@@ -212,8 +212,9 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
     assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
 }
 
-/// What version 4 has brought goes.
+/// What version 4 has brought goes, and what came later.
 const BEFORE_VERSION_4: &str = "
+    ALTER TABLE executions DROP COLUMN telling;
     ALTER TABLE executions DROP COLUMN born;
     DROP INDEX executions_by_telling;
     ALTER TABLE executions DROP COLUMN untold;
@@ -323,7 +324,11 @@ async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
     drop(backend);
     let by_hand = Connection::open(&path).unwrap();
     by_hand
-        .execute_batch("ALTER TABLE executions DROP COLUMN born; PRAGMA user_version = 4;")
+        .execute_batch(
+            "ALTER TABLE executions DROP COLUMN born;
+             ALTER TABLE executions DROP COLUMN telling;
+             PRAGMA user_version = 4;",
+        )
         .unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
@@ -336,4 +341,39 @@ async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
     assert_eq!(greetings, ("hello, Ada".to_owned(), "hello, Bob".to_owned()));
     assert_eq!(old.describe().await.unwrap().born, None);
     assert!(new.describe().await.unwrap().born.is_some());
+}
+
+/// Version 5 knew from which commit on something is untold, and not what of that is told.
+#[tokio::test]
+async fn a_file_of_version_5_goes_on_with_what_is_untold() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    let backend = Backend::from_url(&url).await.unwrap();
+    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    let id = ExecutionId::new("old").unwrap();
+    let stored = backend.store.record(&id).await.unwrap().unwrap().projection;
+    let untold = Projection { commit: 1, untold: Some(0), ..stored };
+    backend.store.project(&id, &untold).await.unwrap();
+    drop(backend);
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand
+        .execute_batch("ALTER TABLE executions DROP COLUMN telling; PRAGMA user_version = 5;")
+        .unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&url).await.unwrap();
+    assert_eq!(backend.store.record(&id).await.unwrap().unwrap().projection, untold);
+    let telling = serde_json::from_str(
+        r#"{"next": {"commit": 0, "index": 1, "run": 1, "workflow": "greets", "status": "running"}}"#,
+    );
+    let known = Projection { telling: Some(telling.unwrap()), ..untold };
+    backend.store.project(&id, &known).await.unwrap();
+    assert_eq!(backend.store.record(&id).await.unwrap().unwrap().projection, known);
+    drop(backend);
+    // What a newer program may have written is not understood, and then it is not known.
+    let by_hand = Connection::open(&path).unwrap();
+    by_hand.execute_batch("UPDATE executions SET telling = '{\"next\": 7}'").unwrap();
+    drop(by_hand);
+    let backend = Backend::from_url(&url).await.unwrap();
+    let stored = backend.store.record(&id).await.unwrap().unwrap().projection;
+    assert_eq!(stored, Projection { telling: None, ..known });
 }

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock, mpsc};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use everstep::aws::DynamoStore;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
@@ -129,6 +130,16 @@ impl EventStore for Beside {
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let (inner, id) = (Arc::clone(&self.inner), id.clone());
         finished(async move { inner.load_all(&id).await })
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        finished(async move { inner.commits(&id, life, numbers).await })
     }
 
     async fn append(

@@ -1,11 +1,12 @@
 //! A store that tells when something was written.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -62,6 +63,15 @@ impl EventStore for ToldStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.inner.load_all(id).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.inner.commits(id, life, numbers).await
     }
 
     async fn append(

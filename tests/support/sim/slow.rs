@@ -1,12 +1,13 @@
 //! A store whose calls take time, before they happen and after.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -85,6 +86,15 @@ impl EventStore for SlowStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.slowly("load_all", self.inner.load_all(id)).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.slowly("commits", self.inner.commits(id, life, numbers)).await
     }
 
     async fn append(

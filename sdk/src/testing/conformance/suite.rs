@@ -44,6 +44,7 @@ macro_rules! event_store_suite {
                     a_load_reads_from_where_the_run_begins
                     a_restart_is_loaded_from_its_start
                     a_record_that_is_behind_shows_more
+                    commits_are_read_by_their_numbers
                     a_hole_in_a_later_run_is_refused_or_shown
                     an_item_on_its_way_is_never_missed_whatever_run_takes_it
                     lists_are_filtered_by_tags
@@ -56,6 +57,7 @@ macro_rules! event_store_suite {
                     a_projection_of_less_of_the_log_changes_nothing
                     a_block_is_set_at_the_same_commit_and_lifted_by_a_later_one
                     what_is_untold_changes_at_the_same_commit
+                    what_is_told_all_the_same_comes_back_and_goes
                     a_record_of_another_life_stays_as_it_is
                     a_projection_comes_back_with_the_arrivals
                     sixteen_projections_at_once_leave_the_newest
@@ -97,6 +99,7 @@ macro_rules! event_store_suite {
                 }
                 lives::{
                     what_an_earlier_life_appends_late_is_seen_by_nobody
+                    commits_of_another_life_are_not_read
                     an_append_to_what_was_deleted_is_seen_by_nobody
                     a_restart_takes_a_number_on_which_an_earlier_life_wrote
                     a_restart_of_an_earlier_life_is_refused

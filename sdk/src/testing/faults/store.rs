@@ -1,12 +1,13 @@
 //! The store that fails.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
-use crate::id::{ExecutionId, HostId, Life};
+use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, Message, NewItem,
     Projection, Record, Sent, StoreError,
@@ -87,6 +88,15 @@ impl EventStore for FaultyStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.call("load_all", read(), self.inner.load_all(id)).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.call("commits", read(), self.inner.commits(id, life, numbers)).await
     }
 
     async fn append(

@@ -65,7 +65,7 @@ impl Turn<'_> {
         let now = self.kitchen.clock.now();
         let is_past = |due: Option<Timestamp>| due.is_some_and(|due| now >= due);
         if is_past(to_tell) || (is_past(to_show) && to_tell.is_some()) {
-            self.kitchen.tell(self.outbox.as_mut(), self.term.lease).await;
+            self.kitchen.tell_meanwhile(self.outbox.as_mut(), self.term.lease).await;
         }
         if !is_past(to_show) {
             return Ok(());

@@ -1,5 +1,6 @@
 //! A store whose appends take their time, so that bodies end while a commit is under way.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 
 use super::rng::Rng;
 use crate::event::StoredCommit;
-use crate::id::{ExecutionId, Life};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
     StoreError,
@@ -52,6 +53,15 @@ impl EventStore for Slow {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.inner.load_all(id).await
+    }
+
+    async fn commits(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+        numbers: Range<CommitNumber>,
+    ) -> Result<Vec<StoredCommit>, StoreError> {
+        self.inner.commits(id, life, numbers).await
     }
 
     /// Takes its time before the write and after it.

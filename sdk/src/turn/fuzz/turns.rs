@@ -125,6 +125,7 @@ impl Stage {
             status: Status::Running,
             wake_at: Some(at),
             untold: None,
+            telling: None,
             updated_at: at,
             code: String::new(),
             reason: None,

@@ -97,6 +97,17 @@ pub async fn what_an_earlier_life_appends_late_is_seen_by_nobody(store: Store) {
     check_log(&store, &later, &log).await;
 }
 
+/// Not by their numbers either.
+pub async fn commits_of_another_life_are_not_read(store: Store) {
+    let (earlier, later, first) = twice(&store).await;
+    let second = append(&store, &later, 1).await;
+    for number in [0, 1, 2, 5] {
+        late(&store, &earlier, number).await;
+    }
+    let read = store.commits(&later.id, later.life(), 0..9).await.unwrap();
+    assert_eq!(read, [first, second]);
+}
+
 /// Its id is as free as before, and what was written is in nobody's way.
 pub async fn an_append_to_what_was_deleted_is_seen_by_nobody(store: Store) {
     let (earlier, later) = (new(), new());

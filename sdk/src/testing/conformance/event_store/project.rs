@@ -8,7 +8,7 @@ use super::sample::{
 };
 use crate::event::Json;
 use crate::id::{Born, Life};
-use crate::store::{Created, ListQuery, ParentRun, Projection, Record, Status};
+use crate::store::{Created, ListQuery, ParentRun, Projection, Record, Status, Telling};
 use crate::time::Timestamp;
 
 /// What a turn found out replaces what was known before, whole.
@@ -84,6 +84,44 @@ pub async fn what_is_untold_changes_at_the_same_commit(store: Store) {
     assert_eq!(stored().await, blocked, "a block is not lifted by who has not seen it");
     let told = projection(2, Status::Blocked);
     assert_eq!(store.project(&id, &told).await.unwrap().projection, told);
+}
+
+/// What of it is told all the same is replaced with it, and goes when all is told.
+pub async fn what_is_told_all_the_same_comes_back_and_goes(store: Store) {
+    let id = started(&store, "order-1").await;
+    store.append(&id, &commit(1)).await.unwrap();
+    let stuck = r#"{"commit": 0, "index": 3, "run": 1, "workflow": "f\u00fcllt \"auf\""}"#;
+    let next = r#"{"commit": 1, "run": 1, "workflow": "w", "status": "suspended"}"#;
+    for text in [
+        format!(r#"{{"stuck": [{stuck}], "again": 1750000000007}}"#),
+        format!(r#"{{"next": {next}}}"#),
+        format!(r#"{{"next": {next}, "stuck": [{stuck}, {stuck}], "again": 1750000000009}}"#),
+    ] {
+        let telling: Telling = serde_json::from_str(&text).expect("it is how it is kept");
+        let untold = telling.untold();
+        let known =
+            Projection { untold, telling: Some(telling), ..projection(1, Status::Suspended) };
+        assert_eq!(store.project(&id, &known).await.unwrap().projection, known);
+        assert_eq!(store.load(&id).await.unwrap().unwrap().record.projection, known);
+    }
+    let page = store.list(&ListQuery::default()).await.unwrap();
+    assert!(page.records.iter().all(|record| record.projection.telling.is_none()));
+    // By a program of before there was this.
+    let old = Projection { untold: Some(0), ..projection(1, Status::Suspended) };
+    assert_eq!(store.project(&id, &old).await.unwrap().projection, old);
+    let told = projection(1, Status::Suspended);
+    assert_eq!(store.project(&id, &told).await.unwrap().projection, told);
+    assert_eq!(store.record(&id).await.unwrap().unwrap().projection, told);
+    // A run that starts again takes it over.
+    let ended = projection(1, Status::Completed);
+    store.append(&id, &commit(2)).await.unwrap();
+    store.project(&id, &Projection { commit: 2, ..ended }).await.unwrap();
+    let telling = serde_json::from_str(&format!(r#"{{"stuck": [{stuck}]}}"#)).ok();
+    let mut again = record("order-1");
+    again.projection =
+        Projection { untold: Some(0), telling, first: 3, ..projection(3, Status::Running) };
+    assert_eq!(store.create(&again, &commit(3)).await.unwrap(), Created::New);
+    assert_eq!(store.record(&id).await.unwrap().as_ref(), Some(&again));
 }
 
 /// Tags stay until a projection brings others, which are all of them then, and lists find an

@@ -46,6 +46,7 @@ pub(super) fn projection(commit: CommitNumber, status: Status) -> Projection {
         status,
         wake_at: None,
         untold: None,
+        telling: None,
         updated_at: at(1),
         code: "v1".into(),
         reason: (status == Status::Blocked).then(|| "code and log differ: \"a\" ≠ \"b\"".into()),
