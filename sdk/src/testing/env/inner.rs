@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use super::World;
 
-/// What an [`Env`] and its executions share.
+/// What an [`Env`](super::Env) and its executions share.
 pub(super) struct Inner {
     /// `None` while it is dropped.
     pub(super) runtime: Option<Runtime>,

@@ -87,7 +87,7 @@ impl Env {
     /// names, as a type that reads them: `serde_json::Value`, or one of your own.
     ///
     /// Its result must be of the step's very type; else the execution is blocked and says so. A
-    /// name that no step of an execution had fails [`Execution::result`].
+    /// name that no step of an execution had fails [`Execution::result`](super::Execution::result).
     ///
     /// ```
     /// # use everstep::prelude::*;
