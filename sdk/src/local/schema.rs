@@ -10,7 +10,7 @@ use super::error::Fault;
 use crate::store::StoreError;
 
 /// The version of the tables below, kept in the file as `user_version`.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// Marks the file as ours: "EVST" in ASCII, kept as `application_id`.
 const APPLICATION: i64 = 0x4556_5354;
@@ -20,7 +20,7 @@ const APPLICATION: i64 = 0x4556_5354;
 const CACHE_KIB: i64 = 16 * 1024;
 
 /// `WITHOUT ROWID` keeps a log's commits side by side in the order they are read.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE executions (
     id TEXT NOT NULL PRIMARY KEY,
     workflow TEXT NOT NULL,
@@ -40,6 +40,7 @@ CREATE TABLE executions (
     born TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
+CREATE INDEX executions_by_status ON executions (status, started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
     WHERE wake_at IS NOT NULL AND status IN ('running', 'suspended');
 CREATE INDEX executions_by_telling ON executions (wake_at) WHERE untold IS NOT NULL;
@@ -122,8 +123,14 @@ ALTER TABLE executions ADD COLUMN born TEXT;
 PRAGMA user_version = 5;
 ";
 
+/// What makes the tables of version 5 those of version 6: lists by status read what they show.
+const FROM_5_TO_6: &str = "
+CREATE INDEX executions_by_status ON executions (status, started_at DESC, id);
+PRAGMA user_version = 6;
+";
+
 /// What makes each version the next one, from 1 on.
-const CHANGES: [&str; 4] = [FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4, FROM_4_TO_5];
+const CHANGES: [&str; 5] = [FROM_1_TO_2, FROM_2_TO_3, FROM_3_TO_4, FROM_4_TO_5, FROM_5_TO_6];
 
 /// How a connection is opened.
 #[derive(Debug, Clone, Copy)]
@@ -232,6 +239,7 @@ fn look_at(connection: &Connection, path: &Path) -> Result<Found, Fault> {
         (APPLICATION, 2) => Ok(Found::Older(2)),
         (APPLICATION, 3) => Ok(Found::Older(3)),
         (APPLICATION, 4) => Ok(Found::Older(4)),
+        (APPLICATION, 5) => Ok(Found::Older(5)),
         (APPLICATION, newer) if newer > VERSION => unusable(format!(
             "{path} was written by a newer everstep (its tables have version {newer} and this \
              program knows {VERSION}): use a newer program"

@@ -212,8 +212,9 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
     assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
 }
 
-/// What version 4 has brought goes.
+/// What version 4 and later ones have brought goes.
 const BEFORE_VERSION_4: &str = "
+    DROP INDEX executions_by_status;
     ALTER TABLE executions DROP COLUMN born;
     DROP INDEX executions_by_telling;
     ALTER TABLE executions DROP COLUMN untold;
@@ -323,7 +324,11 @@ async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
     drop(backend);
     let by_hand = Connection::open(&path).unwrap();
     by_hand
-        .execute_batch("ALTER TABLE executions DROP COLUMN born; PRAGMA user_version = 4;")
+        .execute_batch(
+            "DROP INDEX executions_by_status;
+             ALTER TABLE executions DROP COLUMN born;
+             PRAGMA user_version = 4;",
+        )
         .unwrap();
     drop(by_hand);
     let backend = Backend::from_url(&url).await.unwrap();
@@ -336,4 +341,19 @@ async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
     assert_eq!(greetings, ("hello, Ada".to_owned(), "hello, Bob".to_owned()));
     assert_eq!(old.describe().await.unwrap().born, None);
     assert!(new.describe().await.unwrap().born.is_some());
+}
+
+/// Version 5 read all executions for those of one status.
+#[tokio::test]
+async fn a_file_of_version_5_is_given_the_index_of_lists() {
+    let (_folder, path) = new_path();
+    let url = format!("sqlite:{}", path.display());
+    drop(Backend::from_url(&url).await.unwrap());
+    let by_hand = Connection::open(&path).unwrap();
+    let old = "DROP INDEX executions_by_status; PRAGMA user_version = 5;";
+    by_hand.execute_batch(old).unwrap();
+    drop(Backend::from_url(&url).await.unwrap());
+    let version: i64 = by_hand.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 6);
+    by_hand.execute_batch("DROP INDEX executions_by_status").unwrap();
 }
