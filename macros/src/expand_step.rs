@@ -27,13 +27,18 @@
 //! Where the types of the arguments cannot be named in the return type (`mockable`), it is `step`
 //! without those, and tests know it by its name alone.
 
+mod mock;
+mod options;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
 use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
 
-use crate::args::{RetryArgs, StepArgs, UndoArg};
+use mock::{given, mockable, taken};
+use options::{options, retry_policy};
+
+use crate::args::{StepArgs, UndoArg};
 use crate::function::{Argument, Function, plain};
 use crate::receiver;
 
@@ -127,68 +132,6 @@ fn head(
 fn binding(ident: Ident, mutable: bool) -> PatIdent {
     let mutability = mutable.then(|| syn::Token![mut](ident.span()));
     PatIdent { attrs: Vec::new(), by_ref: None, mutability, ident, subpat: None }
-}
-
-fn options(args: &StepArgs, private: &TokenStream, output: &Type) -> TokenStream {
-    let some = quote!(::core::option::Option::Some);
-    let error = quote_spanned!(output.span()=> <#output as #private::StepResult>::Err);
-    let retry = args.retry.as_ref().map(|retry| {
-        let everstep = &args.everstep.0;
-        let retry = retry_policy(retry, everstep);
-        quote!(retry: #some(#retry),)
-    });
-    // A `let` gives the mildest error for a closure of another type, or one that captures.
-    let retry_if = args.retry_if.as_ref().map(|function| {
-        quote!(retry_if: {
-            let worth_it: fn(&#error) -> ::core::primitive::bool = #function;
-            #some(worth_it)
-        },)
-    });
-    let times = [
-        (quote!(timeout), args.timeout),
-        (quote!(total_timeout), args.total_timeout),
-        (quote!(heartbeat_timeout), args.heartbeat_timeout),
-    ];
-    let limits = times.iter().filter_map(|(option, time)| {
-        let duration = duration_tokens((*time)?.0);
-        Some(quote!(#option: #some(#duration),))
-    });
-    let at_most_once = args.at_most_once.map(|_| quote!(at_most_once: true,));
-    // The body's error must be able to say that it was interrupted: the compiler checks it at
-    // the argument that asks for it.
-    let asked = times.iter().find_map(|(_, time)| Some((*time)?.1)).or(args.at_most_once);
-    let from_failure = match asked {
-        Some(span) => {
-            let require = quote_spanned!(span.resolved_at(Span::mixed_site())=> require_from_failure::<#error>());
-            quote!(#some(#private::#require))
-        }
-        None => quote!({
-            use #private::{FromFailureNo as _, FromFailureYes as _};
-            (&&#private::FromFailure::<#error>::new()).get()
-        }),
-    };
-    quote! {
-        #private::StepOptions::<#error> {
-            #retry #retry_if #(#limits)* #at_most_once
-            from_failure: #from_failure,
-            ..::core::default::Default::default()
-        }
-    }
-}
-
-fn retry_policy(retry: &RetryArgs, everstep: &syn::Path) -> TokenStream {
-    let RetryArgs { max_attempts, initial, max, factor, jitter } = retry;
-    let max_attempts = max_attempts.map(|count| quote!(.max_attempts(#count)));
-    let initial = initial.map(duration_tokens).map(|duration| quote!(.initial(#duration)));
-    let max = max.map(duration_tokens).map(|duration| quote!(.max(#duration)));
-    let factor = factor.map(|factor| quote!(.factor(#factor)));
-    let jitter = jitter.map(|jitter| quote!(.jitter(#jitter)));
-    quote!(#everstep::Retry::new() #max_attempts #initial #max #factor #jitter)
-}
-
-fn duration_tokens(duration: std::time::Duration) -> TokenStream {
-    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
-    quote!(::core::time::Duration::new(#seconds, #nanoseconds))
 }
 
 /// `|args| { args.arg("card", card); }`
@@ -295,63 +238,6 @@ fn undoing(
             #retry,
         )
     }
-}
-
-/// Whether the types of all arguments can be named in the return type.
-fn mockable(function: &Function, arguments: &[Argument]) -> bool {
-    function.signature.receiver().is_none()
-        && arguments.len() <= MOCKABLE_ARGUMENTS_MAX
-        && arguments.iter().all(|argument| {
-            let mut unnamed = Unnamed(false);
-            unnamed.visit_type(argument.referent().unwrap_or(&argument.ty));
-            argument.cfgs.is_empty() && !unnamed.0
-        })
-}
-
-/// As far as `StepFn` and `MockArgs` of everstep go.
-const MOCKABLE_ARGUMENTS_MAX: usize = 8;
-
-/// Finds what cannot stand in a return type, or would mean something else there.
-struct Unnamed(bool);
-
-impl<'ast> Visit<'ast> for Unnamed {
-    fn visit_type(&mut self, ty: &'ast Type) {
-        self.0 |=
-            matches!(ty, Type::ImplTrait(_) | Type::Reference(_) | Type::Macro(_) | Type::Infer(_));
-        visit::visit_type(self, ty);
-    }
-
-    fn visit_lifetime(&mut self, lifetime: &'ast syn::Lifetime) {
-        self.0 |= lifetime.ident != "static";
-    }
-}
-
-/// How the arguments are taken: `(ByReference<Card>, ByValue<Cents>,)`.
-fn taken(arguments: &[Argument], private: &TokenStream) -> TokenStream {
-    let taken = arguments.iter().map(|argument| match argument.referent() {
-        Some(referent) => quote!(#private::ByReference<#referent>),
-        None => {
-            let ty = &argument.ty;
-            quote!(#private::ByValue<#ty>)
-        }
-    });
-    quote!((#(#taken,)*))
-}
-
-/// `|| (unborrowed(borrowed(card)), owned(&amount))`: what a mock gets.
-fn given(arguments: &[Argument], private: &TokenStream) -> TokenStream {
-    let given = arguments.iter().map(|argument| {
-        let Argument { ident, ty, .. } = argument;
-        let span = generated_at(ty);
-        if argument.referent().is_some() {
-            let borrowed = quote_spanned!(span=> borrowed(#ident));
-            quote!(#private::unborrowed(#private::#borrowed))
-        } else {
-            let owned = quote_spanned!(span=> owned(&#ident));
-            quote!(#private::#owned)
-        }
-    });
-    quote!(|| (#(#given),*))
 }
 
 /// What the body owns of an argument, made when it is known that the body may run.

@@ -11,6 +11,7 @@ use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
 use everstep::store::{Appended, Created, EventStore, Projection, Record, Status};
 use everstep::time::Timestamp;
+use everstep::wake::{Wake, WakeKind};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -168,6 +169,17 @@ fn the_page_of_the_event_log_names_every_event_and_field() {
         for field in fields {
             assert!(row.unwrap().contains(&format!("`{field}`")), "{}: {field}", event.kind());
         }
+    }
+}
+
+#[test]
+fn the_page_of_the_event_log_shows_a_wake_and_its_kinds() {
+    let id = ExecutionId::new("order-7").unwrap();
+    assert!(PAGE.contains(&Wake::news(id).to_body()));
+    let kinds = [WakeKind::News, WakeKind::Sweep, WakeKind::Timer { due: Timestamp(5) }];
+    for kind in kinds {
+        let stored = serde_json::to_string(&kind).unwrap().replace(":5}", ":…}");
+        assert!(PAGE.contains(&format!("`{stored}`")), "the page has no {stored}");
     }
 }
 

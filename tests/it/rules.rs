@@ -46,6 +46,17 @@ async fn counts(_: State<Ledger>, (_, end_after_s): (String, u64)) -> everstep::
     Ok(count)
 }
 
+/// Takes signals until none has come for ten days, and counts them: each has won against a time-out,
+/// and the next one is set.
+#[workflow]
+async fn patient(_: State<Ledger>, _: String) -> everstep::Result<u64> {
+    let mut count = 0;
+    while timeout(days(10), signal::<u64>("go")).await.is_ok() {
+        count += 1;
+    }
+    Ok(count)
+}
+
 fn app(world: &World) -> App {
     App::new().workflow(long).workflow(counts).state(world.ledger.clone())
 }

@@ -2,24 +2,29 @@
 //! the program's closures say with the events that trigger it. What it needs is in the documentation
 //! of [`aws`](super).
 
+mod error;
+mod serve;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use error::InvocationError;
+use serve::{Says, Visitor, serve};
+
 use super::answer::{BatchAnswer, SweepAnswer};
 use crate::backend::Backend;
-use crate::client::{Client, StartError};
+use crate::client::Client;
 use crate::error::chain;
 use crate::host::{Registry, RunError};
 use crate::limits::{FLUSH_WAIT, LAMBDA_SWEEP_GRACE, YIELD_BEFORE_DEADLINE};
-use crate::store::BoxError;
 use crate::sweep::SweepError;
 use crate::telemetry;
 use crate::time::{Clock, Timestamp};
@@ -27,8 +32,7 @@ use crate::trigger::{
     Content, Done, HttpSource, Invocation, Message, Reading, Trigger, TriggerError, Triggers,
     UnknownEvent,
 };
-use crate::turn::{Kitchen, Lease, Term, Verdict, Visit, come_back_after};
-use crate::wake::NotAWake;
+use crate::turn::{Kitchen, Lease, Term};
 
 /// How long before the deadline the answer is given, whatever still goes on.
 const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
@@ -107,60 +111,6 @@ fn faas_trigger(invocation: &Invocation) -> &'static str {
         Invocation::Schedule(_) | Invocation::Sweep => "timer",
         Invocation::Http(_) => "http",
         Invocation::Start(_) | Invocation::Other(_) => "other",
-    }
-}
-
-/// Why an invocation failed. Lambda tells the caller the name and the text.
-#[derive(Debug, thiserror::Error)]
-enum InvocationError {
-    #[error(transparent)]
-    UnknownEvent(#[from] UnknownEvent),
-    #[error("this is a request from {0}, and this function answers no HTTP requests")]
-    NoHttpFront(HttpSource),
-    #[error(transparent)]
-    Trigger(#[from] TriggerError),
-    #[error("{failed} of {of} records failed, and all are to be delivered again: the first")]
-    Records { failed: usize, of: usize, source: TriggerError },
-    #[error(transparent)]
-    Sweep(#[from] SweepError),
-    #[cfg(feature = "http")]
-    #[error(transparent)]
-    NotHttp(#[from] crate::http::NotHttp),
-    #[error("the answer is no JSON")]
-    Answer(#[from] serde_json::Error),
-}
-
-impl From<InvocationError> for Diagnostic {
-    fn from(error: InvocationError) -> Self {
-        let error_type = match &error {
-            InvocationError::UnknownEvent(_) => "Everstep.UnknownEvent",
-            InvocationError::NoHttpFront(_) => "Everstep.NoHttpFront",
-            InvocationError::Trigger(error) | InvocationError::Records { source: error, .. } => {
-                error_type(error)
-            }
-            InvocationError::Sweep(_) => "Everstep.NotSwept",
-            #[cfg(feature = "http")]
-            InvocationError::NotHttp(_) => "Everstep.UnknownEvent",
-            InvocationError::Answer(_) => "Everstep.Answer",
-        };
-        let error: BoxError = error.into();
-        Self { error_type: error_type.to_owned(), error_message: chain(&*error) }
-    }
-}
-
-fn error_type(error: &TriggerError) -> &'static str {
-    match error {
-        TriggerError::Malformed(_) => "Everstep.Malformed",
-        TriggerError::NoHandler { .. } => "Everstep.NoHandler",
-        TriggerError::Refused { .. } => "Everstep.Refused",
-        TriggerError::Start(StartError::UnknownWorkflow { .. }) => "Everstep.UnknownWorkflow",
-        TriggerError::Start(StartError::WrongInput { .. }) => "Everstep.InvalidInput",
-        TriggerError::Start(StartError::Exists { .. }) => "Everstep.Exists",
-        TriggerError::Start(_) => "Everstep.NotStarted",
-        TriggerError::Send(_) => "Everstep.NotSent",
-        TriggerError::Promise(_) => "Everstep.NotCompleted",
-        TriggerError::InvalidId(_) => "Everstep.InvalidId",
-        TriggerError::Payload(_) => "Everstep.InvalidPayload",
     }
 }
 
@@ -352,73 +302,6 @@ impl Host {
                 return Ok(SweepAnswer { woken, deleted: Some(deleted) });
             }
         }
-    }
-}
-
-/// A message whose wake, if it is one, has been announced.
-struct Visitor {
-    id: String,
-    receipt: String,
-    receive_count: u32,
-    says: Says,
-}
-
-enum Says {
-    Wake(Visit),
-    Newer(NotAWake),
-    Business(Reading),
-}
-
-/// One message. The id of the message if it is done with.
-async fn serve(
-    kitchen: &Kitchen,
-    triggers: &Triggers,
-    visitor: Visitor,
-    term: &Term,
-) -> Option<String> {
-    let Visitor { id, receipt, receive_count, says } = visitor;
-    match says {
-        Says::Wake(visit) => {
-            turn(kitchen, visit, &receipt, receive_count, term).await.then_some(id)
-        }
-        Says::Newer(error) => {
-            // A rolling deploy: the next to receive it may be new.
-            tracing::warn!(%error, message = id, "a wake is given back");
-            come_back(kitchen, &receipt, come_back_after(receive_count)).await;
-            None
-        }
-        Says::Business(reading) => match triggers.read(reading).await {
-            Ok(_) => Some(id),
-            Err(error) => {
-                // It comes again after its queue's visibility time-out, and goes to its dead
-                // letters in the end.
-                tracing::error!(error = chain(&error), message = id, "a message is given back");
-                None
-            }
-        },
-    }
-}
-
-/// A turn for a wake. Whether the wake is done with.
-async fn turn(kitchen: &Kitchen, visit: Visit, receipt: &str, receives: u32, term: &Term) -> bool {
-    let id = visit.execution().clone();
-    let later = match kitchen.take_turn(visit, receives, term).await {
-        Ok(Verdict::Delete) => return true,
-        Ok(Verdict::Return(after)) => after,
-        Err(error) => {
-            tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
-            come_back_after(receives)
-        }
-    };
-    come_back(kitchen, receipt, later).await;
-    false
-}
-
-/// The message is not done with and is to be seen again so soon.
-async fn come_back(kitchen: &Kitchen, receipt: &str, later: Duration) {
-    // Without it the message comes back after the queue's visibility time-out.
-    if let Err(error) = kitchen.queue.keep(receipt, later).await {
-        tracing::debug!(%error, "a wake comes back later");
     }
 }
 

@@ -14,17 +14,18 @@
 //! the index `due`; what is to be deleted is in the same index, in shards of its own; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
 //! and messages are strings, so that the console shows them.
 
+mod reader;
+
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
-use crate::event::{Json, StoredCommit};
+use reader::Reader;
+
+use crate::event::StoredCommit;
 use crate::id::{Born, CommitNumber, ExecutionId, Life, WriterId};
-use crate::store::{
-    Grave, InboxItem, ListCursor, NewItem, ParentRun, Projection, Record, Status, StoreError,
-};
+use crate::store::{Grave, InboxItem, ListCursor, NewItem, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// One item of the table.
@@ -414,86 +415,6 @@ pub(super) fn read_inbox(id: &ExecutionId, item: Item) -> Result<InboxItem, Stor
     })
 }
 
-/// An item being read; each attribute is taken out, so that long ones are not copied.
-struct Reader<'a> {
-    id: &'a ExecutionId,
-    what: String,
-    item: Item,
-}
-
-impl Reader<'_> {
-    fn corrupt(&self, problem: &str) -> StoreError {
-        StoreError::Corrupt { id: self.id.clone(), problem: format!("{} {problem}", self.what) }
-    }
-
-    fn maybe_text(&mut self, name: &str) -> Result<Option<String>, StoreError> {
-        match self.item.remove(name) {
-            None => Ok(None),
-            Some(AttributeValue::S(text)) => Ok(Some(text)),
-            Some(_) => Err(self.corrupt(&format!("has a {name:?} that is no string"))),
-        }
-    }
-
-    fn maybe_json(&mut self, name: &str) -> Result<Option<Json>, StoreError> {
-        let json = self.maybe_text(name)?.map(Json::parse).transpose();
-        json.map_err(|error| self.corrupt(&format!("has a {name:?} that is no JSON: {error}")))
-    }
-
-    fn text(&mut self, name: &str) -> Result<String, StoreError> {
-        self.maybe_text(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
-    }
-
-    fn tags(&mut self) -> Result<BTreeMap<String, String>, StoreError> {
-        let tags = match self.item.remove(TAGS) {
-            None => return Ok(BTreeMap::new()),
-            Some(AttributeValue::Ss(tags)) => tags,
-            Some(_) => return Err(self.corrupt("has \"tags\" that are no set of texts")),
-        };
-        let pairs = tags.iter().map(|tag| tag.split_once('='));
-        let pairs = pairs.map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        pairs.collect::<Option<_>>().ok_or_else(|| self.corrupt("has a tag without \"=\""))
-    }
-
-    fn parent(&mut self) -> Result<Option<ParentRun>, StoreError> {
-        let Some(execution) = self.maybe_text(PARENT)? else { return Ok(None) };
-        let run = self.number(PARENT_RUN)?;
-        let execution = ExecutionId::new(execution)
-            .map_err(|error| self.corrupt(&format!("has a parent that is no id: {error}")))?;
-        Ok(Some(ParentRun { execution, run }))
-    }
-
-    fn maybe_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, StoreError> {
-        match self.item.remove(name) {
-            None => Ok(None),
-            Some(value) => match value.as_n().ok().and_then(|digits| digits.parse().ok()) {
-                Some(number) => Ok(Some(number)),
-                None => Err(self.corrupt(&format!("has a {name:?} that is no whole number"))),
-            },
-        }
-    }
-
-    fn number<N: std::str::FromStr>(&mut self, name: &str) -> Result<N, StoreError> {
-        self.maybe_number(name)?.ok_or_else(|| self.corrupt(&format!("has no {name:?}")))
-    }
-
-    fn born(&mut self) -> Result<Option<Born>, StoreError> {
-        let Some(text) = self.maybe_text(BORN)? else { return Ok(None) };
-        match Born::parse(&text) {
-            Some(born) => Ok(Some(born)),
-            None => {
-                Err(self.corrupt(&format!("has the {BORN:?} {text:?}, not 12 hexadecimal digits")))
-            }
-        }
-    }
-
-    fn writer(&mut self) -> Result<WriterId, StoreError> {
-        let writer = self.text("writer")?;
-        Uuid::parse_str(&writer)
-            .map(WriterId)
-            .map_err(|_| self.corrupt(&format!("has the writer {writer:?}, which is no UUID")))
-    }
-}
-
 fn to_hex(bytes: &[u8; 32]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(64), |mut hex, byte| {
@@ -518,6 +439,8 @@ fn from_hex(hex: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Json;
+    use crate::store::ParentRun;
 
     #[test]
     fn a_list_shows_all_of_a_record_but_its_view_its_parent_its_life_and_what_is_untold() {

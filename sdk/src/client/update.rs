@@ -1,5 +1,7 @@
 //! Asking an execution, and waiting for its answer.
 
+mod answers;
+
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -9,14 +11,15 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use answers::{Answer, Answers};
+
 use super::first::First;
 use super::send::{SendError, update_item};
-use super::{Client, Handle, HistoryError, StartError, ask};
-use crate::event::{Commit, Event, Json, Reply, UnrecordableValue, error_text};
-use crate::id::{CommitNumber, ExecutionId};
+use super::{Client, Handle, HistoryError, StartError};
+use crate::event::{Json, Reply, UnrecordableValue, error_text};
+use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, UPDATE_WAIT};
 use crate::store::Status;
-use crate::time::Timestamp;
 
 /// Why an update has no answer, or not the one that was hoped for.
 ///
@@ -395,96 +398,5 @@ fn read<Resp: DeserializeOwned>(name: String, reply: Reply) -> Result<Resp, Upda
         }),
         Reply::Rejected(error) => Err(UpdateError::Rejected { name, error }),
         Reply::Refused(reason) => Err(UpdateError::Refused { name, reason }),
-    }
-}
-
-/// The answers to one update, as the log grows.
-struct Answers<'a> {
-    client: &'a Client,
-    to: ExecutionId,
-    item: String,
-    /// Whether it may have been sent before, and answered in an earlier run.
-    known: bool,
-    /// It was sent after this time, if it is not known.
-    since: Timestamp,
-    /// Where the run began that the log was last read of.
-    first: Option<CommitNumber>,
-    /// Up to which commit the log was read.
-    seen: Option<CommitNumber>,
-    /// Whether the log has the update.
-    taken: bool,
-}
-
-enum Answer {
-    None,
-    Reply(Reply),
-    Closed(Status),
-    Blocked(String),
-}
-
-impl Answers<'_> {
-    /// Asks the record, and reads the log only if it has grown since.
-    async fn look(&mut self) -> Result<Answer, HistoryError> {
-        let projection = match ask(|| self.client.store.record(&self.to)).await {
-            Ok(Some(record)) => record.projection,
-            Ok(None) => return Err(HistoryError::Unknown { id: self.to.clone() }),
-            // No answer now: the caller has said how long to wait.
-            Err(error) if error.is_retryable() => return Ok(Answer::None),
-            Err(error) => return Err(error.into()),
-        };
-        if self.seen.is_none_or(|seen| projection.commit > seen) {
-            let commits = self.commits(projection.first).await?;
-            self.seen = commits.last().map(|commit| commit.number);
-            self.taken = false;
-            for event in commits.into_iter().flat_map(|commit| commit.events) {
-                match event {
-                    Event::UpdateReceived(update) if update.id == self.item => self.taken = true,
-                    Event::UpdateReplied(mut replied) if replied.update == self.item => {
-                        if let Reply::Value(json) | Reply::Rejected(json) = &mut replied.reply {
-                            self.client.open_payload(&self.to, json).await?;
-                        }
-                        return Ok(Answer::Reply(replied.reply));
-                    }
-                    // A later run does not answer it.
-                    end if end.is_end() && self.taken => {
-                        return Ok(Answer::Closed(status_of(&end)));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(match projection.status {
-            status if status.is_closed() => Answer::Closed(status),
-            Status::Blocked => Answer::Blocked(projection.reason.unwrap_or_default()),
-            _ => Answer::None,
-        })
-    }
-
-    /// The commits that may hold the answer. Those of earlier runs are read only if it may be
-    /// there: an execution that continues as new for years has many.
-    async fn commits(&mut self, first: CommitNumber) -> Result<Vec<Commit>, HistoryError> {
-        let before = self.first.replace(first);
-        let anywhere = before.map_or(self.known, |before| before != first);
-        if !anywhere {
-            let commits = self.client.current_run(&self.to).await?;
-            let begun = commits.iter().flat_map(|commit| &commit.events).find_map(|e| match e {
-                Event::WorkflowStarted(start) => Some(start.at),
-                _ => None,
-            });
-            if first == 0 || begun.is_some_and(|at| at < self.since) {
-                return Ok(commits);
-            }
-        }
-        self.client.stored_history(&self.to).await
-    }
-}
-
-/// How a run ended that ended with this.
-fn status_of(end: &Event) -> Status {
-    match end {
-        Event::WorkflowFailed(_) => Status::Failed,
-        Event::WorkflowCancelled(_) => Status::Cancelled,
-        Event::WorkflowTerminated(_) => Status::Terminated,
-        _ => Status::Completed,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::step::too_large;
+use super::record::too_large;
 use crate::event::{Json, UnrecordableValue};
 
 /// The arguments of a step that has no function.

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::execution::{Execution, expect_current};
-use super::step::record;
+use super::record::record;
 use super::workflow::{Workflow, WorkflowSpec};
 use crate::event::{ChildOutcome, ClosePolicy, Json};
 use crate::id::{ExecutionId, InvalidExecutionId};

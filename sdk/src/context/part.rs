@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::body::with_scope;
 use super::execution::expect_step;
-use super::step::record;
+use super::record::record;
 use crate::event::Json;
 use crate::replay::IdempotencyKey;
 

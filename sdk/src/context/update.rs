@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::execution::{Execution, expect_current};
-use super::step::record;
+use super::record::record;
 use crate::event::{Json, Reply, UpdateReceived};
 use crate::payload::read_arrived;
 use crate::replay::{Fault, Note, Outcome};

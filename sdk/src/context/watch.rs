@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::body::with_scope;
 use super::execution::expect_step;
-use super::step::record;
+use super::record::record;
 use crate::event::Json;
 use crate::payload::Payloads;
 

@@ -12,7 +12,7 @@ use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::step::record;
+use super::record::record;
 use crate::event::{CompensationCause, Json, OperationKey};
 
 /// A workflow's clients, given to the host with `App::state` and to the workflow as an argument:

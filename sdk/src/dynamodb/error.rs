@@ -136,15 +136,33 @@ mod tests {
 
     #[test]
     fn errors_are_recorded_and_read_back_as_they_are() {
+        let message = || "m".to_owned();
         let errors = [
-            TransactError::Refused { writes: vec!["stock".to_owned()] },
-            TransactError::TooMany { count: 120, most: 99 },
-            TransactError::Twice { part: "fee".to_owned() },
-            TransactError::OutsideStep,
+            (
+                TransactError::Refused { writes: vec!["stock".to_owned()] },
+                r#"{"refused":{"writes":["stock"]}}"#,
+            ),
+            (
+                TransactError::Unavailable { message: message() },
+                r#"{"unavailable":{"message":"m"}}"#,
+            ),
+            (TransactError::InDoubt { message: message() }, r#"{"in_doubt":{"message":"m"}}"#),
+            (TransactError::Invalid { message: message() }, r#"{"invalid":{"message":"m"}}"#),
+            (
+                TransactError::TooMany { count: 120, most: 99 },
+                r#"{"too_many":{"count":120,"most":99}}"#,
+            ),
+            (
+                TransactError::Unrecordable { message: message() },
+                r#"{"unrecordable":{"message":"m"}}"#,
+            ),
+            (TransactError::Unreadable { message: message() }, r#"{"unreadable":{"message":"m"}}"#),
+            (TransactError::Twice { part: "fee".to_owned() }, r#"{"twice":{"part":"fee"}}"#),
+            (TransactError::OutsideStep, r#""outside_step""#),
         ];
-        for error in errors {
-            let json = serde_json::to_string(&error).unwrap();
-            assert_eq!(serde_json::from_str::<TransactError>(&json).unwrap(), error);
+        for (error, stored) in errors {
+            assert_eq!(serde_json::to_string(&error).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<TransactError>(stored).unwrap(), error);
         }
     }
 }

@@ -356,6 +356,7 @@ mod commit;
 mod compensation;
 mod continued;
 mod decode;
+mod failure;
 mod fast;
 mod heartbeat;
 mod json;
@@ -365,11 +366,18 @@ mod payloads;
 mod postponed;
 mod promise;
 mod recorded;
+mod request;
+mod signal;
+mod step;
 mod tag;
 mod text;
+mod timer;
+mod turn;
 mod update;
 mod value;
+mod version;
 mod view;
+mod workflow;
 
 pub(crate) use child::child_item_id;
 pub use child::{ChildCompleted, ChildOutcome, ChildRequested, ChildStarted, ClosePolicy, Parent};
@@ -379,6 +387,8 @@ pub(crate) use compensation::reason_with;
 pub use compensation::{CompensationCause, CompensationStarted};
 pub use continued::{Carried, ContinuedAsNew, InputHash, ShortIds, Taken, TakenHour};
 pub(crate) use decode::decode;
+pub use failure::Failure;
+pub(crate) use failure::error_text;
 pub use heartbeat::StepHeartbeat;
 pub use json::Json;
 pub use key::OperationKey;
@@ -388,18 +398,23 @@ pub use promise::{PromiseCreated, PromiseHeartbeat, PromiseResolved, PromiseResu
 pub(crate) use recorded::{Runs, read_lines};
 #[cfg(feature = "testing")]
 pub(crate) use recorded::{Unreadable, Why};
+pub use request::{CancelRequested, Resumed};
+pub use signal::SignalReceived;
+pub use step::{StepAttemptFailed, StepCompleted, StepFailed, StepStarted};
 pub use tag::TagSet;
 pub use text::Text;
+pub use timer::{TimerFired, TimerStarted};
+pub use turn::{LeaseRenewed, TurnEnd, TurnEnded, TurnStarted, WaitsFor};
 pub use update::{Reply, UpdateReceived, UpdateReplied};
 pub use value::UnrecordableValue;
+pub use version::VersionChosen;
 pub use view::ViewPublished;
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+pub use workflow::{
+    WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowStarted, WorkflowTerminated,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{ExecutionId, HostId};
 use crate::time::Timestamp;
 
 /// One fact of an execution.
@@ -500,389 +515,6 @@ pub enum Event {
     Carried(Carried),
     /// The run is over, and the next one begins with the event after this.
     ContinuedAsNew(ContinuedAsNew),
-}
-
-/// See [`Event::WorkflowStarted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WorkflowStarted {
-    /// When the client started it, by the client's clock.
-    pub at: Timestamp,
-    /// Whose log this is.
-    pub execution: ExecutionId,
-    /// The workflow's name.
-    pub workflow: String,
-    /// The generation within the execution, from 1.
-    pub run: u32,
-    /// The workflow's input.
-    pub input: Json,
-    /// Whose child it is, if it is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Parent>,
-    /// What the execution is found by; see [`Start::tag`](crate::client::Start::tag).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tags: BTreeMap<String, String>,
-    /// Of a run that continues another one: with which input the first of them was started.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first_input: Option<InputHash>,
-}
-
-/// See [`Event::TurnStarted`]. The turn is the writer of the commit that holds it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TurnStarted {
-    /// When.
-    pub at: Timestamp,
-    /// Which process.
-    pub host: HostId,
-    /// The version of the code that runs there.
-    pub code: String,
-    /// Until when nobody else may claim.
-    pub lease_end: Timestamp,
-}
-
-/// See [`Event::LeaseRenewed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct LeaseRenewed {
-    /// When.
-    pub at: Timestamp,
-    /// The new end.
-    pub lease_end: Timestamp,
-    /// It was written ahead of events that its turn had delivered before it: [`ExecutionInfo`] does
-    /// not count it.
-    ///
-    /// [`ExecutionInfo`]: crate::ExecutionInfo
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub ahead: bool,
-}
-
-/// See [`Event::StepStarted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StepStarted {
-    /// When.
-    pub at: Timestamp,
-    /// The step's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-    /// Source file and line of the call.
-    pub site: Text,
-    /// Which attempt, from 1.
-    pub attempt: u32,
-    /// The recorded arguments.
-    pub input: Json,
-}
-
-/// See [`Event::StepAttemptFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StepAttemptFailed {
-    /// When the attempt ended.
-    pub at: Timestamp,
-    /// The step's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-    /// Source file and line of the call.
-    pub site: Text,
-    /// Which attempt, from 1.
-    pub attempt: u32,
-    /// How long the attempt ran, in microseconds.
-    pub took_us: u64,
-    /// The recorded arguments.
-    pub input: Json,
-    /// What went wrong.
-    pub failure: Failure,
-    /// When the next attempt may start.
-    pub retry_at: Timestamp,
-}
-
-/// See [`Event::StepCompleted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StepCompleted {
-    /// When the body ended.
-    pub at: Timestamp,
-    /// The step's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-    /// Source file and line of the call.
-    pub site: Text,
-    /// The attempt that succeeded, from 1.
-    pub attempt: u32,
-    /// How long that attempt ran, in microseconds.
-    pub took_us: u64,
-    /// The recorded arguments.
-    pub input: Json,
-    /// The result.
-    pub output: Json,
-}
-
-/// See [`Event::StepFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StepFailed {
-    /// When the last attempt ended.
-    pub at: Timestamp,
-    /// The step's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-    /// Source file and line of the call.
-    pub site: Text,
-    /// The last attempt, from 1.
-    pub attempt: u32,
-    /// How long the last attempt ran, in microseconds.
-    pub took_us: u64,
-    /// The recorded arguments.
-    pub input: Json,
-    /// What went wrong at the last attempt.
-    pub failure: Failure,
-}
-
-/// How an attempt of a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Failure {
-    /// The body returned this error.
-    Error {
-        /// The error, as its type is recorded.
-        value: Json,
-    },
-    /// The body panicked.
-    Panicked {
-        /// The panic's text and place.
-        message: String,
-    },
-    /// The attempt's time was up.
-    TimedOut {
-        /// The time-out, in milliseconds.
-        after_ms: u64,
-    },
-    /// The host stopped or died before the body ended.
-    Interrupted {
-        /// How.
-        message: String,
-    },
-    /// The body ended, but its result cannot be recorded.
-    Unrecordable {
-        /// Why, and the way out.
-        message: String,
-    },
-}
-
-/// See [`Event::TimerStarted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TimerStarted {
-    /// When.
-    pub at: Timestamp,
-    /// The timer's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-    /// Source file and line of the call.
-    pub site: Text,
-    /// When it fires.
-    pub due: Timestamp,
-}
-
-/// See [`Event::TimerFired`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TimerFired {
-    /// When it was seen to be due: never before its time.
-    pub at: Timestamp,
-    /// The timer's place in the order of the workflow's calls.
-    pub seq: u32,
-    /// `name#count`.
-    pub key: OperationKey,
-}
-
-/// See [`Event::SignalReceived`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct SignalReceived {
-    /// When a turn took it.
-    pub at: Timestamp,
-    /// The sender's id of it.
-    pub id: String,
-    /// The signal's name.
-    pub name: String,
-    /// What it carries.
-    pub payload: Json,
-}
-
-/// See [`Event::VersionChosen`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct VersionChosen {
-    /// When.
-    pub at: Timestamp,
-    /// The change, as the code calls it.
-    pub name: String,
-    /// Its version, from 1.
-    pub version: u32,
-}
-
-/// See [`Event::CancelRequested`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CancelRequested {
-    /// When a turn took it.
-    pub at: Timestamp,
-    /// The sender's id of it.
-    pub id: String,
-    /// Why, in the sender's words.
-    pub reason: String,
-}
-
-/// See [`Event::Resumed`].
-///
-/// ```
-/// use everstep::event::Event;
-///
-/// let event = serde_json::from_str(r#"{"Resumed":{"at":6000,"id":"r-1"}}"#).unwrap();
-/// let Event::Resumed(resumed) = event else { panic!("{event:?}") };
-/// assert_eq!(resumed.id, "r-1");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Resumed {
-    /// When a turn took it.
-    pub at: Timestamp,
-    /// The sender's id of it.
-    pub id: String,
-}
-
-/// See [`Event::TurnEnded`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TurnEnded {
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: TurnEnd,
-    /// The earliest time at which something becomes due, if anything does.
-    pub wake_at: Option<Timestamp>,
-    /// The times for which a timer wake is under way, so that later turns do not send it again.
-    pub armed: Vec<Timestamp>,
-    /// Which messages a suspended execution waits for. For people; absent in older logs.
-    #[serde(default, skip_serializing_if = "WaitsFor::is_empty")]
-    pub waits_for: WaitsFor,
-}
-
-/// The messages that a suspended execution waits for, by name: of each kind the first
-/// [`WAITS_FOR_MAX`](crate::limits::WAITS_FOR_MAX) in alphabetical order.
-///
-/// ```
-/// use everstep::event::{Event, WaitsFor};
-///
-/// let stored = r#"{"TurnEnded":{"at":5000,"reason":"suspended","wake_at":null,"armed":[],"waits_for":{"signals":["paid"]}}}"#;
-/// let event = serde_json::from_str(stored).unwrap();
-/// let Event::TurnEnded(end) = event else { panic!("{event:?}") };
-/// assert_eq!(end.waits_for.signals, ["paid"]);
-/// assert!(WaitsFor::default().is_empty()); // a timer, a child or a promise at most
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WaitsFor {
-    /// Signals.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub signals: Vec<String>,
-    /// Updates.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub updates: Vec<String>,
-}
-
-impl WaitsFor {
-    /// Whether it waits for no message.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.updates.is_empty()
-    }
-}
-
-/// Why a turn ended before its execution did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum TurnEnd {
-    /// Everything waits for a timer, a signal or another message.
-    Suspended,
-    /// The host has no more time; another turn goes on at once.
-    Yielded,
-    /// The code cannot go on from here; the record says why. A resume, after a fix, goes on.
-    Blocked,
-    /// Something that the turn needs (a payload store, a queue) did not answer in its time. What it
-    /// had not written is as if it had died; but it is no strike. Another turn goes on at `wake_at`.
-    GaveUp,
-}
-
-/// See [`Event::WorkflowCompleted`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WorkflowCompleted {
-    /// When.
-    pub at: Timestamp,
-    /// What it returned.
-    pub output: Json,
-}
-
-/// See [`Event::WorkflowFailed`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WorkflowFailed {
-    /// When.
-    pub at: Timestamp,
-    /// The error it returned.
-    pub error: Json,
-    /// The undo steps that failed for good.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_undone: Vec<OperationKey>,
-}
-
-/// See [`Event::WorkflowCancelled`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WorkflowCancelled {
-    /// When.
-    pub at: Timestamp,
-    /// Why, in the words of who asked.
-    pub reason: String,
-    /// The undo steps that failed for good.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_undone: Vec<OperationKey>,
-}
-
-/// See [`Event::WorkflowTerminated`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct WorkflowTerminated {
-    /// When.
-    pub at: Timestamp,
-    /// The sender's id of the request.
-    pub id: String,
-    /// Why, in the words of who asked.
-    pub reason: String,
-}
-
-impl WorkflowStarted {
-    /// The start of a first run without tags.
-    #[cfg(test)]
-    pub(crate) fn first(
-        at: Timestamp,
-        execution: ExecutionId,
-        workflow: String,
-        input: Json,
-    ) -> Self {
-        let (parent, tags, first_input) = (None, BTreeMap::new(), None);
-        Self { at, execution, workflow, run: 1, input, parent, tags, first_input }
-    }
 }
 
 impl Event {
@@ -1060,48 +692,5 @@ impl Event {
             | Self::WorkflowTerminated(_)
             | Self::ContinuedAsNew(_) => true,
         }
-    }
-}
-
-impl Failure {
-    /// Whether the body may have done all it does: it did not say how it ended.
-    pub(crate) fn leaves_doubt(&self) -> bool {
-        matches!(self, Self::Panicked { .. } | Self::TimedOut { .. } | Self::Interrupted { .. })
-    }
-
-    /// What went wrong, in one line.
-    #[must_use]
-    pub fn message(&self) -> String {
-        match self {
-            Self::Error { value } => error_text(value),
-            Self::Panicked { message } => format!("panicked: {message}"),
-            Self::TimedOut { after_ms } => {
-                format!(
-                    "timed out after {}",
-                    humantime::format_duration(Duration::from_millis(*after_ms))
-                )
-            }
-            Self::Interrupted { message } => format!("interrupted: {message}"),
-            Self::Unrecordable { message } => message.clone(),
-        }
-    }
-}
-
-/// The text of a recorded error: its own where it has one, else the JSON.
-pub(crate) fn error_text(error: &Json) -> String {
-    #[derive(Deserialize)]
-    struct WithMessage {
-        message: String,
-        #[serde(default)]
-        causes: Vec<String>,
-    }
-    if let Ok(text) = error.read::<String>() {
-        return text;
-    }
-    match error.read::<WithMessage>() {
-        Ok(WithMessage { message, causes }) => {
-            causes.iter().fold(message, |text, cause| text + ": " + cause)
-        }
-        Err(_) => error.to_string(),
     }
 }

@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use report::Looked;
 pub use report::{Broken, CheckReport, Checked};
 
-use super::app::{App, AppError};
+use super::app::App;
+use super::error::AppError;
 use super::registry::Registry;
 use crate::client::Client;
 use crate::event::{Event, Json};

@@ -2,7 +2,8 @@
 
 use tokio::net::TcpListener;
 
-use super::app::{App, AppError, RunError};
+use super::app::App;
+use super::error::{AppError, RunError};
 use super::worker::stop_signal;
 use crate::http::Front;
 

@@ -1,6 +1,8 @@
 //! The local host: many executions at once in one process.
 
-use std::convert::Infallible;
+mod beside;
+mod serve;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,19 +10,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::app::RunError;
+use beside::{delete_forever, resume_blocked, sweep_forever};
+use serve::serve;
+
+use super::error::RunError;
 use super::registry::Registry;
 use crate::backend::Backend;
-use crate::client::Client;
 use crate::limits::{
-    DELETE_EVERY, FLUSH_WAIT, QUEUE_RECEIVES_MAX, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE,
-    WORKER_LEASE, WORKER_LEASE_MIN,
+    FLUSH_WAIT, STOP_GRACE, SWEEP_EVERY, SWEEP_GRACE, WORKER_LEASE, WORKER_LEASE_MIN,
 };
 use crate::store::StoreError;
-use crate::sweep::{SweepError, sweep};
 use crate::time::Clock;
-use crate::turn::{Kitchen, Lease, Term, TurnError, Verdict, Visit, come_back_after};
-use crate::wake::{Delivery, NotAWake, QueueError, Wake};
+use crate::turn::{Kitchen, Lease, Term};
+use crate::wake::{Delivery, QueueError, Wake};
 
 /// How long one call waits for messages.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
@@ -348,54 +350,6 @@ fn settled(done: Result<Result<(), RunError>, tokio::task::JoinError>) -> Result
     })
 }
 
-/// One message from its receipt to its deletion.
-async fn serve(
-    kitchen: &Kitchen,
-    wake: Result<Visit, NotAWake>,
-    delivery: &Delivery,
-    term: &Term,
-) -> Result<(), RunError> {
-    let visit = match wake {
-        Ok(visit) => visit,
-        Err(error) => {
-            // The next to receive it may take it: a newer program, in a rolling deploy, or a function
-            // with closures for messages. If nobody does, it goes to the queue's dead letters; one
-            // that has none must not carry it for ever.
-            let is_newer = matches!(error, NotAWake::Newer { .. });
-            if is_newer || delivery.receive_count <= QUEUE_RECEIVES_MAX {
-                tracing::warn!(%error, length = delivery.body.len(), "a message is given back");
-                let later = come_back_after(delivery.receive_count);
-                return usable(kitchen.queue.keep(&delivery.receipt, later).await);
-            }
-            let length = delivery.body.len();
-            tracing::error!(%error, length, "a message on the wake queue is dropped");
-            return usable(kitchen.queue.delete(&delivery.receipt).await);
-        }
-    };
-    let receipt = &*delivery.receipt;
-    let id = visit.execution().clone();
-    let verdict = tokio::select! {
-        biased;
-        verdict = kitchen.take_turn(visit, delivery.receive_count, term) => verdict,
-        never = keep_invisible(kitchen, receipt) => match never {},
-    };
-    match verdict {
-        Ok(Verdict::Delete) => usable(kitchen.queue.delete(receipt).await),
-        Ok(Verdict::Return(after)) => usable(kitchen.queue.keep(receipt, after).await),
-        Err(error) => {
-            tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
-            let come_back =
-                kitchen.queue.keep(receipt, come_back_after(delivery.receive_count)).await;
-            match error {
-                TurnError::Store(error) if !error.is_retryable() => store_usable(error)?,
-                TurnError::Queue(error) if !error.is_retryable() => return Err(error.into()),
-                _ => {}
-            }
-            usable(come_back)
-        }
-    }
-}
-
 /// Only what makes the whole store unusable stops the worker; what one execution meets does not.
 fn store_usable(error: StoreError) -> Result<(), RunError> {
     match error {
@@ -409,71 +363,5 @@ fn usable(result: Result<(), QueueError>) -> Result<(), RunError> {
         Err(error) if !error.is_retryable() => Err(error.into()),
         // The message comes again; every wake may come any number of times.
         _ => Ok(()),
-    }
-}
-
-/// Keeps a message invisible while its turn goes on.
-async fn keep_invisible(kitchen: &Kitchen, receipt: &str) -> Infallible {
-    let visibility = kitchen.queue.visibility();
-    loop {
-        tokio::time::sleep(visibility / 3).await;
-        if let Err(error) = kitchen.queue.keep(receipt, visibility).await {
-            tracing::debug!(%error, "a wake may come twice");
-        }
-    }
-}
-
-async fn sweep_forever(
-    kitchen: &Kitchen,
-    every: Duration,
-    grace: Duration,
-) -> Result<Infallible, RunError> {
-    loop {
-        let watchers = kitchen.registry.watchers();
-        match sweep(&*kitchen.store, &*kitchen.queue, &kitchen.clock, grace, watchers).await {
-            Ok(0) => {}
-            Ok(woken) => tracing::info!(woken, "the sweeper woke overdue executions"),
-            Err(SweepError::Store(error)) => {
-                tracing::warn!(%error, "sweep again");
-                store_usable(error)?;
-            }
-            Err(SweepError::Queue(error)) => {
-                tracing::warn!(%error, "sweep again");
-                usable(Err(error))?;
-            }
-        }
-        tokio::time::sleep(every).await;
-    }
-}
-
-/// Deletes what is no longer kept, if anything that closes here ever is. What goes wrong with it stops
-/// no turn.
-async fn delete_forever(backend: &Backend, kitchen: &Kitchen) {
-    if !kitchen.registry.deletes() {
-        return;
-    }
-    let client = Client::on(backend, &kitchen.clock);
-    tokio::time::sleep(SWEEP_FIRST_AFTER).await;
-    loop {
-        match client.delete_expired().await {
-            Ok(pass) => {
-                pass.report();
-                if pass.goes_on() {
-                    continue;
-                }
-            }
-            Err(error) => tracing::warn!(%error, "nothing is deleted; it is tried again"),
-        }
-        tokio::time::sleep(DELETE_EVERY).await;
-    }
-}
-
-/// A new worker may be the fix that blocked executions wait for: each gets another look.
-async fn resume_blocked(kitchen: &Kitchen) {
-    let client = Client::of(&kitchen.store, &kitchen.queue, &kitchen.clock);
-    for workflow in kitchen.registry.names() {
-        if let Err(error) = client.resume_blocked(workflow).await {
-            tracing::warn!(%error, workflow, "blocked executions wait for a resume");
-        }
     }
 }

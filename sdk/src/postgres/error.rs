@@ -147,19 +147,39 @@ mod tests {
 
     #[test]
     fn errors_are_recorded_and_read_back_as_they_are() {
+        let message = || "m".to_owned();
+        let database = |code: Option<&str>, constraint: Option<&str>| TransactionError::Database {
+            message: message(),
+            code: code.map(str::to_owned),
+            constraint: constraint.map(str::to_owned),
+        };
         let errors = [
-            TransactionError::Database {
-                message: "duplicate key".to_owned(),
-                code: Some("23505".to_owned()),
-                constraint: Some("orders_pkey".to_owned()),
-            },
-            TransactionError::InDoubt { message: "reset".to_owned() },
-            TransactionError::Twice { part: "fee".to_owned() },
-            TransactionError::OutsideStep,
+            (
+                database(Some("23505"), Some("orders_pkey")),
+                r#"{"database":{"message":"m","code":"23505","constraint":"orders_pkey"}}"#,
+            ),
+            (database(None, None), r#"{"database":{"message":"m","code":null,"constraint":null}}"#),
+            (
+                TransactionError::Unavailable { message: message() },
+                r#"{"unavailable":{"message":"m"}}"#,
+            ),
+            (TransactionError::InDoubt { message: message() }, r#"{"in_doubt":{"message":"m"}}"#),
+            (
+                TransactionError::Unrecordable { message: message() },
+                r#"{"unrecordable":{"message":"m"}}"#,
+            ),
+            (
+                TransactionError::Unreadable { message: message() },
+                r#"{"unreadable":{"message":"m"}}"#,
+            ),
+            (TransactionError::Twice { part: "fee".to_owned() }, r#"{"twice":{"part":"fee"}}"#),
+            (TransactionError::OutsideStep, r#""outside_step""#),
+            (TransactionError::Interfered, r#""interfered""#),
+            (TransactionError::NotSetUp, r#""not_set_up""#),
         ];
-        for error in errors {
-            let json = serde_json::to_string(&error).unwrap();
-            assert_eq!(serde_json::from_str::<TransactionError>(&json).unwrap(), error);
+        for (error, stored) in errors {
+            assert_eq!(serde_json::to_string(&error).unwrap(), stored);
+            assert_eq!(serde_json::from_str::<TransactionError>(stored).unwrap(), error);
         }
     }
 

@@ -1,5 +1,9 @@
 //! The engine: every call the workflow has made, matched with the log, and what was delivered.
 
+mod deliver;
+mod differs;
+mod request;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -9,23 +13,30 @@ use std::task::{Poll, Waker};
 
 use uuid::Uuid;
 
+use deliver::weight;
+pub(crate) use deliver::{Delivered, LogSize};
+use differs::differs;
+pub(super) use differs::side;
+pub(crate) use differs::site;
+pub(crate) use request::Request;
+
 use super::body::Body;
 use super::call::{Call, Detail, Kind, Outcome, State, StepState};
 use super::channels::Channels;
 use super::child::ChildState;
 use super::compensate::Compensation;
-use super::fault::{Fault, Mismatch, NewOperation, Side};
+use super::fault::{Fault, Mismatch, Side};
 use super::note::Note;
 use super::promises::Promises;
-use super::recorded::{Expected, Recorded};
-use super::seed::{self, Seed};
-use super::versions::{Chosen, Versions};
+use super::recorded::Recorded;
+use super::seed::{self, IdempotencyKey, Seed};
+use super::versions::Versions;
 use crate::event::{
-    ChildRequested, Event, Json, LeaseRenewed, OperationKey, SignalReceived, Text, UpdateReceived,
-    WaitsFor, WorkflowStarted,
+    ChildRequested, Event, Json, OperationKey, SignalReceived, Text, UpdateReceived,
+    WorkflowStarted,
 };
 use crate::id::ExecutionId;
-use crate::limits::{VALUE_BYTES_MAX, WAITS_FOR_MAX};
+use crate::limits::VALUE_BYTES_MAX;
 use crate::time::Timestamp;
 
 /// One run of a workflow, as far as it has got.
@@ -63,23 +74,6 @@ pub(crate) struct Engine {
     value_bytes_max: usize,
 }
 
-/// How long a run's log is, as far as it was delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LogSize {
-    pub(crate) events: u64,
-    /// By [`Event::weight`].
-    pub(crate) bytes: u64,
-}
-
-/// What a delivered event means for the workflow.
-#[derive(Debug)]
-pub(crate) enum Delivered {
-    /// Poll it, after waking the operation that has its outcome now, if one has.
-    Moves(Option<Waker>),
-    /// Nothing: bookkeeping.
-    Quiet,
-}
-
 /// What is left of a dropped operation: to be woken and dropped outside any lock, since user code
 /// may hang on each.
 #[derive(Default)]
@@ -88,57 +82,6 @@ pub(crate) struct Dropped {
     pub(crate) wake: Option<Waker>,
     _waker: Option<Waker>,
     _body: Option<Box<dyn Body>>,
-}
-
-/// The idempotency key of a step, hashed when somebody asks for it.
-#[derive(Debug, Clone)]
-pub(crate) struct IdempotencyKey {
-    pub(crate) execution: ExecutionId,
-    #[cfg_attr(
-        not(any(feature = "aws", feature = "postgres")),
-        expect(dead_code, reason = "for a table of results")
-    )]
-    pub(crate) run: u32,
-    pub(crate) key: OperationKey,
-    seed: Seed,
-}
-
-impl IdempotencyKey {
-    pub(crate) fn uuid(&self) -> Uuid {
-        self.seed.key_of(&self.key)
-    }
-}
-
-/// What the workflow waits for at a call that has no outcome yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Request {
-    /// A step is to be run.
-    Step,
-    /// A timer is to fire at `due`; `started` if the log knows it already.
-    Timer { due: Timestamp, started: bool },
-    /// Nothing but a message moves it.
-    Signal,
-    /// A child is to be started, unless the log says that it is, and then its end moves it;
-    /// `requested` if the log knows that it was asked for.
-    Child { requested: bool, started: bool },
-    /// A promise may be completed from outside, or is over at `due`; `announced` if the log knows
-    /// of it already.
-    Promise { due: Option<Timestamp>, announced: bool },
-    /// A promise was dropped, and those who would complete it may know.
-    GiveUp,
-    /// Nothing moves it: it is to be recorded, and that is all.
-    Note,
-}
-
-impl Request {
-    /// Whether it is for `due` that the turn waits.
-    pub(crate) fn is_due_at(self, due: Timestamp) -> bool {
-        match self {
-            Self::Timer { due: at, .. } => at == due,
-            Self::Promise { due: at, .. } => at == Some(due),
-            Self::Step | Self::Signal | Self::Child { .. } | Self::GiveUp | Self::Note => false,
-        }
-    }
 }
 
 impl Engine {
@@ -429,6 +372,20 @@ impl Engine {
         self.run
     }
 
+    /// The workflow is to go on as a new run with this input. From here on nothing moves it.
+    pub(crate) fn continue_with(&mut self, input: Json) {
+        if self.compensates() {
+            let what = "continue_as_new() while the workflow is undone".to_owned();
+            let problem =
+                "what undoes it must come to its end: begin another life by starting the \
+                           execution again"
+                    .to_owned();
+            self.fail(Fault::Value { what, problem });
+            return;
+        }
+        self.continues.get_or_insert(input);
+    }
+
     // --- What the other files of this folder ask ---
 
     /// Which call of this name the next one is.
@@ -466,6 +423,8 @@ impl Engine {
         self.seed.key_of(key)
     }
 
+    // --- What the turn asks, beside what is in `request` ---
+
     /// The start of this run.
     pub(crate) fn start(&self) -> &WorkflowStarted {
         self.recorded.start()
@@ -476,246 +435,12 @@ impl Engine {
         self.size
     }
 
-    /// The workflow is to go on as a new run with this input. From here on nothing moves it.
-    pub(crate) fn continue_with(&mut self, input: Json) {
-        if self.compensates() {
-            let what = "continue_as_new() while the workflow is undone".to_owned();
-            let problem =
-                "what undoes it must come to its end: begin another life by starting the \
-                           execution again"
-                    .to_owned();
-            self.fail(Fault::Value { what, problem });
-            return;
-        }
-        self.continues.get_or_insert(input);
-    }
-
-    // --- What the turn asks ---
-
-    /// The input of the next run, if the workflow has asked for one.
-    pub(crate) fn continues(&self) -> Option<&Json> {
-        self.continues.as_ref()
-    }
-
-    /// What was received and not consumed, in order: the events that brought it. Complete once
-    /// the workflow is dropped.
-    pub(crate) fn unconsumed(&self) -> Vec<Event> {
-        let mut messages: Vec<(u64, Event)> =
-            self.signals.unconsumed().chain(self.updates.unconsumed()).collect();
-        messages.sort_unstable_by_key(|(place, _)| *place);
-        messages.into_iter().map(|(_, event)| event).collect()
-    }
-
-    /// The calls polled for the first time (and the notes called) since this was last asked, in
-    /// the order of those polls, in the place of what `asked` holds.
-    pub(crate) fn take_asked(&mut self, asked: &mut Vec<u32>) {
-        self.asked_taken();
-        asked.clear();
-        std::mem::swap(&mut self.asked, asked);
-    }
-
-    /// The versions decided since this was last asked, which are to be recorded.
-    pub(crate) fn take_chosen(&mut self) -> Vec<Chosen> {
-        self.versions.take_chosen()
-    }
-
-    /// Whether a version was decided that is to be recorded.
-    pub(crate) fn decides(&self) -> bool {
-        self.versions.decides()
-    }
-
-    /// The first step, timer or promise that was asked for since the turn last asked and of which the log
-    /// has nothing.
-    pub(crate) fn new_operation(
-        &self,
-        workflow: String,
-        written_by: String,
-        code: String,
-    ) -> Option<Fault> {
-        let is_new = |seq: &&u32| {
-            let request = self.request(**seq);
-            let leaves_something = matches!(
-                request,
-                Some(
-                    Request::Step
-                        | Request::Timer { .. }
-                        | Request::Child { .. }
-                        | Request::Promise { .. }
-                )
-            );
-            leaves_something && self.recorded.at(**seq).is_none()
-        };
-        let call = &self.calls[*self.asked.iter().find(is_new)? as usize];
-        let asked = side(call.detail.kind(), &call.key, call.location);
-        let new = NewOperation { workflow, asked, written_by, code };
-        Some(Fault::NewOperation(Box::new(new)))
-    }
-
-    /// What call `seq` still needs; `None` if it has its outcome or nobody waits for it.
-    pub(crate) fn request(&self, seq: u32) -> Option<Request> {
-        let call = &self.calls[seq as usize];
-        if let Detail::Promise(promise) = &call.detail {
-            return self.request_of_promise(call, promise);
-        }
-        if !matches!(call.state, State::Wanted) {
-            return self.is_finishing(seq).then_some(Request::Step);
-        }
-        Some(match &call.detail {
-            Detail::Step(_) => Request::Step,
-            Detail::Timer { due, started } => Request::Timer { due: *due, started: *started },
-            Detail::Signal | Detail::Update => Request::Signal,
-            Detail::Note { .. } => Request::Note,
-            Detail::Child(child) => {
-                Request::Child { requested: child.requested, started: child.started }
-            }
-            Detail::Promise(_) => unreachable!("answered above"),
-        })
-    }
-
-    /// Gives step `seq` its body back after it was taken out to start an attempt.
-    pub(crate) fn put_body_back(&mut self, seq: u32, body: Box<dyn Body>) {
-        if self.request(seq).is_some() {
-            self.step(seq).body = Some(body);
-        }
-    }
-
-    /// Which messages the workflow waits for.
-    pub(crate) fn waits_for(&self) -> WaitsFor {
-        let mut waits_for = WaitsFor::default();
-        waits_for.signals.extend(self.signals.waited_for().take(WAITS_FOR_MAX).cloned());
-        waits_for.updates.extend(self.updates.waited_for().take(WAITS_FOR_MAX).cloned());
-        waits_for
-    }
-
-    /// Whether the workflow waits for anything that others send.
-    pub(crate) fn waits_for_messages(&self) -> bool {
-        !self.waits_for().is_empty() || self.waits_for_promises() || self.waits_for_children()
-    }
-
     /// The state of step `seq`.
     pub(crate) fn step(&mut self, seq: u32) -> &mut StepState {
         match &mut self.calls[seq as usize].detail {
             Detail::Step(step) => step,
             _ => unreachable!("call {seq} is not a step"),
         }
-    }
-
-    /// Delivers one event: from the log or, with the very same effect, live.
-    pub(crate) fn deliver(&mut self, event: &Event) -> Result<Delivered, Fault> {
-        if let Some(fault) = &self.fault {
-            return Err(fault.clone());
-        }
-        if !matches!(event, Event::LeaseRenewed(LeaseRenewed { ahead: true, .. })) {
-            self.size.events += 1;
-            self.size.bytes += weight(Some(event));
-        }
-        self.see_asked();
-        let moved = match event {
-            Event::StepCompleted(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                self.undoable_settled(e.seq, Some(&e.output));
-                self.settle(e.seq, Outcome::Value(e.output.clone()))
-            }
-            Event::StepFailed(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                self.undoable_settled(e.seq, None);
-                self.settle(e.seq, Outcome::Failed(e.failure.clone()))
-            }
-            Event::TimerFired(e) => {
-                self.check(Kind::Timer, e.seq, &e.key, "fired")?;
-                self.settle(e.seq, Outcome::Fired)
-            }
-            Event::ChildStarted(e) => {
-                self.check(Kind::Child, e.seq, &e.key, "started")?;
-                let child = self.child(e.seq);
-                child.started = true;
-                if child.waits() {
-                    return Ok(Delivered::Quiet);
-                }
-                self.settle(e.seq, Outcome::Started(e.child.clone()))
-            }
-            Event::ChildCompleted(e) => {
-                self.check(Kind::Child, e.seq, &e.key, "completed")?;
-                self.settle(e.seq, Outcome::Child(e.child.clone(), e.outcome.clone()))
-            }
-            Event::SignalReceived(e) => {
-                let taker = self.signals.arrive(self.received, e);
-                self.received += 1;
-                taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Signal(kept)))
-            }
-            Event::CompensationStarted(e) => {
-                self.start_compensation(e)?;
-                None
-            }
-            Event::StepAttemptFailed(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                let step = self.step(e.seq);
-                step.attempts = e.attempt;
-                step.retry_at = Some(e.retry_at);
-                step.begun = None;
-                if !self.attempt_of_undoable_failed(e.seq, &e.failure) {
-                    return Ok(Delivered::Quiet);
-                }
-                None
-            }
-            Event::StepPostponed(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                let step = self.step(e.seq);
-                step.retry_at = Some(e.retry_at);
-                step.begun = None;
-                if !self.attempt_of_undoable_postponed(e.seq) {
-                    return Ok(Delivered::Quiet);
-                }
-                None
-            }
-            Event::PromiseResolved(e) => return Ok(self.promise_resolved(e)),
-            Event::UpdateReceived(e) => {
-                let taker = self.updates.arrive(self.received, e);
-                self.received += 1;
-                taker.and_then(|(seq, kept)| self.settle(seq, Outcome::Update(kept)))
-            }
-            other => return self.note(other).map(|()| Delivered::Quiet),
-        };
-        self.now = event.at();
-        Ok(Delivered::Moves(moved))
-    }
-
-    /// Takes in an event that the workflow itself does not see.
-    fn note(&mut self, event: &Event) -> Result<(), Fault> {
-        self.note_undoables(event);
-        match event {
-            Event::StepStarted(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                self.step(e.seq).begun = Some(e.attempt);
-            }
-            Event::StepHeartbeat(e) => {
-                self.check(Kind::Step, e.seq, &e.key, &e.site)?;
-                self.step(e.seq).heartbeat = Some(e.details.clone());
-            }
-            Event::TimerStarted(e) => self.check(Kind::Timer, e.seq, &e.key, &e.site)?,
-            Event::ChildRequested(e) => {
-                self.check(Kind::Child, e.seq, &e.key, &e.site)?;
-                self.child(e.seq).requested = true;
-            }
-            Event::PromiseCreated(e) => self.promise_created(e)?,
-            Event::PromiseHeartbeat(e) => self.promise_heartbeat(e),
-            Event::UpdateReplied(e) => self.check(Kind::Reply, e.seq, &e.key, &e.site)?,
-            Event::ViewPublished(e) => self.check(Kind::View, e.seq, &e.key, &e.site)?,
-            Event::TagSet(e) => self.check(Kind::Tag, e.seq, &e.key, &e.site)?,
-            Event::CancelRequested(e) => {
-                self.cancel.get_or_insert_with(|| e.reason.clone());
-            }
-            Event::Resumed(_) => {
-                for call in &mut self.calls {
-                    if let Detail::Step(step) = &mut call.detail {
-                        step.attempts = 0;
-                        step.retry_at = None;
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
     }
 
     /// The reason of a cancel request that was delivered.
@@ -731,91 +456,5 @@ impl Engine {
     /// Notes what went wrong; the first one stays.
     pub(crate) fn fail(&mut self, fault: Fault) {
         self.fault.get_or_insert(fault);
-    }
-
-    pub(super) fn settle(&mut self, seq: u32, outcome: Outcome) -> Option<Waker> {
-        let call = &mut self.calls[seq as usize];
-        match call.state {
-            State::Called | State::Wanted => {
-                call.state = State::Ready(outcome);
-                call.waker.take()
-            }
-            State::Ready(_) | State::Taken | State::Dropped => None,
-        }
-    }
-
-    /// The log is about call `seq`: the code must have made that call, and the same one.
-    pub(super) fn check(
-        &mut self,
-        kind: Kind,
-        seq: u32,
-        key: &OperationKey,
-        at: &str,
-    ) -> Result<(), Fault> {
-        let asked = self.calls.get(seq as usize);
-        if asked.is_some_and(|call| call.detail.kind() == kind && call.key == *key) {
-            return Ok(());
-        }
-        let fault = Fault::from(Mismatch {
-            seq,
-            recorded: Some(Side { kind, key: key.to_string(), site: at.into() }),
-            asked: asked.map(|call| side(call.detail.kind(), &call.key, call.location)),
-            detail: String::new(),
-        });
-        self.fail(fault.clone());
-        Err(fault)
-    }
-}
-
-fn weight(event: Option<&Event>) -> u64 {
-    event.map_or(0, Event::weight) as u64
-}
-
-impl From<Mismatch> for Fault {
-    fn from(mismatch: Mismatch) -> Self {
-        Self::Mismatch(Box::new(mismatch))
-    }
-}
-
-pub(super) fn side(kind: Kind, key: &OperationKey, location: &Location<'_>) -> Side {
-    Side { kind, key: key.to_string(), site: site(location) }
-}
-
-/// `file:line`, as events carry it.
-pub(crate) fn site(location: &Location<'_>) -> Text {
-    let mut site = String::with_capacity(location.file().len() + 8);
-    site.push_str(location.file());
-    site.push(':');
-    site.push_str(itoa::Buffer::new().format(location.line()));
-    site.into()
-}
-
-/// How a call differs from what the log expects there; `None` if it does not. The text is empty
-/// where the two sides speak for themselves.
-fn differs(
-    expected: &Expected<'_>,
-    kind: Kind,
-    key: &OperationKey,
-    detail: &Detail,
-) -> Option<String> {
-    if expected.kind != kind || expected.key != key {
-        return Some(String::new());
-    }
-    match detail {
-        Detail::Step(step) => {
-            let recorded = expected.input.filter(|recorded| !recorded.same(&step.input))?;
-            Some(format!("its arguments were {recorded} and are now {}", step.input))
-        }
-        Detail::Timer { due, .. } => {
-            let recorded = expected.due.filter(|recorded| recorded != due)?;
-            Some(format!("it was due at {recorded} and is now due at {due}"))
-        }
-        Detail::Child(child) => {
-            let recorded = expected.input.filter(|recorded| !recorded.same(child.input()))?;
-            Some(format!("its input was {recorded} and is now {}", child.input()))
-        }
-        // A promise's limits are not known when it is called.
-        Detail::Signal | Detail::Update | Detail::Promise(_) => None,
-        Detail::Note { note, .. } => note.as_ref()?.differs(expected.event),
     }
 }

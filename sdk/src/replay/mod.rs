@@ -34,14 +34,14 @@ mod versions;
 pub(crate) use body::{Attempt, Body, Policy};
 pub(crate) use call::Outcome;
 pub(crate) use compensate::{NextUndo, Undo};
-pub(crate) use engine::{Delivered, Engine, IdempotencyKey, Request, site};
+pub(crate) use engine::{Delivered, Engine, Request, site};
 pub(crate) use fault::Fault;
 #[cfg(feature = "testing")]
 pub(crate) use fault::REPLAY_CHECK;
 pub(crate) use history::{Armed, History, OpenTurn};
 pub(crate) use note::Note;
 pub(crate) use promises::PromiseState;
-pub(crate) use seed::child_writer;
+pub(crate) use seed::{IdempotencyKey, child_writer};
 pub(crate) use taken::TakenIds;
 pub(crate) use twice::difference;
 #[cfg(test)]

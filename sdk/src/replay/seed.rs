@@ -43,6 +43,25 @@ impl Seed {
     }
 }
 
+/// The idempotency key of a step, hashed when somebody asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) execution: ExecutionId,
+    #[cfg_attr(
+        not(any(feature = "aws", feature = "postgres")),
+        expect(dead_code, reason = "for a table of results")
+    )]
+    pub(crate) run: u32,
+    pub(crate) key: OperationKey,
+    pub(super) seed: Seed,
+}
+
+impl IdempotencyKey {
+    pub(crate) fn uuid(&self) -> Uuid {
+        self.seed.key_of(&self.key)
+    }
+}
+
 /// Who writes the first commit of the child that call `key` of this run asks for: the same for every
 /// try of it, so that a repeated start is recognised, and nobody else.
 pub(crate) fn child_writer(execution: &ExecutionId, run: u32, key: &OperationKey) -> WriterId {

@@ -1,156 +1,31 @@
 //! Creating schedules, and talking to them.
 
+mod list;
+mod trigger;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::future::{BoxFuture, FutureExt};
 use uuid::Uuid;
+
+pub use list::{SchedulePage, Schedules};
+pub use trigger::{Triggered, Triggering};
 
 use super::life::{Answer, Life, REQUEST, Request};
 use super::limits::{CATCH_UP_MIN, INPUT_BYTES_MAX, SCHEDULE_ID_BYTES_MAX};
 use super::state::{Shown, State};
-use super::{Counts, InvalidTimes, Schedule, Start};
+use super::{Counts, InvalidScheduleId, InvalidTimes, Schedule, ScheduleError, Start};
 use crate::client::{Client, HistoryError, OnConflict, SendError, StartError, UpdateError};
 use crate::context::WorkflowSpec;
-use crate::event::{Json, UnrecordableValue};
-use crate::id::{ExecutionId, InvalidExecutionId};
+use crate::event::Json;
+use crate::id::ExecutionId;
 use crate::limits::UPDATE_WAIT;
 use crate::replay::History;
-use crate::store::{Projection, Status, StoreError};
+use crate::store::{Projection, Status};
 use crate::time::Timestamp;
 
 /// How many of the next times are told.
 const NEXT_TOLD: usize = 5;
-
-/// A text that is no schedule's id.
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::InvalidScheduleId;
-///
-/// let client = Client::new(&Backend::memory());
-/// let refused: InvalidScheduleId = client.schedule("two\nlines").unwrap_err();
-/// assert_eq!(refused.id, "two\nlines");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a schedule's id has 1 to {SCHEDULE_ID_BYTES_MAX} bytes and no control characters: {id:?}")]
-#[non_exhaustive]
-pub struct InvalidScheduleId {
-    /// The text.
-    pub id: String,
-}
-
-/// Why a schedule was not created, or does not do what it is asked.
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::ScheduleError;
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new(&Backend::memory());
-/// match client.schedule("report-north")?.describe().await {
-///     Err(ScheduleError::Unknown { id }) => assert_eq!(id, "report-north"),
-///     other => panic!("{other:?}"),
-/// }
-/// # Ok(()) }
-/// ```
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ScheduleError {
-    /// Its times are none.
-    #[error(transparent)]
-    Times(#[from] InvalidTimes),
-    /// The input of the workflow cannot be recorded.
-    #[error("the input cannot be recorded: {0}")]
-    Input(#[from] UnrecordableValue),
-    /// The input of the workflow is too large.
-    #[error(
-        "the input has {bytes} bytes and a schedule keeps {INPUT_BYTES_MAX} at most: store it elsewhere and pass where it is"
-    )]
-    InputTooLarge {
-        /// Its size.
-        bytes: usize,
-    },
-    /// The catch-up window is too short.
-    #[error("a catch-up window has at least {} seconds", CATCH_UP_MIN.as_secs())]
-    CatchUp,
-    /// The client is that of an app which does not serve schedules.
-    #[error("this app serves no schedules: add App::schedules()")]
-    NotServed,
-    /// There is a schedule with this id, and it does something else: update or delete it.
-    #[error("there is another schedule {id:?}: update it, or delete it first")]
-    Exists {
-        /// The id.
-        id: String,
-    },
-    /// There is no schedule with this id: it was never created, was deleted, or has come to its
-    /// last time.
-    #[error("there is no schedule {id:?}")]
-    Unknown {
-        /// The id.
-        id: String,
-    },
-    /// What it would start cannot be started, or the schedule itself cannot.
-    #[error(transparent)]
-    Start(StartError),
-    /// It has not answered.
-    #[error("schedule {id:?} has not answered")]
-    Ask {
-        /// The id.
-        id: String,
-        /// Why not.
-        source: UpdateError,
-    },
-    /// What it started cannot be started, and this is why.
-    #[error("schedule {id:?} cannot start it: {problem}")]
-    Refused {
-        /// The id.
-        id: String,
-        /// Why.
-        problem: String,
-    },
-    /// What is stored of it cannot be had or read.
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    /// What is stored of it was written by a newer program, or is none of a schedule's.
-    #[error("what is stored of schedule {id:?} cannot be read")]
-    Unreadable {
-        /// The id.
-        id: String,
-        /// What does not fit.
-        source: serde_json::Error,
-    },
-}
-
-/// What came of a [trigger](ScheduleHandle::trigger).
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::{Schedule, Times, Triggered};
-/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
-///
-/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
-/// # let client = env.client();
-/// # env.block_on(async {
-/// let schedule = client.schedule("report-north")?;
-/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
-/// match schedule.trigger().id("by-hand").await? {
-///     Triggered::Started(id) => assert_eq!(id.as_str(), "report-north/by-hand"),
-///     other => panic!("{other:?}"), // another is open
-/// }
-/// # Ok::<_, everstep::Error>(()) }).unwrap();
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Triggered {
-    /// This was started.
-    Started(ExecutionId),
-    /// This is started when what is open has ended.
-    Waits(ExecutionId),
-    /// Nothing is started: another is open, and the overlap policy says to skip.
-    Skipped,
-}
 
 /// What is known of a schedule.
 ///
@@ -268,117 +143,6 @@ impl Client {
     /// ```
     pub fn schedules(&self) -> Schedules<'_> {
         Schedules { client: self, limit: 0, after: None, ended: false }
-    }
-}
-
-/// A listing of schedules that has not been asked for.
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::{Schedule, Schedules, Times};
-/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new(&Backend::memory());
-/// for shop in ["north", "south"] {
-///     let daily = Schedule::new(Times::every(days(1)), report, shop.to_owned());
-///     client.schedule(shop)?.create(&daily).await?;
-/// }
-///
-/// let mut shops = Vec::new();
-/// let mut list: Schedules = client.schedules().limit(1);
-/// loop {
-///     let page = list.page().await?;
-///     shops.extend(page.schedules.iter().map(|schedule| schedule.id().to_owned()));
-///     let Some(next) = page.next else { break };
-///     list = client.schedules().limit(1).after(next);
-/// }
-/// shops.sort();
-/// assert_eq!(shops, ["north", "south"]);
-/// assert_eq!(client.schedules().with_ended().page().await?.schedules.len(), 2);
-/// # Ok(()) }
-/// ```
-#[must_use = "nothing is listed unless a page is asked for"]
-#[derive(Debug)]
-pub struct Schedules<'a> {
-    client: &'a Client,
-    limit: usize,
-    after: Option<String>,
-    ended: bool,
-}
-
-/// A page of schedules.
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::{Schedule, SchedulePage, Times};
-/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { Ok(shop) }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::new(&Backend::memory());
-/// for shop in ["north", "south"] {
-///     let daily = Schedule::new(Times::every(days(1)), report, shop.to_owned());
-///     client.schedule(shop)?.create(&daily).await?;
-/// }
-///
-/// let page: SchedulePage = client.schedules().page().await?;
-/// assert_eq!((page.schedules.len(), page.next), (2, None));
-/// # Ok(()) }
-/// ```
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct SchedulePage {
-    /// The schedules.
-    pub schedules: Vec<ScheduleHandle>,
-    /// Where the next page begins; `None` if this is the last one. A page may have no schedule and
-    /// yet not be the last.
-    pub next: Option<String>,
-}
-
-impl Schedules<'_> {
-    /// At most so many a page; by default the store's own page size.
-    pub fn limit(mut self, schedules: usize) -> Self {
-        self.limit = schedules;
-        self
-    }
-
-    /// Begin where the page before ended: its `next`.
-    pub fn after(mut self, next: impl Into<String>) -> Self {
-        self.after = Some(next.into());
-        self
-    }
-
-    /// Those too that were deleted or are over.
-    pub fn with_ended(mut self) -> Self {
-        self.ended = true;
-        self
-    }
-
-    /// One page.
-    ///
-    /// # Errors
-    /// The store did not answer or cannot be used.
-    pub async fn page(&self) -> Result<SchedulePage, StoreError> {
-        let mut list = self.client.list().workflow(Life::NAME);
-        if self.limit > 0 {
-            list = list.limit(self.limit);
-        }
-        if let Some(after) = &self.after {
-            list = list.after(after);
-        }
-        let page = list.page().await?;
-        let shown = page
-            .records
-            .into_iter()
-            .filter(|record| self.ended || !record.projection.status.is_closed());
-        let schedules = shown.filter_map(|record| {
-            let id = record.id.as_str().strip_prefix(Life::NAME)?.strip_prefix('/')?.to_owned();
-            let (client, wait) = (self.client.clone(), UPDATE_WAIT);
-            Some(ScheduleHandle { client, id, execution: record.id, wait })
-        });
-        Ok(SchedulePage { schedules: schedules.collect(), next: page.next })
     }
 }
 
@@ -585,60 +349,4 @@ fn next_of(schedule: &Schedule, last: Timestamp) -> Result<Vec<DateTime<Utc>>, I
         Some(last.into())
     });
     Ok(times.take(NEXT_TOLD).collect())
-}
-
-/// A trigger that has not been sent; `.await` sends it and waits for what comes of it.
-///
-/// ```
-/// # use everstep::prelude::*;
-/// use everstep::schedule::{Schedule, Times, Triggering};
-/// # #[workflow] async fn report(shop: String) -> everstep::Result<String> { sleep(days(1)).await; Ok(shop) }
-///
-/// # let env = everstep::testing::Env::new(App::new().workflow(report).schedules());
-/// # let client = env.client();
-/// # env.block_on(async {
-/// let schedule = client.schedule("report-north")?;
-/// schedule.create(&Schedule::new(Times::cron("0 7 * * *"), report, "north".to_owned())).await?;
-/// // A web hook that comes twice
-/// let trigger: Triggering = schedule.trigger().id("delivery-1");
-/// let first = trigger.await?;
-/// assert_eq!(schedule.trigger().id("delivery-1").await?, first);
-/// # Ok::<_, everstep::Error>(()) }).unwrap();
-/// ```
-///
-/// # Errors
-/// What is to be started cannot be; or as of [`ScheduleHandle::pause`].
-#[must_use = "nothing is triggered unless it is awaited"]
-#[derive(Debug)]
-pub struct Triggering<'a> {
-    schedule: &'a ScheduleHandle,
-    id: String,
-}
-
-impl Triggering<'_> {
-    /// What comes after the schedule's id and `/` in the execution's: a trigger that is repeated
-    /// with the same id starts one execution. 100 bytes at most.
-    pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = id.into();
-        self
-    }
-}
-
-impl<'a> IntoFuture for Triggering<'a> {
-    type Output = Result<Triggered, ScheduleError>;
-    type IntoFuture = BoxFuture<'a, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        async move {
-            let id = format!("{}/{}", self.schedule.id, self.id);
-            let execution = ExecutionId::new(id)
-                .map_err(|error: InvalidExecutionId| ScheduleError::Start(error.into()))?;
-            Ok(match self.schedule.ask(Request::Trigger { execution: execution.clone() }).await? {
-                Answer::Waits { execution } => Triggered::Waits(execution),
-                Answer::Skipped => Triggered::Skipped,
-                _ => Triggered::Started(execution),
-            })
-        }
-        .boxed()
-    }
 }

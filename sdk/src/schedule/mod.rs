@@ -29,6 +29,7 @@
 
 mod calendar;
 mod client;
+mod error;
 mod fire;
 mod life;
 mod limits;
@@ -41,10 +42,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use client::{
-    Description, InvalidScheduleId, ScheduleError, ScheduleHandle, SchedulePage, Schedules,
-    Triggered, Triggering,
-};
+pub use client::{Description, ScheduleHandle, SchedulePage, Schedules, Triggered, Triggering};
+pub use error::{InvalidScheduleId, ScheduleError};
 pub use limits::{CATCH_UP, CATCH_UP_MIN, INPUT_BYTES_MAX, LOOK_EVERY_MAX, SCHEDULE_ID_BYTES_MAX};
 pub use state::{Counts, Start};
 pub use times::{InvalidTimes, Times};

@@ -20,7 +20,7 @@ use everstep_tests::said::Said;
 use everstep_tests::sim::{Alarms, Death, Fates, Host, HostOptions, Ledger, World, check_log};
 use futures::FutureExt;
 
-use super::{count, counts, events, host, host_of, host_with, without_sweeper};
+use super::{count, counts, events, host, host_of, host_with, patient, without_sweeper};
 
 /// A queue with a clock passes for a queue.
 struct Alarmed;
@@ -162,16 +162,6 @@ async fn a_timer_that_the_queue_can_delay_is_no_alarm() {
     handle.cancel("enough").await.unwrap();
     closed(world, "x", hours(1)).await;
     assert_eq!(clocked.faults.counts().total(), 0);
-}
-
-/// A time-out that a signal has won is taken back, and the next one is set.
-#[workflow]
-async fn patient(_: State<Ledger>, _: String) -> everstep::Result<u64> {
-    let mut count = 0;
-    while timeout(days(10), signal::<u64>("go")).await.is_ok() {
-        count += 1;
-    }
-    Ok(count)
 }
 
 fn start_host(world: &World, app: App, fates: &Fates) -> Host {

@@ -13,7 +13,7 @@ use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
 use super::{
-    closed, count, counts, events, host, host_with, long, signal_lands_at, without_sweeper,
+    closed, count, counts, events, host, host_with, long, patient, signal_lands_at, without_sweeper,
 };
 
 /// A client whose wakes are lost: it dies between its write and its wake, every time.
@@ -199,14 +199,6 @@ async fn a_turn_that_goes_on_after_its_end_does_not_send_its_timers_wake_twice()
 /// Each time-out that a signal has won leaves a wake behind. It is not carried along.
 #[tokio::test(start_paused = true)]
 async fn the_wakes_of_timers_that_nobody_waits_for_any_more_are_let_go() {
-    #[workflow]
-    async fn patient(_: State<Ledger>, _: String) -> everstep::Result<u64> {
-        let mut count = 0;
-        while timeout(days(10), signal::<u64>("go")).await.is_ok() {
-            count += 1;
-        }
-        Ok(count)
-    }
     let world = World::new();
     let fates = Fates::good(&world, "host");
     let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));

@@ -188,23 +188,14 @@ async fn greets(name: String) -> everstep::Result<String> {
 /// Version 1 had no runs, no tags and no views.
 #[tokio::test]
 async fn a_file_of_version_1_goes_on_where_it_stood() {
-    let (_folder, path) = new_path();
-    let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
-    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
-    drop(backend);
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand
-        .execute_batch(
-            "ALTER TABLE executions DROP COLUMN first_commit;
-             ALTER TABLE executions DROP COLUMN tags;
-             ALTER TABLE executions DROP COLUMN view;
-             ALTER TABLE executions DROP COLUMN parent;
-             PRAGMA user_version = 1;",
-        )
-        .unwrap();
-    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
-    drop(by_hand);
-    let backend = Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap();
+    let (_folder, path) = started().await;
+    let before_version_2 = "
+        ALTER TABLE executions DROP COLUMN first_commit;
+        ALTER TABLE executions DROP COLUMN tags;
+        ALTER TABLE executions DROP COLUMN view;
+    ";
+    make_older(&path, 1, &[before_version_2, BEFORE_VERSION_3, BEFORE_VERSION_4]);
+    let backend = open(&path).await;
     let old = Client::new(&backend).handle(greets, ExecutionId::new("old").unwrap());
     let app = App::new().workflow(greets).backend(backend);
     let greeting = app.worker().await.unwrap().run_until(old.result()).await.unwrap();
@@ -212,9 +203,34 @@ async fn a_file_of_version_1_goes_on_where_it_stood() {
     assert_eq!(old.view::<String>().await.unwrap().as_deref(), Some("greeting"));
 }
 
-/// What version 4 and later ones have brought goes.
+/// A new file in which the execution "old" was started.
+async fn started() -> (TempDir, PathBuf) {
+    let (folder, path) = new_path();
+    let client = Client::new(&open(&path).await);
+    client.start(greets, "Ada".to_owned()).id("old").await.unwrap();
+    (folder, path)
+}
+
+async fn open(path: &Path) -> Backend {
+    Backend::from_url(&format!("sqlite:{}", path.display())).await.unwrap()
+}
+
+/// Makes a file one that a program of `version` has left: takes back what newer ones have brought.
+#[track_caller]
+fn make_older(path: &Path, version: u32, newer: &[&str]) {
+    let by_hand = Connection::open(path).unwrap();
+    by_hand.execute_batch("DROP INDEX executions_by_status;").unwrap(); // of version 6
+    for brought in newer {
+        by_hand.execute_batch(brought).unwrap();
+    }
+    by_hand.pragma_update(None, "user_version", version).unwrap();
+}
+
+/// What version 3 has brought goes.
+const BEFORE_VERSION_3: &str = "ALTER TABLE executions DROP COLUMN parent;";
+
+/// What version 4 has brought goes.
 const BEFORE_VERSION_4: &str = "
-    DROP INDEX executions_by_status;
     ALTER TABLE executions DROP COLUMN born;
     DROP INDEX executions_by_telling;
     ALTER TABLE executions DROP COLUMN untold;
@@ -226,8 +242,7 @@ const BEFORE_VERSION_4: &str = "
 #[tokio::test]
 async fn what_closed_in_a_file_of_version_3_is_deleted_by_name() {
     let (_folder, path) = new_path();
-    let url = format!("sqlite:{}", path.display());
-    let backend = Backend::from_url(&url).await.unwrap();
+    let backend = open(&path).await;
     let old = Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
     old.terminate("enough").await.unwrap();
     let app = App::new().workflow(greets).backend(backend.clone());
@@ -238,11 +253,8 @@ async fn what_closed_in_a_file_of_version_3_is_deleted_by_name() {
     };
     app.worker().await.unwrap().run_until(closed).await.unwrap();
     drop((old, backend));
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
-    by_hand.execute_batch("PRAGMA user_version = 3;").unwrap();
-    drop(by_hand);
-    let client = Client::new(&Backend::from_url(&url).await.unwrap());
+    make_older(&path, 3, &[BEFORE_VERSION_4]);
+    let client = Client::new(&open(&path).await);
     assert!(client.delete_expired().await.unwrap().deleted.is_empty(), "it has no time");
     assert!(client.delete(&ExecutionId::new("old").unwrap()).await.unwrap().is_free);
     let rows = |table| {
@@ -264,22 +276,13 @@ async fn asks_a_child(name: String) -> everstep::Result<String> {
 #[tokio::test]
 async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
     let (_folder, path) = new_path();
-    let url = format!("sqlite:{}", path.display());
-    let backend = Backend::from_url(&url).await.unwrap();
+    let backend = open(&path).await;
     let client = Client::new(&backend);
     let start = client.start(asks_a_child, "Ada".to_owned()).id("old").tag("customer", "7");
     start.await.unwrap();
     drop((client, backend));
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand
-        .execute_batch(
-            "ALTER TABLE executions DROP COLUMN parent;
-             PRAGMA user_version = 2;",
-        )
-        .unwrap();
-    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
-    drop(by_hand);
-    let backend = Backend::from_url(&url).await.unwrap();
+    make_older(&path, 2, &[BEFORE_VERSION_3, BEFORE_VERSION_4]);
+    let backend = open(&path).await;
     let client = Client::new(&backend);
     let old = client.handle(asks_a_child, ExecutionId::new("old").unwrap());
     let app = App::new().workflow(greets).workflow(asks_a_child).backend(backend);
@@ -296,16 +299,9 @@ async fn a_file_of_version_2_goes_on_and_its_new_children_have_parents() {
 /// Version 3 did not know what others had been told.
 #[tokio::test]
 async fn a_file_of_version_3_goes_on_and_knows_what_is_untold() {
-    let (_folder, path) = new_path();
-    let url = format!("sqlite:{}", path.display());
-    let backend = Backend::from_url(&url).await.unwrap();
-    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
-    drop(backend);
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand.execute_batch(BEFORE_VERSION_4).unwrap();
-    by_hand.execute_batch("PRAGMA user_version = 3;").unwrap();
-    drop(by_hand);
-    let backend = Backend::from_url(&url).await.unwrap();
+    let (_folder, path) = started().await;
+    make_older(&path, 3, &[BEFORE_VERSION_4]);
+    let backend = open(&path).await;
     let id = ExecutionId::new("old").unwrap();
     let stored = backend.store.record(&id).await.unwrap().unwrap().projection;
     assert_eq!(stored.untold, None);
@@ -317,21 +313,9 @@ async fn a_file_of_version_3_goes_on_and_knows_what_is_untold() {
 /// Version 4 did not tell executions of one id apart.
 #[tokio::test]
 async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
-    let (_folder, path) = new_path();
-    let url = format!("sqlite:{}", path.display());
-    let backend = Backend::from_url(&url).await.unwrap();
-    Client::new(&backend).start(greets, "Ada".to_owned()).id("old").await.unwrap();
-    drop(backend);
-    let by_hand = Connection::open(&path).unwrap();
-    by_hand
-        .execute_batch(
-            "DROP INDEX executions_by_status;
-             ALTER TABLE executions DROP COLUMN born;
-             PRAGMA user_version = 4;",
-        )
-        .unwrap();
-    drop(by_hand);
-    let backend = Backend::from_url(&url).await.unwrap();
+    let (_folder, path) = started().await;
+    make_older(&path, 4, &["ALTER TABLE executions DROP COLUMN born;"]);
+    let backend = open(&path).await;
     let client = Client::new(&backend);
     let old = client.handle(greets, ExecutionId::new("old").unwrap());
     let new = client.start(greets, "Bob".to_owned()).id("new").await.unwrap();
@@ -346,13 +330,10 @@ async fn a_file_of_version_4_goes_on_and_what_starts_in_it_is_told_apart() {
 /// Version 5 read all executions for those of one status.
 #[tokio::test]
 async fn a_file_of_version_5_is_given_the_index_of_lists() {
-    let (_folder, path) = new_path();
-    let url = format!("sqlite:{}", path.display());
-    drop(Backend::from_url(&url).await.unwrap());
+    let (_folder, path) = started().await;
+    make_older(&path, 5, &[]);
+    drop(open(&path).await);
     let by_hand = Connection::open(&path).unwrap();
-    let old = "DROP INDEX executions_by_status; PRAGMA user_version = 5;";
-    by_hand.execute_batch(old).unwrap();
-    drop(Backend::from_url(&url).await.unwrap());
     let version: i64 = by_hand.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 6);
     by_hand.execute_batch("DROP INDEX executions_by_status").unwrap();

@@ -4,7 +4,7 @@
 //! Two hosts without claims and without a sweeper; appends are fenced by the log's length. An alarm
 //! for T is set before the commit that counts on it, and taken back when no commit does.
 
-use super::small::{Action, Case, Model, Verdict};
+use super::small::{Action, Actions, Case, Model, Verdict};
 
 #[derive(Clone, Copy)]
 struct Setup {
@@ -82,55 +82,6 @@ struct State {
 }
 
 impl State {
-    fn new(setup: Setup) -> Self {
-        let phase = Phase::TimeOrGo;
-        let stored = Stored { commits: 0, phase, armed: None, go: false, next: false };
-        let hosts = [None; 2];
-        Self { stored, alarms: 0, due: false, wakes: 1, hosts, crashes: setup.crashes }
-    }
-
-    fn actions(self, setup: Setup) -> Vec<Action<Self>> {
-        let mut all = Vec::new();
-        let mut add = |what, is_fault, change: &dyn Fn(&mut Self)| {
-            let mut to = self;
-            change(&mut to);
-            all.push(Action { what, is_fault, to });
-        };
-        if !self.stored.go {
-            add("go comes", false, &|s| (s.stored.go, s.wakes) = (true, s.wakes + 1));
-        } else if !self.stored.next {
-            add("next comes", false, &|s| (s.stored.next, s.wakes) = (true, s.wakes + 1));
-        }
-        if !self.due {
-            add("T comes", false, &|s| s.due = true);
-        } else if self.alarms != 0 {
-            add("an alarm rings", false, &|s| {
-                s.alarms &= s.alarms - 1;
-                s.wakes += 1;
-            });
-        }
-        for (at, host) in self.hosts.into_iter().enumerate() {
-            match host {
-                None if self.wakes > 0 => add("a host takes a wake", false, &|s| {
-                    s.wakes -= 1;
-                    let (seen, to) = (s.stored, s.stored.phase);
-                    s.hosts[at] = Some(Turn { step: Step::Load, seen, to, armed: None });
-                }),
-                None => {}
-                Some(turn) => {
-                    add(turn.step.name(), false, &|s| s.go_on(setup, at, turn));
-                    if self.crashes > 0 {
-                        // Its message comes back.
-                        add("a host dies", true, &|s| {
-                            (s.hosts[at], s.wakes, s.crashes) = (None, s.wakes + 1, s.crashes - 1);
-                        });
-                    }
-                }
-            }
-        }
-        all
-    }
-
     fn go_on(&mut self, setup: Setup, at: usize, mut turn: Turn) {
         match turn.step {
             Step::Load => match self.decide(setup) {
@@ -205,11 +156,48 @@ impl Model for Setup {
     type State = State;
 
     fn start(&self) -> State {
-        State::new(*self)
+        let phase = Phase::TimeOrGo;
+        let stored = Stored { commits: 0, phase, armed: None, go: false, next: false };
+        let hosts = [None; 2];
+        State { stored, alarms: 0, due: false, wakes: 1, hosts, crashes: self.crashes }
     }
 
     fn actions(&self, state: State) -> Vec<Action<State>> {
-        state.actions(*self)
+        let setup = *self;
+        let mut all = Actions::of(state);
+        if !state.stored.go {
+            all.step("go comes", |s| (s.stored.go, s.wakes) = (true, s.wakes + 1));
+        } else if !state.stored.next {
+            all.step("next comes", |s| (s.stored.next, s.wakes) = (true, s.wakes + 1));
+        }
+        if !state.due {
+            all.step("T comes", |s| s.due = true);
+        } else if state.alarms != 0 {
+            all.step("an alarm rings", |s| {
+                s.alarms &= s.alarms - 1;
+                s.wakes += 1;
+            });
+        }
+        for (at, host) in state.hosts.into_iter().enumerate() {
+            match host {
+                None if state.wakes > 0 => all.step("a host takes a wake", |s| {
+                    s.wakes -= 1;
+                    let (seen, to) = (s.stored, s.stored.phase);
+                    s.hosts[at] = Some(Turn { step: Step::Load, seen, to, armed: None });
+                }),
+                None => {}
+                Some(turn) => {
+                    all.step(turn.step.name(), |s| s.go_on(setup, at, turn));
+                    if state.crashes > 0 {
+                        // Its message comes back.
+                        all.fault("a host dies", |s| {
+                            (s.hosts[at], s.wakes, s.crashes) = (None, s.wakes + 1, s.crashes - 1);
+                        });
+                    }
+                }
+            }
+        }
+        all.all()
     }
 
     fn is_goal(&self, state: &State) -> bool {

@@ -7,7 +7,7 @@
 //! commit with the number of its life, and who reads or needs that place knows it for a stray.
 
 use super::family::Violation;
-use super::small::{Action, Case, Model, Verdict};
+use super::small::{Action, Actions, Case, Model, Verdict};
 
 #[derive(Clone, Copy)]
 struct Setup {
@@ -107,22 +107,6 @@ struct State {
 }
 
 impl State {
-    fn new() -> Self {
-        let mut log = [None; COMMITS as usize];
-        log[0] = Some(1);
-        Self {
-            record: Some(Record { life: 1, commit: 0 }),
-            log,
-            life: 1,
-            in_inbox: false,
-            sent: false,
-            hosts: [None; 2],
-            deleters: [None; 2],
-            buried_unread: false,
-            overwritten: false,
-        }
-    }
-
     /// How many commits a load of the execution `life` reads.
     fn length(&self, setup: Setup, life: u8) -> u8 {
         let is_read = |by: &&Option<u8>| match by {
@@ -130,42 +114,6 @@ impl State {
             None => false,
         };
         self.log.iter().take_while(is_read).count() as u8
-    }
-
-    fn actions(self, setup: Setup) -> Vec<Action<Self>> {
-        let mut all = Vec::new();
-        let mut add = |what, change: &dyn Fn(&mut Self)| {
-            let mut to = self;
-            change(&mut to);
-            all.push(Action { what, is_fault: false, to });
-        };
-        match self.record {
-            None if self.life == 1 => add("it is started anew", &|s| {
-                (s.life, s.sent, s.in_inbox) = (2, false, false);
-                s.record = Some(Record { life: 2, commit: 0 });
-                s.log[0] = Some(2);
-            }),
-            Some(record) if !record.is_closed() && !self.sent => add("a message comes", &|s| {
-                (s.sent, s.in_inbox) = (true, true);
-            }),
-            _ => {}
-        }
-        for (at, deleter) in self.deleters.into_iter().enumerate() {
-            match (deleter, self.record) {
-                (None, Some(record)) if record.life == 1 && record.is_closed() => {
-                    add("a deleter reads it", &|s| s.deleters[at] = Some(record.life));
-                }
-                (Some(life), _) => add("a deleter buries it", &|s| s.bury(setup, at, life)),
-                _ => {}
-            }
-        }
-        for (at, host) in self.hosts.into_iter().enumerate() {
-            match host {
-                None => add("a host reads it", &|s| s.load(setup, at)),
-                Some(turn) => add(turn.step.name(), &|s| s.go_on(setup, at, turn)),
-            }
-        }
-        all
     }
 
     fn bury(&mut self, setup: Setup, at: usize, life: u8) {
@@ -252,11 +200,51 @@ impl Model for Setup {
     type State = State;
 
     fn start(&self) -> State {
-        State::new()
+        let mut log = [None; COMMITS as usize];
+        log[0] = Some(1);
+        State {
+            record: Some(Record { life: 1, commit: 0 }),
+            log,
+            life: 1,
+            in_inbox: false,
+            sent: false,
+            hosts: [None; 2],
+            deleters: [None; 2],
+            buried_unread: false,
+            overwritten: false,
+        }
     }
 
     fn actions(&self, state: State) -> Vec<Action<State>> {
-        state.actions(*self)
+        let setup = *self;
+        let mut all = Actions::of(state);
+        match state.record {
+            None if state.life == 1 => all.step("it is started anew", |s| {
+                (s.life, s.sent, s.in_inbox) = (2, false, false);
+                s.record = Some(Record { life: 2, commit: 0 });
+                s.log[0] = Some(2);
+            }),
+            Some(record) if !record.is_closed() && !state.sent => {
+                all.step("a message comes", |s| (s.sent, s.in_inbox) = (true, true));
+            }
+            _ => {}
+        }
+        for (at, deleter) in state.deleters.into_iter().enumerate() {
+            match (deleter, state.record) {
+                (None, Some(record)) if record.life == 1 && record.is_closed() => {
+                    all.step("a deleter reads it", |s| s.deleters[at] = Some(record.life));
+                }
+                (Some(life), _) => all.step("a deleter buries it", |s| s.bury(setup, at, life)),
+                _ => {}
+            }
+        }
+        for (at, host) in state.hosts.into_iter().enumerate() {
+            match host {
+                None => all.step("a host reads it", |s| s.load(setup, at)),
+                Some(turn) => all.step(turn.step.name(), |s| s.go_on(setup, at, turn)),
+            }
+        }
+        all.all()
     }
 
     fn is_goal(&self, state: &State) -> bool {

@@ -28,6 +28,38 @@ pub(crate) struct Action<S> {
     pub(crate) to: S,
 }
 
+/// The steps that a state allows, as they are found.
+pub(crate) struct Actions<S> {
+    from: S,
+    found: Vec<Action<S>>,
+}
+
+impl<S: Copy> Actions<S> {
+    pub(crate) fn of(state: S) -> Self {
+        Self { from: state, found: Vec::new() }
+    }
+
+    /// What goes on by itself, and what it makes of the state.
+    pub(crate) fn step(&mut self, what: &'static str, change: impl FnOnce(&mut S)) {
+        self.add(what, false, change);
+    }
+
+    /// What may go wrong.
+    pub(crate) fn fault(&mut self, what: &'static str, change: impl FnOnce(&mut S)) {
+        self.add(what, true, change);
+    }
+
+    fn add(&mut self, what: &'static str, is_fault: bool, change: impl FnOnce(&mut S)) {
+        let mut to = self.from;
+        change(&mut to);
+        self.found.push(Action { what, is_fault, to });
+    }
+
+    pub(crate) fn all(self) -> Vec<Action<S>> {
+        self.found
+    }
+}
+
 /// What must come of a world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {

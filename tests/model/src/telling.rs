@@ -5,7 +5,7 @@
 //! while. Nothing is wrong as long as all that the log has can still be told, nothing else was, and
 //! the sweeper can come to rest.
 
-use super::small::{Action, Case, Model, Verdict};
+use super::small::{Action, Actions, Case, Model, Verdict};
 
 #[derive(Clone, Copy)]
 struct Setup {
@@ -114,20 +114,6 @@ struct State {
 }
 
 impl State {
-    fn new() -> Self {
-        Self {
-            log: [CLIENT; COMMITS as usize],
-            commits: 1,
-            record: Record { commit: 0, untold: None },
-            told: Set::NONE,
-            out: false,
-            wakes: 1,
-            hosts: [None; 2],
-            crashes: 1,
-            outages: 1,
-        }
-    }
-
     /// What the log has, from commit `from` on.
     fn logged(&self, from: u8) -> Set {
         (from..self.commits)
@@ -143,45 +129,6 @@ impl State {
     fn is_overdue(&self, setup: Setup) -> bool {
         let is_open = self.record.commit + 1 < COMMITS;
         is_open || (setup.overdue && self.record.untold.is_some())
-    }
-
-    fn actions(self, setup: Setup) -> Vec<Action<Self>> {
-        let mut all = Vec::new();
-        let mut add = |what, is_fault, change: &dyn Fn(&mut Self)| {
-            let mut to = self;
-            change(&mut to);
-            all.push(Action { what, is_fault, to });
-        };
-        if self.is_overdue(setup) && self.wakes < 2 {
-            add("the sweeper comes", false, &|s| s.wakes += 1);
-        }
-        if self.out {
-            add("the outage ends", false, &|s| s.out = false);
-        } else if self.outages > 0 {
-            add("an outage begins", true, &|s| (s.out, s.outages) = (true, s.outages - 1));
-        }
-        for (at, host) in self.hosts.into_iter().enumerate() {
-            match host {
-                None if self.wakes > 0 => add("a host takes a wake", false, &|s| {
-                    s.wakes -= 1;
-                    let (step, pending) = (Step::Load, Set::NONE);
-                    let turn = Turn { step, commits: 0, pending, told: false, projected: false };
-                    s.hosts[at] = Some(turn);
-                }),
-                None => {}
-                Some(turn) => {
-                    add(turn.step.name(), false, &|s| s.go_on(setup, at, turn));
-                    if self.crashes > 0 {
-                        // Its message comes back.
-                        add("a host dies", true, &|s| {
-                            s.hosts[at] = None;
-                            (s.wakes, s.crashes) = ((s.wakes + 1).min(2), s.crashes - 1);
-                        });
-                    }
-                }
-            }
-        }
-        all
     }
 
     fn go_on(&mut self, setup: Setup, at: usize, mut turn: Turn) {
@@ -277,11 +224,52 @@ impl Model for Setup {
     type State = State;
 
     fn start(&self) -> State {
-        State::new()
+        State {
+            log: [CLIENT; COMMITS as usize],
+            commits: 1,
+            record: Record { commit: 0, untold: None },
+            told: Set::NONE,
+            out: false,
+            wakes: 1,
+            hosts: [None; 2],
+            crashes: 1,
+            outages: 1,
+        }
     }
 
     fn actions(&self, state: State) -> Vec<Action<State>> {
-        state.actions(*self)
+        let setup = *self;
+        let mut all = Actions::of(state);
+        if state.is_overdue(setup) && state.wakes < 2 {
+            all.step("the sweeper comes", |s| s.wakes += 1);
+        }
+        if state.out {
+            all.step("the outage ends", |s| s.out = false);
+        } else if state.outages > 0 {
+            all.fault("an outage begins", |s| (s.out, s.outages) = (true, s.outages - 1));
+        }
+        for (at, host) in state.hosts.into_iter().enumerate() {
+            match host {
+                None if state.wakes > 0 => all.step("a host takes a wake", |s| {
+                    s.wakes -= 1;
+                    let (step, pending) = (Step::Load, Set::NONE);
+                    let turn = Turn { step, commits: 0, pending, told: false, projected: false };
+                    s.hosts[at] = Some(turn);
+                }),
+                None => {}
+                Some(turn) => {
+                    all.step(turn.step.name(), |s| s.go_on(setup, at, turn));
+                    if state.crashes > 0 {
+                        // Its message comes back.
+                        all.fault("a host dies", |s| {
+                            s.hosts[at] = None;
+                            (s.wakes, s.crashes) = ((s.wakes + 1).min(2), s.crashes - 1);
+                        });
+                    }
+                }
+            }
+        }
+        all.all()
     }
 
     fn is_goal(&self, state: &State) -> bool {

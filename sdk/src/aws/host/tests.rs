@@ -3,6 +3,8 @@
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lambda_runtime::Diagnostic;
+
 use super::*;
 use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
@@ -18,6 +20,7 @@ use crate::payload::{
 use crate::store::{EventStore, Status};
 use crate::testing::faults::{Fate, Faults, FaultyStore};
 use crate::trigger::{Action, DeliverError, S3Object, SqsMessage, TableChange};
+use crate::turn::{Verdict, come_back_after};
 use crate::wake::{Wake, WakeQueue};
 
 /// One step that takes so many seconds.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::report::Looked;
 use super::{Check, CheckError, CheckReport, Found, found};
 use crate::event::{Event, Runs, TurnEnd, read_lines};
-use crate::host::app::AppError;
+use crate::host::error::AppError;
 use crate::host::registry::Registry;
 use crate::store::StoreError;
 

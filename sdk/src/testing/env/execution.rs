@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Inner, chain, recorded};
+use super::{Inner, chain};
 use crate::client::{Handle, ResultError, UpdateError};
-use crate::event::{Commit, Event};
+use crate::event::{Commit, Event, Json};
 use crate::id::ExecutionId;
 use crate::replay::REPLAY_CHECK;
 use crate::store::Status;
@@ -474,5 +474,14 @@ where
 impl<T, E> fmt::Debug for Execution<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Execution").field("id", self.id()).finish_non_exhaustive()
+    }
+}
+
+/// `value` as it will be recorded.
+#[track_caller]
+pub(super) fn recorded<P: Serialize + ?Sized>(value: &P) -> Json {
+    match Json::record(value) {
+        Ok(json) => json,
+        Err(problem) => panic!("the payload cannot be recorded: {problem}"),
     }
 }

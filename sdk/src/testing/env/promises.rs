@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Execution, World, chain, recorded};
+use super::execution::recorded;
+use super::{Execution, World, chain};
 use crate::client::{Client, PromiseSendError};
 use crate::event::{Event, Json};
 use crate::id::{ExecutionId, PromiseToken};

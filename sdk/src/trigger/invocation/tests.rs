@@ -1,7 +1,7 @@
 //! Events as AWS documents them, each with the page it is from, and what they are recognised as.
 
 use super::*;
-use crate::trigger::{S3Change, TableRow};
+use crate::trigger::{Malformed, S3Change, TableRow, Trigger};
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 const SQS: &str = r#"{"Records": [{
