@@ -53,6 +53,7 @@ mod count;
 mod database;
 mod error;
 mod graves;
+mod list;
 mod presence;
 mod readers;
 mod rows;

@@ -20,7 +20,7 @@ const APPLICATION: i64 = 0x4556_5354;
 const CACHE_KIB: i64 = 16 * 1024;
 
 /// `WITHOUT ROWID` keeps a log's commits side by side in the order they are read.
-const TABLES: &str = "
+pub(super) const TABLES: &str = "
 CREATE TABLE executions (
     id TEXT NOT NULL PRIMARY KEY,
     workflow TEXT NOT NULL,
@@ -41,6 +41,7 @@ CREATE TABLE executions (
     telling TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX executions_by_start ON executions (started_at DESC, id);
+CREATE INDEX executions_by_status ON executions (status, started_at DESC, id);
 CREATE INDEX executions_by_wake ON executions (wake_at)
     WHERE wake_at IS NOT NULL AND status IN ('running', 'suspended');
 CREATE INDEX executions_by_telling ON executions (wake_at) WHERE untold IS NOT NULL;
@@ -123,8 +124,10 @@ ALTER TABLE executions ADD COLUMN born TEXT;
 PRAGMA user_version = 5;
 ";
 
-/// What makes the tables of version 5 those of version 6: what is told behind what is untold is known.
+/// What makes the tables of version 5 those of version 6: what is told behind what is untold is known,
+/// and a list by status reads what it shows.
 const FROM_5_TO_6: &str = "
+CREATE INDEX executions_by_status ON executions (status, started_at DESC, id);
 ALTER TABLE executions ADD COLUMN telling TEXT;
 PRAGMA user_version = 6;
 ";

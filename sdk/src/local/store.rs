@@ -11,13 +11,14 @@ use super::count::Count;
 use super::database::Database;
 use super::error::{Fault, stopped};
 use super::graves;
+use super::list;
 use super::readers::Readers;
-use super::rows::{self, LISTED};
+use super::rows;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListCursor, ListPage, ListQuery, Loaded, NewItem,
-    Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -201,7 +202,7 @@ impl EventStore for SqliteStore {
 
     async fn list(&self, query: &ListQuery) -> Result<ListPage, StoreError> {
         let query = query.clone();
-        self.read(move |db| list(db, &query)).await
+        self.read(move |db| list::page(db, &query)).await
     }
 
     async fn bury(&self, record: &Record, grave: &Grave) -> Result<Buried, StoreError> {
@@ -338,42 +339,6 @@ fn overdue(db: &Connection, before: Timestamp, limit: usize) -> rusqlite::Result
     overdue.retain(|id| seen.insert(id.clone()));
     overdue.truncate(limit);
     Ok(overdue)
-}
-
-fn list(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault> {
-    let after = query.begins_after()?;
-    let mut statement = db.prepare_cached(&format!(
-        "SELECT {LISTED} FROM executions \
-         WHERE (?1 IS NULL OR workflow = ?1) AND (?2 IS NULL OR status = ?2) \
-         AND (?3 IS NULL OR started_at < ?3 OR (started_at = ?3 AND id > ?4)) \
-         AND (?7 IS NULL OR started_at >= ?7) \
-         AND NOT EXISTS (SELECT 1 FROM json_each(?6) AS wanted WHERE NOT EXISTS \
-             (SELECT 1 FROM json_each(tags) AS tag \
-              WHERE tag.key = wanted.key AND tag.value = wanted.value)) \
-         ORDER BY started_at DESC, id LIMIT ?5"
-    ))?;
-    let page_size = query.page_size();
-    let tags = (!query.tags.is_empty())
-        .then(|| serde_json::to_string(&query.tags))
-        .transpose()
-        .map_err(|error| StoreError::unusable("the tags are not JSON", error))?;
-    let mut records = statement
-        .query_map(
-            params![
-                query.workflow,
-                query.status.map(|status| status.as_str()),
-                after.as_ref().map(|after| after.started_at.0),
-                after.as_ref().map(|after| after.id),
-                i64::try_from(page_size.saturating_add(1)).unwrap_or(i64::MAX),
-                tags,
-                query.started_from.map(|from| from.0),
-            ],
-            rows::record,
-        )?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    let more = records.len() > page_size;
-    records.truncate(page_size);
-    Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
 }
 
 impl fmt::Debug for SqliteStore {

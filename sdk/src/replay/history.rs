@@ -101,25 +101,18 @@ impl History {
             handed: None,
             continues: false,
         };
-        let mut stored = commits.iter();
-        for decoded in decode(commits, from) {
-            let mut events = decoded.events.into_iter();
-            // The counts first: `zip` takes from its left side before it sees that the right is over.
-            for (count, commit) in decoded.counts.into_iter().zip(stored.by_ref()) {
-                for event in events.by_ref().take(count) {
-                    history.take(commit, event, from)?;
-                }
-                if history.continues {
-                    let problem = "it ends a run that continues, and starts no other".to_owned();
-                    return Err(CorruptCommit { number: commit.number, problem });
-                }
-                history.last = commit.number;
-                history.last_hash = commit.hash;
+        decode(commits, from, |commit, events| {
+            for event in events {
+                history.take(commit, event, from)?;
             }
-            if let Some(corrupt) = decoded.corrupt {
-                return Err(corrupt);
+            if history.continues {
+                let problem = "it ends a run that continues, and starts no other".to_owned();
+                return Err(CorruptCommit { number: commit.number, problem });
             }
-        }
+            history.last = commit.number;
+            history.last_hash = commit.hash;
+            Ok(())
+        })?;
         if history.events.is_empty() {
             return Err(match commits.first() {
                 None => CorruptCommit::missing(from),
