@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use everstep_tests::cloud::Cloud;
-use everstep_tests::order::program;
+use everstep_tests::function::function;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ impl Caller {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_execution_is_started_and_its_result_fetched_through_the_functions_url() {
-    let cloud = Cloud::of(&program("everstep-deployed", "deployed"), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let stack = cloud.deploy(TEMPLATE, "front", &[("HttpFront", "NONE")]);
     let caller = Caller::new(&cloud, stack.output("HttpUrl"));
 
@@ -63,7 +63,7 @@ async fn an_execution_is_started_and_its_result_fetched_through_the_functions_ur
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_front_behind_iam_takes_no_request_that_is_not_signed() {
-    let cloud = Cloud::of(&program("everstep-deployed", "deployed"), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let stack = cloud.deploy(TEMPLATE, "front", &[("HttpFront", "AWS_IAM")]);
     let caller = Caller::new(&cloud, stack.output("HttpUrl"));
     let refused = caller.call(Method::GET, "/executions/ada", "a-long-secret", None).await;
