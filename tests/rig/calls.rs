@@ -1,4 +1,4 @@
-//! Steps that call another Lambda function (tests/callee): it replies, fails, crashes, takes too
+//! Steps that call another Lambda function (tests/bootstrap/callee.rs): it replies, fails, crashes, takes too
 //! long, is throttled, is not there; and replies later, by a promise.
 
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,14 @@ use everstep::invoke::{InvokeError, Lambda};
 use everstep::prelude::*;
 use everstep::{CallbackError, PromiseError};
 use everstep_tests::dynamodb::{DynamoDb, config_at};
+use everstep_tests::function::{function, package};
 use everstep_tests::http::request;
-use everstep_tests::ministack::{Ministack, shell_package};
-use everstep_tests::order::program;
+use everstep_tests::ministack::Ministack;
 use serde_json::{Value, json};
 
 struct Deployed {
     _db: DynamoDb,
     rig: Ministack,
-    _folder: tempfile::TempDir,
     backend: Backend,
     lambda: Lambda,
 }
@@ -26,17 +25,15 @@ impl Deployed {
     async fn start() -> Self {
         let db = DynamoDb::start();
         let rig = Ministack::start().await;
-        let folder = tempfile::tempdir().unwrap();
         let (backend, environment) = rig.backend(&db).await;
-        let callee = program("everstep-callee", "callee");
         let function = json!({
             "FunctionName": "callee", "Runtime": "provided.al2023", "Handler": "bootstrap",
             "Role": "arn:aws:iam::000000000000:role/callee", "Timeout": 3,
             "Environment": { "Variables": environment },
-            "Code": { "ZipFile": shell_package(&callee, folder.path()) },
+            "Code": { "ZipFile": package(&function("bootstrap")) },
         });
         let lambda = Lambda::new(&config_at(rig.url()).await);
-        let this = Self { _db: db, rig, _folder: folder, backend, lambda };
+        let this = Self { _db: db, rig, backend, lambda };
         this.ask("POST", "/2015-03-31/functions", &function).await;
         this
     }

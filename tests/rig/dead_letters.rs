@@ -1,6 +1,5 @@
 //! What is in the dead letters, how it comes there, and `everstep redrive`.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use everstep::ExecutionId;
@@ -8,7 +7,7 @@ use everstep::aws::SqsQueue;
 use everstep::wake::Wake;
 use everstep_tests::cloud::{Cloud, Credentials, Stack};
 use everstep_tests::dynamodb::config_at;
-use everstep_tests::order::program;
+use everstep_tests::function::function;
 use serde_json::{Value, json};
 
 const URL: &str = "dynamodb://deployed?queue=deployed";
@@ -17,10 +16,6 @@ const NEWER: &str = r#"{"everstep":99,"execution":"ada","kind":"news"}"#;
 
 /// How long a message may take to the dead letters.
 const DIE_MAX: Duration = Duration::from_secs(240);
-
-fn deployed() -> PathBuf {
-    program("everstep-deployed", "deployed")
-}
 
 /// The template with times that a test can wait for: T is 4 s and V 8 s, and a message is received
 /// eight times at most, which is still more than an execution's strikes.
@@ -104,7 +99,7 @@ fn dead(cloud: &Cloud, who: &Credentials, count: usize) -> Vec<(String, String)>
 async fn garbage_is_dead_and_the_rest_of_its_batch_unharmed_and_poison_is_blocked() {
     let folder = tempfile::tempdir().unwrap();
     let antidote = folder.path().join("antidote");
-    let cloud = Cloud::of(&deployed(), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let stack = &deploy(&cloud);
     let operator = &cloud.user(stack, "operator", &["Client", "Operator"]);
     receive(&cloud, false);
@@ -138,7 +133,7 @@ async fn garbage_is_dead_and_the_rest_of_its_batch_unharmed_and_poison_is_blocke
 
 #[tokio::test(flavor = "multi_thread")]
 async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
-    let cloud = Cloud::of(&deployed(), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let stack = &deploy(&cloud);
     let client = &cloud.user(stack, "client", &["Client"]);
     let operator = &cloud.user(stack, "operator", &["Client", "Operator"]);
@@ -220,7 +215,7 @@ async fn redrive_gives_wakes_back_resumes_what_is_blocked_and_keeps_the_rest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_without_dead_letters_says_so() {
-    let cloud = Cloud::of(&deployed(), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let _ = cloud.ask(&[("sqs", "create_queue", json!({ "QueueName": "deployed" }))]);
     let queue = SqsQueue::new(&config_at(cloud.url()).await, "deployed").unwrap();
     assert!(queue.dead_letters().await.unwrap().is_none());

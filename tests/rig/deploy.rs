@@ -10,8 +10,8 @@ use everstep::store::EventStore;
 use everstep::wake::WakeQueue;
 use everstep_tests::cloud::{Cloud, Credentials};
 use everstep_tests::dynamodb::{REGION, config_at};
+use everstep_tests::function::function;
 use everstep_tests::ministack::program;
-use everstep_tests::order;
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = "docs/deploy/template.yaml";
@@ -297,15 +297,24 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_timers_are_schedules_and_large_payloads_in_the_bucket_if_the_stack_is_told_so() {
-    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+async fn long_timers_are_schedules_and_large_payloads_encrypted_in_the_bucket_if_the_stack_is_told_so()
+ {
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     let bucket = json!({
         "Bucket": "payloads", "CreateBucketConfiguration": { "LocationConstraint": REGION },
     });
     let _ = cloud.ask(&[("s3", "create_bucket", bucket)]);
-    // ministack takes each schedule for one of the default group when it asks whether it is allowed.
-    let template = cloud.edited(TEMPLATE, &[(":schedule/${Name}/*", ":schedule/default/*")]);
-    let parameters = [("LongTimers", "SCHEDULER"), ("PayloadBucket", "payloads")];
+    let key = cloud.ask(&[("kms", "create_key", json!({}))]).remove(0);
+    let key = key["KeyMetadata"]["Arn"].as_str().unwrap();
+    // ministack takes each schedule for one of the default group when it asks whether it is allowed, and
+    // knows nothing of what a data key is for.
+    let of_data_keys = r#"
+              Condition:
+                StringEquals: { "kms:EncryptionContext:everstep": data-key }"#;
+    let edits = [(":schedule/${Name}/*", ":schedule/default/*"), (of_data_keys, "")];
+    let template = cloud.edited(TEMPLATE, &edits);
+    let parameters =
+        [("LongTimers", "SCHEDULER"), ("PayloadBucket", "payloads"), ("PayloadKey", key)];
     let stack = &cloud.deploy(&template, NAME, &parameters);
     assert!(stack.output("PayloadsPolicyArn").contains(":policy/"), "{stack:?}");
     let client = cloud.user(stack, "client", &["Client"]);
@@ -323,7 +332,16 @@ async fn long_timers_are_schedules_and_large_payloads_in_the_bucket_if_the_stack
     assert_eq!(schedules(), 1);
     let of_ours = json!({ "Bucket": "payloads", "Prefix": "orders/" });
     let blobs = cloud.ask(&[("s3", "list_objects_v2", of_ours)]).remove(0);
-    assert_eq!(blobs["KeyCount"], 1, "{blobs}");
+    let blobs = blobs["Contents"].as_array().unwrap().iter();
+    let keys: Vec<_> = blobs.map(|blob| blob["Key"].as_str().unwrap()).collect();
+    // The thought, and the execution's data key.
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    let blob = keys.iter().find(|key| !key.ends_with("/key")).unwrap();
+    let copy = format!("aws s3 cp s3://payloads/{blob} blob");
+    assert!(cloud.types(&Credentials::root(), &copy, &[]).done);
+    let blob = std::fs::read(cloud.path().join("blob")).unwrap();
+    assert!(blob.len() >= 100_000, "{} bytes", blob.len());
+    assert!(!blob.windows(8).any(|part| part == b"xxxxxxxx"), "it is not encrypted");
     check_allowed(&cloud, &client, "terminate deep --reason test");
     until("it has ended", || is("terminated"));
     until("its alarm is taken back", || schedules() == 0);
@@ -342,7 +360,7 @@ fn sweep(cloud: &Cloud) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_told_so() {
-    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     for bucket in ["archive", "payloads"] {
         let bucket = json!({
             "Bucket": bucket, "CreateBucketConfiguration": { "LocationConstraint": REGION },
@@ -388,7 +406,7 @@ async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_or_a_bus_is_told_what_happens_if_the_stack_is_told_so() {
-    let cloud = Cloud::of(&order::program("everstep-deployed", "deployed"), &[]).await;
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
     // ministack asks for an action that IAM does not have
     // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html).
     let actions = ("Action: sns:Publish", "Action: [sns:Publish, sns:PublishBatch]");

@@ -12,6 +12,7 @@ use everstep::id::ExecutionId;
 use everstep::store::Status;
 use everstep_tests::cloud::{Cloud, Credentials, Stack};
 use everstep_tests::dynamodb::{REGION, config_at};
+use everstep_tests::function::function;
 use everstep_tests::image;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -35,14 +36,7 @@ struct Deployed {
 
 impl Deployed {
     async fn start() -> Self {
-        let scripts = tempfile::tempdir().unwrap();
-        // The program is too large to be copied around as it is built here.
-        let script = scripts.path().join("bootstrap");
-        let program = image::function();
-        std::fs::write(&script, format!("#!/bin/sh\nexec {}\n", program.display())).unwrap();
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let cloud = Cloud::of(&script, &[]).await;
+        let cloud = Cloud::of(&function("image"), &[]).await;
         let stack = cloud.deploy(TEMPLATE, NAME, &[]);
         let config = config_at(cloud.url()).await;
         let store = DynamoStore::new(&config, NAME).unwrap();

@@ -1,23 +1,20 @@
 //! The order example as a Lambda function: the release binary as its `bootstrap`, an SQS queue as
 //! its event source, a DynamoDB table as its store.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use base64::Engine;
 use everstep::aws::{DynamoStore, SqsQueue};
 use everstep::backend::Backend;
 use everstep::client::Client;
 use everstep::event::Event;
 use everstep::id::ExecutionId;
 use everstep::store::Status;
-use everstep_tests::cloud::bootstrap;
 use everstep_tests::dynamodb::{DynamoDb, config_at, new_table};
+use everstep_tests::function::{function, package};
 use everstep_tests::http::request;
-use everstep_tests::ministack::{Ministack, program};
+use everstep_tests::ministack::Ministack;
 use serde_json::{Value, json};
 
 /// How long an order may take here. It takes four seconds, and the lease of a dead host.
@@ -75,7 +72,7 @@ impl Deployed {
             "Handler": "bootstrap",
             "Timeout": TIMEOUT.as_secs(),
             "MemorySize": 256,
-            "Code": { "ZipFile": zipped(&bootstrap(), folder.path()) },
+            "Code": { "ZipFile": package(&function("order")) },
             "Environment": { "Variables": environment },
         });
         let this = Self { client: Client::new(&backend), _db: db, rig, folder, backend };
@@ -141,20 +138,6 @@ impl Deployed {
         let services = select.query_map([id.as_str()], |row| row.get(0)).unwrap();
         services.collect::<Result<_, _>>().unwrap()
     }
-}
-
-/// `program` as a function's package: a zip with an executable `bootstrap`, as base64.
-fn zipped(bootstrap: &Path, folder: &Path) -> String {
-    let copy = folder.join("bootstrap");
-    std::fs::copy(bootstrap, &copy).unwrap_or_else(|error| {
-        panic!("{} cannot be read: {error}: use ./tests/run", bootstrap.display())
-    });
-    let zip = folder.join("function.zip");
-    let python = program().with_file_name("python");
-    let done =
-        Command::new(python).args(["-m", "zipfile", "-c"]).args([&zip, &copy]).status().unwrap();
-    assert!(done.success());
-    base64::engine::general_purpose::STANDARD.encode(std::fs::read(zip).unwrap())
 }
 
 fn turns(events: &[Event]) -> usize {

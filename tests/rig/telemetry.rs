@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use everstep::client::Client;
 use everstep::id::ExecutionId;
 use everstep::store::Status;
-use everstep_tests::cloud::bootstrap;
 use everstep_tests::dynamodb::DynamoDb;
 use everstep_tests::emf::check_emf;
+use everstep_tests::function::{function, package};
 use everstep_tests::http::request;
-use everstep_tests::ministack::{Ministack, shell_package};
+use everstep_tests::ministack::Ministack;
 use serde_json::{Value, json};
 
 /// How long an order may take here.
@@ -44,12 +44,12 @@ async fn a_deployed_function_prints_lines_of_json_and_metrics() {
     environment["RUST_LOG"] = json!("info");
     // As in Lambda; the rig sets what it likes.
     environment["EVERSTEP_LOG_FORMAT"] = json!("json");
-    let program = logged(&bootstrap(), &log, folder.path());
+    let program = logged(&function("order"), &log, folder.path());
     let function = json!({
         "FunctionName": "order", "Runtime": "provided.al2023", "Handler": "bootstrap",
         "Role": "arn:aws:iam::000000000000:role/order", "Timeout": 8, "MemorySize": 256,
         "Environment": { "Variables": environment },
-        "Code": { "ZipFile": shell_package(&program, folder.path()) },
+        "Code": { "ZipFile": package(&program) },
     });
     post(&rig, "/2015-03-31/functions", &function).await;
     let mapping = json!({

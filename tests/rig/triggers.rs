@@ -1,19 +1,16 @@
 //! The services that trigger a function, for real: S3, SQS, SNS, EventBridge and DynamoDB streams,
 //! each delivering what it delivers, and some of it twice; schedules, and whoever invokes it.
 
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
 use everstep::client::Client;
 use everstep::store::Status;
 use everstep_tests::aws::{Call, calls};
 use everstep_tests::dynamodb::{DynamoDb, REGION};
+use everstep_tests::function::{function, package};
 use everstep_tests::http::request;
-use everstep_tests::ministack::{self, Ministack};
-use everstep_tests::order;
+use everstep_tests::ministack::Ministack;
 use serde_json::{Value, json};
 
 /// How long it may take until something that happened is noticed.
@@ -27,7 +24,7 @@ fn queue(name: &str) -> String {
     format!("arn:aws:sqs:{REGION}:000000000000:{name}")
 }
 
-/// The function that notes what happens (tests/notice), deployed, and what it notes.
+/// The function that notes what happens (tests/bootstrap/notice.rs), deployed, and what it notes.
 struct Deployed {
     _db: DynamoDb,
     rig: Arc<Ministack>,
@@ -45,7 +42,7 @@ impl Deployed {
         let function = json!({
             "FunctionName": "notice", "Runtime": "provided.al2023", "Role": ROLE,
             "Handler": "bootstrap", "Timeout": 10, "Environment": { "Variables": environment },
-            "Code": { "ZipFile": package(folder.path()) },
+            "Code": { "ZipFile": package(&function("bootstrap")) },
         });
         let client = Client::new(&backend);
         let this = Self { _db: db, rig: Arc::new(rig), folder, client };
@@ -177,25 +174,6 @@ impl Deployed {
         let message = json!({ "QueueUrl": url, "MessageBody": body });
         self.calls(vec![("sqs", "send_message", message)]).await;
     }
-}
-
-/// A function's package as base64: a program that becomes the one of tests/notice, which is too
-/// large to be copied around as it is built here.
-fn package(folder: &Path) -> String {
-    use std::os::unix::fs::PermissionsExt;
-    let program = order::program("everstep-notice", "notice");
-    let bootstrap = folder.join("bootstrap");
-    std::fs::write(&bootstrap, format!("#!/bin/sh\nexec {}\n", program.display())).unwrap();
-    std::fs::set_permissions(&bootstrap, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let zip = folder.join("function.zip");
-    let python = ministack::program().with_file_name("python");
-    let done = Command::new(python)
-        .args(["-m", "zipfile", "-c"])
-        .args([&zip, &bootstrap])
-        .status()
-        .unwrap();
-    assert!(done.success());
-    base64::engine::general_purpose::STANDARD.encode(std::fs::read(zip).unwrap())
 }
 
 /// S3 tells the function itself, a queue, a topic whose messages go to that queue, and EventBridge,

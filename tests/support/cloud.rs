@@ -4,7 +4,7 @@
 mod page;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,9 @@ use tempfile::TempDir;
 
 use super::aws::{Call, calls};
 use super::dynamodb::REGION;
+use super::function::function;
 use super::ministack::{Ministack, program as ministack};
 use super::order::program;
-
-/// The function's program, if not the one that `tests/run` builds.
-const BOOTSTRAP_VARIABLE: &str = "EVERSTEP_RIG_BOOTSTRAP";
 
 /// The beginning of a program in Python: botocore's clients, and what is done more than once.
 const CLIENT: &str = r#"
@@ -62,6 +60,17 @@ stack = stacks.describe_stacks(StackName=name)["Stacks"][0]
 print(json.dumps({it["OutputKey"]: it["OutputValue"] for it in stack["Outputs"]}))
 "#;
 
+/// Prints the headers that sign a request to a function's URL, whose body is in a file.
+const SIGN: &str = r#"
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+key, secret, method, url = asked[2:]
+request = AWSRequest(method=method, url=url, data=open("signed", "rb").read())
+SigV4Auth(Credentials(key, secret), "lambda", asked[1]).add_auth(request)
+print(json.dumps(dict(request.headers.items())))
+"#;
+
 /// How long a command may take, in seconds.
 const TYPED_MAX: &str = "120";
 
@@ -88,6 +97,12 @@ impl Credentials {
     #[must_use]
     pub fn root() -> Self {
         Self { key: "test".into(), secret: "test".into() }
+    }
+
+    /// Somebody who says to be this one, and is not.
+    #[must_use]
+    pub fn forged(&self) -> Self {
+        Self { key: self.key.clone(), secret: "a guess".into() }
     }
 }
 
@@ -121,7 +136,7 @@ impl Cloud {
     /// # Panics
     /// Something that `tests/run` installs or builds is missing.
     pub async fn start(environment: &[(&str, &str)]) -> Self {
-        Self::of(&bootstrap(), environment).await
+        Self::of(&function("order"), environment).await
     }
 
     /// The same with another program in the place of the order example.
@@ -155,9 +170,7 @@ impl Cloud {
         link(&program("everstep-cli", "everstep"), &bin.join("everstep"));
         let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs"));
         link(&docs.canonicalize().expect("the docs are there"), &folder.join("docs"));
-        std::fs::copy(bootstrap, folder.join("bootstrap")).unwrap_or_else(|error| {
-            panic!("{} cannot be read: {error}: use ./tests/run", bootstrap.display())
-        });
+        std::fs::copy(bootstrap, folder.join("bootstrap")).expect("the program is there");
     }
 
     /// Makes the zip of a release.
@@ -283,6 +296,24 @@ impl Cloud {
         Credentials { key: part("AccessKeyId"), secret: part("SecretAccessKey") }
     }
 
+    /// The headers with which `who` signs a request to a function's URL.
+    ///
+    /// # Panics
+    /// There is no room for the body, as a file.
+    #[must_use]
+    pub fn signed(
+        &self,
+        who: &Credentials,
+        method: &str,
+        url: &str,
+        body: &str,
+    ) -> BTreeMap<String, String> {
+        std::fs::write(self.path().join("signed"), body).expect("a file");
+        let asked = json!([self.url(), REGION, who.key, who.secret, method, url]);
+        let said = self.python(&format!("{CLIENT}\n{SIGN}"), &asked);
+        serde_json::from_slice(&said).expect("JSON")
+    }
+
     /// Runs `everstep` on the backend `url`.
     #[must_use]
     pub fn everstep(&self, who: &Credentials, url: &str, arguments: &str) -> Printed {
@@ -306,16 +337,6 @@ impl Cloud {
             std::thread::sleep(Duration::from_millis(200));
         }
     }
-}
-
-/// The release program of the order example.
-///
-/// # Panics
-/// Never.
-#[must_use]
-pub fn bootstrap() -> PathBuf {
-    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/order");
-    std::env::var_os(BOOTSTRAP_VARIABLE).map_or_else(|| built.into(), PathBuf::from)
 }
 
 fn link(to: &Path, from: &Path) {

@@ -12,7 +12,7 @@ use everstep::id::ExecutionId;
 use everstep::{Backend, Client};
 use serde_json::Value;
 
-use super::order::{PROGRAMS_VARIABLE, program};
+use super::order::program;
 
 /// How long a picture may take. It takes a second, on a busy machine many.
 const ENDED_MAX: Duration = Duration::from_secs(120);
@@ -169,26 +169,4 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The example as a Lambda function: the one that `tests/run` has built, else built here.
-///
-/// # Panics
-/// It does not build.
-#[must_use]
-pub fn function() -> PathBuf {
-    const NAME: &str = "image-aws";
-    if std::env::var_os(PROGRAMS_VARIABLE).is_some() {
-        return program("image", NAME);
-    }
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let built =
-        cargo.args(["build", "--quiet", "--package", "image", "--features", "aws"]).status();
-    assert!(built.expect("cargo runs").success(), "image does not build");
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/image");
-    // Under a name of its own: the next build has other features.
-    let kept = built.with_file_name(NAME);
-    std::fs::copy(built, &kept).expect("the program is there");
-    kept
 }

@@ -5,6 +5,7 @@ pub mod browser;
 pub mod cloud;
 pub mod dynamodb;
 pub mod emf;
+pub mod function;
 pub mod hosts;
 pub mod http;
 pub mod image;

@@ -132,31 +132,6 @@ pub fn program() -> PathBuf {
     )
 }
 
-/// A function's package as base64: a script that becomes `program`, which is too large to be copied
-/// around as it is built for tests.
-///
-/// # Panics
-/// It cannot be made in `folder`.
-#[must_use]
-pub fn shell_package(program: &std::path::Path, folder: &std::path::Path) -> String {
-    use base64::Engine;
-    use std::os::unix::fs::PermissionsExt;
-    let bootstrap = folder.join("bootstrap");
-    let script = format!("#!/bin/sh\nexec {}\n", program.display());
-    std::fs::write(&bootstrap, script).expect("a script");
-    let mode = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&bootstrap, mode).expect("a mode");
-    let zip = folder.join("function.zip");
-    let python = self::program().with_file_name("python");
-    let zipped = Command::new(python)
-        .args(["-m", "zipfile", "-c"])
-        .args([&zip, &bootstrap])
-        .status()
-        .expect("python");
-    assert!(zipped.success(), "the package cannot be made");
-    base64::engine::general_purpose::STANDARD.encode(std::fs::read(zip).expect("a package"))
-}
-
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 const WORLD: &str = "order-world.db";
 
 /// Where `tests/run` has put the programs, built as their users build them.
-pub const PROGRAMS_VARIABLE: &str = "EVERSTEP_TEST_PROGRAMS";
+const PROGRAMS_VARIABLE: &str = "EVERSTEP_TEST_PROGRAMS";
 
 /// A program of this workspace: the one that `tests/run` has built, else built here, in the
 /// profile of the test that asks.

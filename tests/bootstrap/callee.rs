@@ -75,7 +75,6 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Raised> {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), lambda_runtime::Error> {
+pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::run(service_fn(handle)).await
 }

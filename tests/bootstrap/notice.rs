@@ -38,7 +38,6 @@ fn on(trigger: Trigger) -> everstep::Result<Action> {
     Ok(Action::start(notice, what).into())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), everstep::host::RunError> {
-    App::new().workflow(notice).on(on).run().await
+pub(crate) async fn run() -> Result<(), lambda_runtime::Error> {
+    Ok(App::new().workflow(notice).on(on).run().await?)
 }
