@@ -71,6 +71,7 @@ mod transact;
 mod update;
 mod wake;
 
+pub(crate) use errors::words;
 pub(crate) use host::run;
 #[cfg(feature = "http")]
 pub(crate) use host::run_with;

@@ -13,7 +13,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use bytes::Bytes;
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::payload::{
     BlobBytes, BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put,
@@ -107,11 +107,11 @@ impl S3Payloads {
         if error.code() == Some("NoSuchBucket") {
             let Self { place, variable, .. } = self;
             let remedy = format!("{place} does not exist: create it, or correct {variable}");
-            return PayloadError::unusable(remedy, error);
+            return PayloadError::unusable(remedy, cause(&error));
         }
         match classify(action, &self.place, &error) {
-            Fault::Later(reason) => PayloadError::unavailable(reason, error),
-            Fault::Never(remedy) => PayloadError::unusable(remedy, error),
+            Fault::Later(reason) => PayloadError::unavailable(reason, cause(&error)),
+            Fault::Never(remedy) => PayloadError::unusable(remedy, cause(&error)),
         }
     }
 
@@ -131,7 +131,8 @@ impl S3Payloads {
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Exists),
             // Another put of the same name is under way.
             Err(error) if error.code() == Some("ConditionalRequestConflict") => {
-                Err(PayloadError::unavailable("another write of the same blob is under way", error))
+                let reason = "another write of the same blob is under way";
+                Err(PayloadError::unavailable(reason, cause(&error)))
             }
             Err(error) => Err(self.failed("s3:PutObject", error)),
         }

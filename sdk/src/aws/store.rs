@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use super::items::{self, Item, Kind, SHARDS, Shards, text};
 use super::later::LaterRuns;
 use super::lives;
@@ -124,8 +124,8 @@ impl DynamoStore {
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match classify(action, &self.place, &error) {
-            Fault::Later(reason) => StoreError::unavailable(reason, error),
-            Fault::Never(remedy) => StoreError::unusable(remedy, error),
+            Fault::Later(reason) => StoreError::unavailable(reason, cause(&error)),
+            Fault::Never(remedy) => StoreError::unusable(remedy, cause(&error)),
         }
     }
 
