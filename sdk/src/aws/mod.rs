@@ -61,6 +61,7 @@ mod later;
 mod lives;
 #[cfg(feature = "notifications")]
 mod notify;
+mod pages;
 #[cfg(feature = "s3")]
 mod payloads;
 #[cfg(feature = "scheduler")]

@@ -21,13 +21,13 @@ use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, NewItem,
-    Projection, Record, Sent, Status, StoreError,
+    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, LogPage,
+    NewItem, Projection, Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 
 /// How often a load begins anew when it read across a transaction.
-const LOADS_MAX: u32 = 5;
+pub(super) const LOADS_MAX: u32 = 5;
 
 /// Logs, records and inboxes in one DynamoDB table.
 ///
@@ -328,6 +328,15 @@ impl EventStore for DynamoStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.load_whole(id, true).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.read_page(id, from, limit).await
     }
 
     async fn append(

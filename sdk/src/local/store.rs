@@ -15,8 +15,8 @@ use super::rows::{self, LISTED};
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListCursor, ListPage, ListQuery, Loaded, NewItem,
-    Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListCursor, ListPage, ListQuery, Loaded, LogPage,
+    NewItem, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -97,6 +97,23 @@ impl EventStore for SqliteStore {
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let (id, readers) = (id.clone(), Arc::clone(&self.database.readers));
         self.read(move |db| load(db, &readers, &id, |_| 0)).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        let id = id.clone();
+        self.read(move |db| match rows::find_record(db, &id)? {
+            Some(record) => rows::page(db, record, from, limit).map(Some),
+            None if rows::find_writer(db, &id, 0)?.is_some() => {
+                Err(StoreError::lost_record(&id).into())
+            }
+            None => Ok(None),
+        })
+        .await
     }
 
     async fn append(

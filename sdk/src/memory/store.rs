@@ -11,7 +11,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListCursor, ListPage, ListQuery,
-    Loaded, NewItem, Projection, Record, Sent, StoreError,
+    Loaded, LogPage, NewItem, PageSize, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -59,6 +59,15 @@ impl Execution {
         let start = usize::try_from(from).unwrap_or(usize::MAX).min(self.log.len());
         let (record, commits) = (self.record.clone(), self.log[start..].to_vec());
         Loaded { record, from, commits, inbox: self.inbox() }
+    }
+
+    fn page(&self, from: CommitNumber, limit: usize) -> LogPage {
+        let start = usize::try_from(from).unwrap_or(usize::MAX).min(self.log.len());
+        let (rest, mut size) = (&self.log[start..], PageSize::of(limit));
+        let commits: Vec<_> =
+            rest.iter().take_while(|commit| size.takes(commit.body.len())).cloned().collect();
+        let next = (commits.len() < rest.len()).then_some(from + commits.len() as CommitNumber);
+        LogPage { record: self.record.clone(), from, commits, next }
     }
 
     fn inbox(&self) -> Vec<InboxItem> {
@@ -117,6 +126,15 @@ impl EventStore for MemoryStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         Ok(self.executions().get(id).map(|execution| execution.load(0)))
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        Ok(self.executions().get(id).map(|execution| execution.page(from, limit)))
     }
 
     async fn append(

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use everstep::aws::DynamoStore;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 use tempfile::TempDir;
@@ -129,6 +129,16 @@ impl EventStore for Beside {
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         let (inner, id) = (Arc::clone(&self.inner), id.clone());
         finished(async move { inner.load_all(&id).await })
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        let (inner, id) = (Arc::clone(&self.inner), id.clone());
+        finished(async move { inner.load_page(&id, from, limit).await })
     }
 
     async fn append(

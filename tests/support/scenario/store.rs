@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -62,6 +62,15 @@ impl EventStore for ToldStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.inner.load_all(id).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.inner.load_page(id, from, limit).await
     }
 
     async fn append(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
-use everstep::id::{ExecutionId, HostId, Life};
+use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -85,6 +85,15 @@ impl EventStore for SlowStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.slowly("load_all", self.inner.load_all(id)).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.slowly("load_page", self.inner.load_page(id, from, limit)).await
     }
 
     async fn append(

@@ -48,6 +48,14 @@ macro_rules! event_store_suite {
                     an_item_on_its_way_is_never_missed_whatever_run_takes_it
                     lists_are_filtered_by_tags
                 }
+                pages::{
+                    pages_have_every_commit_once_in_order
+                    a_page_begins_where_it_is_asked_to
+                    a_page_of_large_commits_ends_early
+                    pages_have_all_runs_and_nothing_of_the_inbox
+                    a_page_shows_what_its_log_has_lost
+                    a_page_beside_writes_is_consistent
+                }
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record
                     a_view_stays_until_another_takes_its_place

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
-use crate::id::{ExecutionId, HostId, Life};
+use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, Message, NewItem,
-    Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, Message,
+    NewItem, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -87,6 +87,15 @@ impl EventStore for FaultyStore {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.call("load_all", read(), self.inner.load_all(id)).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.call("load_page", read(), self.inner.load_page(id, from, limit)).await
     }
 
     async fn append(

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 
 use super::rng::Rng;
 use crate::event::StoredCommit;
-use crate::id::{ExecutionId, Life};
+use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -52,6 +52,15 @@ impl EventStore for Slow {
 
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError> {
         self.inner.load_all(id).await
+    }
+
+    async fn load_page(
+        &self,
+        id: &ExecutionId,
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.inner.load_page(id, from, limit).await
     }
 
     /// Takes its time before the write and after it.

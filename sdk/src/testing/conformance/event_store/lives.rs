@@ -1,5 +1,6 @@
 //! Executions that have had one id, one after the other: who is late with one touches no other.
 
+use super::pages::all_pages;
 use super::sample::{Store, at, commit, item, projection, record, start};
 use crate::event::StoredCommit;
 use crate::id::{Born, CommitNumber, Life};
@@ -70,6 +71,9 @@ async fn late(store: &Store, of: &Record, number: CommitNumber) {
 }
 
 async fn check_log(store: &Store, of: &Record, log: &[StoredCommit]) {
+    for limit in 1..=log.len() + 1 {
+        assert_eq!(all_pages(store, &of.id, limit).await, log, "in pages of {limit}");
+    }
     for loaded in [store.load(&of.id).await, store.load_all(&of.id).await] {
         let loaded = loaded.unwrap().unwrap();
         assert_eq!(loaded.record.born, of.born);
