@@ -10,8 +10,13 @@ use crate::failure::Failure;
 /// Opens what `url` names and is there already: a command that only looks must not make an empty
 /// file where a path was mistyped.
 pub(crate) async fn existing(url: &str) -> Result<Client, Failure> {
+    existing_with(url, None).await
+}
+
+/// The same, with the archive into which histories go before they are deleted.
+pub(crate) async fn existing_with(url: &str, archive: Option<Archive>) -> Result<Client, Failure> {
     let mut backend = Backend::connect_existing(&parse(url)?).await?;
-    backend.archive = Archive::from_env().await.map_err(BackendError::from)?;
+    backend.archive = archive;
     Ok(Client::new(&backend.with_payloads(payloads().await?)))
 }
 

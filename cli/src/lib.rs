@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is talk. `docs/cli.md` shows every command at work;
 //! [`exit`] has the exit codes.
 
+mod archive;
 mod arguments;
 mod backend;
 mod commands;

@@ -21,6 +21,14 @@
 //! assert_eq!((parts, ATTACHMENT_PARTS_AT_ONCE), (262_144, 4));
 //! ```
 //!
+//! Logs are read page by page, and what their pages name is opened bit by bit:
+//!
+//! ```
+//! # use everstep::limits::*;
+//! assert!(LOG_PAGE_BYTES_MAX > 2 * COMMIT_BYTES_MAX && LOG_PAGE_COMMITS >= HTTP_LIST_MAX);
+//! assert!(HISTORY_OPENED_BYTES > PAYLOAD_SMALL && HISTORY_OPENED_BYTES < PAYLOAD_BYTES_MAX);
+//! ```
+//!
 //! A run that has grown long had better continue as new, and what it hands on is small:
 //!
 //! ```
@@ -96,6 +104,8 @@
 //! # use everstep::limits::*;
 //! # use everstep::prelude::*;
 //! assert!(PAYLOAD_CALL_MAX < ARCHIVE_CALL_MAX);
+//! assert!(PAYLOAD_BYTES_MAX < ARCHIVE_OBJECT_BYTES_MAX as usize);
+//! assert!(ARCHIVE_MEMORY_BYTES < HISTORY_OPENED_BYTES);
 //! assert_eq!((DATA_KEYS_KEPT, DATA_KEY_KEPT_FOR), (1_024, minutes(5)));
 //!
 //! // An id is free again when no process can remember its data key any more.
@@ -198,6 +208,15 @@ pub const SEAL_GRACE: Duration = Duration::from_secs(5);
 /// How long an archive may take for one object, with all its tries: a history of gigabytes at a hundred
 /// megabits a second. Then the execution is kept, and a later pass tries again.
 pub const ARCHIVE_CALL_MAX: Duration = Duration::from_secs(300);
+
+/// Largest history that is archived, in bytes: an object of S3 that is put by one request has at most
+/// 5 GB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>).
+pub const ARCHIVE_OBJECT_BYTES_MAX: u64 = 5_000_000_000;
+
+/// Up to how many bytes a history that is archived is put together in memory, in each of the
+/// [`DELETE_AT_ONCE`]. A larger one is put together in a file of the folder for temporary files, one at
+/// a time: so that folder needs room for the largest history.
+pub const ARCHIVE_MEMORY_BYTES: usize = 256 * 1024;
 
 /// How many data keys a process keeps in memory, and for how long: an erased execution cannot be read
 /// any more after that, wherever it was read before.
@@ -373,8 +392,8 @@ pub const GRAVE_REST: Duration = Duration::from_secs(360);
 /// once, each a few calls: some seconds.
 pub const DELETE_PASS_MAX: usize = 1_000;
 
-/// How many executions a pass deletes at once, as long as what it has of their histories in memory is no
-/// more than [`PAYLOAD_BYTES_AT_ONCE`]: larger ones wait for each other.
+/// How many executions a pass deletes at once. What it has of their payloads in memory is no more than
+/// [`PAYLOAD_BYTES_AT_ONCE`]: those with larger ones wait for each other.
 pub const DELETE_AT_ONCE: usize = 16;
 
 /// How often a worker looks for what is to be deleted.
@@ -442,6 +461,19 @@ pub const HTTP_BODY_BYTES_MAX: usize = 500_000;
 /// About how much of a history one HTTP answer has, in bytes: a commit fits. A load balancer takes
 /// 1 MB from a function, escapes included (the same page).
 pub const HTTP_PAGE_BYTES_MAX: usize = COMMIT_BYTES_MAX;
+
+/// How many bytes of commits' bodies a page of a log has at most, if it has more than one commit: what a
+/// query of DynamoDB reads at once
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html>).
+pub const LOG_PAGE_BYTES_MAX: usize = 1_000_000;
+
+/// How many commits who reads a whole log asks for at once: they take a few times the space of their
+/// bodies in memory.
+pub const LOG_PAGE_COMMITS: usize = 1_000;
+
+/// How many bytes of payloads that stand elsewhere are opened at once for who reads a whole log, if they
+/// are of more than one commit.
+pub const HISTORY_OPENED_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many executions, or commits of a history, one HTTP answer has at most.
 pub const HTTP_LIST_MAX: usize = 100;

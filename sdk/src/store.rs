@@ -53,7 +53,8 @@
 //! // Everybody sees it.
 //! assert_eq!(store.record(&id).await?.expect("it is there").arrivals, 1);
 //! assert_eq!(store.load_all(&id).await?.expect("it is there").commits.len(), 2);
-//! assert_eq!(store.commits(&id, life, 1..2).await?, [end]);
+//! let page = store.load_page(&id, 0, 1).await?.expect("it is there");
+//! assert_eq!((page.commits.len(), page.next), (1, Some(1)));
 //! let query = ListQuery { status: Some(Status::Completed), ..ListQuery::default() };
 //! assert_eq!(store.list(&query).await?.records[0].id, id);
 //! assert!(store.overdue(Timestamp(9_000), 10).await?.is_empty());
@@ -79,23 +80,27 @@ mod check;
 mod cursor;
 mod grave;
 mod inbox;
+mod page;
 mod telling;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Commit, CorruptCommit, Json, Previous, StoredCommit};
 use crate::id::{Born, CommitNumber, ExecutionId, HostId, Life, WriterId};
+#[cfg(doc)]
+use crate::limits::LOG_PAGE_BYTES_MAX;
 use crate::payload::PayloadError;
 use crate::time::Timestamp;
 
 pub(crate) use cursor::ListCursor;
 pub use grave::{Buried, Grave};
 pub use inbox::{InboxItem, Message, NewItem, Sent};
+pub use page::LogPage;
+pub(crate) use page::{PageSize, commits};
 pub use telling::Telling;
 pub(crate) use telling::{BLOCK, Next, Place, Position};
 
@@ -149,23 +154,21 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// [`load`](Self::load) with the log of all runs, from commit 0 on: to show and to verify it.
     async fn load_all(&self, id: &ExecutionId) -> Result<Option<Loaded>, StoreError>;
 
-    /// The commits with these numbers in the log of that life of an execution, of whichever run, in
-    /// ascending order and read consistently: to go on with what is [untold](Projection::untold) of
-    /// earlier runs. Those that are not there are passed over. Whoever asks has loaded the execution;
-    /// of one that was deleted since, what is left may be returned or not, but nothing of another one.
+    /// A part of the log of all runs: the record, and then the commits from `from` on, up to `limit` of
+    /// them, read consistently. A page ends before it has more than [`LOG_PAGE_BYTES_MAX`] bytes of
+    /// bodies, but has one commit at least, if there is one; a store may end it sooner. It costs no more
+    /// than what it has: nothing before it is read, and nothing of the inbox.
     ///
-    /// Unless a store does better, all of the log is read for it.
-    async fn commits(
+    /// `None` if the execution does not exist. Of the commits the same holds as in [`load`](Self::load):
+    /// where one is missing the others are returned all the same, and none of another life is among them.
+    /// Whoever reads page after page compares the [life](Record::life) of their records: between two
+    /// pages the execution may have been deleted, and another one started.
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        let loaded = self.load_all(id).await?.filter(|loaded| loaded.record.life() == life);
-        let mut commits = loaded.map(|loaded| loaded.commits).unwrap_or_default();
-        commits.retain(|commit| numbers.contains(&commit.number));
-        Ok(commits)
-    }
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError>;
 
     /// Writes `commit` if its number is free. The only write that decides a race.
     ///

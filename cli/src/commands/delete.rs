@@ -3,19 +3,24 @@ use everstep::ExecutionId;
 use everstep::client::Deleted;
 use serde::Serialize;
 
+use crate::archive::Archiving;
 use crate::backend;
 use crate::failure::Failure;
 use crate::output::{Output, printable, talk};
 
 /// Delete executions that have ended, with all that is stored of them.
 ///
-/// Where EVERSTEP_ARCHIVE names an archive, the history goes there first, as `export` writes it, and the
-/// name it has there is printed. One that is open is never deleted: cancel or terminate it first.
+/// The history goes into the archive first, as `export` writes it, and the name it has there is printed.
+/// Which archive, or that there is none, has to be said. One that is open is never deleted: cancel or
+/// terminate it first.
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// The executions' ids.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<ExecutionId>,
+
+    #[command(flatten)]
+    archiving: Archiving,
 }
 
 #[derive(Serialize)]
@@ -28,7 +33,7 @@ struct Done<'a> {
 
 impl Delete {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let client = backend::existing(url).await?;
+        let client = backend::existing_with(url, self.archiving.open().await?).await?;
         let mut first = None;
         for id in &self.ids {
             match client.delete(id).await {

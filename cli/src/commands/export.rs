@@ -123,31 +123,46 @@ async fn export(
     folder: &Path,
     out: &mut Output,
 ) -> Result<Option<CorruptCommit>, Failure> {
-    let mut loaded = client.load_all(id).await?;
-    let (mut commits, corrupt) = loaded.read();
-    if corrupt.is_some() {
-        return Ok(corrupt);
-    }
-    let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
-    history::say_sealed(out, unopened)?;
+    let mut pages = client.history_pages(id);
+    // Before a file is made: there may be no such execution.
+    let mut next = history::next(&mut pages).await?;
     let path = folder.join(file_name(id));
-    let write = || -> std::io::Result<usize> {
-        let mut file = BufWriter::new(File::create(&path)?);
-        let mut count = 0;
+    // A file of before stays until there is a whole one in its place.
+    let unfinished =
+        Unfinished(folder.join(format!(".everstep-{}.unfinished", std::process::id())));
+    let failed = |error| unwritable(&path, error);
+    let mut file = BufWriter::new(File::create(&unfinished.0).map_err(failed)?);
+    let mut events = 0;
+    while let Some(some) = next {
+        let commits = match some {
+            Ok(commits) => commits,
+            Err(corrupt) => return Ok(Some(corrupt)),
+        };
         for line in HistoryLine::of(id, &commits) {
-            writeln!(file, "{}", line.to_text()?)?;
-            count += 1;
+            let line = line.to_text().map_err(|error| failed(error.into()))?;
+            writeln!(file, "{line}").map_err(failed)?;
+            events += 1;
         }
-        file.flush()?;
-        Ok(count)
-    };
-    let events = write().map_err(|error| unwritable(&path, error))?;
+        next = history::next(&mut pages).await?;
+    }
+    history::say_sealed(out, pages.unopened())?;
+    file.into_inner().map_err(|error| failed(error.into_error()))?;
+    fs::rename(&unfinished.0, &path).map_err(failed)?;
     if out.json {
         out.object(&Exported { execution: id.as_str(), file: &path, events })?;
     } else {
         out.line(path.display())?;
     }
     Ok(None)
+}
+
+/// A file that is not whole: it goes with this, unless it has been given another name.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
 }
 
 /// A file's name for an id, different for different ids: what file systems may refuse, and the

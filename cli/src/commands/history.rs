@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use clap::Args;
 use everstep::ExecutionId;
+use everstep::client::{HistoryError, HistoryPages};
 use everstep::event::{
-    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, Event, HistoryLine,
-    Json, OperationKey, PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
+    Carried, ChildOutcome, Commit, CompensationCause, CompensationStarted, CorruptCommit, Event,
+    HistoryLine, Json, OperationKey, PromiseCreated, PromiseResult, TurnEnd, TurnEnded, WaitsFor,
 };
 use everstep::payload::{PayloadError, SealedPayload};
 use everstep::time::Timestamp;
@@ -13,6 +14,7 @@ use everstep::time::Timestamp;
 use super::record::time;
 use super::show::finish;
 use crate::backend;
+use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Output, talk};
 use crate::style::of_event;
@@ -40,42 +42,95 @@ pub(crate) struct History {
 impl History {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
         let client = backend::existing(url).await?;
-        let mut loaded = client.load_all(&self.id).await?;
-        let (mut commits, corrupt) = loaded.read();
-        let unopened = client.open_payloads(&mut loaded, &mut commits).await?;
-        if out.json {
-            for (commit, event) in events(&commits, self.run) {
-                let line = HistoryLine::new(&self.id, commit.number, event).to_text();
-                out.line(line.map_err(|error| Failure::new(crate::exit::UNEXPECTED, error))?)?;
-            }
-        } else {
-            if unopened.is_some() {
+        let mut pages = client.history_pages(&self.id);
+        let mut table = Table::new(out);
+        let mut run = 0;
+        let corrupt = loop {
+            let Some(some) = next(&mut pages).await? else { break None };
+            let mut commits = match some {
+                Ok(commits) => commits,
+                Err(corrupt) => break Some(corrupt),
+            };
+            if !out.json && pages.unopened().is_some() {
                 name_sealed(&mut commits);
             }
-            self.print(&commits, out)?;
+            for commit in &commits {
+                for event in &commit.events {
+                    if let Event::WorkflowStarted(start) = event {
+                        run = start.run;
+                    }
+                    if self.run.is_some_and(|wanted| wanted != run) {
+                        continue;
+                    }
+                    if out.json {
+                        let line = HistoryLine::new(&self.id, commit.number, event).to_text();
+                        let line = line.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+                        out.line(line)?;
+                    } else {
+                        table.add(event, self.full);
+                    }
+                }
+            }
+        };
+        if !out.json {
+            table.rows.print(out, self.full)?;
         }
-        finish(corrupt).and_then(|()| say_sealed(out, unopened))
+        finish(corrupt).and_then(|()| say_sealed(out, pages.unopened()))
+    }
+}
+
+/// What came of asking for the next commits: these, or the one that cannot be trusted.
+pub(super) type Next = Result<Vec<Commit>, CorruptCommit>;
+
+/// The next commits of a log; `None` after the last.
+pub(super) async fn next(pages: &mut HistoryPages<'_>) -> Result<Option<Next>, Failure> {
+    match pages.next().await {
+        Ok(commits) => Ok(commits.map(Ok)),
+        Err(HistoryError::Corrupt { source, .. }) => Ok(Some(Err(source))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The events, a row each: columns are as wide as what is in them, so nothing is printed before all is
+/// known.
+struct Table {
+    rows: Rows,
+    timers: HashMap<OperationKey, Timestamp>,
+}
+
+impl Table {
+    fn new(out: &Output) -> Self {
+        let head = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
+        Self { rows: Rows::new(out, &head), timers: HashMap::new() }
     }
 
-    fn print(&self, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {
-        let head = ["TIME (UTC)", "EVENT", "KEY", "ATTEMPT", "DURATION", "RESULT"];
-        let mut rows = Rows::new(out, &head);
-        let mut timers: HashMap<&OperationKey, Timestamp> = HashMap::new();
-        for (_, event) in events(commits, self.run) {
-            if let Event::TimerStarted(timer) = event {
-                timers.insert(&timer.key, timer.at);
-            }
-            let details = details(event, &timers);
-            rows.add(vec![
-                time(event.at()).into(),
-                Text::colored(event.kind(), of_event(event)),
-                event.key().map(ToString::to_string).unwrap_or_default().into(),
-                details.attempt.map(|attempt| attempt.to_string()).unwrap_or_default().into(),
-                details.took.map(duration).unwrap_or_default().into(),
-                details.result.into(),
-            ]);
+    fn add(&mut self, event: &Event, full: bool) {
+        if let Event::TimerStarted(timer) = event {
+            self.timers.insert(timer.key.clone(), timer.at);
         }
-        rows.print(out, self.full)
+        let Details { attempt, took, mut result } = details(event, &self.timers);
+        if !full {
+            cut(&mut result, RESULT_MAX);
+        }
+        self.rows.add(vec![
+            time(event.at()).into(),
+            Text::colored(event.kind(), of_event(event)),
+            event.key().map(ToString::to_string).unwrap_or_default().into(),
+            attempt.map(|attempt| attempt.to_string()).unwrap_or_default().into(),
+            took.map(duration).unwrap_or_default().into(),
+            result.into(),
+        ]);
+    }
+}
+
+/// No terminal is so wide, in bytes: more of a result is not kept where it is cut anyway.
+const RESULT_MAX: usize = 8 * 1024;
+
+/// Leaves about so many bytes of `text`.
+fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.shrink_to_fit();
     }
 }
 
@@ -95,24 +150,11 @@ pub(super) fn name_one(json: &mut Json) {
 }
 
 /// Says why payloads stay sealed.
-pub(super) fn say_sealed(out: &mut Output, why: Option<PayloadError>) -> Result<(), Failure> {
+pub(super) fn say_sealed(out: &mut Output, why: Option<&PayloadError>) -> Result<(), Failure> {
     let Some(why) = why else { return Ok(()) };
     out.finish()?;
     talk(format_args!("payloads are sealed: {why}"));
     Ok(())
-}
-
-/// The events of one run, or of all.
-fn events(commits: &[Commit], wanted: Option<u32>) -> impl Iterator<Item = (&Commit, &Event)> {
-    let mut run = 0;
-    commits.iter().flat_map(|commit| commit.events.iter().map(move |event| (commit, event))).filter(
-        move |(_, event)| {
-            if let Event::WorkflowStarted(start) = event {
-                run = start.run;
-            }
-            wanted.is_none_or(|wanted| wanted == run)
-        },
-    )
 }
 
 #[derive(Default)]
@@ -133,7 +175,7 @@ impl Details {
     }
 }
 
-fn details(event: &Event, timers: &HashMap<&OperationKey, Timestamp>) -> Details {
+fn details(event: &Event, timers: &HashMap<OperationKey, Timestamp>) -> Details {
     match event {
         Event::WorkflowStarted(e) => Details::of(format!("{}({})", e.workflow, e.input)),
         Event::TurnStarted(e) => Details::of(&e.host),

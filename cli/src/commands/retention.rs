@@ -3,6 +3,7 @@ use everstep::client::Pass;
 use serde::Serialize;
 
 use super::delete;
+use crate::archive::Archiving;
 use crate::backend;
 use crate::exit;
 use crate::failure::Failure;
@@ -11,8 +12,8 @@ use crate::output::{Output, printable, talk};
 /// Delete what has ended and is no longer kept, once.
 ///
 /// How long that is says the app that ended it (`App::retention`); its workers do this by themselves,
-/// and on AWS the schedule of the sweeper does. Where EVERSTEP_ARCHIVE names an archive, histories go
-/// there first. What cannot be deleted is named and does not keep the others.
+/// and on AWS the schedule of the sweeper does. Histories go into the archive first: which one, or that
+/// there is none, has to be said. What cannot be deleted is named and does not keep the others.
 #[derive(Debug, Args)]
 pub(crate) struct Retention {
     /// Delete no more than so many executions.
@@ -23,6 +24,9 @@ pub(crate) struct Retention {
     /// Delete nothing, and print the ids of what would be deleted.
     #[arg(long)]
     dry_run: bool,
+
+    #[command(flatten)]
+    archiving: Archiving,
 }
 
 #[derive(Serialize)]
@@ -46,7 +50,8 @@ struct Sum {
 
 impl Retention {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let client = backend::existing(url).await?;
+        let archive = if self.dry_run { None } else { self.archiving.open().await? };
+        let client = backend::existing_with(url, archive).await?;
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let pass = client.delete_expired().limit(limit);
         let pass = if self.dry_run { pass.dry_run().await? } else { pass.await? };

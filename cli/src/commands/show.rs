@@ -91,7 +91,7 @@ impl Show {
             }
             self.print(&loaded, &commits, out)?;
         }
-        finish(corrupt).and_then(|()| say_sealed(out, unopened))
+        finish(corrupt).and_then(|()| say_sealed(out, unopened.as_ref()))
     }
 
     fn print(&self, loaded: &Loaded, commits: &[Commit], out: &mut Output) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use clap::Args;
 use everstep::ExecutionId;
 use serde::Serialize;
 
+use super::history;
 use super::show::finish;
 use crate::backend;
 use crate::failure::Failure;
@@ -33,22 +34,31 @@ struct Verified<'a> {
 
 impl Verify {
     pub(crate) async fn run(self, url: &str, out: &mut Output) -> Result<(), Failure> {
-        let loaded = backend::existing(url).await?.load_all(&self.id).await?;
-        let (commits, corrupt) = loaded.read();
-        let events: usize = commits.iter().map(|commit| commit.events.len()).sum();
-        let head = commits.last().map(|commit| hex(&commit.hash));
+        let client = backend::existing(url).await?;
+        let mut pages = client.history_pages(&self.id).sealed();
+        let (mut commits, mut events, mut head) = (0, 0, None);
+        let corrupt = loop {
+            let Some(some) = history::next(&mut pages).await? else { break None };
+            let some = match some {
+                Ok(some) => some,
+                Err(corrupt) => break Some(corrupt),
+            };
+            commits += some.len();
+            events += some.iter().map(|commit| commit.events.len()).sum::<usize>();
+            head = some.last().map(|commit| hex(&commit.hash)).or(head);
+        };
         if out.json {
             out.object(&Verified {
                 id: self.id.as_str(),
                 ok: corrupt.is_none(),
-                commits: commits.len(),
+                commits,
                 events,
                 head,
                 bad_commit: corrupt.as_ref().map(|corrupt| corrupt.number),
                 problem: corrupt.as_ref().map(|corrupt| &*corrupt.problem),
             })?;
         } else {
-            out.line(format_args!("good commits: {}, with {events} events", commits.len()))?;
+            out.line(format_args!("good commits: {commits}, with {events} events"))?;
             if let Some(head) = head {
                 out.line(format_args!("head: {head}"))?;
             }

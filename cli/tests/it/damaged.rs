@@ -30,6 +30,16 @@ fn check(place: &Place, readable: u64, problem: &str) {
     let lines = objects(&ran.out);
     let last = lines.last().map(|line| line["commit"].as_u64().expect("a number") + 1);
     assert_eq!(last.unwrap_or(0), readable, "what can be read is printed: {ran:?}");
+    let export = ["export", "a", "--out", "histories"];
+    let exported = place.path().join("histories/a.jsonl");
+    std::fs::create_dir_all(exported.parent().expect("a folder")).expect("a folder");
+    std::fs::write(&exported, "of before").expect("a file");
+    let ran = place.run(export);
+    assert_eq!(ran.code, Some(exit::CORRUPT.into()), "{ran:?}");
+    assert!(ran.err.contains("a is left out"), "{ran:?}");
+    assert_eq!(std::fs::read_to_string(&exported).expect("it stays"), "of before");
+    let files = std::fs::read_dir(exported.parent().expect("a folder")).expect("a folder");
+    assert_eq!(files.count(), 1, "nothing else is left there");
     let verified = &objects(&place.run(["verify", "a", "--json"]).out)[0];
     assert_eq!((&verified["ok"], &verified["bad_commit"]), (&false.into(), &readable.into()));
     let shown = &objects(&place.run(["show", "a", "--json"]).out)[0];

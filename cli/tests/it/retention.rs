@@ -36,8 +36,48 @@ fn what_has_ended_is_archived_as_it_is_exported_and_then_not_found() {
     assert_eq!(archived, exported);
     assert_eq!(archived, history.as_bytes());
     place.fails(exit::NOT_FOUND, ["show", "a"]);
-    place.fails(exit::NOT_FOUND, ["delete", "a"]);
+    let ran = run(&place, &["delete", "a"]);
+    assert_eq!(ran.code, Some(exit::NOT_FOUND.into()), "{ran:?}");
     assert_eq!(place.ok(["start", "greet", "--id", "a", "--input", "\"Eve\""]).trim(), "a");
+}
+
+/// Only the program knows whether it has an archive: a command that is told nothing deletes nothing.
+#[test]
+fn nothing_is_deleted_before_it_is_said_where_histories_go() {
+    let place = Place::ready();
+    ended(&place, "a");
+    for args in [&["delete", "a"][..], &["retention"]] {
+        for archive in [None, Some("")] {
+            let mut command = place.command(args);
+            command.envs(archive.map(|archive| ("EVERSTEP_ARCHIVE", archive)));
+            let ran: Ran = command.output().expect("the command runs").into();
+            assert_eq!(ran.code, Some(exit::USAGE.into()), "{ran:?}");
+            for said in ["nothing says where", "--archive URL", "EVERSTEP_ARCHIVE", "--no-archive"]
+            {
+                assert!(ran.err.contains(said), "{said}: {ran:?}");
+            }
+        }
+    }
+    let ran = place.run(["delete", "a", "--archive", "file:here", "--no-archive"]);
+    assert_eq!(ran.code, Some(exit::USAGE.into()), "{ran:?}");
+    let ran = place.run(["delete", "a", "--archive", "here"]);
+    assert_eq!(ran.code, Some(exit::USAGE.into()), "{ran:?}");
+    assert!(ran.err.contains("file:FOLDER"), "{ran:?}");
+    place.ok(["show", "a"]);
+}
+
+#[test]
+fn what_the_command_line_says_of_the_archive_goes_before_the_environment() {
+    let place = Place::ready();
+    ended(&place, "a");
+    ended(&place, "b");
+    let ran = run(&place, &["delete", "a", "--archive", "file:here"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(place.path().join("here").join(ran.out.trim()).exists(), "{ran:?}");
+    let ran = run(&place, &["delete", "b", "--no-archive"]);
+    assert_eq!((ran.code, ran.out.trim()), (Some(0), "b"), "{ran:?}");
+    assert!(!place.path().join("archive").exists(), "nothing was put where the variable says");
+    place.fails(exit::NOT_FOUND, ["show", "b"]);
 }
 
 #[test]
@@ -46,7 +86,7 @@ fn several_are_deleted_and_the_one_that_cannot_be_is_named() {
     ended(&place, "a");
     place.ok(["start", "greet", "--id", "open", "--input", "\"Ada\""]);
     ended(&place, "b");
-    let ran = place.run(["delete", "a", "open", "b", "--json"]);
+    let ran = place.run(["delete", "a", "open", "b", "--no-archive", "--json"]);
     assert_eq!(ran.code, Some(exit::CONFLICT.into()), "{ran:?}");
     let deleted = objects(&ran.out);
     assert_eq!((&deleted[0]["execution"], &deleted[1]["execution"]), (&"a".into(), &"b".into()));
@@ -59,12 +99,12 @@ fn several_are_deleted_and_the_one_that_cannot_be_is_named() {
 fn a_pass_with_nothing_to_delete_says_so() {
     let place = Place::ready();
     ended(&place, "a");
-    for args in [&["retention"][..], &["retention", "--dry-run"]] {
+    for args in [&["retention", "--no-archive"][..], &["retention", "--dry-run"]] {
         let ran = place.run(args);
         assert_eq!((ran.code, &*ran.out), (Some(0), ""), "{ran:?}");
         assert!(ran.err.contains("kept: 0"), "{ran:?}");
     }
-    let sum = objects(&place.ok(["retention", "--json"])).remove(0);
+    let sum = objects(&place.ok(["retention", "--no-archive", "--json"])).remove(0);
     assert_eq!(
         (&sum["deleted"], &sum["kept"], &sum["more"]),
         (&0.into(), &0.into(), &false.into())

@@ -51,6 +51,7 @@ impl Place {
         for variable in [
             "EVERSTEP_URL",
             "EVERSTEP_PAYLOADS",
+            "EVERSTEP_ARCHIVE",
             "NO_COLOR",
             "COLUMNS",
             "AWS_REGION",

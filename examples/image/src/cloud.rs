@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_sns::types::MessageAttributeValue;
 use axum::http::Method;
@@ -126,9 +126,11 @@ impl Bucket {
         if bytes > BYTES_MAX {
             return Err(ObjectError::TooLarge { bytes });
         }
-        let body = object.body.collect().await.map_err(|error| ObjectError::NoAnswer {
-            problem: DisplayErrorContext(error).to_string(),
-        })?;
+        let body = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| ObjectError::NoAnswer { problem: words(error) })?;
         Ok(body.into_bytes().into())
     }
 
@@ -152,7 +154,7 @@ impl Bucket {
                 let problem = format!("S3 refuses {key} in bucket {}: {code}", self.name);
                 ObjectError::Refused { problem }
             }
-            None => ObjectError::NoAnswer { problem: DisplayErrorContext(error).to_string() },
+            None => ObjectError::NoAnswer { problem: words(error) },
         }
     }
 }
@@ -180,9 +182,14 @@ impl Topic {
             Some(code) => {
                 PictureError::Refused { problem: format!("SNS refuses {}: {code}", self.arn) }
             }
-            None => PictureError::NoAnswer { problem: DisplayErrorContext(error).to_string() },
+            None => PictureError::NoAnswer { problem: words(error) },
         })
     }
+}
+
+/// An error and its causes, without what else it holds: the raw answer has a picture in it.
+fn words(error: impl std::error::Error) -> String {
+    format!("{:#}", everstep::Error::from(error))
 }
 
 /// The code of an error that stays until somebody changes something: a permission, a name, a policy.

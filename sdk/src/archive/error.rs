@@ -34,6 +34,16 @@ pub enum ArchiveError {
         #[source]
         source: Option<BoxError>,
     },
+    /// The history is larger than what an archive takes: export it, and delete it without one
+    /// (`everstep delete --no-archive`).
+    #[error(
+        "its history has more than {bytes_max} bytes, the most that is archived: export it, and delete it \
+         with `everstep delete --no-archive`"
+    )]
+    TooLarge {
+        /// The largest size.
+        bytes_max: u64,
+    },
     /// An object of this name is there and has something else in it. Look at it, and move it away.
     #[error("the archive has something else as {name}: move it away")]
     Differs {

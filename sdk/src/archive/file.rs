@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
-use super::{ArchiveError, ArchiveStore};
+use super::{ArchiveError, ArchiveFile, ArchiveStore, hash_of};
 use crate::payload::FilePayloads;
 
 /// An [`ArchiveStore`] in a folder of the file system, which the first object makes if it is missing.
@@ -42,5 +42,13 @@ impl ArchiveStore for FileArchive {
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
         Ok(self.0.get_file(name).await?)
+    }
+
+    async fn put_file(&self, name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+        Ok(self.0.copy_file(name, file.path()).await.map(drop)?)
+    }
+
+    async fn hash(&self, name: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
+        Ok(self.0.read_file(name, hash_of).await?)
     }
 }

@@ -8,11 +8,15 @@
 //! fulfil_order/2026/11/27/order-7.0f1e2d3c4b5a6978.jsonl
 //! ```
 //! Nothing is deleted before its object is there and was read back, byte for byte.
+//!
+//! A history is read, put together and sent bit by bit: it is in memory as a whole only if it is
+//! [small](crate::limits::ARCHIVE_MEMORY_BYTES), and else in a file of the folder for temporary files.
 
 mod error;
 mod file;
 mod memory;
 mod name;
+mod object;
 mod url;
 
 use std::fmt;
@@ -20,11 +24,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 pub use error::ArchiveError;
 pub use file::FileArchive;
 pub use memory::MemoryArchive;
 pub(crate) use name::object_name;
+pub use object::ArchiveFile;
+pub(crate) use object::{Disk, Object, Spool, hash_of};
 pub use url::{ARCHIVE_VARIABLE, ArchiveUrlError};
 
 use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
@@ -36,7 +43,7 @@ use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
 ///
 /// ```
 /// use async_trait::async_trait;
-/// use everstep::archive::{Archive, ArchiveError, ArchiveStore, MemoryArchive};
+/// use everstep::archive::{Archive, ArchiveError, ArchiveFile, ArchiveStore, MemoryArchive};
 ///
 /// /// A part of another archive.
 /// #[derive(Debug)]
@@ -51,6 +58,11 @@ use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
 ///     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
 ///         self.1.get(&format!("{}/{name}", self.0)).await
 ///     }
+///
+///     // The other way, for what is large. `hash` has nothing to add.
+///     async fn put_file(&self, name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+///         self.1.put_file(&format!("{}/{name}", self.0), file).await
+///     }
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -59,6 +71,7 @@ use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
 /// let north = Part("north", whole.clone());
 /// north.put("order/2026/a.jsonl", b"{}").await?;
 /// assert_eq!(north.get("order/2026/b.jsonl").await?, None);
+/// assert!(north.hash("order/2026/a.jsonl").await?.is_some()); // what `get` has, hashed
 /// assert!(whole.objects().contains_key("north/order/2026/a.jsonl"));
 /// let archive = Archive::new(north);
 /// # Ok(()) }
@@ -71,6 +84,23 @@ pub trait ArchiveStore: Send + Sync + fmt::Debug + 'static {
 
     /// The object with this name, `None` if there is none.
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError>;
+
+    /// Stores what `file` has, as [`put`](Self::put) does with bytes. This one reads the file whole: a
+    /// store that can send it bit by bit does so.
+    async fn put_file(&self, name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+        let bytes = file.read().map_err(|error| ArchiveError::Unusable {
+            remedy: format!("the file {} must stay until it is archived", file.path().display()),
+            source: Some(error.into()),
+        })?;
+        self.put(name, &bytes).await
+    }
+
+    /// The SHA-256 of the object with this name, `None` if there is none: of the bytes as they are read
+    /// back from where they are stored, not of those that were put. This one reads them whole with
+    /// [`get`](Self::get): a store that can read them bit by bit does so.
+    async fn hash(&self, name: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
+        Ok(self.get(name).await?.map(|bytes| Sha256::digest(bytes).into()))
+    }
 }
 
 /// Where the histories of executions go before they are deleted. Clones are the same.
@@ -91,10 +121,20 @@ impl Archive {
     }
 
     /// Puts the object there, and reads it back.
-    pub(crate) async fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        again(|| self.0.put(name, bytes)).await?;
-        match again(|| self.0.get(name)).await? {
-            Some(there) if there == bytes => Ok(()),
+    pub(crate) async fn keep(&self, name: &str, object: &Object<'_>) -> Result<(), ArchiveError> {
+        let there = match object {
+            Object::Memory(bytes, sha256) => {
+                again(|| self.0.put(name, bytes)).await?;
+                let there = again(|| self.0.get(name)).await?;
+                there.map(|there| if there == *bytes { *sha256 } else { [0; 32] })
+            }
+            Object::File { file, .. } => {
+                again(|| self.0.put_file(name, file)).await?;
+                again(|| self.0.hash(name)).await?
+            }
+        };
+        match there {
+            Some(there) if there == object.sha256() => Ok(()),
             Some(_) => Err(ArchiveError::Differs { name: name.to_owned() }),
             None => Err(ArchiveError::Missing { name: name.to_owned() }),
         }
@@ -153,7 +193,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_archive_that_never_answers_is_left() {
-        let error = Archive::new(Hangs).keep("a", b"b").await.expect_err("it was not read back");
+        let object = Object::Memory(b"b".to_vec(), Sha256::digest("b").into());
+        let error = Archive::new(Hangs).keep("a", &object).await.expect_err("it was not read back");
         assert!(error.is_retryable(), "{error}");
         assert!(error.to_string().ends_with("within 300 seconds"), "{error}");
     }

@@ -1,7 +1,5 @@
 //! What an object of the archive is called.
 
-use sha2::{Digest, Sha256};
-
 use crate::id::ExecutionId;
 use crate::time::Timestamp;
 
@@ -10,17 +8,16 @@ use crate::time::Timestamp;
 const WORKFLOW_BYTES_MAX: usize = 100;
 const ID_BYTES_MAX: usize = 180;
 
-/// The name of the object with these bytes: the same bytes have the same name, so that a put that is
+/// The name of the object with bytes of this hash: the same bytes have the same name, so that a put that is
 /// repeated is known, and others another one.
 pub(crate) fn object_name(
     workflow: &str,
     closed_at: Timestamp,
     id: &ExecutionId,
-    bytes: &[u8],
+    sha256: [u8; 32],
 ) -> String {
     use std::fmt::Write;
-    let hash = Sha256::digest(bytes);
-    let hash = hash[..8].iter().fold(String::with_capacity(16), |mut hash, byte| {
+    let hash = sha256[..8].iter().fold(String::with_capacity(16), |mut hash, byte| {
         let _ = write!(hash, "{byte:02x}");
         hash
     });
@@ -50,7 +47,13 @@ fn plain(text: &str, bytes_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
+
+    fn hash(text: &str) -> [u8; 32] {
+        Sha256::digest(text).into()
+    }
 
     #[test]
     fn an_object_is_named_by_workflow_day_id_and_content() {
@@ -61,12 +64,12 @@ mod tests {
             ("..", "%2E."),
             ("größe", "gr%C3%B6%C3%9Fe"),
         ] {
-            let name = object_name("sell", at, &ExecutionId::new(id).expect("an id"), b"abc");
+            let name = object_name("sell", at, &ExecutionId::new(id).expect("an id"), hash("abc"));
             assert_eq!(name, format!("sell/2026/11/27/{part}.ba7816bf8f01cfea.jsonl"));
         }
         let long = ExecutionId::new("ä".repeat(256)).expect("an id");
-        let name = object_name(&"ü".repeat(128), at, &long, b"abc");
+        let name = object_name(&"ü".repeat(128), at, &long, hash("abc"));
         assert!(name.rsplit('/').next().is_some_and(|file| file.len() < 255), "{name}");
-        assert_ne!(name, object_name(&"ü".repeat(128), at, &long, b"abd"));
+        assert_ne!(name, object_name(&"ü".repeat(128), at, &long, hash("abd")));
     }
 }

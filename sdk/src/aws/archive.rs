@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 
 use super::payloads::S3Payloads;
-use crate::archive::{ArchiveError, ArchiveStore};
+use crate::archive::{ArchiveError, ArchiveFile, ArchiveStore};
 
 /// An [`ArchiveStore`] in a bucket: `PREFIX/<name>`.
 ///
@@ -53,6 +53,14 @@ impl ArchiveStore for S3Archive {
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
         Ok(self.0.get_object(name).await?)
+    }
+
+    async fn put_file(&self, name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+        Ok(self.0.put_file(name, file).await?)
+    }
+
+    async fn hash(&self, name: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
+        Ok(self.0.hash_object(name).await?)
     }
 }
 

@@ -8,6 +8,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::store::BoxError;
+
 /// What a failed call means to its caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -168,6 +170,48 @@ fn service_fault(
     }
 }
 
+/// What the error of a failed call says, as the source of ours: the words of each of its causes, and
+/// nothing else that it holds.
+///
+/// An error of the SDK has the raw answer in it, and one of DynamoDB the items that were in the way.
+/// Whoever prints it as `{:?}` prints payloads with it, or a plain key.
+pub(super) fn cause(error: &(dyn Error + 'static)) -> BoxError {
+    Box::new(Said::by(error))
+}
+
+/// The same in a line.
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
+    let causes =
+        std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// What an error has said, and its causes.
+#[derive(Debug)]
+struct Said {
+    says: String,
+    source: Option<Box<Self>>,
+}
+
+impl Said {
+    fn by(error: &(dyn Error + 'static)) -> Self {
+        let source = error.source().map(|source| Box::new(Self::by(source)));
+        Self { says: error.to_string(), source }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.says)
+    }
+}
+
+impl Error for Said {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
 /// The credentials' part in `error`, if they are its cause.
 fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     std::iter::successors(error.source(), |error: &&'a (dyn Error + 'static)| (*error).source())
@@ -176,7 +220,12 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::operation::put_item::PutItemError;
+    use aws_sdk_dynamodb::types::AttributeValue;
+    use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
+
     use super::*;
+    use crate::aws::DynamoStore;
 
     fn fault(status: u16, code: &str) -> Fault {
         let place = Place {
@@ -222,5 +271,43 @@ mod tests {
         check_never(400, "UnrecognizedClientException", &["credentials"]);
         check_never(400, "ValidationException", &["because"]);
         check_never(400, "SomethingNew", &["SomethingNew", "because"]);
+    }
+
+    /// Each way in which a call fails, with a payload in all that the SDK's error holds.
+    fn with_a_payload(payload: &str) -> [SdkError<PutItemError, HttpResponse>; 2] {
+        let raw = || HttpResponse::new(400.try_into().expect("a status"), payload.into());
+        let refused = ConditionalCheckFailedException::builder()
+            .message("the conditional request failed")
+            .item("body", AttributeValue::S(payload.to_owned()))
+            .build();
+        [
+            SdkError::service_error(PutItemError::ConditionalCheckFailedException(refused), raw()),
+            SdkError::response_error("it is no JSON", raw()),
+        ]
+    }
+
+    #[test]
+    fn an_error_shows_what_was_said_and_no_payload() {
+        let config = SdkConfig::builder()
+            .region(aws_config::Region::new("eu-west-1"))
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .build();
+        let store = DynamoStore::new(&config, "orders").expect("a store");
+        for (error, says) in
+            with_a_payload("4242").into_iter().zip(["the conditional request failed", "no JSON"])
+        {
+            assert!(format!("{error:?}").contains("4242"), "the SDK hides it: {error:?}");
+            let said = words(&error);
+            let error = store.failed("dynamodb:PutItem", error);
+            let mut shown = vec![said.clone(), format!("{error:?}"), format!("{error:#?}")];
+            let mut source = error.source();
+            while let Some(cause) = source {
+                shown.extend([cause.to_string(), format!("{cause:?}")]);
+                source = cause.source();
+            }
+            assert!(shown.iter().all(|shown| !shown.contains("4242")), "{shown:#?}");
+            assert!(said.contains(says), "{said}");
+            assert!(shown[1].contains(says), "{}", shown[1]);
+        }
     }
 }

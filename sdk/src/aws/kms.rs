@@ -11,10 +11,9 @@ use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use crate::id::ExecutionId;
 use crate::payload::{DataKey, KeyProvider, PayloadError};
-use crate::store::BoxError;
 
 /// A [`KeyProvider`] whose data keys are wrapped by a key of AWS KMS, which never leaves it.
 ///
@@ -114,21 +113,12 @@ impl KmsKeys {
                 ));
             }
             _ => match classify(action, place, &error) {
-                Fault::Later(reason) => return PayloadError::unavailable(reason, cause(error)),
+                Fault::Later(reason) => return PayloadError::unavailable(reason, cause(&error)),
                 Fault::Never(remedy) => remedy,
             },
         };
-        PayloadError::unusable(remedy, cause(error))
+        PayloadError::unusable(remedy, cause(&error))
     }
-}
-
-/// The cause, without the answer itself: one that cannot be read may have a plain key in it, and whoever
-/// prints an error as `{:?}` prints all that it holds.
-fn cause<E>(error: SdkError<E, HttpResponse>) -> BoxError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    error.into_source().unwrap_or_else(|error| error.to_string().into())
 }
 
 /// The encryption context: a data key is unwrapped for the execution that it was made for, and for

@@ -48,7 +48,6 @@
 mod answer;
 #[cfg(feature = "s3")]
 mod archive;
-mod commits;
 mod config;
 mod dead;
 mod errors;
@@ -62,6 +61,7 @@ mod later;
 mod lives;
 #[cfg(feature = "notifications")]
 mod notify;
+mod pages;
 #[cfg(feature = "s3")]
 mod payloads;
 #[cfg(feature = "scheduler")]
@@ -72,6 +72,7 @@ mod transact;
 mod update;
 mod wake;
 
+pub(crate) use errors::words;
 pub(crate) use host::run;
 #[cfg(feature = "http")]
 pub(crate) use host::run_with;

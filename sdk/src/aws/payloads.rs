@@ -9,11 +9,16 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::operation::put_object::{PutObjectError, PutObjectOutput};
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_sdk_s3::types::ChecksumAlgorithm;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
+use crate::archive::ArchiveFile;
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::payload::{
     BlobBytes, BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put,
@@ -107,11 +112,11 @@ impl S3Payloads {
         if error.code() == Some("NoSuchBucket") {
             let Self { place, variable, .. } = self;
             let remedy = format!("{place} does not exist: create it, or correct {variable}");
-            return PayloadError::unusable(remedy, error);
+            return PayloadError::unusable(remedy, cause(&error));
         }
         match classify(action, &self.place, &error) {
-            Fault::Later(reason) => PayloadError::unavailable(reason, error),
-            Fault::Never(remedy) => PayloadError::unusable(remedy, error),
+            Fault::Later(reason) => PayloadError::unavailable(reason, cause(&error)),
+            Fault::Never(remedy) => PayloadError::unusable(remedy, cause(&error)),
         }
     }
 
@@ -126,32 +131,67 @@ impl S3Payloads {
             .if_none_match("*")
             .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .body(ByteStream::from(Bytes::from_owner(bytes.clone())));
-        match put.send().await {
+        self.is_put(put.send().await)
+    }
+
+    fn is_put(
+        &self,
+        answer: Result<PutObjectOutput, SdkError<PutObjectError, HttpResponse>>,
+    ) -> Result<Put, PayloadError> {
+        match answer {
             Ok(_) => Ok(Put::New),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Exists),
             // Another put of the same name is under way.
             Err(error) if error.code() == Some("ConditionalRequestConflict") => {
-                Err(PayloadError::unavailable("another write of the same blob is under way", error))
+                let reason = "another write of the same blob is under way";
+                Err(PayloadError::unavailable(reason, cause(&error)))
             }
             Err(error) => Err(self.failed("s3:PutObject", error)),
         }
     }
 
+    /// Puts an object that has what `file` has, read bit by bit, unless one has its name.
+    pub(super) async fn put_file(
+        &self,
+        name: &str,
+        file: &ArchiveFile,
+    ) -> Result<(), PayloadError> {
+        let body = ByteStream::from_path(file.path()).await.map_err(|error| {
+            let remedy = format!("{} must stay until it is archived", file.path().display());
+            PayloadError::unusable(remedy, error)
+        })?;
+        let put = self.client.put_object().bucket(&self.bucket).key(self.path(name));
+        let put = put.if_none_match("*").checksum_sha256(STANDARD.encode(file.sha256())).body(body);
+        let put = put.customize().config_override(slow(file.bytes()));
+        self.is_put(put.send().await).map(drop)
+    }
+
     /// The object of this name.
     pub(super) async fn get_object(&self, name: &str) -> Result<Option<Vec<u8>>, PayloadError> {
+        let Some((length, mut body)) = self.open_object(name).await? else { return Ok(None) };
+        let length = usize::try_from(length).unwrap_or(0).min(BLOB_BYTES_EXPECTED);
+        let mut bytes = Vec::with_capacity(length);
+        while let Some(part) = body.next().await {
+            bytes.extend_from_slice(&part.map_err(cut_off)?);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The SHA-256 of the object of this name, read bit by bit.
+    pub(super) async fn hash_object(&self, name: &str) -> Result<Option<[u8; 32]>, PayloadError> {
+        let Some((_, mut body)) = self.open_object(name).await? else { return Ok(None) };
+        let mut hash = Sha256::new();
+        while let Some(part) = body.next().await {
+            hash.update(part.map_err(cut_off)?);
+        }
+        Ok(Some(hash.finalize().into()))
+    }
+
+    /// How long the object of this name is, as its store says, and its bytes.
+    async fn open_object(&self, name: &str) -> Result<Option<(i64, ByteStream)>, PayloadError> {
         let get = self.client.get_object().bucket(&self.bucket).key(self.path(name));
         match get.send().await {
-            Ok(answer) => {
-                let length = answer.content_length().unwrap_or(0);
-                let length = usize::try_from(length).unwrap_or(0).min(BLOB_BYTES_EXPECTED);
-                let (mut body, mut bytes) = (answer.body, Vec::with_capacity(length));
-                while let Some(part) = body.next().await {
-                    bytes.extend_from_slice(&part.map_err(|error| {
-                        PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
-                    })?);
-                }
-                Ok(Some(bytes))
-            }
+            Ok(answer) => Ok(Some((answer.content_length().unwrap_or(0), answer.body))),
             Err(error) if error.code() == Some("NoSuchKey") => Ok(None),
             Err(error) => Err(self.failed("s3:GetObject", error)),
         }
@@ -201,6 +241,22 @@ impl PayloadStore for S3Payloads {
         }
         Ok(names)
     }
+}
+
+fn cut_off(error: ByteStreamError) -> PayloadError {
+    PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
+}
+
+/// The time that so many bytes have to be put, at the least speed that the others have.
+fn slow(bytes: u64) -> aws_sdk_s3::config::Builder {
+    let speed = (PAYLOAD_BYTES_MAX as u64) / ATTEMPT_MAX.as_secs();
+    let more = Duration::from_secs(bytes / speed);
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_MAX)
+        .operation_attempt_timeout(ATTEMPT_MAX + more)
+        .operation_timeout(OPERATION_MAX + more)
+        .build();
+    aws_sdk_s3::config::Config::builder().timeout_config(timeouts)
 }
 
 impl fmt::Debug for S3Payloads {

@@ -16,7 +16,7 @@ use aws_sdk_scheduler::types::{
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use super::wake::{SqsQueue, to_sqs_text};
 use crate::backend::SchedulerUrl;
 use crate::time::Timestamp;
@@ -107,11 +107,11 @@ impl EventBridgeScheduler {
                  assume the role {role}"
             ),
             _ => match classify(action, group, &error) {
-                Fault::Later(reason) => return QueueError::unavailable(reason, error),
+                Fault::Later(reason) => return QueueError::unavailable(reason, cause(&error)),
                 Fault::Never(remedy) => remedy,
             },
         };
-        QueueError::unusable(remedy, error)
+        QueueError::unusable(remedy, cause(&error))
     }
 }
 

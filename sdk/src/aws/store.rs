@@ -1,7 +1,6 @@
 //! The event store on one DynamoDB table.
 
 use std::error::Error;
-use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use super::items::{self, Item, Kind, SHARDS, Shards, text};
 use super::later::LaterRuns;
 use super::lives;
@@ -22,13 +21,13 @@ use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, NewItem,
-    Projection, Record, Sent, Status, StoreError,
+    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, LogPage,
+    NewItem, Projection, Record, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 
 /// How often a load begins anew when it read across a transaction.
-const LOADS_MAX: u32 = 5;
+pub(super) const LOADS_MAX: u32 = 5;
 
 /// Logs, records and inboxes in one DynamoDB table.
 ///
@@ -125,8 +124,8 @@ impl DynamoStore {
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match classify(action, &self.place, &error) {
-            Fault::Later(reason) => StoreError::unavailable(reason, error),
-            Fault::Never(remedy) => StoreError::unusable(remedy, error),
+            Fault::Later(reason) => StoreError::unavailable(reason, cause(&error)),
+            Fault::Never(remedy) => StoreError::unusable(remedy, cause(&error)),
         }
     }
 
@@ -331,13 +330,13 @@ impl EventStore for DynamoStore {
         self.load_whole(id, true).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        self.query_commits(id, life, numbers).await
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.read_page(id, from, limit).await
     }
 
     async fn append(

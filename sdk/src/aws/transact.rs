@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
 };
 use uuid::Uuid;
 
+use super::errors::cause;
 use super::items::{self, Item, number, text};
 use super::lives;
 use super::store::DynamoStore;
@@ -251,10 +252,10 @@ impl DynamoStore {
                     continue;
                 }
                 let reason = format!("transactions on {} are cancelled: {codes}", self.place);
-                return Err(StoreError::unavailable(reason, error));
+                return Err(StoreError::unavailable(reason, cause(&error)));
             }
             let remedy = format!("{} does not take a transaction: {codes}", self.place);
-            return Err(StoreError::unusable(remedy, error));
+            return Err(StoreError::unusable(remedy, cause(&error)));
         }
     }
 }

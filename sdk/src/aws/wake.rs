@@ -17,7 +17,7 @@ use aws_sdk_sqs::operation::get_queue_url::GetQueueUrlError;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use tokio::sync::OnceCell;
 
-use super::errors::{Fault, Place, classify};
+use super::errors::{Fault, Place, cause, classify};
 use crate::limits::{
     LAMBDA_VISIBILITY, QUEUE_DELAY_MAX, QUEUE_RECEIVES_MAX, QUEUE_RETENTION, WORKER_VISIBILITY,
 };
@@ -133,8 +133,8 @@ impl SqsQueue {
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match classify(action, &self.place, &error) {
-            Fault::Later(reason) => QueueError::unavailable(reason, error),
-            Fault::Never(remedy) => QueueError::unusable(remedy, error),
+            Fault::Later(reason) => QueueError::unavailable(reason, cause(&error)),
+            Fault::Never(remedy) => QueueError::unusable(remedy, cause(&error)),
         }
     }
 

@@ -3,18 +3,17 @@
 mod error;
 mod parents;
 
-use futures::FutureExt;
-
 pub use error::DeleteError;
 use parents::Parents;
 
+use super::pages::{LogPages as Log, Page, opened_together, sealed_bytes};
 use super::{Client, HistoryError, ask};
-use crate::archive::{Archive, ArchiveError, object_name};
-use crate::event::{Commit, Event, HistoryLine, Json, StoredCommit};
+use crate::archive::{Archive, ArchiveError, Disk, Spool, object_name};
+use crate::event::{CorruptCommit, Event, HistoryLine, Json};
 use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, GRAVE_REST};
 use crate::payload::{PayloadError, Room, SealedPayload, names_attachment};
-use crate::store::{Buried, Grave, Loaded, Record};
+use crate::store::{Buried, Grave, Record};
 use crate::time::Timestamp;
 
 /// What was deleted.
@@ -112,39 +111,26 @@ impl Client {
         wanted: impl Fn(&Record) -> bool,
         shared: &Shared,
     ) -> Result<Deletion, DeleteError> {
-        let mut waited = None;
-        let (record, log, room) = loop {
-            let Some(loaded) = ask(|| self.store.load_all(id)).await? else {
-                return self.go_on_deleting(id).await;
-            };
-            if !wanted(&loaded.record) {
-                return Ok(Deletion::NotNow);
-            }
-            self.check_record(&loaded.record, &shared.parents).await?;
-            let (log, corrupt) = loaded.read();
-            if let Some(source) = corrupt {
-                return Err(HistoryError::Corrupt { id: id.clone(), readable: log, source }.into());
-            }
-            let Loaded { record, commits, .. } = loaded;
-            if let Some(room) = waited {
-                break (record, log, room);
-            }
-            let bytes = bytes_of(&commits, &log);
-            if let Some(room) = shared.room.take(bytes).now_or_never() {
-                break (record, log, room);
-            }
-            // Who waits for room has nothing in memory meanwhile.
-            drop((commits, log));
-            waited = Some(shared.room.take(bytes).await);
+        let mut log = Log::new(self, id);
+        let page = match log.next().await {
+            Ok(Some(page)) => page,
+            Ok(None) | Err(HistoryError::Unknown { .. }) => return self.go_on_deleting(id).await,
+            Err(error) => return Err(error.into()),
         };
+        let record = page.record.clone();
+        if !wanted(&record) {
+            return Ok(Deletion::NotNow);
+        }
+        self.check_record(&record, &shared.parents).await?;
         let archived_as = match &self.archive {
-            Some(archive) => Some(self.archive_in(archive, &record, log).await?),
-            None => {
-                self.check_payloads(id, &log)?;
-                None
-            }
+            Some(archive) => self.archive_in(archive, page, log, shared).await.map(Some),
+            None => self.check_payloads(page, log).await.map(|()| None),
         };
-        drop(room);
+        let archived_as = match archived_as {
+            // Somebody else has buried it meanwhile.
+            Err(DeleteError::History(HistoryError::Unknown { .. })) => return Ok(Deletion::NotNow),
+            archived_as => archived_as?,
+        };
         let now = self.clock.now();
         let has_store = self.payloads.has_store();
         let look_at = if has_store { now.after(GRAVE_REST) } else { now };
@@ -231,82 +217,117 @@ impl Client {
         Ok(true)
     }
 
-    /// Puts the history into the archive, with its payloads opened, and returns its name there.
+    /// Puts the history into the archive, with its payloads opened, and returns its name there. Nothing
+    /// of it is in memory but a page of it, and the payloads that are being opened.
     async fn archive_in(
         &self,
         archive: &Archive,
-        record: &Record,
-        mut log: Vec<Commit>,
+        first: Page,
+        mut log: Log<'_>,
+        shared: &Shared,
     ) -> Result<String, DeleteError> {
-        let id = &record.id;
-        let payloads = |source| DeleteError::Payloads { id: id.clone(), source };
-        match self.payloads.open_commits(id, &mut log).await.map_err(payloads)? {
-            // Nobody will ever read these.
-            None | Some(PayloadError::Erased) => {}
-            Some(error) => return Err(payloads(error)),
-        }
+        let id = log.id.clone();
         let archived = |source| DeleteError::Archive { id: id.clone(), source };
-        let mut lines = String::new();
-        for line in HistoryLine::of(id, &log) {
-            let line = line.to_text().map_err(|error| {
-                let remedy = "an event cannot be written as JSON".to_owned();
-                archived(ArchiveError::Unusable { remedy, source: Some(error.into()) })
-            })?;
-            lines.push_str(&line);
-            lines.push('\n');
+        let mut spool = Spool::new(&shared.disk);
+        let (workflow, mut closed_at) =
+            (first.record.workflow.clone(), first.record.projection.updated_at);
+        let mut page = Some(first);
+        while let Some(Page { commits, corrupt, .. }) = page {
+            for mut commit in commits {
+                let mut rest = &mut commit.events[..];
+                while !rest.is_empty() {
+                    let count = opened_together(rest, std::slice::from_ref);
+                    let (some, others) = std::mem::take(&mut rest).split_at_mut(count);
+                    rest = others;
+                    // As they are opened, and as they are written.
+                    let room = shared.room.take(sealed_bytes(some).saturating_mul(2)).await;
+                    self.open_to_archive(&id, some).await?;
+                    for event in &*some {
+                        let line = HistoryLine::new(&id, commit.number, event).to_text();
+                        let line = line.map_err(|error| {
+                            let remedy = "an event cannot be written as JSON".to_owned();
+                            let source = Some(error.into());
+                            archived(ArchiveError::Unusable { remedy, source })
+                        })?;
+                        spool.line(&line).map_err(archived)?;
+                        closed_at = event.at();
+                    }
+                    // Nobody waits for the disk while others wait for this room.
+                    drop(room);
+                    spool.settle().await.map_err(archived)?;
+                }
+            }
+            page = self.page_after(&mut log, corrupt).await?;
         }
-        let closed_at = log.iter().flat_map(|commit| &commit.events).last().map(Event::at);
-        let closed_at = closed_at.unwrap_or(record.projection.updated_at);
-        drop(log);
-        let name = object_name(&record.workflow, closed_at, id, lines.as_bytes());
-        archive.keep(&name, lines.as_bytes()).await.map_err(archived)?;
+        let object = spool.finish().map_err(archived)?;
+        let name = object_name(&workflow, closed_at, &id, object.sha256());
+        archive.keep(&name, &object).await.map_err(archived)?;
         Ok(name)
     }
 
-    /// Whether this program can find the blobs of an execution.
-    fn check_payloads(&self, id: &ExecutionId, log: &[Commit]) -> Result<(), DeleteError> {
-        if self.payloads.has_store() {
-            return Ok(());
+    async fn open_to_archive(
+        &self,
+        id: &ExecutionId,
+        events: &mut [Event],
+    ) -> Result<(), DeleteError> {
+        let payloads = |source| DeleteError::Payloads { id: id.clone(), source };
+        match self.payloads.open_events(id, events).await.map_err(payloads)? {
+            // Nobody will ever read these.
+            None | Some(PayloadError::Erased) => Ok(()),
+            Some(error) => Err(payloads(error)),
         }
+    }
+
+    /// The page after one of which this is wrong.
+    async fn page_after(
+        &self,
+        log: &mut Log<'_>,
+        corrupt: Option<CorruptCommit>,
+    ) -> Result<Option<Page>, DeleteError> {
+        match corrupt {
+            None => Ok(log.next().await?),
+            Some(source) => {
+                let (id, readable) = (log.id.clone(), Vec::new());
+                Err(HistoryError::Corrupt { id, readable, source }.into())
+            }
+        }
+    }
+
+    /// Whether the log is whole, and this program can find the blobs of the execution.
+    async fn check_payloads(&self, first: Page, mut log: Log<'_>) -> Result<(), DeleteError> {
         let mut in_store = None;
         let mut look = |json: &Json| {
             if SealedPayload::of(json).is_some() || names_attachment(json) {
                 in_store.get_or_insert(json.as_str().len() as u64);
             }
         };
-        log.iter().flat_map(|commit| &commit.events).for_each(|event| event.payloads(&mut look));
-        match in_store {
+        let mut page = Some(first);
+        while let Some(Page { commits, corrupt, .. }) = page {
+            let mut events = commits.iter().flat_map(|commit| &commit.events);
+            events.by_ref().for_each(|event| event.payloads(&mut look));
+            page = self.page_after(&mut log, corrupt).await?;
+        }
+        match in_store.filter(|_| !self.payloads.has_store()) {
             None => Ok(()),
             Some(bytes) => {
                 let source = PayloadError::NoStore { bytes };
-                Err(DeleteError::Payloads { id: id.clone(), source })
+                Err(DeleteError::Payloads { id: log.id, source })
             }
         }
     }
 }
 
-/// How much memory a history takes while it is archived: its lines with their payloads opened, what the
-/// archive's client makes of them, and what is read back.
-fn bytes_of(commits: &[StoredCommit], log: &[Commit]) -> usize {
-    let mut bytes: usize = commits.iter().map(|commit| commit.body.len()).sum();
-    let mut add = |json: &Json| {
-        let sealed = SealedPayload::of(json).and_then(|sealed| sealed.bytes).unwrap_or(0);
-        bytes = bytes.saturating_add(usize::try_from(sealed).unwrap_or(usize::MAX));
-    };
-    log.iter().flat_map(|commit| &commit.events).for_each(|event| event.payloads(&mut add));
-    bytes.saturating_mul(3)
-}
-
 /// What deletions that go on at the same time share.
 pub(super) struct Shared {
     parents: Parents,
-    /// That in which histories are.
+    /// That in which payloads are.
     room: Room,
+    disk: Disk,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { parents: Parents::default(), room: Room::new() }
+        Self { parents: Parents::default(), room: Room::new(), disk: Disk::new() }
     }
 }
 

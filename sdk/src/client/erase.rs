@@ -126,15 +126,17 @@ impl Client {
         if !self.stored_record(id).await?.projection.status.is_closed() {
             return Err(EraseError::StartedAgain { id: id.clone() });
         }
-        let commits = self.stored_history(id).await?;
-        let events = commits.iter().flat_map(|commit| &commit.events);
-        let readable = events.map(readable).sum();
+        let (mut pages, mut readable) = (self.history_pages(id).sealed(), 0);
+        while let Some(commits) = pages.next().await? {
+            let events = commits.iter().flat_map(|commit| &commit.events);
+            readable += events.map(readable_in).sum::<usize>();
+        }
         Ok(Erased { key: removed.key, blobs: removed.blobs, readable })
     }
 }
 
 /// How many payloads of the event stand in it for all to read. `null` says nothing.
-fn readable(event: &Event) -> usize {
+fn readable_in(event: &Event) -> usize {
     let mut count = 0;
     event.payloads(&mut |json: &Json| {
         let sealed = SealedPayload::of(json);

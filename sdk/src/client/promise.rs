@@ -369,16 +369,18 @@ impl PromiseClient<'_> {
     /// How the promise ended within its own run, which is over: a workflow may well continue as new
     /// because of the very result that somebody has just sent.
     async fn resolved_before(&self) -> Result<Option<Ending>, PromiseSendError> {
-        let log = self.client.stored_history(self.token.execution()).await?;
+        let mut pages = self.client.history_pages(self.token.execution()).sealed();
         let (of, key) = (self.token.run(), self.token.key());
         let mut run = 0;
-        for event in log.into_iter().flat_map(|commit| commit.events) {
-            match event {
-                Event::WorkflowStarted(start) => run = start.run,
-                Event::PromiseResolved(e) if run == of && e.run == of && e.key == *key => {
-                    return Ok(Some((e.at, self.opened(e.result).await?)));
+        while let Some(commits) = pages.next().await? {
+            for event in commits.into_iter().flat_map(|commit| commit.events) {
+                match event {
+                    Event::WorkflowStarted(start) => run = start.run,
+                    Event::PromiseResolved(e) if run == of && e.run == of && e.key == *key => {
+                        return Ok(Some((e.at, self.opened(e.result).await?)));
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
         Ok(None)

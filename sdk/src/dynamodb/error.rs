@@ -1,8 +1,10 @@
 //! Why writes have no result.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use serde::{Deserialize, Serialize};
+
+use crate::aws::words;
 
 /// Why a step's writes were not done, other than for a reason of the step's own.
 ///
@@ -103,7 +105,7 @@ pub(super) fn trouble<E>(error: &SdkError<E, HttpResponse>) -> Trouble
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
-    let message = DisplayErrorContext(error).to_string();
+    let message = words(error);
     let SdkError::ServiceError(service) = error else {
         // A request that was never sent, or one without an answer.
         return match error {

@@ -12,9 +12,9 @@ use super::input::{Id, Params};
 use super::output::{json, text};
 use super::problem::{NoHistory, Problem};
 use super::router::Shared;
-use crate::client::Client;
-use crate::event::{Commit, Event};
-use crate::id::ExecutionId;
+use crate::client::{Client, HistoryError};
+use crate::event::Event;
+use crate::id::{CommitNumber, ExecutionId};
 use crate::limits::{HTTP_LIST_MAX, HTTP_PAGE_BYTES_MAX};
 
 /// The payloads of how many commits are opened together, and the more at the most than a page needs.
@@ -51,7 +51,8 @@ struct Page {
     next: Option<u64>,
 }
 
-/// The log of all runs, verified, a page at a time; with `Accept: application/x-ndjson` one commit a
+/// The log of all runs, a page at a time, each commit verified, and against the one before it on the
+/// page; with `Accept: application/x-ndjson` one commit a
 /// line. The header `Link` has the next page.
 #[utoipa::path(
     get, path = "/executions/{id}/history", tag = "look",
@@ -78,9 +79,7 @@ pub(super) async fn history(
     let most = HTTP_LIST_MAX as u64;
     let limit = params.take_number("limit", 1..=most, most)?;
     params.end()?;
-    let mut log = shared.client.stored_history(&id).await?;
-    let rest = log.split_off(log.partition_point(|commit| commit.number < from));
-    let page = page(&shared.client, &id, rest, limit as usize).await?;
+    let page = page(&shared.client, &id, from, limit as usize).await?;
     let next = page.next;
     let mut response = if wants_lines(&headers) {
         let lines = page.commits.iter().map(|commit| format!("{}\n", commit.get())).collect();
@@ -104,25 +103,24 @@ fn wants_lines(headers: &HeaderMap) -> bool {
     media.any(|media| media.trim().eq_ignore_ascii_case(LINES))
 }
 
-/// The first commits of `rest`: `limit` at most, and no more than fit a page, but one at least. The
-/// payloads of the others stay where they are.
+/// The commits from `from` on: `limit` at most, and no more than fit a page, but one at least. Nothing
+/// before them is read, and the payloads of those that do not fit stay where they are.
 async fn page(
     client: &Client,
     id: &ExecutionId,
-    mut rest: Vec<Commit>,
+    from: CommitNumber,
     limit: usize,
 ) -> Result<Page, Problem> {
+    let log = client.log_page(id, from, limit).await?;
+    let (mut rest, corrupt) = log.read(None);
+    if let Some(source) = corrupt {
+        return Err(HistoryError::Corrupt { id: id.clone(), readable: rest, source }.into());
+    }
     let mut commits: Vec<Box<RawValue>> = Vec::new();
     let mut bytes = 0;
-    for some in rest.chunks_mut(limit.clamp(1, OPENED_AT_ONCE)) {
-        if commits.len() < limit {
-            client.open_commits(id, some).await?;
-        }
+    for some in rest.chunks_mut(OPENED_AT_ONCE) {
+        client.open_commits(id, some).await?;
         for commit in some.iter() {
-            let next = Some(commit.number);
-            if commits.len() == limit {
-                return Ok(Page { commits, next });
-            }
             let body = CommitBody {
                 number: commit.number,
                 writer: commit.writer.to_string(),
@@ -133,10 +131,10 @@ async fn page(
             let body = body.map_err(|error| Problem::internal(&error))?;
             bytes += body.get().len();
             if !commits.is_empty() && bytes > HTTP_PAGE_BYTES_MAX {
-                return Ok(Page { commits, next });
+                return Ok(Page { commits, next: Some(commit.number) });
             }
             commits.push(body);
         }
     }
-    Ok(Page { commits, next: None })
+    Ok(Page { commits, next: log.next })
 }

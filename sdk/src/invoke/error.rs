@@ -1,10 +1,10 @@
 //! Why a function was not called, or not in vain.
 
-use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_lambda::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_lambda::operation::invoke::InvokeError as Service;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, StepFailure};
+use crate::error::{Error, StepFailure, chain};
 
 /// Why there is no reply of a function. It can be a step's error, or part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -165,7 +165,7 @@ impl InvokeError {
         function: &str,
         error: SdkError<Service, R>,
     ) -> Self {
-        let (function, text) = (function.to_owned(), DisplayErrorContext(&error).to_string());
+        let (function, text) = (function.to_owned(), chain(&error));
         let refused = match &error {
             SdkError::ServiceError(refused) => refused,
             // It was never sent: there is no such request, for a function without a name.
@@ -234,6 +234,10 @@ mod tests {
         assert!(!error.is_retryable());
         let unheard = SdkError::<Service, ()>::timeout_error("it took too long");
         assert!(InvokeError::not_invoked("f", unheard).is_retryable());
+        let unread = SdkError::<Service, _>::response_error("it is no JSON", "the card 4242");
+        let error = InvokeError::not_invoked("f", unread);
+        let said = format!("{error} {error:?}");
+        assert!(said.contains("no JSON") && !said.contains("4242"), "{said}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::count::Count;
 use super::error::Fault;
 use crate::event::{Json, StoredCommit, Text};
 use crate::id::{Born, CommitNumber, ExecutionId, Life, WriterId};
-use crate::store::{InboxItem, Projection, Record, Status, StoreError};
+use crate::store::{InboxItem, LogPage, PageSize, Projection, Record, Status, StoreError};
 use crate::time::Timestamp;
 
 /// The columns of a record, in the order [`record`] reads them.
@@ -297,6 +297,34 @@ pub(super) fn commits(
         }
     }
     Ok(commits)
+}
+
+/// A page of the log of `record`, from the commit `from` on.
+pub(super) fn page(
+    db: &Connection,
+    record: Record,
+    from: CommitNumber,
+    limit: usize,
+) -> Result<LogPage, Fault> {
+    let mut statement = db.prepare_cached(
+        "SELECT number, seal, body FROM commits WHERE execution = ?1 AND number >= ?2 \
+         ORDER BY number",
+    )?;
+    let mut rows = statement.query(params![record.id.as_str(), Count(from.min(NO_END))])?;
+    let (mut commits, mut size) = (Vec::<StoredCommit>::new(), PageSize::of(limit));
+    let mut next = None;
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(2)?.as_bytes().map_err(rusqlite::Error::from)?;
+        if !size.takes(body.len()) {
+            next = commits.last().map(|last| last.number + 1);
+            break;
+        }
+        let all = 0..body.len();
+        let body = as_text(body.to_vec(), &[((), (), all)])?;
+        let (Count(number), (writer, hash)) = (row.get(0)?, open_seal(row.get(1)?));
+        commits.push(StoredCommit { number, writer, hash, body, life: None });
+    }
+    Ok(LogPage { record, from, commits, next })
 }
 
 /// `texts` as text that may be cut into these pieces.

@@ -1,7 +1,6 @@
 //! The event store in the file.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,8 +16,8 @@ use super::rows;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, NewItem, Projection,
-    Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage,
+    NewItem, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -101,18 +100,19 @@ impl EventStore for SqliteStore {
         self.read(move |db| load(db, &readers, &id, |_| 0)).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
         let id = id.clone();
-        self.read(move |db| {
-            if rows::find_life(db, &id)? != Some(life) {
-                return Ok(Vec::new());
+        self.read(move |db| match rows::find_record(db, &id)? {
+            Some(record) => rows::page(db, record, from, limit).map(Some),
+            None if rows::find_writer(db, &id, 0)?.is_some() => {
+                Err(StoreError::lost_record(&id).into())
             }
-            rows::commits(db, &id, numbers.start..numbers.end.min(rows::NO_END))
+            None => Ok(None),
         })
         .await
     }

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListCursor, ListPage, ListQuery,
-    Loaded, NewItem, Projection, Record, Sent, StoreError,
+    Loaded, LogPage, NewItem, PageSize, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -62,13 +61,13 @@ impl Execution {
         Loaded { record, from, commits, inbox: self.inbox() }
     }
 
-    fn commits(&self, numbers: &Range<CommitNumber>) -> Vec<StoredCommit> {
-        let at = |number| usize::try_from(number).unwrap_or(usize::MAX).min(self.log.len());
-        self.log[at(numbers.start)..]
-            .iter()
-            .take(at(numbers.end).saturating_sub(at(numbers.start)))
-            .cloned()
-            .collect()
+    fn page(&self, from: CommitNumber, limit: usize) -> LogPage {
+        let start = usize::try_from(from).unwrap_or(usize::MAX).min(self.log.len());
+        let (rest, mut size) = (&self.log[start..], PageSize::of(limit));
+        let commits: Vec<_> =
+            rest.iter().take_while(|commit| size.takes(commit.body.len())).cloned().collect();
+        let next = (commits.len() < rest.len()).then_some(from + commits.len() as CommitNumber);
+        LogPage { record: self.record.clone(), from, commits, next }
     }
 
     fn inbox(&self) -> Vec<InboxItem> {
@@ -129,15 +128,13 @@ impl EventStore for MemoryStore {
         Ok(self.executions().get(id).map(|execution| execution.load(0)))
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        let executions = self.executions();
-        let there = executions.get(id).filter(|it| it.record.life() == life);
-        Ok(there.map(|execution| execution.commits(&numbers)).unwrap_or_default())
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        Ok(self.executions().get(id).map(|execution| execution.page(from, limit)))
     }
 
     async fn append(

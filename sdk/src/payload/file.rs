@@ -57,21 +57,36 @@ impl FilePayloads {
         bytes: &BlobBytes,
     ) -> Result<Put, PayloadError> {
         let (root, path, bytes) = (self.root.clone(), self.root.join(name), bytes.clone());
-        self.on_disk(move || put(&root, &path, &bytes)).await
+        self.on_disk(move || put(&root, &path, |file| file.write_all(&bytes))).await
+    }
+
+    /// The same with what the file `from` has.
+    pub(crate) async fn copy_file(&self, name: &str, from: &Path) -> Result<Put, PayloadError> {
+        let (root, path, from) = (self.root.clone(), self.root.join(name), from.to_owned());
+        let copy = move |file: &mut File| io::copy(&mut File::open(from)?, file).map(drop);
+        self.on_disk(move || put(&root, &path, copy)).await
     }
 
     /// What the file at `name` has, if there is one.
     pub(crate) async fn get_file(&self, name: &str) -> Result<Option<Vec<u8>>, PayloadError> {
-        let path = self.root.join(name);
-        self.on_disk(move || {
-            let mut file = match File::open(path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
-            };
+        self.read_file(name, |mut file| {
             let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes)?;
-            Ok(Some(bytes))
+            file.read_to_end(&mut bytes).map(|_| bytes)
+        })
+        .await
+    }
+
+    /// What `read` makes of the file at `name`, if there is one.
+    pub(crate) async fn read_file<T: Send + 'static>(
+        &self,
+        name: &str,
+        read: impl FnOnce(File) -> io::Result<T> + Send + 'static,
+    ) -> Result<Option<T>, PayloadError> {
+        let path = self.root.join(name);
+        self.on_disk(move || match File::open(path) {
+            Ok(file) => read(file).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         })
         .await
     }
@@ -134,7 +149,11 @@ impl PayloadStore for FilePayloads {
     }
 }
 
-fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
+fn put(
+    root: &Path,
+    path: &Path,
+    content: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<Put> {
     let folder = path.parent().unwrap_or(root);
     if is_there(root, path)? {
         return Ok(Put::Exists);
@@ -142,7 +161,7 @@ fn put(root: &Path, path: &Path, bytes: &[u8]) -> io::Result<Put> {
     fs::create_dir_all(folder)?;
     sync_above(root, folder)?;
     let unfinished = folder.join(unfinished_name());
-    let put = write(&unfinished, bytes).and_then(|()| {
+    let put = write(&unfinished, content).and_then(|()| {
         // Unlike a rename it takes no other blob's place: of several at once one is first.
         match fs::hard_link(&unfinished, path) {
             Ok(()) => Ok(Put::New),
@@ -168,9 +187,9 @@ fn is_there(root: &Path, path: &Path) -> io::Result<bool> {
     Ok(is_there)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write(path: &Path, content: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
+    content(&mut file)?;
     file.sync_all()
 }
 

@@ -5,7 +5,7 @@
 //!
 //! logs::init()?; // the first line of main
 //! tracing::info!("the shop is open");
-//! assert!(matches!(logs::init(), Err(InitError::Twice(_))));
+//! assert!(matches!(logs::init(), Err(InitError::Twice { .. })));
 //! # Ok::<(), InitError>(())
 //! ```
 
@@ -19,12 +19,11 @@ use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::util::TryInitError;
 
 /// Why log lines were not set up.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +39,7 @@ pub enum InitError {
         /// What it says.
         value: String,
         /// What is wrong with it.
-        source: ParseError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// `EVERSTEP_LOG_FORMAT` says something else than `json` or `text`: correct it.
     #[error("EVERSTEP_LOG_FORMAT is {value:?}: set it to json or text, or to nothing")]
@@ -50,7 +49,10 @@ pub enum InitError {
     },
     /// There is a subscriber already: call [`init`] once, and set up no other.
     #[error("this process has a subscriber of tracing already: set up one, and once")]
-    Twice(#[from] TryInitError),
+    Twice {
+        /// What says so.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// Shows log lines: in Lambda as JSON on stdout, a line for each and everything at its top level;
@@ -75,8 +77,10 @@ pub fn init() -> Result<(), InitError> {
     let json = is_json.then(|| JsonLines::new(std::io::stdout));
     let text =
         json.is_none().then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr));
-    tracing_subscriber::registry().with(filter).with(json).with(text).try_init()?;
-    Ok(())
+    tracing_subscriber::registry().with(filter).with(json).with(text).try_init().map_err(|error| {
+        let source = error.into();
+        InitError::Twice { source }
+    })
 }
 
 /// Whether lines are JSON: as the variable says, or by the place where the program runs.
@@ -93,7 +97,9 @@ fn filter_of(variable: &'static str, value: String) -> Result<Targets, InitError
     // Lambda's setting also knows FATAL, which is nothing of tracing's.
     let text = if value.eq_ignore_ascii_case("fatal") { "error" } else { &value };
     let filter: Targets =
-        text.parse().map_err(|source| InitError::Filter { variable, value, source })?;
+        text.parse().map_err(|error: tracing_subscriber::filter::ParseError| {
+            InitError::Filter { variable, value: value.clone(), source: error.into() }
+        })?;
     // A warning also says whose it is: its spans are there whatever else is shown.
     Ok(filter.with_target(super::spans::TARGET, LevelFilter::INFO))
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use everstep::http::Front;
+use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::payload::{MemoryPayloads, Payloads};
 use everstep::prelude::*;
-use everstep::testing::faults::{Faults, FaultyPayloads};
+use everstep::testing::faults::{Faults, FaultyPayloads, FaultyStore};
 use reqwest::Method;
 use serde_json::json;
 
@@ -257,6 +258,38 @@ async fn lists_and_histories_come_in_pages() {
     }
     assert_eq!(json!(Vec::<serde_json::Value>::clone(&found)), all);
     assert!(found.len() > 2);
+}
+
+/// However long the log is, and wherever in it the page stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_history_is_one_read_of_that_page() {
+    let faults = Faults::none();
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()), &faults);
+    let backend = Backend::new(Arc::new(store), Arc::new(MemoryQueue::new()));
+    let server = Server::with(Front::new(), backend, None).await;
+    server.started("scale", "h", json!(3)).await;
+    for id in ["a", "b", "c"] {
+        let body = json!({ "name": "load", "id": id, "request": 1 });
+        server.post("/executions/h/updates", body).await.is(200);
+    }
+    server.get("/executions/h/result?wait=20").await.is(200);
+    let all = server.get("/executions/h/history").await.is(200)["commits"].clone();
+    let all = all.as_array().unwrap();
+    let last = all.len() - 1;
+    assert!(last > 2);
+    for (query, commits) in [
+        ("limit=1".to_owned(), &all[..1]),
+        ("from=1&limit=2".to_owned(), &all[1..3]),
+        (format!("from={last}"), &all[last..]),
+        (format!("from={}", last + 1), &[]),
+    ] {
+        faults.take_counts();
+        let page = server.get(&format!("/executions/h/history?{query}")).await.is(200);
+        assert_eq!(page["commits"], json!(commits), "{query}");
+        let counts = faults.take_counts();
+        let reads = ["load_page", "load", "load_all", "record"].map(|name| counts.of(name));
+        assert_eq!(reads, [1, 0, 0, 0], "{query}: {counts:?}");
+    }
 }
 
 /// A page of a long log with large payloads needs few of them.

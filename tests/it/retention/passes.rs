@@ -353,7 +353,7 @@ async fn a_pass_costs_a_list_and_three_calls_an_execution() {
         assert_eq!((pass.deleted.len(), pass.more), (3, true));
         let counts = place.faults.take_counts();
         for (name, each) in [
-            ("load_all", 1),
+            ("load_page", 1),
             ("bury", 1),
             ("remove", 1),
             ("payloads.list", blobs),
@@ -369,7 +369,7 @@ async fn a_pass_costs_a_list_and_three_calls_an_execution() {
     }
 }
 
-/// Each is three times in memory while it is archived: its lines, what is put, and what is read back.
+/// Each is put together in a file, and there is one such file at a time.
 #[tokio::test(start_paused = true)]
 async fn large_histories_are_archived_one_after_the_other() {
     let place = Place::new();
@@ -392,7 +392,62 @@ async fn large_histories_are_archived_one_after_the_other() {
     assert_eq!(pass.deleted.len(), 2, "{:?}", pass.kept);
     let times = puts.lock().unwrap().clone();
     assert!(times.len() == 2 && times[1].since(times[0]) >= seconds(5), "{times:?}");
-    assert_eq!(place.faults.take_counts().of("load_all"), 3, "who has waited loads it again");
+    assert_eq!(place.faults.take_counts().of("load_page"), 2, "each is read once");
+    for id in ["one", "two"] {
+        assert!(place.archive.objects().keys().any(|name| name.contains(id)), "{id}");
+    }
+}
+
+/// Of a log of some megabytes no more is read at once than a page, and the archive has it whole.
+#[tokio::test(start_paused = true)]
+async fn a_long_history_is_archived_page_by_page() {
+    #[workflow]
+    async fn volumes(count: u32) -> everstep::Result<u32> {
+        for _ in 0..count {
+            fetch(180_000).await?;
+        }
+        Ok(count)
+    }
+    let place = Place::bare();
+    let archive = Archive::new(place.archive.clone());
+    let place = Place { backend: place.backend.clone().with_archive(archive), ..place };
+    let handle = place.client().start(volumes, 14).id("order-7").await.unwrap();
+    place.host(app().workflow(volumes), handle.result()).await.unwrap();
+    place.until_closed(handle.id()).await;
+    let exported = place.exported(handle.id()).await;
+    assert!(exported.len() > 2_500_000, "{} bytes", exported.len());
+    let pages = 3..=6;
+    place.faults.take_counts();
+    let client = place.client();
+    let (mut read, mut log) = (0, client.history_pages(handle.id()).sealed());
+    while let Some(commits) = log.next().await.unwrap() {
+        let bytes: usize = commits.iter().map(|commit| commit.events.len() * 180_000).sum();
+        assert!(commits.len() > 1 && bytes < 3_000_000, "{} commits", commits.len());
+        read += 1;
+    }
+    assert!(pages.contains(&read), "{read} pages");
+    assert_eq!(place.faults.take_counts().of("load_page"), read);
+    let name = place.client().delete(handle.id()).await.unwrap().archived_as.unwrap();
+    let counts = place.faults.take_counts();
+    assert_eq!((counts.of("load_page"), counts.of("load_all"), counts.of("load")), (read, 0, 0));
+    assert_eq!(String::from_utf8(place.archive.objects()[&name].clone()).unwrap(), exported);
+}
+
+/// Payloads that stand elsewhere are opened a few at a time for who reads a long log.
+#[tokio::test(start_paused = true)]
+async fn who_reads_a_history_has_few_large_payloads_in_memory() {
+    let place = Place::new();
+    let id = place.ended("order-7", 6 * 1024 * 1024).await;
+    place.faults.take_counts();
+    let (client, mut large) = (place.client(), 0);
+    let mut log = client.history_pages(&id);
+    while let Some(commits) = log.next().await.unwrap() {
+        let fetched = place.faults.take_counts().of("payloads.get");
+        assert!(fetched <= 1, "{fetched} of {} commits", commits.len());
+        large += fetched;
+    }
+    assert_eq!(large, 2, "that of the step, and that of the end");
+    assert!(log.unopened().is_none());
 }
 
 /// An archive that does not answer is not asked a thousand times.

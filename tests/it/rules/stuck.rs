@@ -113,7 +113,7 @@ async fn one_that_does_not_go_through_is_tried_alone() {
     choosy.mend();
     all_is_told(&world, "x").await;
     assert_eq!(sends(&choosy.take_calls()), BTreeMap::from([(bad, 1)]));
-    let read = calls(&world, "host", &["commits", "load_all"]);
+    let read = calls(&world, "host", &["load_page", "load_all"]);
     assert_eq!(read.len(), 0, "what it needs is in the log that is loaded anyway");
     world.check_closed("x").await;
 }
@@ -181,11 +181,11 @@ async fn one_that_is_stuck_outlasts_the_runs_and_costs_a_read() {
     let mut sent = sends(&before);
     sent.retain(|_, count| *count > 1);
     assert_eq!(sent.len(), 1, "{sent:?}");
-    let reads = calls(&world, "host", &["commits"]).len();
+    let reads = calls(&world, "host", &["load_page"]).len();
     tokio::time::sleep(hours(10)).await;
     let tries = choosy.take_calls();
     assert!(tries.len() > 5 && tries.iter().all(|call| call.len() == 1));
-    assert_eq!(calls(&world, "host", &["commits"]).len() - reads, tries.len());
+    assert_eq!(calls(&world, "host", &["load_page"]).len() - reads, tries.len());
     let bad = &tries[0][0];
     assert!(before.iter().flatten().any(|told| told == bad), "it is told in the same words");
     choosy.mend();
@@ -211,9 +211,9 @@ async fn an_outage_that_outlasts_runs_is_made_good_from_where_it_began() {
     let first = choosy.take_calls().swap_remove(0);
     assert_eq!(first[2].commit, record.untold.unwrap());
     choosy.mend();
-    let tries = calls(&world, "host", &["commits"]).len();
+    let tries = calls(&world, "host", &["load_page"]).len();
     all_is_told(&world, "x").await;
-    assert_eq!(calls(&world, "host", &["commits"]).len() - tries, 1);
+    assert_eq!(calls(&world, "host", &["load_page"]).len() - tries, 1);
     assert_eq!(calls(&world, "host", &["load_all"]).len(), 0);
     let last = choosy.take_calls().pop().unwrap();
     let mut sorted = last.clone();

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::ops::Range;
 use std::sync::{Arc, OnceLock, mpsc};
 
 use async_trait::async_trait;
@@ -13,8 +12,8 @@ use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 use tempfile::TempDir;
@@ -132,14 +131,14 @@ impl EventStore for Beside {
         finished(async move { inner.load_all(&id).await })
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
         let (inner, id) = (Arc::clone(&self.inner), id.clone());
-        finished(async move { inner.commits(&id, life, numbers).await })
+        finished(async move { inner.load_page(&id, from, limit).await })
     }
 
     async fn append(

@@ -1,15 +1,14 @@
 //! A store that tells when something was written.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -65,13 +64,13 @@ impl EventStore for ToldStore {
         self.inner.load_all(id).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        self.inner.commits(id, life, numbers).await
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.inner.load_page(id, from, limit).await
     }
 
     async fn append(

@@ -1,7 +1,6 @@
 //! A store whose calls take time, before they happen and after.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -88,13 +87,13 @@ impl EventStore for SlowStore {
         self.slowly("load_all", self.inner.load_all(id)).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        self.slowly("commits", self.inner.commits(id, life, numbers)).await
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.slowly("load_page", self.inner.load_page(id, from, limit)).await
     }
 
     async fn append(

@@ -44,10 +44,17 @@ macro_rules! event_store_suite {
                     a_load_reads_from_where_the_run_begins
                     a_restart_is_loaded_from_its_start
                     a_record_that_is_behind_shows_more
-                    commits_are_read_by_their_numbers
                     a_hole_in_a_later_run_is_refused_or_shown
                     an_item_on_its_way_is_never_missed_whatever_run_takes_it
                     lists_are_filtered_by_tags
+                }
+                pages::{
+                    pages_have_every_commit_once_in_order
+                    a_page_begins_where_it_is_asked_to
+                    a_page_of_large_commits_ends_early
+                    pages_have_all_runs_and_nothing_of_the_inbox
+                    a_page_shows_what_its_log_has_lost
+                    a_page_beside_writes_is_consistent
                 }
                 project::{
                     a_projection_of_more_of_the_log_replaces_the_record
@@ -99,7 +106,7 @@ macro_rules! event_store_suite {
                 }
                 lives::{
                     what_an_earlier_life_appends_late_is_seen_by_nobody
-                    commits_of_another_life_are_not_read
+                    pages_have_nothing_of_another_life
                     an_append_to_what_was_deleted_is_seen_by_nobody
                     a_restart_takes_a_number_on_which_an_earlier_life_wrote
                     a_restart_of_an_earlier_life_is_refused

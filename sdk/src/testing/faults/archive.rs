@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Faults, LOST, Written};
-use crate::archive::{ArchiveError, ArchiveStore};
+use crate::archive::{ArchiveError, ArchiveFile, ArchiveStore};
 
 /// An archive around another one, with [`Faults`]: its calls are `archive.put` and `archive.get`.
 ///
@@ -57,5 +57,13 @@ impl ArchiveStore for FaultyArchive {
 
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
         self.call("archive.get", self.inner.get(name)).await
+    }
+
+    async fn put_file(&self, name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+        self.call("archive.put", self.inner.put_file(name, file)).await
+    }
+
+    async fn hash(&self, name: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
+        self.call("archive.get", self.inner.hash(name)).await
     }
 }

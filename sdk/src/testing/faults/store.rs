@@ -1,6 +1,5 @@
 //! The store that fails.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,8 +8,8 @@ use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, Message, NewItem,
-    Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, Message,
+    NewItem, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -90,13 +89,13 @@ impl EventStore for FaultyStore {
         self.call("load_all", read(), self.inner.load_all(id)).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        self.call("commits", read(), self.inner.commits(id, life, numbers)).await
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.call("load_page", read(), self.inner.load_page(id, from, limit)).await
     }
 
     async fn append(

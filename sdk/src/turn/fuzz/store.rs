@@ -1,6 +1,5 @@
 //! A store whose appends take their time, so that bodies end while a commit is under way.
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use super::rng::Rng;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, NewItem, Projection, Record, Sent,
-    StoreError,
+    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
+    Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -55,13 +54,13 @@ impl EventStore for Slow {
         self.inner.load_all(id).await
     }
 
-    async fn commits(
+    async fn load_page(
         &self,
         id: &ExecutionId,
-        life: Life,
-        numbers: Range<CommitNumber>,
-    ) -> Result<Vec<StoredCommit>, StoreError> {
-        self.inner.commits(id, life, numbers).await
+        from: CommitNumber,
+        limit: usize,
+    ) -> Result<Option<LogPage>, StoreError> {
+        self.inner.load_page(id, from, limit).await
     }
 
     /// Takes its time before the write and after it.

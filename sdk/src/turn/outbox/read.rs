@@ -7,7 +7,9 @@ use crate::event::{Event, Previous, StoredCommit};
 use crate::id::CommitNumber;
 use crate::notify::{Notification, Notifications};
 use crate::replay::History;
-use crate::store::{BLOCK, Loaded, Place, Position, Projection, Record, Status, StoreError};
+use crate::store::{
+    BLOCK, Loaded, Place, Position, Projection, Record, Status, StoreError, commits,
+};
 use crate::turn::notices::Reader;
 use crate::turn::{Kitchen, Lease};
 
@@ -81,7 +83,7 @@ impl Kitchen {
         let stored = &loaded.record.projection;
         let older = if begin < loaded.from {
             let (id, life) = (&loaded.record.id, loaded.record.life());
-            self.store.commits(id, life, begin..loaded.from).await?
+            commits(&*self.store, id, life, begin..loaded.from).await?
         } else {
             Vec::new()
         };
@@ -148,7 +150,7 @@ impl Kitchen {
             Some(commit) => Some(Cow::Borrowed(commit)),
             None => {
                 let (id, life) = (&record.id, record.life());
-                let mut found = self.store.commits(id, life, number..number + 1).await?;
+                let mut found = commits(&*self.store, id, life, number..number + 1).await?;
                 found.pop().map(Cow::Owned)
             }
         };

@@ -46,6 +46,9 @@ pub async fn a_buried_execution_is_there_for_nobody(store: Store) {
     assert_eq!(store.record(&id).await.unwrap(), None);
     assert!(store.load(&id).await.unwrap().is_none());
     assert!(store.load_all(&id).await.unwrap().is_none());
+    for from in [0, 1] {
+        assert!(store.load_page(&id, from, 10).await.unwrap().is_none());
+    }
     assert_eq!(store.send(&id, &item("b", 4)).await.unwrap(), Sent::NoExecution);
     assert!(store.project(&id, &projection(2, Status::Running)).await.is_err());
     assert!(store.project(&id, &projection(1, Status::Blocked)).await.is_err());

@@ -1,5 +1,6 @@
 //! Executions that have had one id, one after the other: who is late with one touches no other.
 
+use super::pages::all_pages;
 use super::sample::{Store, at, commit, item, projection, record, start};
 use crate::event::StoredCommit;
 use crate::id::{Born, CommitNumber, Life};
@@ -70,6 +71,9 @@ async fn late(store: &Store, of: &Record, number: CommitNumber) {
 }
 
 async fn check_log(store: &Store, of: &Record, log: &[StoredCommit]) {
+    for limit in 1..=log.len() + 1 {
+        assert_eq!(all_pages(store, &of.id, limit).await, log, "in pages of {limit}");
+    }
     for loaded in [store.load(&of.id).await, store.load_all(&of.id).await] {
         let loaded = loaded.unwrap().unwrap();
         assert_eq!(loaded.record.born, of.born);
@@ -97,15 +101,17 @@ pub async fn what_an_earlier_life_appends_late_is_seen_by_nobody(store: Store) {
     check_log(&store, &later, &log).await;
 }
 
-/// Not by their numbers either.
-pub async fn commits_of_another_life_are_not_read(store: Store) {
+/// Nor page by page.
+pub async fn pages_have_nothing_of_another_life(store: Store) {
     let (earlier, later, first) = twice(&store).await;
     let second = append(&store, &later, 1).await;
     for number in [0, 1, 2, 5] {
         late(&store, &earlier, number).await;
     }
-    let read = store.commits(&later.id, later.life(), 0..9).await.unwrap();
-    assert_eq!(read, [first, second]);
+    let page = store.load_page(&later.id, 0, 9).await.unwrap().unwrap();
+    assert_eq!((page.commits, page.next), (vec![first, second.clone()], None));
+    let page = store.load_page(&later.id, 1, 9).await.unwrap().unwrap();
+    assert_eq!(page.commits, [second]);
 }
 
 /// Its id is as free as before, and what was written is in nobody's way.

@@ -8,6 +8,7 @@ pub mod inbox;
 pub mod indexes;
 pub mod lives;
 pub mod load;
+pub mod pages;
 pub mod project;
 pub mod runs;
 

@@ -70,28 +70,6 @@ pub async fn a_restart_is_loaded_from_its_start(store: Store) {
     assert_eq!(numbers(&all.commits), [0, 1, 2]);
 }
 
-/// Of whatever run, and no others; those that are not there are passed over.
-pub async fn commits_are_read_by_their_numbers(store: Store) {
-    let id = started(&store, "order-1").await;
-    let other = started(&store, "order-10").await;
-    let life = load(&store, &id).await.record.life();
-    let mut log = load(&store, &id).await.commits;
-    for number in 1..=12 {
-        log.push(commit(number));
-        store.append(&id, &log[number as usize]).await.unwrap();
-    }
-    store.send(&id, &item("a", 3)).await.unwrap();
-    run_begins(&store, &id, 9, 12).await;
-    for (from, end) in [(0, 1), (0, 13), (2, 11), (8, 9), (9, 13), (12, 20), (3, 3), (13, 20)] {
-        let read = store.commits(&id, life, from..end).await.unwrap();
-        let end = end.min(13);
-        assert_eq!(read, log[from.min(end) as usize..end as usize], "{from}..{end}");
-    }
-    assert_eq!(store.commits(&id, life, 11..u64::MAX).await.unwrap(), log[11..]);
-    assert_eq!(numbers(&store.commits(&other, life, 0..9).await.unwrap()), [0]);
-    assert_eq!(store.commits(&ExecutionId::random(), life, 0..9).await.unwrap(), []);
-}
-
 /// A record that lags names an older run, and the load has all from there on.
 pub async fn a_record_that_is_behind_shows_more(store: Store) {
     let id = started(&store, "order-1").await;
