@@ -16,8 +16,8 @@ use super::rows;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage,
-    NewItem, Projection, Record, Sent, StoreError,
+    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, NewItem,
+    Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
