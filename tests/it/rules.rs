@@ -4,6 +4,7 @@
 mod alarms;
 mod children;
 mod ending;
+mod giving_up;
 mod news;
 mod page;
 mod poison;

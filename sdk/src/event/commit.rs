@@ -69,13 +69,29 @@ pub struct CorruptCommit {
     pub number: CommitNumber,
     /// What is wrong with it.
     pub problem: String,
+    /// Its text is as it was written, and says what this program does not know: so a newer one has
+    /// written it.
+    pub(crate) is_newer: bool,
 }
 
 impl CorruptCommit {
+    /// Nobody can trust it.
+    pub(crate) fn new(number: CommitNumber, problem: impl Into<String>) -> Self {
+        Self { number, problem: problem.into(), is_newer: false }
+    }
+
     /// The log should hold this commit and does not.
     pub(crate) fn missing(number: CommitNumber) -> Self {
-        Self { number, problem: "it is missing".to_owned() }
+        Self::new(number, "it is missing")
     }
+}
+
+/// Why a commit's text cannot be read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) problem: String,
+    /// See [`CorruptCommit::is_newer`].
+    is_newer: bool,
 }
 
 #[derive(Serialize)]
@@ -141,14 +157,16 @@ impl StoredCommit {
         events: &mut Vec<Event>,
         previous: Previous,
     ) -> Result<(), CorruptCommit> {
-        let corrupt = |problem: String| CorruptCommit { number: self.number, problem };
+        let corrupt = |problem: String| CorruptCommit::new(self.number, problem);
         if <[u8; 32]>::from(Sha256::digest(self.body.as_bytes())) != self.hash {
             return Err(corrupt("its text does not match its hash: it was cut or edited".into()));
         }
         let there = events.len();
         let body = match fast::read(&self.body, events) {
             Some(head) => head,
-            None => read(&self.body, events).map_err(corrupt)?,
+            None => read(&self.body, events).map_err(|Unread { problem, is_newer }| {
+                CorruptCommit { number: self.number, problem, is_newer }
+            })?,
         };
         if body.number != self.number || body.writer != self.writer {
             let (number, writer) = (body.number, body.writer);
@@ -179,11 +197,12 @@ pub(super) fn write(
 }
 
 /// Reads a commit's text.
-pub(super) fn read(text: &str, into: &mut Vec<Event>) -> Result<fast::Head, String> {
+pub(super) fn read(text: &str, into: &mut Vec<Event>) -> Result<fast::Head, Unread> {
     let other_version = |v: u32| {
-        format!(
+        let problem = format!(
             "it has format version {v} and this program reads version {FORMAT}: use a newer one"
-        )
+        );
+        Unread { problem, is_newer: v > FORMAT }
     };
     match serde_json::from_str(text) {
         Ok(BodyIn { v, .. }) if v != FORMAT => Err(other_version(v)),
@@ -193,9 +212,13 @@ pub(super) fn read(text: &str, into: &mut Vec<Event>) -> Result<fast::Head, Stri
         }
         Err(error) => Err(match serde_json::from_str(text) {
             Ok(BodyVersion { v }) if v != FORMAT => other_version(v),
-            _ => format!(
-                "this program does not understand it (a newer one may have written it): {error}"
-            ),
+            _ => Unread {
+                problem: format!(
+                    "this program does not understand it (a newer one may have written it): {error}"
+                ),
+                // It is JSON, whole by its hash, and has a kind of event or the like that is new.
+                is_newer: error.is_data(),
+            },
         }),
     }
 }

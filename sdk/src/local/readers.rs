@@ -71,8 +71,42 @@ impl Readers {
 
     fn give_back(&self, number: u64, connection: Connection) {
         let mut idle = self.idle();
-        if idle.len() < IDLE_MAX {
-            idle.insert(number, connection);
+        idle.insert(number, connection);
+        if idle.len() > IDLE_MAX {
+            // The newest goes, and not the one that comes back last.
+            idle.pop_last();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many reads, each within the one before.
+    fn read_within(readers: &Readers, depth: usize) {
+        let read = |_: &Connection| {
+            if depth > 1 {
+                read_within(readers, depth - 1);
+            }
+            Ok(())
+        };
+        readers.read_here(read).expect("a file that can be read");
+    }
+
+    #[test]
+    fn of_too_many_readers_the_oldest_are_kept() {
+        let path = std::env::temp_dir().join(format!("everstep-{}.db", uuid::Uuid::new_v4()));
+        let busy_timeout = std::time::Duration::from_secs(5);
+        let mode = Mode { busy_timeout, sync_every_commit: false };
+        let writer = schema::open(&path, mode, true).expect("a new file");
+        let readers = Readers::new(path.clone(), mode);
+        read_within(&readers, IDLE_MAX + 2);
+        let kept: Vec<u64> = readers.idle().keys().copied().collect();
+        assert_eq!(kept, [0, 1, 2, 3]);
+        drop((readers, writer));
+        for ending in ["db", "db-wal", "db-shm"] {
+            _ = std::fs::remove_file(path.with_extension(ending));
         }
     }
 }

@@ -332,6 +332,11 @@ impl Engine {
         self.sites.entry(location).or_insert_with(|| site(location)).clone()
     }
 
+    /// The key of call `seq`, and where it stands in the source: what its events begin with.
+    pub(crate) fn place(&mut self, seq: u32) -> (OperationKey, Text) {
+        (self.key(seq).clone(), self.site(seq))
+    }
+
     /// Where call `seq` stands in the source.
     pub(crate) fn location(&self, seq: u32) -> &'static Location<'static> {
         self.calls[seq as usize].location

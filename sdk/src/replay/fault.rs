@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     UnknownWorkflow { name: String },
     /// What the log or a message carries cannot be read.
     Payload { problem: String },
+    /// A newer program has written in the log what this one does not know.
+    NewerLog { problem: String },
     /// The log cannot be trusted.
     Corrupt { problem: String },
 }
@@ -236,6 +238,12 @@ impl fmt::Display for Fault {
                 "no workflow named {name:?} is registered in the program that was woken for it"
             ),
             Self::Payload { problem } => write!(f, "{problem}. Then resume"),
+            Self::NewerLog { problem } => write!(
+                f,
+                "{problem}. A newer program has written it. Replace this one on all hosts; a worker \
+                 of the newer one goes on with the execution when it starts, and any host of it \
+                 after a resume"
+            ),
             Self::Corrupt { problem } => f.write_str(problem),
         }
     }

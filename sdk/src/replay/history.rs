@@ -107,7 +107,7 @@ impl History {
             }
             if history.continues {
                 let problem = "it ends a run that continues, and starts no other".to_owned();
-                return Err(CorruptCommit { number: commit.number, problem });
+                return Err(CorruptCommit::new(commit.number, problem));
             }
             history.last = commit.number;
             history.last_hash = commit.hash;
@@ -116,7 +116,7 @@ impl History {
         if history.events.is_empty() {
             return Err(match commits.first() {
                 None => CorruptCommit::missing(from),
-                Some(_) => CorruptCommit { number: from, problem: "no run begins there".into() },
+                Some(_) => CorruptCommit::new(from, "no run begins there"),
             });
         }
         Ok(history)
@@ -151,7 +151,7 @@ impl History {
             _ => Some("no run begins before it".to_owned()),
         };
         if let Some(problem) = problem {
-            return Err(CorruptCommit { number: commit.number, problem });
+            return Err(CorruptCommit::new(commit.number, problem));
         }
         self.note(commit, &event);
         if !between {

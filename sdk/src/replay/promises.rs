@@ -109,7 +109,7 @@ impl Engine {
 
     /// The event that makes promise `seq` known, which is on its way to the log from now on.
     pub(crate) fn announce(&mut self, seq: u32, at: Timestamp) -> Option<PromiseCreated> {
-        let (key, site) = (self.key(seq).clone(), self.site(seq));
+        let (key, site) = self.place(seq);
         let promise = self.promise(seq)?;
         promise.announced = true;
         let (due, heartbeat_ms) = (promise.due(), promise.heartbeat_ms());

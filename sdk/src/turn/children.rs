@@ -386,6 +386,7 @@ impl TurnError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),
+            Self::OutOfTime => true,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What a wake leads to: a decision from log, inbox and clock.
 
+use super::children::Family;
 use super::terminate::end_asked_for;
-use super::{Items, Kitchen, fresh_items};
+use super::{COME_BACK_AFTER, Items, Kitchen, fresh_items};
 use crate::event::{TurnEnd, WorkflowTerminated};
 use crate::id::ExecutionId;
-use crate::limits::STRIKES_MAX;
+use crate::limits::{CLOCK_SKEW, STRIKES_MAX};
 use crate::replay::{History, OpenTurn};
-use crate::store::{Loaded, Message, Status, StoreError};
+use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
 use crate::time::Timestamp;
 
 /// What to do about an execution.
@@ -67,8 +68,8 @@ impl Kitchen {
             // The record is behind: whoever wrote this died before it could say why.
             Some(TurnEnd::Blocked) => true,
             // Each try may run a body again.
-            Some(TurnEnd::GaveUp) => match history.wake_at.filter(|until| now < *until) {
-                Some(until) if items.is_empty() => return Ok(Decision::Rests { until }),
+            Some(TurnEnd::GaveUp) => match history.wake_at.filter(|until| rests(*until, now)) {
+                Some(until) if !moves(&items, history) => return Ok(Decision::Rests { until }),
                 _ => true,
             },
             Some(TurnEnd::Suspended) => {
@@ -90,4 +91,23 @@ impl Kitchen {
     fn lost_by_this_process(&self, id: &ExecutionId, open: &OpenTurn) -> bool {
         open.claim.host == self.host && !self.desk.has(id, open.writer)
     }
+}
+
+/// Whether a turn that takes these items has something to write of them: the end of a child that
+/// this run does not wait for is dropped without a trace.
+fn moves(items: &[InboxItem], history: &History) -> bool {
+    let mut family = None;
+    items.iter().any(|item| match &item.message {
+        Message::ChildEnded { run, seq, child, .. } => family
+            .get_or_insert_with(|| Family::of(history.start(), &history.events))
+            .waits_for(*run, *seq, child),
+        _ => true,
+    })
+}
+
+/// Whether what gave up is to be left alone now. No rest is longer than the longest: what ends later
+/// was not reckoned by any clock like this one.
+fn rests(until: Timestamp, now: Timestamp) -> bool {
+    let [_, longest] = COME_BACK_AFTER;
+    now < until && until.since(now) <= longest + CLOCK_SKEW
 }

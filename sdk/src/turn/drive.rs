@@ -470,11 +470,8 @@ impl Turn<'_> {
                 Some(Request::Timer { due, started }) => {
                     if !started {
                         let at = self.now();
-                        let started = {
-                            let mut engine = self.run.engine();
-                            let (key, site) = (engine.key(seq).clone(), engine.site(seq));
-                            TimerStarted { at, seq, key, site, due }
-                        };
+                        let (key, site) = self.run.engine().place(seq);
+                        let started = TimerStarted { at, seq, key, site, due };
                         self.happened(Event::TimerStarted(started));
                     }
                     self.timers.insert((due, seq));
@@ -513,8 +510,9 @@ impl Turn<'_> {
             tokio::task::yield_now().await;
             self.collect_bodies();
         }
-        // What has brought a body here was given this time a moment ago: no need for another.
-        let now = self.time;
+        // By the clock, as the times it is compared to: the time of the last event may be ahead of it,
+        // or, after a long replay, far behind.
+        let now = self.kitchen.clock.now();
         if now >= self.next_inbox_look {
             // Steps that are over at once never let the turn wait; its end must not wait for that.
             self.look_at_inbox().await?;
@@ -630,8 +628,10 @@ impl Turn<'_> {
             }
             self.family.note(event);
             self.visible.written(sealed);
-            self.telemetry.meter.durable(event);
-            self.kitchen.registry.observe(&self.wake.execution, event);
+            if event.is_progress() {
+                self.gave_up = 0;
+            }
+            self.kitchen.note_durable(&self.wake.execution, event, &self.telemetry.meter);
         }
         if let (Some(outbox), Some(counts)) = (&mut self.outbox, &self.log.counts) {
             outbox.wrote(self.log.last, counts, &sealed);

@@ -45,9 +45,9 @@ use std::time::Duration;
 
 use tracing::Instrument;
 
-use crate::event::TurnEnd;
+use crate::event::{Event, TurnEnd};
 use crate::host::Registry;
-use crate::id::{HostId, WriterId};
+use crate::id::{ExecutionId, HostId, WriterId};
 use crate::limits::{CLOCK_SKEW, QUEUE_DELAY_MAX, STRIKES_MAX};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::{Fault, History};
@@ -97,6 +97,9 @@ pub(crate) enum Verdict {
 /// receipts after which a message goes to the dead-letter queue.
 const COME_BACK_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(400)];
 
+/// How soon a wake comes back that another host may know more of.
+const ELSEWHERE_AFTER: Duration = Duration::from_secs(5);
+
 /// How soon a wake comes back that was received so often and whose turn ended by an error.
 pub(crate) fn come_back_after(receipts: u32) -> Duration {
     let [first, last] = COME_BACK_AFTER;
@@ -110,6 +113,9 @@ pub(crate) enum TurnError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Queue(#[from] QueueError),
+    /// What it was that did not answer is not known: stores and queue are asked in between.
+    #[error("the time of the turn was up before all that it was to tell others could be sent")]
+    OutOfTime,
 }
 
 impl TurnError {
@@ -118,7 +124,8 @@ impl TurnError {
         match self {
             Self::Store(StoreError::Payload(error)) => !error.is_of_payload(),
             Self::Store(StoreError::Unavailable { .. } | StoreError::Unusable { .. })
-            | Self::Queue(_) => true,
+            | Self::Queue(_)
+            | Self::OutOfTime => true,
             Self::Store(_) => false,
         }
     }
@@ -195,6 +202,10 @@ impl Kitchen {
             let read = History::read(&loaded.commits, loaded.from);
             let mut history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
                 Ok(history) => history,
+                Err(corrupt) if corrupt.is_newer && receive_count < STRIKES_MAX => {
+                    // Perhaps another host reads it: a rolling deploy.
+                    return Ok(Verdict::Return(ELSEWHERE_AFTER));
+                }
                 Err(corrupt) => {
                     // The record may know of more than is left, and then only that replaces it.
                     let last = loaded.commits.last().map_or(0, |commit| commit.number);
@@ -204,7 +215,11 @@ impl Kitchen {
                         first: stored.first,
                         life: loaded.record.life(),
                     };
-                    let fault = Fault::Corrupt { problem: corrupt.to_string() };
+                    let problem = corrupt.to_string();
+                    let fault = match corrupt.is_newer {
+                        true => Fault::NewerLog { problem },
+                        false => Fault::Corrupt { problem },
+                    };
                     let outbox = self.outbox_of_unreadable(&loaded.record, stand.last);
                     self.block(id, stand, Shown::default(), &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
@@ -235,11 +250,12 @@ impl Kitchen {
                     // Whoever wrote the end: it is found closed when it is looked at again.
                     self.terminate(&loaded, &history, end, meter).await?;
                 }
-                Decision::Rests { .. } if wake.kind == WakeKind::Sweep => {
-                    // It comes again.
-                    return Ok(Verdict::Delete);
-                }
                 Decision::Rests { until } => {
+                    self.repair(&loaded, &history, term.lease).await?;
+                    if wake.kind == WakeKind::Sweep {
+                        // It comes again.
+                        return Ok(Verdict::Delete);
+                    }
                     return Ok(Verdict::Return(until.since(self.clock.now())));
                 }
                 Decision::Nothing => {
@@ -249,9 +265,12 @@ impl Kitchen {
                 }
                 Decision::Go { mut items } => {
                     let opening = self.open(id, &mut history, &mut items);
-                    if let Some(sealed) = self.unless_stopping(term, opening).await? {
+                    let Some(opened) = self.unless_stopping(term, opening).await? else {
+                        return Ok(Verdict::Return(Duration::ZERO));
+                    };
+                    if let Some(sealed) = opened {
                         if sealed.elsewhere && receive_count < STRIKES_MAX {
-                            return Ok(Verdict::Return(Duration::from_secs(5)));
+                            return Ok(Verdict::Return(ELSEWHERE_AFTER));
                         }
                         let stand = Stand::of(&loaded, &history);
                         let shown = Shown::missing_in(&loaded.record, &history);
@@ -262,7 +281,10 @@ impl Kitchen {
                     let again = receive_count > 1 && !continued;
                     let eager = again || history.open_turn.is_some();
                     if eager || history.turn_end == Some(TurnEnd::GaveUp) {
-                        self.unless_stopping(term, self.payloads.probe(id)).await?;
+                        let probe = self.payloads.probe(id);
+                        if self.unless_stopping(term, probe).await?.is_none() {
+                            return Ok(Verdict::Return(Duration::ZERO));
+                        }
                     }
                     let alone =
                         if eager { self.suspects.enter(term, &self.clock).await } else { None };
@@ -301,7 +323,7 @@ impl Kitchen {
                                 && receive_count < STRIKES_MAX
                             {
                                 // Perhaps another host knows it: a rolling deploy.
-                                return Ok(Verdict::Return(Duration::from_secs(5)));
+                                return Ok(Verdict::Return(ELSEWHERE_AFTER));
                             }
                             let stand = Stand { last, first, life: loaded.record.life() };
                             let blocking = self.block(id, stand, shown, &fault, outbox, term.lease);
@@ -323,6 +345,12 @@ impl Kitchen {
                 }
             }
         }
+    }
+
+    /// `event` of one of this host's turns is durable: whoever watches hears of it.
+    fn note_durable(&self, id: &ExecutionId, event: &Event, meter: &Meter) {
+        meter.durable(event);
+        self.registry.observe(id, event);
     }
 
     /// Rule 9: the wake may be all that points at the execution should the claim's owner die. A

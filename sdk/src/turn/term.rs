@@ -28,15 +28,11 @@ pub(crate) enum Lease {
 }
 
 impl Term {
-    /// Ready when nothing may begin any more: the host is told to stop, or it is time to hand over.
-    pub(super) async fn closes(&self, clock: &Clock) {
-        let own_end = match self.lease {
+    /// When it is time to hand over, whatever the host is told.
+    fn hand_over(&self) -> Option<Timestamp> {
+        match self.lease {
             Lease::Invocation { hand_over, .. } => Some(hand_over),
             Lease::Renewed(_) => None,
-        };
-        tokio::select! {
-            _ = self.told_to_stop() => {}
-            () = until(clock, own_end) => {}
         }
     }
 
@@ -74,19 +70,21 @@ impl Term {
 
 impl Kitchen {
     /// Does something slow before the turn has a claim: a host that stops does not wait for it.
+    /// `None` if it is told to stop: nothing has failed, and others may begin at once.
     pub(super) async fn unless_stopping<T, E: Into<TurnError>>(
         &self,
         term: &Term,
         slow: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, TurnError> {
+    ) -> Result<Option<T>, TurnError> {
         tokio::select! {
             biased;
-            done = slow => done.map_err(Into::into),
-            () = term.closes(&self.clock) => Err(out_of_time().into()),
+            done = slow => done.map(Some).map_err(Into::into),
+            _ = term.told_to_stop() => Ok(None),
+            () = until(&self.clock, term.hand_over()) => Err(out_of_time().into()),
         }
     }
 
-    /// Does something slow for as long as the turn may go on.
+    /// Says something slow to others, for as long as the turn may go on.
     pub(super) async fn in_term<T>(
         &self,
         term: &Term,
@@ -95,7 +93,7 @@ impl Kitchen {
         tokio::select! {
             biased;
             done = slow => done,
-            () = term.is_up(&self.clock) => Err(out_of_time().into()),
+            () = term.is_up(&self.clock) => Err(TurnError::OutOfTime),
         }
     }
 }

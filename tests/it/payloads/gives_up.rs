@@ -16,6 +16,7 @@ use everstep::payload::{
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::time::{Clock, Timestamp};
+use everstep_tests::said::Said;
 use everstep_tests::sim::check_log;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -225,6 +226,11 @@ async fn a_worker_that_stops_does_not_wait_for_what_it_reads_before_a_turn() {
     assert_eq!(told.elapsed(), Duration::ZERO);
     world.line.all.store(false, Ordering::SeqCst);
     assert_eq!(world.events(handle.id()).await.len(), 1, "nobody has claimed");
+    // Nothing has failed: others have the wake at once.
+    let began = Instant::now();
+    let length = world.worker().await.run_until(handle.result()).await.unwrap().unwrap();
+    assert_eq!(length, 2 * THRESHOLD);
+    assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
 }
 
 /// Nor for the answer to whether the store takes anything.
@@ -249,6 +255,7 @@ async fn a_worker_that_stops_does_not_wait_for_a_probe() {
 /// by who finds it.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_stops_does_not_wait_for_what_an_end_says_to_others() {
+    let said = Said::listen();
     let world = World::new();
     world.line.hangs.store(true, Ordering::SeqCst);
     world.line.spare.store(1, Ordering::SeqCst);
@@ -262,6 +269,9 @@ async fn a_worker_that_stops_does_not_wait_for_what_an_end_says_to_others() {
         let told = world.worker().await.stop_grace(grace).run_until(told).await.unwrap();
         assert_eq!(told.elapsed(), grace + SEAL_GRACE, "found: {found}");
     }
+    // It may have been the store or the queue.
+    let ended = said.with(&["the turn ended"]);
+    assert!(ended.len() == 2 && ended.iter().all(|line| !line.contains("payload")), "{ended:?}");
     world.line.hangs.store(false, Ordering::SeqCst);
     let length = world.worker().await.run_until(handle.result()).await.unwrap().unwrap();
     assert_eq!(length, 2 * THRESHOLD);

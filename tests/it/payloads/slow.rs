@@ -23,6 +23,8 @@ use super::{THRESHOLD, text};
 struct Seen {
     runs: Arc<AtomicU32>,
     sizes: Arc<Mutex<Vec<u64>>>,
+    /// The kinds of what became durable, as its hosts have told.
+    kinds: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Seen {
@@ -108,7 +110,11 @@ impl Two {
     /// Starts a host that meets these faults.
     async fn host(&self, faults: &Faults) -> tokio::task::JoinHandle<()> {
         let app = App::new().workflow(scan_and_count).workflow(scan_both);
-        let app = app.state(self.seen.clone()).replay_check(true);
+        let kinds = Arc::clone(&self.seen.kinds);
+        let observer = move |_: &ExecutionId, event: &Event| {
+            kinds.lock().unwrap_or_else(PoisonError::into_inner).push(event.kind());
+        };
+        let app = app.state(self.seen.clone()).replay_check(true).observe(observer);
         let worker = app.backend(self.backend(faults)).worker().await.unwrap();
         let worker = worker.clock(self.clock.clone());
         tokio::spawn(async move { worker.run_until(std::future::pending::<()>()).await.unwrap() })
@@ -174,6 +180,9 @@ async fn a_renewal_that_waits_for_a_blob_takes_nothing_back() {
         _ => None,
     });
     assert!(ends.is_sorted(), "{events:#?}");
+    let kinds: Vec<_> = events[1..].iter().map(Event::kind).collect();
+    let told = two.seen.kinds.lock().unwrap();
+    assert_eq!(*told, kinds, "who watches hears of the renewals, too, in the order of the log");
 }
 
 #[tokio::test(start_paused = true)]

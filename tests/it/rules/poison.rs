@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use everstep::event::{Event, TurnEnd};
+use everstep::event::Event;
 use everstep::limits::{STRIKES_MAX, WRITE_TRIES_MAX};
 use everstep::postpone;
 use everstep::prelude::*;
@@ -149,26 +149,6 @@ async fn postponed_attempts_do_not_reset_the_strikes() {
         }
     }
     panic!("twenty hosts died of it:\n{:#?}", world.log("x").await);
-}
-
-/// A queue that takes no wakes is no fault of who would sleep, however often that is tried.
-#[tokio::test(start_paused = true)]
-async fn a_queue_that_does_not_answer_is_no_strike() {
-    let world = World::new();
-    let fates = Fates::by(&world, "host", |call| match call.name {
-        "queue.send" => Fate::FailBefore,
-        _ => Fate::Proceed,
-    });
-    let handle = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
-    let _host = host_with(&world, &fates, &without_sweeper());
-    let gave_up =
-        |event: &Event| matches!(event, Event::TurnEnded(end) if end.reason == TurnEnd::GaveUp);
-    tokio::time::sleep(minutes(20)).await;
-    assert!(count(&world, "x", gave_up).await > STRIKES_MAX as usize);
-    assert_ne!(world.record("x").await.unwrap().projection.status, Status::Blocked);
-    fates.faults().heal();
-    assert_eq!(handle.result().await.unwrap(), 0);
-    check_log(&world.log("x").await);
 }
 
 /// Rule 11: the number may be taken, now or later, by what this very turn has sent.

@@ -14,7 +14,7 @@ use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 use futures::FutureExt;
 
-use super::{app, closed, count, counts, events, host, host_with, long, without_sweeper};
+use super::{app, closed, count, counts, events, host, host_of, host_with, long, without_sweeper};
 
 /// A store whose answer to the `number`-th append comes so late.
 fn answers_late(world: &World, number: u32, late: Duration) -> Arc<dyn EventStore> {
@@ -169,6 +169,45 @@ async fn a_turn_that_loses_its_place_decides_afresh_and_keeps_its_wake() {
     assert_eq!(world.wakes(), 0);
 }
 
+/// Five steps, one after the other, each of them over at once.
+#[workflow]
+async fn quick(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+    let mut sum = 0;
+    for name in ["one", "two", "three", "four", "five"] {
+        sum += act(&ledger, "x", name, &[], Duration::ZERO).await?;
+    }
+    Ok(sum)
+}
+
+/// A client whose clock is `ahead`: so is a log that it begins, of the clock of every host.
+fn client_ahead(world: &World, ahead: Duration) -> Client {
+    let clock = world.clock.skewed(ahead.as_millis().try_into().unwrap());
+    Client::new(&world.backend()).clock(clock)
+}
+
+/// What a claim holds to and when the inbox is looked at are times of the clock, whatever the log says.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_is_ahead_of_the_clock_makes_no_claim_longer_and_costs_no_looks() {
+    for ahead in [seconds(7), minutes(10)] {
+        let world = World::new();
+        let _ = client_ahead(&world, ahead).start(quick, 1).id("x").await.unwrap();
+        let fates = Fates::good(&world, "host");
+        let _host = host_of(&world, App::new().workflow(quick), &fates, &without_sweeper());
+        closed(&world, "x", minutes(1)).await;
+        let looks = world.trace().iter().filter(|line| line.contains(" host record#")).count();
+        assert_eq!(looks, 0, "{:#?}", world.trace());
+        let events = events(&world, "x").await;
+        let ends = events.iter().filter_map(|event| match event {
+            Event::TurnStarted(claim) => Some(claim.lease_end),
+            Event::LeaseRenewed(renewed) => Some(renewed.lease_end),
+            _ => None,
+        });
+        let ends: Vec<_> = ends.collect();
+        assert_eq!(ends.len(), 1, "{events:#?}");
+        assert!(ends[0] <= world.clock.now().after(seconds(20)), "{events:#?}");
+    }
+}
+
 /// A host whose clock is behind goes on where one whose clock is ahead has stopped.
 #[tokio::test(start_paused = true)]
 async fn events_are_never_older_than_the_one_before_whatever_the_clocks_say() {
@@ -249,15 +288,15 @@ async fn a_result_is_durable_soon_though_other_bodies_still_run() {
         let (short, other) = tokio::join!(short, other);
         Ok(short? + other?)
     }
-    let world = World::new();
-    let fates = Fates::good(&world, "host");
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let app = App::new().workflow(uneven).state(world.ledger.clone());
-    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
-    let _ = world.client().start(uneven, 1).id("x").await.unwrap();
-    tokio::time::sleep(seconds(2)).await;
-    let completed = |event: &Event| matches!(event, Event::StepCompleted(_));
-    assert_eq!(count(&world, "x", completed).await, 1);
+    for ahead in [Duration::ZERO, minutes(10)] {
+        let world = World::new();
+        let _ = client_ahead(&world, ahead).start(uneven, 1).id("x").await.unwrap();
+        let fates = Fates::good(&world, "host");
+        let _host = host_of(&world, App::new().workflow(uneven), &fates, &without_sweeper());
+        tokio::time::sleep(seconds(2)).await;
+        let completed = |event: &Event| matches!(event, Event::StepCompleted(_));
+        assert_eq!(count(&world, "x", completed).await, 1, "the log is ahead by {ahead:?}");
+    }
 }
 
 #[workflow]

@@ -208,7 +208,7 @@ impl Setup {
         host.phase = match write {
             Write::Claim | Write::Results | Write::Renewal => Phase::Run,
             Write::ContinueAsNew if goes_on => Phase::Run,
-            Write::GiveUp => Phase::GiveBack,
+            Write::GiveUp if !self.rules.giving_up_is_shown => Phase::GiveBack,
             _ if !self.rules.message_last => Phase::DeleteFirst,
             _ => Phase::Project,
         };

@@ -108,6 +108,8 @@ pub(crate) struct Rules {
     pub second_look: SecondLook,
     /// 14: arrivals are read before the inbox, never after.
     pub arrivals_before_inbox: bool,
+    /// 14: a turn that gives up writes the record, too.
+    pub giving_up_is_shown: bool,
     /// 14: due timers are looked at once more.
     pub looks_at_due_timers: bool,
     /// 14: the inbox is looked at while bodies run.
@@ -213,6 +215,7 @@ impl Rules {
         message_last: true,
         second_look: SecondLook::IfGrew,
         arrivals_before_inbox: true,
+        giving_up_is_shown: true,
         looks_at_due_timers: true,
         looks_mid_turn: true,
         record_is_conditional: true,

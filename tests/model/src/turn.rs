@@ -56,6 +56,10 @@ impl Setup {
             Phase::Project => {
                 let mut next = *state;
                 self.project(&mut next, at);
+                if host.stand == Stand::GaveUp {
+                    // Its message comes back, whatever has arrived.
+                    next.hosts[at].phase = Phase::GiveBack;
+                }
                 out.push((act(who, "writes the record", 0), next));
             }
             Phase::Repair => {

@@ -44,7 +44,7 @@ fn read_twice(text: &str) -> Option<Vec<Event>> {
     };
     match commit::read(text, &mut serde) {
         Ok(same) => assert_eq!((head, &fast), (same, &serde)),
-        Err(error) => panic!("only the short way reads {text}: {error}"),
+        Err(error) => panic!("only the short way reads {text}: {}", error.problem),
     }
     Some(fast)
 }

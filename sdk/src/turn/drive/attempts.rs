@@ -57,7 +57,7 @@ impl Turn<'_> {
             let at = self.now();
             let started = {
                 let mut engine = self.run.engine();
-                let (key, site) = (engine.key(seq).clone(), engine.site(seq));
+                let (key, site) = engine.place(seq);
                 let step = engine.step(seq);
                 let (attempt, input) = (step.attempts + 1, step.input.clone());
                 StepStarted { at, seq, key, site, attempt, input }
@@ -80,7 +80,7 @@ impl Turn<'_> {
                 let at = self.now();
                 let completed = {
                     let mut engine = self.run.engine();
-                    let (key, site) = (engine.key(seq).clone(), engine.site(seq));
+                    let (key, site) = engine.place(seq);
                     let input = engine.step(seq).input.clone();
                     StepCompleted { at, seq, key, site, attempt, took_us, input, output }
                 };
@@ -128,7 +128,7 @@ impl Turn<'_> {
         let at = self.now();
         let (key, site, input, asked_at, policy, open, finishing) = {
             let mut engine = self.run.engine();
-            let (key, site) = (engine.key(seq).clone(), engine.site(seq));
+            let (key, site) = engine.place(seq);
             let step = engine.step(seq);
             let (input, asked_at) = (step.input.clone(), step.asked_at);
             let policy = step.body.as_ref().map(|body| body.policy());

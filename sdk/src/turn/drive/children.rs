@@ -16,7 +16,7 @@ impl Turn<'_> {
             let at = self.now();
             let event = {
                 let mut engine = self.run.engine();
-                let (key, site) = (engine.key(seq).clone(), engine.site(seq));
+                let (key, site) = engine.place(seq);
                 let asked = engine.asked_child(seq);
                 let (child, input) = (asked.child.clone(), asked.input.clone());
                 let (waits, on_close) = (asked.waits, asked.on_close());

@@ -10,6 +10,8 @@ use crate::event::{Event, Failure, TurnEnd, TurnEnded, WaitsFor};
 use crate::replay::Fault;
 use crate::store::Status;
 use crate::time::Timestamp;
+use crate::turn::log::Written;
+use crate::turn::outbox::owing;
 use crate::turn::{TurnError, come_back_after};
 use crate::wake::Wake;
 
@@ -95,22 +97,46 @@ impl Turn<'_> {
     /// Something that the turn needs has failed it, and it ends in order, with what is durable: its
     /// claim is over, and no strike. To be called once its bodies are gone.
     ///
-    /// Invariant: an outage never becomes an outcome of the execution. Whoever comes later has only
-    /// the log to tell a turn that died of its code from one that was let down; so the latter says
-    /// so. It says nothing where an append was not answered: rule 11, its number may be taken by
-    /// other bytes of this very writer.
+    /// Invariant: an outage never becomes an outcome of the execution, but of a step that runs at most
+    /// once and whose result could not be stored: it is interrupted, as if its host had died. Whoever
+    /// comes later has only the log to tell a turn that died of its code from one that was let down;
+    /// so the latter says so. It says nothing where an append was not answered: rule 11, its number
+    /// may be taken by other bytes of this very writer.
     pub(super) async fn give_up(&mut self, error: &TurnError) {
         if !self.claimed || self.log.unanswered || !error.is_outage() {
             return;
         }
         let at = self.now();
-        // Tries of a long outage are as far apart as those of its wake.
-        let wake_at = Some(at.after(come_back_after(self.gave_up + 1)));
+        // Tries of a long outage are as far apart as those of its wake: by the clock, for the log may
+        // be ahead of it.
+        let wake_at = Some(self.kitchen.clock.now().after(come_back_after(self.gave_up + 1)));
         let (reason, armed) = (TurnEnd::GaveUp, dues(&self.still_armed()));
         let waits_for = WaitsFor::default();
-        let ended = Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for });
-        if let Err(error) = self.log.append(&[ended]).await {
-            tracing::debug!(everstep.execution.id = %self.wake.execution, %error, "a claim is left to its end");
+        let ended = [Event::TurnEnded(TurnEnded { at, reason, wake_at, armed, waits_for })];
+        let id = &self.wake.execution;
+        match self.log.append(&ended).await {
+            Ok(Written::Durable) => {}
+            Ok(Written::Lost) => {
+                tracing::debug!(everstep.execution.id = %id, "another turn has claimed over one that gave up");
+                return;
+            }
+            Err(error) => {
+                tracing::debug!(everstep.execution.id = %id, %error, "a claim is left to its end");
+                return;
+            }
+        }
+        self.claimed = false;
+        self.kitchen.note_durable(id, &ended[0], &self.telemetry.meter);
+        if let (Some(outbox), Some(counts)) = (&mut self.outbox, &self.log.counts) {
+            outbox.wrote(self.log.last, counts, &ended);
+        }
+        // Rule 14: what is durable is seen, though the outage may last.
+        let (stand, shown) = (self.stand(), self.visible.take());
+        let status = Status::Running;
+        let projection = self.kitchen.projection_of(stand, status, wake_at, None, shown);
+        let projection = owing(projection, self.outbox.as_ref());
+        if let Err(error) = self.kitchen.write_record(id, &projection).await {
+            tracing::debug!(everstep.execution.id = %id, %error, "a record is left to the next look");
         }
     }
 

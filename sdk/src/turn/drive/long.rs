@@ -30,10 +30,7 @@ impl Turn<'_> {
 
     fn note_heartbeat(&mut self, seq: u32, attempt: u32, details: Json) {
         let at = self.now();
-        let (key, site) = {
-            let mut engine = self.run.engine();
-            (engine.key(seq).clone(), engine.site(seq))
-        };
+        let (key, site) = self.run.engine().place(seq);
         let event = StepHeartbeat { at, seq, key, site, attempt, details };
         self.happened(Event::StepHeartbeat(event));
     }

@@ -34,7 +34,7 @@ impl Turn<'_> {
         self.note_last_heartbeat(seq, attempt);
         let event = {
             let mut engine = self.run.engine();
-            let (key, site) = (engine.key(seq).clone(), engine.site(seq));
+            let (key, site) = engine.place(seq);
             let input = engine.step(seq).input.clone();
             let reason = brief(reason);
             StepPostponed { at, seq, key, site, attempt, took_us, input, reason, retry_at }

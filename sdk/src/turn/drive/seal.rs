@@ -4,11 +4,13 @@ use std::pin::pin;
 
 use futures::FutureExt;
 
-use super::{Halt, Lease, LogEnd, Term, Turn, Written};
+use super::{Halt, Kitchen, Lease, LogEnd, Term, Turn, Written};
 use crate::event::{Event, LeaseRenewed};
+use crate::id::ExecutionId;
 use crate::payload::PayloadError;
 use crate::store::InboxItem;
-use crate::time::{Clock, Timestamp};
+use crate::telemetry::Meter;
+use crate::time::Timestamp;
 use crate::turn::term::out_of_time;
 
 impl Turn<'_> {
@@ -18,7 +20,9 @@ impl Turn<'_> {
         let events = self.sequence.unwritten();
         let claim = Claim {
             log: &mut self.log,
-            clock: &self.kitchen.clock,
+            kitchen: self.kitchen,
+            execution: &self.wake.execution,
+            meter: &self.telemetry.meter,
             end: &mut self.lease_end,
             term: &self.term,
             claimed: self.claimed,
@@ -48,7 +52,9 @@ impl Turn<'_> {
         let payloads = &self.kitchen.payloads;
         let claim = Claim {
             log: &mut self.log,
-            clock: &self.kitchen.clock,
+            kitchen: self.kitchen,
+            execution: &self.wake.execution,
+            meter: &self.telemetry.meter,
             end: &mut self.lease_end,
             term: &self.term,
             claimed: self.claimed,
@@ -62,7 +68,9 @@ impl Turn<'_> {
 /// A turn's claim, if it has written one.
 struct Claim<'t, 's> {
     log: &'t mut LogEnd<'s>,
-    clock: &'t Clock,
+    kitchen: &'t Kitchen,
+    execution: &'t ExecutionId,
+    meter: &'t Meter,
     end: &'t mut Timestamp,
     term: &'t Term,
     claimed: bool,
@@ -84,13 +92,14 @@ impl Claim<'_, '_> {
         self,
         slow: impl Future<Output = Result<T, PayloadError>>,
     ) -> Result<T, Halt> {
+        let clock = &self.kitchen.clock;
         let mut slow = pin!(slow);
-        let mut time_is_up = pin!(self.term.is_up(self.clock));
+        let mut time_is_up = pin!(self.term.is_up(clock));
         loop {
             let over = async {
                 match self.term.lease {
                     Lease::Renewed(lease) => {
-                        self.clock.sleep_until(self.end.before(lease / 2)).await;
+                        clock.sleep_until(self.end.before(lease / 2)).await;
                         lease
                     }
                     Lease::Invocation { .. } => std::future::pending().await,
@@ -102,13 +111,13 @@ impl Claim<'_, '_> {
                 () = &mut time_is_up => return Err(out_of_time().into()),
                 lease = over => lease,
             };
-            let (at, lease_end) = (self.time, self.clock.now().after(lease));
+            let (at, lease_end) = (self.time, clock.now().after(lease));
             if self.claimed {
-                let renewed = LeaseRenewed { at, lease_end, ahead: true };
-                let Written::Durable = self.log.append(&[Event::LeaseRenewed(renewed)]).await?
-                else {
+                let renewed = [Event::LeaseRenewed(LeaseRenewed { at, lease_end, ahead: true })];
+                let Written::Durable = self.log.append(&renewed).await? else {
                     return Err(Halt::Lost);
                 };
+                self.kitchen.note_durable(self.execution, &renewed[0], self.meter);
             }
             *self.end = lease_end;
         }

@@ -31,7 +31,9 @@ impl Turn<'_> {
         if let Some(due) = self.next_due() {
             until = until.min(due);
         }
-        if let Some(since) = self.unwritten_since {
+        if let Some(since) = &mut self.unwritten_since {
+            // An event's time may be ahead of the clock, and must not keep it from being written.
+            *since = clock.now().min(*since);
             until = until.min(since.after(GROUP_COMMIT_LINGER));
         }
         if let Some(renew_at) = self.renew_at() {
@@ -122,6 +124,8 @@ impl Turn<'_> {
     }
 
     /// A lease that is half over is renewed with the next commit. It counts once that is durable.
+    ///
+    /// `now` is the clock's: the log may be ahead of it, and what others have to wait for must not be.
     pub(super) fn renew_if_old(&mut self, now: Timestamp) {
         let Lease::Renewed(lease) = self.term.lease else { return };
         if self.renew_at().is_some_and(|at| now >= at) {

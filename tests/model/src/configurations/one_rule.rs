@@ -361,6 +361,18 @@ fn poison(pairs: &mut Pairs) {
     pairs.rule("22-block-ends-turn", mismatch, Breaks(Waits), |s| {
         s.rules.block_ends_turn = false;
     });
+    // Its message goes to the dead letters, and the record said "blocked" before the resume.
+    let resumed = Setup::ours(STEPS).with(|s| {
+        s.code = Code::Mismatch;
+        s.last_item = LastItem::Resume;
+        s.hosts_are_quick = true;
+        s.sweeper = true;
+        s.times.receives_max = 2;
+        s.faults.outages = 2;
+    });
+    pairs.rule("14-gave-up-is-shown", resumed, Stuck, |s| {
+        s.rules.giving_up_is_shown = false;
+    });
     let let_down = poisoned.with(|s| s.faults.outages = 3);
     pairs.rule("22-gave-up-is-no-strike", let_down, Breaks(WronglyBlocked), |s| {
         s.rules.giving_up_is_no_strike = false;
