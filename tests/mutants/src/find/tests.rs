@@ -48,6 +48,10 @@ fn one_change_is_in_the_unchanged_part_of_another() {
         "fn f() -> &'a T { a && b == c }",
         "fn f() -> &'a T { (if on(0) { a || b == c } else { a && (if on(1) { b != c } else { b == c }) }) }",
     );
+    check(
+        "fn f() -> &'a T { if a < b {} }",
+        "fn f() -> &'a T { if (on(0) != ((if on(1) { a <= b } else { (if on(2) { a > b } else { a < b }) }))) {} }",
+    );
 }
 
 #[test]
