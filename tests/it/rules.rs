@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use everstep::event::Event;
-use everstep::id::ExecutionId;
+use everstep::event::{Event, StoredCommit};
+use everstep::id::{ExecutionId, WriterId};
 use everstep::prelude::*;
 use everstep::store::{Message, NewItem};
 use everstep::testing::faults::Fate;
@@ -98,9 +98,13 @@ async fn count(world: &World, id: &str, is: impl Fn(&Event) -> bool) -> usize {
 
 /// At the `number`-th call of this name by `host`, a signal whose sender sends no wake lands first.
 fn signal_lands_at(world: &World, name: &'static str, number: u32) -> Fates {
-    let payload = serde_json::from_str("7").unwrap();
-    let message = Message::Signal { name: "go".into(), payload };
-    lands_at(world, name, number, ("signal/late", message))
+    lands_at(world, name, number, ("signal/late", going(7)))
+}
+
+/// A signal that [`counts`] waits for.
+fn going(number: u64) -> Message {
+    let payload = serde_json::from_str(&number.to_string()).unwrap();
+    Message::Signal { name: "go".into(), payload }
 }
 
 /// The same with any message and the id of its item.
@@ -113,11 +117,31 @@ fn lands_at(
     let (inside, calls) = (world.clone(), AtomicU32::new(0));
     Fates::by(world, "host", move |call| {
         if call.name == name && calls.fetch_add(1, Ordering::SeqCst) == number {
-            let (arrived_at, message) = (inside.clock.now(), message.clone());
-            let item = NewItem { id: item_id.into(), arrived_at, message };
-            let id = ExecutionId::new("x").unwrap();
-            inside.store.send(&id, &item).now_or_never().unwrap().unwrap();
+            item_lands(&inside, (item_id, message.clone()));
         }
         Fate::Proceed
     })
+}
+
+/// A message lands, and its sender sends no wake.
+fn item_lands(world: &World, (item_id, message): (&str, Message)) {
+    let item = NewItem { id: item_id.into(), arrived_at: world.clock.now(), message };
+    let id = ExecutionId::new("x").unwrap();
+    world.store.send(&id, &item).now_or_never().unwrap().unwrap();
+}
+
+/// The claim of a host that is never heard of again lands in the log.
+fn a_dead_host_claims(world: &World) {
+    let id = ExecutionId::new("x").unwrap();
+    let loaded = world.store.load(&id).now_or_never().unwrap().unwrap().unwrap();
+    let last = loaded.commits.last().unwrap();
+    let now = world.clock.now();
+    let lease_end = now.after(seconds(20));
+    let claim = serde_json::json!({"TurnStarted": {
+        "at": now, "host": "dead", "code": "1", "lease_end": lease_end,
+    }});
+    let claim: Event = serde_json::from_value(claim).unwrap();
+    let number = last.number + 1;
+    let claim = StoredCommit::encode(number, WriterId::random(), Some(last.hash), &[claim]);
+    world.store.append(&id, &claim).now_or_never().unwrap().unwrap();
 }

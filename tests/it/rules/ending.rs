@@ -66,6 +66,20 @@ async fn what_has_ended_when_a_cancel_is_seen_is_in_the_log() {
     world.check_closed("x").await;
 }
 
+/// A look at the inbox loads the log only if something has arrived since the one before.
+#[tokio::test(start_paused = true)]
+async fn what_a_turn_has_seen_arrive_it_does_not_load_again() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 60)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    handle.signal("nobody", &1).await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    let trace = world.trace();
+    let loads = trace.iter().filter(|line| line.contains(" host load#")).count();
+    assert_eq!(loads, 2, "for the start, and for the signal: {trace:#?}");
+}
+
 /// Whoever finds the end behind a crash reports what the dead host could not.
 #[tokio::test(start_paused = true)]
 async fn what_came_too_late_is_reported_by_whoever_finds_the_end() {

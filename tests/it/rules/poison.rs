@@ -224,6 +224,34 @@ async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_
     closed(&world, "x", minutes(1)).await;
 }
 
+/// A turn that blocks says that it is over: nobody waits for its lease, though its host is gone.
+#[tokio::test(start_paused = true)]
+async fn a_resume_does_not_wait_for_the_lease_of_the_turn_that_blocked() {
+    #[workflow(name = "touchy")]
+    async fn broken(_: u64) -> everstep::Result<u64> {
+        let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
+        assert!(one > 1, "a bug");
+        Ok(one)
+    }
+    #[workflow(name = "touchy")]
+    async fn fixed(_: u64) -> everstep::Result<u64> {
+        step("one", async move || Ok::<u64, everstep::Error>(2)).await
+    }
+    let world = World::new();
+    let start = |app: App, name: &str| {
+        let fates = Fates::good(&world, name);
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, app, backend, &fates, &without_sweeper())
+    };
+    let handle = world.client().start(broken, 1).id("x").await.unwrap();
+    let before = start(App::new().workflow(broken), "before");
+    world.until("x", minutes(1), |it| it.projection.status == Status::Blocked).await;
+    before.kill().await;
+    let _after = start(App::new().workflow(fixed), "after");
+    world.client().resume(handle.id()).await.unwrap();
+    closed(&world, "x", seconds(5)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
     static LOOKS: AtomicU32 = AtomicU32::new(0);

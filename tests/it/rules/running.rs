@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use everstep::event::{Event, StoredCommit};
-use everstep::id::{ExecutionId, WriterId};
+use everstep::event::Event;
+use everstep::limits::BACKOFF_IN_PLACE_MAX;
 use everstep::prelude::*;
-use everstep::store::EventStore;
+use everstep::store::{EventStore, Status};
 use everstep::testing::faults::Fate;
 use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
-use futures::FutureExt;
 
-use super::{app, closed, count, counts, events, host, host_of, host_with, long, without_sweeper};
+use super::{
+    a_dead_host_claims, app, closed, count, counts, events, host, host_with, long, without_sweeper,
+};
 
 /// A store whose answer to the `number`-th append comes so late.
 fn answers_late(world: &World, number: u32, late: Duration) -> Arc<dyn EventStore> {
@@ -56,6 +57,22 @@ async fn a_host_that_was_paused_past_its_lease_starts_no_body() {
 #[tokio::test(start_paused = true)]
 async fn a_host_starts_no_body_where_another_clock_may_see_its_lease_expired() {
     check_overtaken(seconds(17), Duration::from_millis(4_900)).await;
+}
+
+/// At the very moment at which another clock may see its lease expire no body starts any more.
+#[tokio::test(start_paused = true)]
+async fn a_body_starts_only_while_its_lease_outlasts_the_skew() {
+    for (late_millis, turns) in [(14_999, 1), (15_000, 2)] {
+        let world = World::new();
+        let fates = Fates::good(&world, "slow");
+        let late = Duration::from_millis(late_millis);
+        let backend = fates.backend(answers_late(&world, 0, late), Arc::clone(&world.queue));
+        let _host = Host::start(&world, app(&world), backend, &fates, &without_sweeper());
+        let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+        closed(&world, "x", minutes(1)).await;
+        let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+        assert_eq!(claims, turns, "its claim was answered after {late:?}");
+    }
 }
 
 /// Notes that it is dropped.
@@ -135,18 +152,7 @@ fn overtaken_by_the_dead(world: &World) -> Fates {
     let (inside, done) = (world.clone(), AtomicBool::new(false));
     Fates::by(world, "host", move |call| {
         if call.name == "append" && !done.swap(true, Ordering::SeqCst) {
-            let id = ExecutionId::new("x").unwrap();
-            let loaded = inside.store.load(&id).now_or_never().unwrap().unwrap().unwrap();
-            let last = loaded.commits.last().unwrap();
-            let now = inside.clock.now();
-            let lease_end = now.after(seconds(20));
-            let claim = serde_json::json!({"TurnStarted": {
-                "at": now, "host": "dead", "code": "1", "lease_end": lease_end,
-            }});
-            let claim: Event = serde_json::from_value(claim).unwrap();
-            let number = last.number + 1;
-            let claim = StoredCommit::encode(number, WriterId::random(), Some(last.hash), &[claim]);
-            inside.store.append(&id, &claim).now_or_never().unwrap().unwrap();
+            a_dead_host_claims(&inside);
         }
         Fate::Proceed
     })
@@ -278,6 +284,37 @@ async fn a_timer_that_becomes_due_while_the_turn_is_ending_fires_at_once() {
     assert!(world.elapsed() < seconds(33), "{:?}", world.elapsed());
 }
 
+/// Its body ends while its turn asks for news, and the news show that the workflow is broken. What
+/// it did is not lost to that.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_ended_before_its_turn_blocks_is_in_the_log() {
+    #[workflow]
+    async fn breaks(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+        let body = act(&ledger, "x", "body", &[], seconds(3));
+        let told = async {
+            let go: u64 = signal("go").await.expect("a number");
+            assert!(go == 0, "a bug");
+        };
+        let (body, ()) = tokio::join!(body, told);
+        body
+    }
+    let world = World::new();
+    let fates = Fates::good(&world, "host");
+    let loads = AtomicU32::new(0);
+    let store = SlowStore::by(Arc::clone(&world.store), move |call| {
+        let looks = call == "load" && loads.fetch_add(1, Ordering::SeqCst) == 1;
+        [Duration::ZERO, if looks { seconds(4) } else { Duration::ZERO }]
+    });
+    let backend = fates.backend(Arc::new(store), Arc::clone(&world.queue));
+    let app = App::new().workflow(breaks).state(world.ledger.clone());
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    let handle = world.client().start(breaks, 1).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    handle.signal("go", &1).await.unwrap();
+    world.until("x", minutes(1), |record| record.projection.status == Status::Blocked).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::StepCompleted(_))).await, 1);
+}
+
 /// What has finished waits for company for a moment only: a crash must not take it back.
 #[tokio::test(start_paused = true)]
 async fn a_result_is_durable_soon_though_other_bodies_still_run() {
@@ -321,4 +358,30 @@ async fn news_that_come_while_the_record_is_written_are_not_left_to_the_turn_tha
     assert!(world.trace().iter().any(|line| line.contains("project")), "{:#?}", world.trace());
     handle.signal("go", &1).await.unwrap();
     closed(&world, "x", seconds(30)).await;
+}
+
+/// A back-off as long as a turn waits for waits in its turn, one that is longer by a moment suspends.
+#[tokio::test(start_paused = true)]
+async fn a_back_off_of_the_longest_that_a_turn_waits_for_is_waited_for_in_place() {
+    #[workflow]
+    async fn again(after_millis: u64) -> everstep::Result<u64> {
+        let retry = Retry::new().initial(Duration::from_millis(after_millis)).jitter(false);
+        let fails_once = step("fails once", async move || match everstep::attempt() {
+            1 => Err(everstep::Error::msg("not yet")),
+            attempt => Ok(u64::from(attempt)),
+        });
+        fails_once.retry(retry).await
+    }
+    let longest = u64::try_from(BACKOFF_IN_PLACE_MAX.as_millis()).unwrap();
+    for (after_millis, turns) in [(longest, 1), (longest + 1, 2)] {
+        let world = World::new();
+        let fates = Fates::good(&world, "host");
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        let app = App::new().workflow(again);
+        let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+        let _ = world.client().start(again, after_millis).id("x").await.unwrap();
+        closed(&world, "x", minutes(1)).await;
+        let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
+        assert_eq!(claims, turns, "after {after_millis} ms");
+    }
 }

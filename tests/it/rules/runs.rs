@@ -99,6 +99,36 @@ async fn ids_that_are_in_the_inbox_are_handed_on_however_old_they_are() {
     world.check_closed("x").await;
 }
 
+/// The last event of a run and the first of the next are one commit, also where what is handed on
+/// needs commits of its own.
+#[tokio::test(start_paused = true)]
+async fn a_run_ends_in_the_commit_that_begins_the_next_however_large_they_are() {
+    #[workflow]
+    async fn grows(given: String) -> everstep::Result<usize> {
+        let word: String = signal("word").await?;
+        if word == "go" {
+            return continue_as_new(&"x".repeat(100_000)).await;
+        }
+        Ok(given.len() + word.len())
+    }
+    let world = World::new();
+    let handle = world.client().start(grows, String::new()).id("x").await.unwrap();
+    handle.signal("word", "go").await.unwrap();
+    for _ in 0..2 {
+        handle.signal("word", &"y".repeat(185_000)).await.unwrap();
+    }
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let _host =
+        Host::start(&world, App::new().workflow(grows), backend, &fates, &without_sweeper());
+    assert_eq!(handle.result().await.unwrap(), 285_000);
+    let ends = |event: &Event| matches!(event, Event::ContinuedAsNew(_));
+    let log = world.log("x").await;
+    let last = log.iter().find(|commit| commit.events.iter().any(ends)).unwrap();
+    let kinds: Vec<_> = last.events.iter().map(Event::kind).collect();
+    assert_eq!(kinds, ["ContinuedAsNew", "WorkflowStarted"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_not_consumed_is_handed_on_in_order_however_large() {
     let world = World::new();

@@ -1,6 +1,7 @@
 //! Rules 1 to 4, 9, 12, 13, 20 and 23: whoever must look at an execution is told.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use everstep::event::Event;
@@ -13,7 +14,8 @@ use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
 use super::{
-    closed, count, counts, events, host, host_with, long, patient, signal_lands_at, without_sweeper,
+    a_dead_host_claims, closed, count, counts, events, going, host, host_with, item_lands, long,
+    patient, signal_lands_at, without_sweeper,
 };
 
 /// A client whose wakes are lost: it dies between its write and its wake, every time.
@@ -82,6 +84,52 @@ async fn a_wake_that_meets_a_live_claim_is_replaced_by_one_for_its_end() {
     closed(&world, "x", minutes(2)).await;
     let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
     assert_eq!(claims, 2);
+}
+
+/// Its lease ends now. Who looks at this moment need not come again for it.
+#[tokio::test(start_paused = true)]
+async fn at_the_very_end_of_its_lease_a_claim_is_over() {
+    let world = World::new();
+    let dead = host(&world, "dead", &without_sweeper());
+    let handle = world.client().start(long, ("x".to_owned(), 15)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    dead.kill().await;
+    let lease_end = events(&world, "x").await.into_iter().find_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim.lease_end),
+        _ => None,
+    });
+    let lease_end = lease_end.unwrap();
+    let _host = host(&world, "host", &without_sweeper());
+    while world.clock.now() < lease_end {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(world.clock.now(), lease_end);
+    handle.signal("nobody", &1).await.unwrap();
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 2);
+    closed(&world, "x", minutes(1)).await;
+}
+
+/// News come to a turn on a sweep's wake, and their own message is gone with that. The turn loses its
+/// place to somebody who dies: its wake is not dropped as a sweep's, but replaced.
+#[tokio::test(start_paused = true)]
+async fn a_turn_on_a_sweeps_wake_looks_again_as_for_news() {
+    let world = World::new();
+    assert!(mute(&world).start(counts, ("x".to_owned(), 3_600)).id("x").await.is_err());
+    tokio::time::sleep(seconds(61)).await;
+    assert_eq!(world.client().sweep(Some(seconds(60))).await.unwrap(), 1);
+    let (inside, done) = (world.clone(), AtomicBool::new(false));
+    let fates = Fates::by(&world, "host", move |call| {
+        if call.name == "append" && !done.swap(true, Ordering::SeqCst) {
+            item_lands(&inside, ("signal/late", going(7)));
+            a_dead_host_claims(&inside);
+        }
+        Fate::Proceed
+    });
+    let _host = host_with(&world, &fates, &without_sweeper());
+    tokio::time::sleep(seconds(40)).await;
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 1);
+    check_log(&world.log("x").await);
 }
 
 /// The timer's hop meets a turn that a signal started. It comes again at the timer's time, not
