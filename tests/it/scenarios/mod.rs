@@ -14,11 +14,12 @@
 //! | S9 | calm | the scenario is a host's death itself |
 //! | S14 | none | a plain function |
 //! | T1: several in a row, an hour | all | |
-//! | T1: ten days; T4: a hundred years | in memory | a thousand hops of the queue |
+//! | T1: ten days | P0 to P2, P5 to P7 | a death at each of a thousand hops of the queue |
 //! | T2: 50 executions | P0 to P2, P4, P6 | in any weather with fewer |
 //! | T3: in virtual time | calm | the scenario is a host's death itself |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |
 //! | T4: zero and the past | all | |
+//! | T4: a hundred years | in memory | it is asked for, and given up |
 //! | G1 to G4, G8, G9 | all | |
 //! | G5, G6, G7 | all; what depends on who is first: calm | a death makes things late |
 //! | updates, as G1 to G3 and G8 | all | but for refusals that meet no weather |
@@ -30,11 +31,10 @@
 //! | C1, C3 in sequence, C4 | all | |
 //! | C2 | calm | the scenario is a host's death itself |
 //! | C3: ten in parallel | all but P7 | they end in another order on each store |
-//! | M1, M4, M6 | all | |
+//! | M1, M4 to M6 | all | |
 //! | M2: items; M3: counts | all | the whole table of counts in P0 to P2, P4, P6 |
 //! | M2: 1,000 items | P0, P2 | a thousand commits; the limit also in P1 |
 //! | M2: limit 0; M3: the quickest | calm | no body of theirs may run again |
-//! | M5: 100 rounds | in memory | in any weather with fewer |
 //! | D1, D2, D3, D5, D6 | all | |
 //! | E1, E2 | all | |
 //! | E6 | all; a thousand runs under P0 | thousands of commits |

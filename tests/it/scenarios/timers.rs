@@ -66,8 +66,9 @@ fn an_hour_is_an_hour() {
 /// T1
 #[test]
 fn ten_days_are_ten_days() {
+    let profiles = [IN_MEMORY, &[Profile::Pages, Profile::Stores]].concat();
     check(
-        IN_MEMORY,
+        &profiles,
         || App::new().workflow(sleeper),
         async |world| {
             check_naps(world, &[864_000_000]).await;
