@@ -28,8 +28,8 @@ impl DynamoStore {
             // What the next look still misses is lost and not on its way: see `load_whole`.
             let is_lost = loads == LOADS_MAX && missing == before;
             match (missing, found) {
-                (None, Found::Page(page)) => return Ok(Some(page)),
-                (_, Found::Page(page)) if is_lost => return Ok(Some(page)),
+                (None, Found::Page(page)) => return Ok(Some(*page)),
+                (_, Found::Page(page)) if is_lost => return Ok(Some(*page)),
                 (_, Found::LostRecord) if is_lost => return Err(StoreError::lost_record(id)),
                 _ if loads < LOADS_MAX => {
                     before = missing;
@@ -116,7 +116,7 @@ impl DynamoStore {
             (_, Some(end)) if end == last || !reaches_its_end => end.checked_add(1),
             _ => None,
         };
-        Ok(Found::Page(LogPage { record, from, commits, next }))
+        Ok(Found::Page(Box::new(LogPage { record, from, commits, next })))
     }
 }
 
@@ -125,5 +125,5 @@ enum Found {
     Nothing,
     /// Commits without their record.
     LostRecord,
-    Page(LogPage),
+    Page(Box<LogPage>),
 }

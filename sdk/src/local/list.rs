@@ -23,8 +23,10 @@ pub(super) fn page(db: &Connection, query: &ListQuery) -> Result<ListPage, Fault
     Ok(ListPage { next: records.last().filter(|_| more).map(ListCursor::text_of), records })
 }
 
-/// The statement and what its names stand for.
-fn statement(query: &ListQuery) -> Result<(String, Vec<(&'static str, Value)>), StoreError> {
+/// What the names in a statement stand for.
+type Values = Vec<(&'static str, Value)>;
+
+fn statement(query: &ListQuery) -> Result<(String, Values), StoreError> {
     // One more than the page: whether there is another.
     let limit = i64::try_from(query.page_size().saturating_add(1)).unwrap_or(i64::MAX);
     let mut sql = format!("SELECT {LISTED} FROM executions WHERE TRUE");

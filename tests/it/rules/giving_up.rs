@@ -62,7 +62,8 @@ async fn a_queue_that_does_not_answer_is_no_strike() {
     fates.faults().heal();
     assert_eq!(handle.result().await.unwrap(), 0);
     check_log(&world.log("x").await);
-    assert_eq!(*seen.lock().unwrap(), events(&world, "x").await[1..]);
+    let log = events(&world, "x").await;
+    assert_eq!(*seen.lock().unwrap(), log[1..]);
 }
 
 /// What is durable shows though the turn that wrote it was let down, and the sweeper knows when to

@@ -14,7 +14,8 @@ use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 
 use super::{
-    a_dead_host_claims, app, closed, count, counts, events, host, host_with, long, without_sweeper,
+    a_dead_host_claims, app, closed, count, counts, events, host, host_of, host_with, long,
+    without_sweeper,
 };
 
 /// A store whose answer to the `number`-th append comes so late.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use everstep::prelude::*;
-use everstep_tests::scenario::{ALL, Effects, IN_MEMORY, World, check};
+use everstep_tests::scenario::{ALL, Effects, World, check};
 
 #[step(skip(effects))]
 async fn work(effects: &Effects, n: u32) -> everstep::Result<u32> {
