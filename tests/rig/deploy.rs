@@ -393,9 +393,9 @@ async fn what_has_ended_is_archived_and_deleted_by_the_sweeper_if_the_stack_is_t
     let start = "start greet --id eve --input '\"Eve\"'";
     check_allowed(&cloud, &client, start);
     cloud.until(URL, "eve", "completed");
-    check_refused(&cloud, &client, "delete eve", "dynamodb:DeleteItem");
+    check_refused(&cloud, &client, "delete eve --no-archive", "dynamodb:DeleteItem");
     let deleter = cloud.user(stack, "deleter", &["Client", "Operator", "Delete"]);
-    check_allowed(&cloud, &deleter, "retention");
+    check_allowed(&cloud, &deleter, "retention --no-archive");
     check_allowed(&cloud, &client, start);
     let of_ours = json!({ "Bucket": "archive", "Prefix": "orders/greet/" });
     let objects = cloud.ask(&[("s3", "list_objects_v2", of_ours)]).remove(0);

@@ -108,8 +108,13 @@ pub async fn pages_have_nothing_of_another_life(store: Store) {
     for number in [0, 1, 2, 5] {
         late(&store, &earlier, number).await;
     }
-    let page = store.load_page(&later.id, 0, 9).await.unwrap().unwrap();
-    assert_eq!((page.commits, page.next), (vec![first, second.clone()], None));
+    let (mut read, mut from) = (Vec::new(), Some(0));
+    while let Some(at) = from {
+        let page = store.load_page(&later.id, at, 9).await.unwrap().unwrap();
+        read.extend(page.commits);
+        from = page.next;
+    }
+    assert_eq!(read, [first, second.clone()]);
     let page = store.load_page(&later.id, 1, 9).await.unwrap().unwrap();
     assert_eq!(page.commits, [second]);
 }
