@@ -12,12 +12,14 @@ use crate::limits::LOG_PAGE_BYTES_MAX;
 /// ```
 /// # use everstep::prelude::*;
 /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { publish("waits"); signal::<bool>("paid").await?; Ok(card) }
-/// # let env = everstep::testing::Env::new(App::new().workflow(sell));
-/// # let (client, store) = (env.client(), env.backend().store().clone());
-/// # env.block_on(async {
-/// # let sale = client.start(sell, "4242".to_owned()).id("sale-7").await?;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let backend = Backend::memory();
+/// # let sale = Client::new(&backend).start(sell, "4242".to_owned()).id("sale-7").await?;
 /// # sale.signal("paid", &true).await?;
-/// # sale.result().await?;
+/// # let worker = App::new().workflow(sell).backend(backend.clone()).worker().await?;
+/// # worker.run_until(sale.result()).await??;
+/// # let store = backend.store.clone();
 /// use everstep::store::LogPage;
 ///
 /// // Page by page, each commit verified, and each page against the one before.
@@ -32,7 +34,7 @@ use crate::limits::LOG_PAGE_BYTES_MAX;
 ///     from = next;
 /// }
 /// assert_eq!(events, sale.history().await?.iter().map(|commit| commit.events.len()).sum::<usize>());
-/// # Ok::<_, everstep::Error>(()) }).unwrap();
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct LogPage {
