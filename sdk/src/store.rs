@@ -817,11 +817,29 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
+    /// Of a run that begins with `commit` and has had no turn yet.
+    pub(crate) fn of_start(commit: CommitNumber, at: Timestamp) -> Self {
+        Self {
+            commit,
+            first: commit,
+            status: Status::Running,
+            wake_at: Some(at),
+            untold: None,
+            telling: None,
+            updated_at: at,
+            code: String::new(),
+            reason: None,
+            view: None,
+            tags: None,
+            life: None,
+        }
+    }
+
     /// Whether this may take the place of what `record` has, of its own life only. More of the log
-    /// wins: without this rule an older update that lands last shows a closed execution as open. With the same log only a
-    /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs
-    /// the record cannot lift a block it has not seen. And what was untold may have been told: that
-    /// changes nothing of where the execution stands.
+    /// wins: without this rule an older update that lands last shows a closed execution as open. With
+    /// the same log only a block is news: leaving `blocked` always comes with a commit, so a slow host
+    /// that repairs the record cannot lift a block it has not seen. And what was untold may have been
+    /// told: that changes nothing of where the execution stands.
     #[must_use]
     pub fn replaces(&self, record: &Record) -> bool {
         let stored = &record.projection;
