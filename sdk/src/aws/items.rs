@@ -11,8 +11,9 @@
 //! A record of an execution that is being deleted is its grave: `status` is `buried`.
 //!
 //! Records and inbox items that the sweeper must see carry `due_shard` and `due_at`, the keys of
-//! the index `due`; what is to be deleted is in the same index, in shards of its own; records carry `status_shard` and `newest_key`, those of `by_status`. Bodies
-//! and messages are strings, so that the console shows them.
+//! the index `due`; what is to be deleted is in the same index, in shards of its own; records carry
+//! `status_shard` and `newest_key`, those of `by_status`. Bodies and messages are strings, so that the
+//! console shows them.
 
 mod reader;
 

@@ -52,8 +52,7 @@ struct Page {
 }
 
 /// The log of all runs, a page at a time, each commit verified, and against the one before it on the
-/// page; with `Accept: application/x-ndjson` one commit a
-/// line. The header `Link` has the next page.
+/// page; with `Accept: application/x-ndjson` one commit a line. The header `Link` has the next page.
 #[utoipa::path(
     get, path = "/executions/{id}/history", tag = "look",
     params(

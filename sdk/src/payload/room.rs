@@ -10,8 +10,8 @@ use crate::limits::{PAYLOAD_BYTES_AT_ONCE, PAYLOAD_ROOM_MAX, PAYLOAD_SMALL};
 /// What permits stand for, in bytes: a semaphore has no more than so many.
 const UNIT: usize = 1024;
 
-/// The memory in which payloads are sealed and opened, or that in which those of histories are that are archived. Clones
-/// share it.
+/// The memory in which payloads are sealed and opened, or that in which those of histories are that are
+/// archived. Clones share it.
 ///
 /// Who holds room asks a payload store or an archive, for a time that is
 /// [bounded](crate::limits::PAYLOAD_CALL_MAX), and never for more of the same room: so everybody gets

@@ -110,8 +110,7 @@ impl<'a> LogEnd<'a> {
 
     /// Rule 11: an unanswered write is written again, the same bytes under the same number. A
     /// turn that gives up is over, and the next one has a new writer: should the write land later,
-    /// nobody takes it for its own. `false` if somebody else
-    /// wrote there, or the execution was deleted.
+    /// nobody takes it for its own. `false` if somebody else wrote there, or the execution was deleted.
     async fn put(&mut self, commit: &StoredCommit) -> Result<bool, StoreError> {
         let mut tries = 1;
         loop {

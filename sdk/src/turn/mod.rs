@@ -374,7 +374,7 @@ impl fmt::Debug for Kitchen {
     }
 }
 
-/// An inbox item that a turn takes.
+/// The inbox items that a turn takes.
 pub(crate) type Items = Vec<crate::store::InboxItem>;
 
 /// The inbox items that the log has not taken.

@@ -70,7 +70,6 @@ async fn without_a_retention_everything_is_kept_and_a_workflow_may_have_its_own(
     assert!(place.client().delete_expired().await.unwrap().deleted.is_empty());
 }
 
-/// However overdue they are.
 /// Simultaneous passes have the same list: one that began at its head would do what others do.
 #[tokio::test(start_paused = true)]
 async fn a_pass_begins_anywhere_in_its_list() {
@@ -91,6 +90,7 @@ async fn a_pass_begins_anywhere_in_its_list() {
     assert!(heads < 4, "each began with the oldest");
 }
 
+/// However overdue they are.
 #[tokio::test(start_paused = true)]
 async fn open_and_blocked_executions_are_never_deleted() {
     let place = Place::new();
@@ -369,7 +369,7 @@ async fn a_pass_costs_a_list_and_three_calls_an_execution() {
     }
 }
 
-/// Each is put together in a file, and there is one such file at a time.
+/// Each is put together in a file, and a pass has one such file at a time.
 #[tokio::test(start_paused = true)]
 async fn large_histories_are_archived_one_after_the_other() {
     let place = Place::new();
