@@ -274,8 +274,8 @@ impl Host {
         Visitor { id, receipt, receive_count, says }
     }
 
-    /// Wakes what is overdue, and deletes what is no longer kept. A process that sweeps for the first time may be the fix that
-    /// blocked executions wait for: each gets another look.
+    /// Wakes what is overdue, and deletes what is no longer kept. A process that sweeps for the first
+    /// time may be the fix that blocked executions wait for: each gets another look.
     async fn sweep(&self, deadline: Timestamp) -> Result<SweepAnswer, InvocationError> {
         let resume = || async {
             for workflow in self.kitchen.registry.names() {
@@ -290,7 +290,8 @@ impl Host {
         if !self.kitchen.registry.deletes() {
             return Ok(SweepAnswer { woken, deleted: None });
         }
-        // What an execution takes is far less than that.
+        // A large history takes longer than any invocation. What is under way by then is given up: were
+        // it killed at the deadline, its file would stay in the folder for temporary files.
         let left = deadline.since(self.kitchen.clock.now());
         let until = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 2));
         let mut deleted = 0;

@@ -1,6 +1,6 @@
 //! One pass of retention: deleting what is closed and no longer kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
@@ -12,7 +12,7 @@ use crate::error::chain;
 use crate::id::ExecutionId;
 use crate::limits::{DELETE_AT_ONCE, DELETE_PASS_MAX};
 use crate::store::{Record, StoreError};
-use crate::time::Timestamp;
+use crate::time::{Clock, Timestamp};
 
 /// After so many failures that are not about an execution, a pass leaves the rest to the next one.
 const FAILURES_MAX: usize = 8;
@@ -141,7 +141,7 @@ impl DeleteExpired<'_> {
         self
     }
 
-    /// Begins with no execution after this time.
+    /// Is over at this time: begins with nothing more, and gives up what goes on then, as a crash would.
     #[cfg(feature = "aws")]
     pub(crate) fn until(mut self, until: Timestamp) -> Self {
         self.until = Some(until);
@@ -193,11 +193,27 @@ impl DeleteExpired<'_> {
                 ids.rotate_left(begins_at);
             }
             let mut ids = ids.into_iter().take_while(|_| in_time());
-            let begun: Vec<_> =
-                ids.by_ref().take(DELETE_AT_ONCE).map(|id| one(id).boxed()).collect();
-            let mut running: stream::FuturesUnordered<_> = begun.into_iter().collect();
+            let begun: Vec<_> = ids.by_ref().take(DELETE_AT_ONCE).collect();
+            let mut under_way: HashSet<_> = begun.iter().cloned().collect();
+            let mut running: stream::FuturesUnordered<_> =
+                begun.into_iter().map(|id| one(id).boxed()).collect();
             let kept = pass.kept.len();
-            while let Some((id, done)) = running.next().await {
+            loop {
+                let next = tokio::select! {
+                    biased;
+                    next = running.next() => next,
+                    () = time_is_up(clock, until) => {
+                        for id in &under_way {
+                            tracing::warn!(
+                                everstep.execution.id = %id,
+                                "no time was left to delete it: a later pass goes on"
+                            );
+                        }
+                        break;
+                    }
+                };
+                let Some((id, done)) = next else { break };
+                under_way.remove(&id);
                 match done {
                     Ok(Deletion::Deleted(deleted)) => pass.deleted.push((id, deleted)),
                     Ok(Deletion::Freed) => pass.freed += 1,
@@ -210,6 +226,7 @@ impl DeleteExpired<'_> {
                 if failures < FAILURES_MAX
                     && let Some(id) = ids.next()
                 {
+                    under_way.insert(id.clone());
                     running.push(one(id).boxed());
                 }
             }
@@ -225,6 +242,13 @@ impl DeleteExpired<'_> {
         }
         pass.more |= failures >= FAILURES_MAX || !in_time();
         Ok(pass)
+    }
+}
+
+async fn time_is_up(clock: &Clock, until: Option<Timestamp>) {
+    match until {
+        Some(until) => clock.sleep_until(until).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lambda_runtime::Diagnostic;
 
 use super::*;
+use crate::archive::{Archive, ArchiveError, ArchiveFile, ArchiveStore, MemoryArchive};
 use crate::context::{postpone, sleep, step};
 use crate::event::{Event, Json, TurnEnd};
 use crate::host::App;
@@ -482,6 +483,72 @@ async fn a_sweep_deletes_what_it_has_time_for() {
     let sweep = |time: Duration| function.host.sweep(function.clock.now().after(time));
     assert_eq!(sweep(Duration::ZERO).await.expect("a sweep").deleted, Some(0));
     assert_eq!(sweep(T).await.expect("a sweep").deleted, Some(COUNT));
+}
+
+/// Its history is larger than what is archived from memory.
+#[crate::workflow(crate = "crate")]
+async fn large(bytes: usize) -> crate::Result<usize> {
+    for _ in 0..2 {
+        step("fetch", async move || Ok::<_, crate::Error>("x".repeat(bytes))).await?;
+    }
+    Ok(bytes)
+}
+
+/// An archive that does not come to an end, and the files that it was given.
+#[derive(Debug, Clone, Default)]
+struct Hangs(Arc<std::sync::Mutex<Vec<std::path::PathBuf>>>);
+
+#[async_trait::async_trait]
+impl ArchiveStore for Hangs {
+    async fn put(&self, _name: &str, _bytes: &[u8]) -> Result<(), ArchiveError> {
+        pending().await
+    }
+
+    async fn get(&self, _name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+        pending().await
+    }
+
+    async fn put_file(&self, _name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+        assert!(file.path().exists());
+        self.0.lock().expect("no panic").push(file.path().to_owned());
+        pending().await
+    }
+}
+
+/// What it had in the folder for temporary files would stay there, if it were killed.
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_outlasts_the_invocation_is_given_up_before_its_end() {
+    let day = Duration::from_secs(86_400);
+    let app = App::new().workflow(large).workflow(takes).retention(day);
+    let mut function = Function::of(app, &Faults::none());
+    for (workflow, id, input) in
+        [("large", "a", "180000"), ("large", "b", "180000"), ("takes", "c", "0")]
+    {
+        function.start(workflow, id, input).await;
+    }
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    tokio::time::sleep(2 * day).await;
+    let client = |archive| {
+        let (store, queue) = (function.store.clone(), Arc::new(function.queue.clone()));
+        Client::on(&Backend::new(store, queue).with_archive(archive), &function.clock)
+    };
+    let (hangs, memory) = (Hangs::default(), MemoryArchive::new());
+    let clients = [client(Archive::new(hangs.clone())), client(Archive::new(memory.clone()))];
+    for (client, deleted) in clients.into_iter().zip([0, 3]) {
+        function.host.client = client;
+        let began = function.clock.now();
+        let sweep = function.host.sweep(began.after(T)).await.expect("a sweep");
+        assert_eq!(sweep.deleted, Some(deleted));
+        assert!(function.clock.now().since(began) < T - ANSWER_BEFORE_DEADLINE);
+        for id in ["a", "b", "c"] {
+            let id = ExecutionId::new(id).expect("an id");
+            let record = function.store.record(&id).await.expect("an answer");
+            assert_eq!(record.is_some(), deleted == 0, "it is there as it was, or gone");
+        }
+    }
+    let files = hangs.0.lock().expect("no panic").clone();
+    assert!(files.len() == 1 && !files[0].exists(), "{files:?}");
+    assert_eq!(memory.objects().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
