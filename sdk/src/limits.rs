@@ -106,6 +106,8 @@
 //! assert!(PAYLOAD_CALL_MAX < ARCHIVE_CALL_MAX);
 //! assert!(PAYLOAD_BYTES_MAX < ARCHIVE_OBJECT_BYTES_MAX as usize);
 //! assert!(ARCHIVE_MEMORY_BYTES < HISTORY_OPENED_BYTES);
+//! let largest = ARCHIVE_CALL_MAX + seconds(ARCHIVE_OBJECT_BYTES_MAX / ARCHIVE_SPEED_MIN);
+//! assert!(ARCHIVE_LEFTOVER_AGE > 3 * largest); // there, and back, and the last of it before that
 //! assert_eq!((DATA_KEYS_KEPT, DATA_KEY_KEPT_FOR), (1_024, minutes(5)));
 //!
 //! // An id is free again when no process can remember its data key any more.
@@ -205,9 +207,14 @@ pub const PAYLOAD_ROOM_MAX: Duration = Duration::from_secs(300);
 /// has a third of what is left of its time.
 pub const SEAL_GRACE: Duration = Duration::from_secs(5);
 
-/// How long an archive may take for one object, with all its tries: a history of gigabytes at a hundred
-/// megabits a second. Then the execution is kept, and a later pass tries again.
+/// How long an archive may take for an object, with all its tries: so long to store it, and so long to
+/// read it back. A large one has the time that its bytes take at [`ARCHIVE_SPEED_MIN`] besides. Then the
+/// execution is kept, and a later pass tries again.
 pub const ARCHIVE_CALL_MAX: Duration = Duration::from_secs(300);
+
+/// The slowest way to an archive and back, in bytes a second, for which a large object is given time: ten
+/// megabits. The largest has some seventy minutes for each way.
+pub const ARCHIVE_SPEED_MIN: u64 = 1_250_000;
 
 /// Largest history that is archived, in bytes: an object of S3 that is put by one request has at most
 /// 5 GB (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html>).
@@ -215,8 +222,14 @@ pub const ARCHIVE_OBJECT_BYTES_MAX: u64 = 5_000_000_000;
 
 /// Up to how many bytes a history that is archived is put together in memory, in each of the
 /// [`DELETE_AT_ONCE`]. A larger one is put together in a file of the folder for temporary files, one at
-/// a time: so that folder needs room for the largest history.
+/// a time in each pass: so that folder needs room for the largest history, as many times as there are
+/// passes, and calls of `Client::delete`, at once.
 pub const ARCHIVE_MEMORY_BYTES: usize = 256 * 1024;
+
+/// How long nobody has written to a file on its way into the archive when it counts as left by a process
+/// that was killed, and is removed: longer than the largest history takes to the archive and back. Whoever
+/// is later all the same finds its file gone, and a later pass tries again.
+pub const ARCHIVE_LEFTOVER_AGE: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// How many data keys a process keeps in memory, and for how long: an erased execution cannot be read
 /// any more after that, wherever it was read before.
@@ -339,8 +352,8 @@ pub const WAITS_FOR_MAX: usize = 16;
 pub const QUEUE_DELAY_MAX: Duration = Duration::from_secs(900);
 
 /// How long a turn that suspends waits for the answer of an alarm clock (`wake::AlarmClock`)
-/// before its timer hops through the queue. The clock answers in tens of milliseconds; this is as long as a connection may take to open, and one try
-/// more.
+/// before its timer hops through the queue. The clock answers in tens of milliseconds; this is as long
+/// as a connection may take to open, and one try more.
 pub const ALARM_WAIT: Duration = Duration::from_secs(4);
 
 /// How long an alarm clock that failed is left alone: timers hop meanwhile. A throttled clock is

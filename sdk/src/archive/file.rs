@@ -8,7 +8,11 @@ use super::{ArchiveError, ArchiveFile, ArchiveStore, hash_of};
 use crate::payload::FilePayloads;
 
 /// An [`ArchiveStore`] in a folder of the file system, which the first object makes if it is missing.
-/// An object is flushed to the disk before it has its name, so nobody ever sees half of one.
+/// An object is flushed to the disk before it has its name, so nobody ever sees half of one. All of the
+/// folder is on one file system.
+///
+/// What a crash leaves behind lies in the folder itself and begins with `.`. Nobody reads it, and the first
+/// object that is put [hours later](crate::limits::ARCHIVE_LEFTOVER_AGE) removes it.
 ///
 /// ```
 /// # use everstep::prelude::*;

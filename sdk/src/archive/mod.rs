@@ -34,7 +34,7 @@ pub use object::ArchiveFile;
 pub(crate) use object::{Disk, Object, Spool, hash_of};
 pub use url::{ARCHIVE_VARIABLE, ArchiveUrlError};
 
-use crate::limits::{ARCHIVE_CALL_MAX, WRITE_TRIES_MAX};
+use crate::limits::{ARCHIVE_CALL_MAX, ARCHIVE_SPEED_MIN, WRITE_TRIES_MAX};
 
 /// A place for objects that are written once: bytes under a name such as `order/2026/a.jsonl`.
 ///
@@ -122,15 +122,16 @@ impl Archive {
 
     /// Puts the object there, and reads it back.
     pub(crate) async fn keep(&self, name: &str, object: &Object<'_>) -> Result<(), ArchiveError> {
+        let time = ARCHIVE_CALL_MAX + time_of(object.bytes());
         let there = match object {
             Object::Memory(bytes, sha256) => {
-                again(|| self.0.put(name, bytes)).await?;
-                let there = again(|| self.0.get(name)).await?;
+                again(time, || self.0.put(name, bytes)).await?;
+                let there = again(time, || self.0.get(name)).await?;
                 there.map(|there| if there == *bytes { *sha256 } else { [0; 32] })
             }
             Object::File { file, .. } => {
-                again(|| self.0.put_file(name, file)).await?;
-                again(|| self.0.hash(name)).await?
+                again(time, || self.0.put_file(name, file)).await?;
+                again(time, || self.0.hash(name)).await?
             }
         };
         match there {
@@ -147,10 +148,15 @@ impl fmt::Debug for Archive {
     }
 }
 
+/// How long so many bytes are on their way at the least speed.
+pub(crate) fn time_of(bytes: u64) -> Duration {
+    Duration::from_secs(bytes / ARCHIVE_SPEED_MIN)
+}
+
 /// Makes a call until it is answered: [`WRITE_TRIES_MAX`] times over about two and a half seconds, if
-/// each fails at once; and for [`ARCHIVE_CALL_MAX`], if it takes its time. Whoever waits for ever deletes
-/// nothing else either.
-async fn again<T, Fut>(mut call: impl FnMut() -> Fut) -> Result<T, ArchiveError>
+/// each fails at once; and for `time`, if it takes its time. Whoever waits for ever deletes nothing else
+/// either.
+async fn again<T, Fut>(time: Duration, mut call: impl FnMut() -> Fut) -> Result<T, ArchiveError>
 where
     Fut: Future<Output = Result<T, ArchiveError>>,
 {
@@ -167,8 +173,8 @@ where
             }
         }
     };
-    tokio::time::timeout(ARCHIVE_CALL_MAX, calls).await.unwrap_or_else(|_| {
-        let reason = format!("nothing came of it within {} seconds", ARCHIVE_CALL_MAX.as_secs());
+    tokio::time::timeout(time, calls).await.unwrap_or_else(|_| {
+        let reason = format!("nothing came of it within {} seconds", time.as_secs());
         Err(ArchiveError::Unavailable { reason, source: None })
     })
 }
@@ -197,5 +203,49 @@ mod tests {
         let error = Archive::new(Hangs).keep("a", &object).await.expect_err("it was not read back");
         assert!(error.is_retryable(), "{error}");
         assert!(error.to_string().ends_with("within 300 seconds"), "{error}");
+    }
+
+    /// Has what it is given after so long, and says so after as long.
+    #[derive(Debug)]
+    struct Slow(Duration, std::sync::Mutex<Option<[u8; 32]>>);
+
+    #[async_trait]
+    impl ArchiveStore for Slow {
+        async fn put(&self, _name: &str, _bytes: &[u8]) -> Result<(), ArchiveError> {
+            unreachable!("it is given files")
+        }
+
+        async fn get(&self, _name: &str) -> Result<Option<Vec<u8>>, ArchiveError> {
+            unreachable!("it is given files")
+        }
+
+        async fn put_file(&self, _name: &str, file: &ArchiveFile) -> Result<(), ArchiveError> {
+            tokio::time::sleep(self.0).await;
+            *self.1.lock().expect("no panic") = Some(file.sha256());
+            Ok(())
+        }
+
+        async fn hash(&self, _name: &str) -> Result<Option<[u8; 32]>, ArchiveError> {
+            tokio::time::sleep(self.0).await;
+            Ok(*self.1.lock().expect("no panic"))
+        }
+    }
+
+    /// Else it would be put together, put and given up in each pass.
+    #[tokio::test(start_paused = true)]
+    async fn a_large_object_has_the_time_that_it_takes_there_and_back() {
+        let disk = Disk::new();
+        let largest = crate::limits::ARCHIVE_OBJECT_BYTES_MAX;
+        for (bytes, seconds, within) in
+            [(1_000_000, 299, None), (1_000_000, 301, Some(300)), (largest, 4_299, None)]
+                .into_iter()
+                .chain([(largest, 4_301, Some(4_300))])
+        {
+            let object = Object::pretended(&disk, bytes).await;
+            let archive = Archive::new(Slow(Duration::from_secs(seconds), None.into()));
+            let said = archive.keep("a", &object).await.err().map(|error| error.to_string());
+            let late = within.map(|within| format!("nothing came of it within {within} seconds"));
+            assert_eq!(said, late.map(|late| format!("the archive did not answer: {late}")));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -10,6 +11,10 @@ use uuid::Uuid;
 
 use super::ArchiveError;
 use crate::limits::{ARCHIVE_MEMORY_BYTES, ARCHIVE_OBJECT_BYTES_MAX};
+use crate::payload::remove_leftovers;
+
+/// What the names of files begin with, in the folder for temporary files, which others use too.
+const PREFIX: &str = "everstep-archive-";
 
 /// How much of a file is in memory at once while it is read.
 const PIECE: usize = 64 * 1024;
@@ -83,13 +88,22 @@ pub(crate) fn hash_of(mut from: impl Read) -> io::Result<[u8; 32]> {
     }
 }
 
-/// The disk, on which there is one history at a time: so what it needs is known.
+/// The disk, on which a pass has one history at a time: so what it needs is known.
 #[derive(Debug)]
-pub(crate) struct Disk(Semaphore);
+pub(crate) struct Disk {
+    alone: Semaphore,
+    tidied: Once,
+}
 
 impl Disk {
     pub(crate) fn new() -> Self {
-        Self(Semaphore::new(1))
+        Self { alone: Semaphore::new(1), tidied: Once::new() }
+    }
+
+    /// Removes what processes have left there that were killed. It has payloads in it, opened.
+    fn tidy(&self) {
+        let is_ours = |name: &str| name.starts_with(PREFIX);
+        self.tidied.call_once(|| remove_leftovers(&std::env::temp_dir(), is_ours));
     }
 }
 
@@ -114,6 +128,13 @@ pub(crate) enum Object<'d> {
 }
 
 impl Object<'_> {
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Memory(bytes, _) => bytes.len() as u64,
+            Self::File { file, .. } => file.bytes,
+        }
+    }
+
     pub(crate) fn sha256(&self) -> [u8; 32] {
         match self {
             Self::Memory(_, sha256) => *sha256,
@@ -124,6 +145,7 @@ impl Object<'_> {
 
 impl<'d> Spool<'d> {
     pub(crate) fn new(disk: &'d Disk) -> Self {
+        disk.tidy();
         Self { disk, hash: Sha256::new(), bytes: 0, memory: Vec::new(), file: None }
     }
 
@@ -155,8 +177,8 @@ impl<'d> Spool<'d> {
         if self.file.is_some() || self.memory.len() <= ARCHIVE_MEMORY_BYTES {
             return Ok(());
         }
-        let Ok(alone) = self.disk.0.acquire().await else { unreachable!("nobody closes it") };
-        let path = std::env::temp_dir().join(format!("everstep-archive-{}", Uuid::new_v4()));
+        let Ok(alone) = self.disk.alone.acquire().await else { unreachable!("nobody closes it") };
+        let path = std::env::temp_dir().join(format!("{PREFIX}{}", Uuid::new_v4()));
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
@@ -196,10 +218,23 @@ fn failed(error: io::Error) -> ArchiveError {
 }
 
 #[cfg(test)]
+impl<'d> Object<'d> {
+    /// A file that is said to have so many bytes, and is not there.
+    pub(super) async fn pretended(disk: &'d Disk, bytes: u64) -> Self {
+        let path = std::env::temp_dir().join(Uuid::new_v4().to_string());
+        let alone = disk.alone.acquire().await.expect("nobody closes it");
+        Self::File { file: ArchiveFile { path, bytes, sha256: [7; 32] }, _alone: alone }
+    }
+}
+
+#[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use futures::FutureExt;
 
     use super::*;
+    use crate::limits::ARCHIVE_LEFTOVER_AGE;
 
     async fn spooled<'d>(disk: &'d Disk, lines: &[&str]) -> Object<'d> {
         let mut spool = Spool::new(disk);
@@ -254,5 +289,27 @@ mod tests {
         assert!(path.exists());
         drop(given_up);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_killed_processes_left_goes_and_what_others_are_at_stays() {
+        let left = |prefix: &str, age: Duration| {
+            let path = std::env::temp_dir().join(format!("{prefix}{}", Uuid::new_v4()));
+            let file = File::create(&path).expect("it is made");
+            file.set_modified(SystemTime::now() - age).expect("it is dated");
+            path
+        };
+        let minute = Duration::from_secs(60);
+        let old = left(PREFIX, ARCHIVE_LEFTOVER_AGE + minute);
+        let stay = [
+            left(PREFIX, ARCHIVE_LEFTOVER_AGE - minute),
+            left(PREFIX, Duration::ZERO),
+            left("everstep-other-", 2 * ARCHIVE_LEFTOVER_AGE),
+        ];
+        drop(spooled(&Disk::new(), &["small"]).await);
+        assert!(!old.exists());
+        for path in stay {
+            std::fs::remove_file(path).expect("it is there");
+        }
     }
 }

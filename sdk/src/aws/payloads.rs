@@ -18,7 +18,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::errors::{Fault, Place, cause, classify};
-use crate::archive::ArchiveFile;
+use crate::archive::{ArchiveFile, time_of};
 use crate::limits::PAYLOAD_BYTES_MAX;
 use crate::payload::{
     BlobBytes, BlobName, Folder, PAYLOADS_VARIABLE, PayloadError, PayloadStore, Put,
@@ -247,10 +247,9 @@ fn cut_off(error: ByteStreamError) -> PayloadError {
     PayloadError::unavailable("the answer to s3:GetObject was cut off", error)
 }
 
-/// The time that so many bytes have to be put, at the least speed that the others have.
+/// The time that so many bytes have to be put: less than the archive gives it.
 fn slow(bytes: u64) -> aws_sdk_s3::config::Builder {
-    let speed = (PAYLOAD_BYTES_MAX as u64) / ATTEMPT_MAX.as_secs();
-    let more = Duration::from_secs(bytes / speed);
+    let more = time_of(bytes);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_MAX)
         .operation_attempt_timeout(ATTEMPT_MAX + more)

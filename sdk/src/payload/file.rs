@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put};
+use super::{BlobBytes, BlobName, Folder, PayloadError, PayloadStore, Put, remove_leftovers};
 
 /// A [`PayloadStore`] in a folder: `FOLDER/<execution>/<blob>`. Processes on one machine share it.
 ///
@@ -56,15 +56,29 @@ impl FilePayloads {
         name: &str,
         bytes: &BlobBytes,
     ) -> Result<Put, PayloadError> {
-        let (root, path, bytes) = (self.root.clone(), self.root.join(name), bytes.clone());
-        self.on_disk(move || put(&root, &path, |file| file.write_all(&bytes))).await
+        let bytes = bytes.clone();
+        self.put_below(name, move |file| file.write_all(&bytes)).await
     }
 
     /// The same with what the file `from` has.
     pub(crate) async fn copy_file(&self, name: &str, from: &Path) -> Result<Put, PayloadError> {
-        let (root, path, from) = (self.root.clone(), self.root.join(name), from.to_owned());
-        let copy = move |file: &mut File| io::copy(&mut File::open(from)?, file).map(drop);
-        self.on_disk(move || put(&root, &path, copy)).await
+        let from = from.to_owned();
+        self.put_below(name, move |file| io::copy(&mut File::open(from)?, file).map(drop)).await
+    }
+
+    /// The same with `content`. Nobody lists the folders between, so what a crash leaves is in this one,
+    /// where later puts find it.
+    async fn put_below(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut File) -> io::Result<()> + Send + 'static,
+    ) -> Result<Put, PayloadError> {
+        let (root, path) = (self.root.clone(), self.root.join(name));
+        self.on_disk(move || {
+            remove_leftovers(&root, is_unfinished);
+            put(&root, &path, &root, content)
+        })
+        .await
     }
 
     /// What the file at `name` has, if there is one.
@@ -120,7 +134,9 @@ impl FilePayloads {
 #[async_trait]
 impl PayloadStore for FilePayloads {
     async fn put(&self, name: &BlobName, bytes: &BlobBytes) -> Result<Put, PayloadError> {
-        self.put_file(&name.to_string(), bytes).await
+        let (root, path) = (self.root.clone(), self.path(name));
+        let (folder, bytes) = (self.folder(name.folder()), bytes.clone());
+        self.on_disk(move || put(&root, &path, &folder, |file| file.write_all(&bytes))).await
     }
 
     async fn get(&self, name: &BlobName) -> Result<Option<Vec<u8>>, PayloadError> {
@@ -149,9 +165,11 @@ impl PayloadStore for FilePayloads {
     }
 }
 
+/// Writes the file at `path`, unless one is there. Until all of it is on the disk it is in `unfinished_in`.
 fn put(
     root: &Path,
     path: &Path,
+    unfinished_in: &Path,
     content: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<Put> {
     let folder = path.parent().unwrap_or(root);
@@ -160,7 +178,7 @@ fn put(
     }
     fs::create_dir_all(folder)?;
     sync_above(root, folder)?;
-    let unfinished = folder.join(unfinished_name());
+    let unfinished = unfinished_in.join(unfinished_name());
     let put = write(&unfinished, content).and_then(|()| {
         // Unlike a rename it takes no other blob's place: of several at once one is first.
         match fs::hard_link(&unfinished, path) {
@@ -234,4 +252,50 @@ fn unfinished_name() -> String {
 
 fn is_unfinished(name: &str) -> bool {
     name.strip_prefix('.').is_some_and(|id| Uuid::try_parse(id).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::limits::ARCHIVE_LEFTOVER_AGE;
+
+    /// The unfinished files below `folder`.
+    fn unfinished(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
+        let files = entries.flat_map(|entry| match entry.path() {
+            path if path.is_dir() => unfinished(&path),
+            path => vec![path],
+        });
+        let is_one = |path: &PathBuf| {
+            path.file_name().and_then(|name| name.to_str()).is_some_and(is_unfinished)
+        };
+        files.filter(is_one).collect()
+    }
+
+    /// Nobody lists the days of an archive.
+    #[tokio::test]
+    async fn what_a_crash_left_of_a_file_below_goes_with_a_later_put_of_another() {
+        let root = std::env::temp_dir().join(format!("everstep-test-{}", Uuid::new_v4()));
+        let files = FilePayloads::new(&root);
+        let crash = |file: &mut File| {
+            file.write_all(b"ha")?;
+            panic!("as if it were killed")
+        };
+        files.put_below("order/2030/01/01/a", crash).await.expect_err("it died");
+        let left = unfinished(&root);
+        assert_eq!(left.len(), 1, "{left:?}");
+        let put = async |name| files.put_file(name, &b"whole".into()).await.expect("there is room");
+        assert_eq!(put("order/2030/01/01/a").await, Put::New);
+        assert_eq!(unfinished(&root), left, "somebody may be at it");
+        let file = OpenOptions::new().write(true).open(&left[0]).expect("it is there");
+        let age = ARCHIVE_LEFTOVER_AGE + Duration::from_secs(60);
+        file.set_modified(SystemTime::now() - age).expect("it is dated");
+        assert_eq!(put("sale/2030/01/02/b").await, Put::New);
+        assert_eq!(unfinished(&root), [""; 0].map(PathBuf::from));
+        let whole = files.get_file("order/2030/01/01/a").await.expect("an answer");
+        assert_eq!(whole.as_deref(), Some(&b"whole"[..]));
+        fs::remove_dir_all(root).expect("it is there");
+    }
 }
