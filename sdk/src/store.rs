@@ -817,6 +817,24 @@ impl fmt::Display for Status {
 }
 
 impl Projection {
+    /// What the record says of a run that `commit` has just started: somebody has to look at it.
+    pub(crate) fn of_start(commit: CommitNumber, at: Timestamp) -> Self {
+        Self {
+            commit,
+            first: commit,
+            status: Status::Running,
+            wake_at: Some(at),
+            untold: None,
+            telling: None,
+            updated_at: at,
+            code: String::new(),
+            reason: None,
+            view: None,
+            tags: None,
+            life: None,
+        }
+    }
+
     /// Whether this may take the place of what `record` has, of its own life only. More of the log
     /// wins: without this rule an older update that lands last shows a closed execution as open. With the same log only a
     /// block is news: leaving `blocked` always comes with a commit, so a slow host that repairs

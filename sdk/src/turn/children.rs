@@ -20,7 +20,7 @@ use crate::limits::{SEND_AGAIN_AFTER, SEND_AGAIN_AFTER_MAX, SENDS_AT_ONCE, WRITE
 use crate::payload::Payloads;
 use crate::replay::child_writer;
 use crate::store::{
-    Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, Status, StoreError,
+    Created, EventStore, Message, NewItem, ParentRun, Projection, Record, Sent, StoreError,
 };
 use crate::time::Timestamp;
 use crate::wake::{Wake, WakeQueue};
@@ -134,20 +134,6 @@ impl Family {
             tags: BTreeMap::new(),
             first_input: None,
         });
-        let projection = Projection {
-            commit: 0,
-            first: 0,
-            status: Status::Running,
-            wake_at: Some(*at),
-            untold: None,
-            telling: None,
-            updated_at: *at,
-            code: String::new(),
-            reason: None,
-            view: None,
-            tags: None,
-            life: None,
-        };
         let record = Record {
             id: child.clone(),
             workflow: key.name.to_string(),
@@ -156,7 +142,7 @@ impl Family {
             arrivals: 0,
             tags: BTreeMap::new(),
             parent: Some(ParentRun { execution: self.execution.clone(), run: self.run }),
-            projection,
+            projection: Projection::of_start(0, *at),
         };
         ChildStart { record, writer, event }
     }

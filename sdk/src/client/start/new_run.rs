@@ -8,7 +8,7 @@ use crate::event::{Carried, Event, Json, StoredCommit, WorkflowStarted};
 use crate::id::{Born, ExecutionId, WriterId};
 use crate::payload::{PayloadError, Payloads};
 use crate::replay::History;
-use crate::store::{Projection, Record, Status};
+use crate::store::{Projection, Record};
 use crate::time::Timestamp;
 
 /// A run to be started: the first, or the next after a closed one.
@@ -75,20 +75,7 @@ impl NewRun<'_> {
             arrivals: 0,
             tags: self.tags.clone(),
             parent: None,
-            projection: Projection {
-                commit: number,
-                first: number,
-                status: Status::Running,
-                wake_at: Some(at),
-                untold: None,
-                telling: None,
-                updated_at: at,
-                code: String::new(),
-                reason: None,
-                view: None,
-                tags: None,
-                life: None,
-            },
+            projection: Projection::of_start(number, at),
         };
         Ok((record, start))
     }

@@ -119,20 +119,6 @@ impl Stage {
         let start = WorkflowStarted::first(at, execution, workflow, Json::null());
         let start = [Event::WorkflowStarted(start)];
         let start = StoredCommit::encode(0, WriterId::random(), None, &start);
-        let projection = Projection {
-            commit: 0,
-            first: 0,
-            status: Status::Running,
-            wake_at: Some(at),
-            untold: None,
-            telling: None,
-            updated_at: at,
-            code: String::new(),
-            reason: None,
-            view: None,
-            tags: None,
-            life: None,
-        };
         let (workflow, started_at) = ("fuzz".to_owned(), at);
         let record = Record {
             id: id.clone(),
@@ -142,7 +128,7 @@ impl Stage {
             arrivals: 0,
             tags: std::collections::BTreeMap::new(),
             parent: None,
-            projection,
+            projection: Projection::of_start(0, at),
         };
         store.create(&record, &start).await.expect("a new execution");
         queue.send(&Wake::news(id.clone()), Duration::ZERO).await.expect("sent");
