@@ -34,3 +34,4 @@ mod smoke;
 mod sqlite;
 mod telemetry;
 mod transact;
+mod units;

@@ -83,6 +83,11 @@ fn host_of(world: &World, app: App, fates: &Fates, options: &HostOptions) -> Hos
     Host::start(world, app.state(world.ledger.clone()), backend, fates, options)
 }
 
+/// A host without faults of another app.
+fn good_host_of(world: &World, app: App, name: &str, options: &HostOptions) -> Host {
+    host_of(world, app, &Fates::good(world, name), options)
+}
+
 async fn closed(world: &World, id: &str, limit: Duration) {
     world.until(id, limit, |record| record.projection.status.is_closed()).await;
 }

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use everstep::aws::{DynamoStore, load_config};
 use everstep::store::EventStore;
-use tokio::sync::oneshot;
 use uuid::Uuid;
+
+use crate::apart::{Apart, serve_apart};
 
 /// The address of another DynamoDB to run the tests on: `http://127.0.0.1:8000`.
 pub const ENDPOINT_VARIABLE: &str = "EVERSTEP_TEST_DYNAMODB";
@@ -21,9 +22,12 @@ pub const REGION: &str = "eu-west-1";
 /// A DynamoDB. The emulator has a thread and a runtime of its own, so that a test may stop its
 /// clock, and ends when this is dropped.
 #[derive(Debug)]
-pub struct DynamoDb {
-    url: String,
-    _stop: Option<oneshot::Sender<()>>,
+pub struct DynamoDb(At);
+
+#[derive(Debug)]
+enum At {
+    Emulator(Apart),
+    Named(String),
 }
 
 impl DynamoDb {
@@ -31,48 +35,42 @@ impl DynamoDb {
     #[must_use]
     pub fn start() -> Self {
         match std::env::var(ENDPOINT_VARIABLE) {
-            Ok(url) => Self { url, _stop: None },
-            Err(_) => Self::emulate(None),
+            Ok(url) => Self(At::Named(url)),
+            Err(_) => Self::emulate(),
         }
+    }
+
+    /// An emulator in memory, empty, whatever the environment names: for a test of what calls cost.
+    #[must_use]
+    pub fn emulate() -> Self {
+        Self::serve(dynoxide::Database::memory)
     }
 
     /// An emulator that keeps its tables in `file`, as they were if the file is there.
     #[must_use]
     pub fn on_file(file: &Path) -> Self {
-        Self::emulate(Some(file.to_str().expect("a path of a test is UTF-8").to_owned()))
+        let file = file.to_str().expect("a path of a test is UTF-8").to_owned();
+        Self::serve(move || dynoxide::Database::new(&file))
     }
 
-    fn emulate(file: Option<String>) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a socket that does not block");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let (stop, stopped) = oneshot::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(async move {
-                let database = match file {
-                    None => dynoxide::Database::memory(),
-                    Some(file) => dynoxide::Database::new(&file),
-                };
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                tokio::select! {
-                    () = dynoxide::server::serve_on(listener, database.expect("a database")) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
-        Self { url, _stop: Some(stop) }
+    fn serve(open: impl FnOnce() -> dynoxide::Result<dynoxide::Database> + Send + 'static) -> Self {
+        Self(At::Emulator(serve_apart(async move |listener| {
+            dynoxide::server::serve_on(listener, open().expect("a database")).await;
+        })))
     }
 
     /// Its address.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        match &self.0 {
+            At::Emulator(apart) => apart.url(),
+            At::Named(url) => url,
+        }
     }
 
     /// A store in a new table of its own.
     pub async fn store(&self) -> DynamoStore {
-        let store = store_at(&self.url, &new_table()).await.with_shards(FEW_SHARDS);
+        let store = store_at(self.url(), &new_table()).await.with_shards(FEW_SHARDS);
         store.setup().await.expect("setup");
         store
     }

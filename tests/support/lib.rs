@@ -1,5 +1,6 @@
 //! What the integration tests share: the services they talk to, and what can go wrong on the way.
 
+mod apart;
 pub mod aws;
 pub mod browser;
 pub mod cloud;
@@ -10,6 +11,7 @@ pub mod hosts;
 pub mod http;
 pub mod image;
 pub mod lives;
+pub mod meter;
 pub mod ministack;
 pub mod nobody;
 pub mod order;

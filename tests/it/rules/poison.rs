@@ -12,7 +12,7 @@ use everstep::store::Status;
 use everstep::testing::faults::Fate;
 use everstep_tests::sim::{Fates, Host, HostOptions, Redelivered, World, check_log};
 
-use super::{app, closed, count, counts, host, host_with, long, without_sweeper};
+use super::{app, closed, count, counts, good_host_of, host, host_with, long, without_sweeper};
 
 fn is_claim(event: &Event) -> bool {
     matches!(event, Event::TurnStarted(_))
@@ -205,13 +205,8 @@ async fn after_a_turn_that_never_ended_the_claim_comes_before_the_replay() {
 #[tokio::test(start_paused = true)]
 async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_blocked() {
     let world = World::new();
-    let start = |app: App, name: &str| {
-        let fates = Fates::good(&world, name);
-        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-        let app = app.state(world.ledger.clone());
-        Host::start(&world, app, backend, &fates, &without_sweeper())
-    };
-    let old = start(App::new().workflow(counts), "old");
+    let old = App::new().workflow(counts);
+    let old = good_host_of(&world, old, "old", &without_sweeper());
     let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     tokio::time::sleep(seconds(12)).await;
     assert_eq!(world.record("x").await.unwrap().projection.status, Status::Running);
@@ -220,71 +215,68 @@ async fn a_workflow_that_this_host_does_not_know_is_left_to_others_before_it_is_
     assert_eq!(record.status, Status::Blocked);
     assert!(record.reason.is_some_and(|reason| reason.contains("long")));
     old.kill().await;
-    let _new = start(App::new().workflow(long), "new");
+    let new = App::new().workflow(long);
+    let _new = good_host_of(&world, new, "new", &without_sweeper());
     closed(&world, "x", minutes(1)).await;
+}
+
+/// How often [`broken`] has been run.
+#[derive(Debug, Clone, Default)]
+struct Looks(Arc<AtomicU32>);
+
+impl Looks {
+    fn count(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[workflow(name = "touchy")]
+async fn broken(State(looks): State<Looks>, _: u64) -> everstep::Result<u64> {
+    looks.0.fetch_add(1, Ordering::SeqCst);
+    let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
+    assert!(one > 1, "a bug");
+    Ok(one)
+}
+
+#[workflow(name = "touchy")]
+async fn fixed(_: u64) -> everstep::Result<u64> {
+    step("one", async move || Ok::<u64, everstep::Error>(2)).await
 }
 
 /// A turn that blocks says that it is over: nobody waits for its lease, though its host is gone.
 #[tokio::test(start_paused = true)]
 async fn a_resume_does_not_wait_for_the_lease_of_the_turn_that_blocked() {
-    #[workflow(name = "touchy")]
-    async fn broken(_: u64) -> everstep::Result<u64> {
-        let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
-        assert!(one > 1, "a bug");
-        Ok(one)
-    }
-    #[workflow(name = "touchy")]
-    async fn fixed(_: u64) -> everstep::Result<u64> {
-        step("one", async move || Ok::<u64, everstep::Error>(2)).await
-    }
     let world = World::new();
-    let start = |app: App, name: &str| {
-        let fates = Fates::good(&world, name);
-        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-        Host::start(&world, app, backend, &fates, &without_sweeper())
-    };
     let handle = world.client().start(broken, 1).id("x").await.unwrap();
-    let before = start(App::new().workflow(broken), "before");
+    let app = App::new().workflow(broken).state(Looks::default());
+    let before = good_host_of(&world, app, "before", &without_sweeper());
     world.until("x", minutes(1), |it| it.projection.status == Status::Blocked).await;
     before.kill().await;
-    let _after = start(App::new().workflow(fixed), "after");
+    let app = App::new().workflow(fixed);
+    let _after = good_host_of(&world, app, "after", &without_sweeper());
     world.client().resume(handle.id()).await.unwrap();
     closed(&world, "x", seconds(5)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_workflow_blocks_at_once_and_a_fix_resumes() {
-    static LOOKS: AtomicU32 = AtomicU32::new(0);
-    #[workflow(name = "touchy")]
-    async fn broken(_: u64) -> everstep::Result<u64> {
-        LOOKS.fetch_add(1, Ordering::SeqCst);
-        let one = step("one", async move || Ok::<u64, everstep::Error>(1)).await?;
-        assert!(one > 1, "a bug");
-        Ok(one)
-    }
-    #[workflow(name = "touchy")]
-    async fn fixed(_: u64) -> everstep::Result<u64> {
-        step("one", async move || Ok::<u64, everstep::Error>(2)).await
-    }
+    let looks = Looks::default();
     let world = World::new();
     let handle = world.client().start(broken, 1).id("x").await.unwrap();
-    let start = |app: App, name: &str| {
-        let fates = Fates::good(&world, name);
-        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-        Host::start(&world, app, backend, &fates, &HostOptions::default())
-    };
-    let before = start(App::new().workflow(broken), "before");
+    let app = App::new().workflow(broken).state(looks.clone());
+    let before = good_host_of(&world, app, "before", &HostOptions::default());
     world.until("x", minutes(1), |it| it.projection.status == Status::Blocked).await;
     let reason = world.record("x").await.unwrap().projection.reason.unwrap();
     assert!(reason.contains("a bug"), "{reason}");
     assert_eq!(count(&world, "x", is_claim).await, 1);
     // Nobody asked for it to go on: a signal is kept, and the code is not tried again.
-    let looks = LOOKS.load(Ordering::SeqCst);
+    let looked = looks.count();
     handle.signal("go", &1).await.unwrap();
     tokio::time::sleep(minutes(5)).await;
-    assert_eq!(LOOKS.load(Ordering::SeqCst), looks);
+    assert_eq!(looks.count(), looked);
     before.kill().await;
-    let _after = start(App::new().workflow(fixed), "after");
+    let app = App::new().workflow(fixed);
+    let _after = good_host_of(&world, app, "after", &HostOptions::default());
     closed(&world, "x", minutes(1)).await;
     assert_eq!(handle.result().await.unwrap(), 1, "the first run's result is kept");
 }

@@ -12,10 +12,10 @@ use everstep::notify::{NotSent, Notification, Notifications, Notifier, NotifyErr
 use everstep::prelude::*;
 use everstep::store::{Projection, Status};
 use everstep::wake::Wake;
-use everstep_tests::sim::{Fates, Host, HostOptions, World};
+use everstep_tests::sim::{Host, HostOptions, World};
 
 use super::telling::calls;
-use super::{closed, counts, host_of, long, without_sweeper};
+use super::{closed, counts, good_host_of, long, without_sweeper};
 
 type Refuses = Box<dyn Fn(&Notification) -> bool + Send + Sync>;
 
@@ -60,7 +60,16 @@ impl Choosy {
 
 fn host(world: &World, app: App, choosy: &Arc<Choosy>, options: &HostOptions) -> Host {
     let app = app.notifications(Notifications::to(Arc::clone(choosy)).steps());
-    host_of(world, app, &Fates::good(world, "host"), options)
+    good_host_of(world, app, "host", options)
+}
+
+/// An execution `x` of [`long`] that has ended, and of which `choosy` was sent all once.
+async fn ended_and_sent_once(world: &World, choosy: &Arc<Choosy>) -> Host {
+    let host = host(world, App::new().workflow(long), choosy, &HostOptions::default());
+    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
+    closed(world, "x", minutes(1)).await;
+    tokio::time::sleep(seconds(1)).await;
+    host
 }
 
 fn is_step(told: &Notification, named: &str) -> bool {
@@ -88,11 +97,7 @@ async fn all_is_told(world: &World, id: &str) {
 async fn one_that_does_not_go_through_is_tried_alone() {
     let world = World::new();
     let choosy = Choosy::new(|told| is_step(told, "long"));
-    let app = App::new().workflow(long);
-    let _host = host(&world, app, &choosy, &HostOptions::default());
-    let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
-    closed(&world, "x", minutes(1)).await;
-    tokio::time::sleep(seconds(1)).await;
+    let _host = ended_and_sent_once(&world, &choosy).await;
     let first = choosy.take_calls();
     assert_eq!(
         first.iter().map(Vec::len).collect::<Vec<_>>(),
@@ -357,11 +362,7 @@ async fn where_only_the_commit_is_known_all_is_told_from_there_on() {
     for leaves_telling in [false, true] {
         let world = World::new();
         let choosy = Choosy::new(|told| is_step(told, "long"));
-        let app = App::new().workflow(long);
-        let _host = host(&world, app, &choosy, &HostOptions::default());
-        let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
-        closed(&world, "x", minutes(1)).await;
-        tokio::time::sleep(seconds(1)).await;
+        let _host = ended_and_sent_once(&world, &choosy).await;
         choosy.take_calls();
         choosy.mend();
         let stored = world.record("x").await.unwrap();

@@ -14,8 +14,8 @@ use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
 use super::{
-    a_dead_host_claims, closed, count, counts, events, going, host, host_with, item_lands, long,
-    patient, signal_lands_at, without_sweeper,
+    a_dead_host_claims, closed, count, counts, events, going, good_host_of, host, host_with,
+    item_lands, long, patient, signal_lands_at, without_sweeper,
 };
 
 /// A client whose wakes are lost: it dies between its write and its wake, every time.
@@ -289,20 +289,17 @@ async fn after_a_resume_no_wake_is_counted_on() {
         Ok(1)
     }
     let world = World::new();
-    let start = |app: App, name: &str| {
-        let fates = Fates::good(&world, name);
-        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-        Host::start(&world, app, backend, &fates, &without_sweeper())
-    };
     let handle = world.client().start(broken, 1).id("x").await.unwrap();
-    let before = start(App::new().workflow(broken), "before");
+    let broken = App::new().workflow(broken);
+    let before = good_host_of(&world, broken, "before", &without_sweeper());
     tokio::time::sleep(seconds(10)).await;
     handle.signal("go", &1).await.unwrap();
     tokio::time::sleep(seconds(1_000)).await;
     assert_eq!(world.record("x").await.unwrap().projection.status, Status::Blocked);
     assert_eq!(world.wakes(), 0, "the hop has come and gone");
     before.kill().await;
-    let _after = start(App::new().workflow(fixed), "after");
+    let fixed = App::new().workflow(fixed);
+    let _after = good_host_of(&world, fixed, "after", &without_sweeper());
     closed(&world, "x", seconds(1_000)).await;
     assert!(world.elapsed() < seconds(2_005), "{:?}", world.elapsed());
 }

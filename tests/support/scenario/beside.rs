@@ -75,11 +75,11 @@ fn dynamodb(page_items: Option<i32>) -> Arc<dyn EventStore> {
         Some(items) => store.with_page_items(items),
         None => store,
     };
-    Arc::new(Beside { inner: Arc::new(store), _folder: None })
+    beside(store)
 }
 
 /// The runtime beside the tests' own, in real time.
-fn beside() -> &'static Handle {
+fn runtime() -> &'static Handle {
     static BESIDE: OnceLock<Runtime> = OnceLock::new();
     let runtime = BESIDE.get_or_init(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
@@ -91,10 +91,18 @@ fn beside() -> &'static Handle {
 /// What `future` comes to, in real time. The caller's thread stands still meanwhile, and with it
 /// its virtual time: a call takes no time, as in memory, so that the same things happen at the
 /// same moments on every store.
-fn finished<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+///
+/// # Panics
+/// So does `future`.
+pub fn finished<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (sender, receiver) = mpsc::sync_channel(1);
-    beside().spawn(async move { sender.send(future.await) });
+    runtime().spawn(async move { sender.send(future.await) });
     receiver.recv().expect("a store does not panic")
+}
+
+/// `store`, whose calls are made in the runtime beside.
+pub fn beside(store: impl EventStore) -> Arc<dyn EventStore> {
+    Arc::new(Beside { inner: Arc::new(store), _folder: None })
 }
 
 /// A store whose calls are made in the runtime beside.

@@ -13,6 +13,7 @@ mod queue;
 mod store;
 mod world;
 
+pub use beside::{beside, finished};
 pub use effects::Effects;
 pub use world::World;
 

@@ -1,11 +1,11 @@
 //! What a load sees while others write.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::runs::run_begins;
 use super::sample::{Store, commit, item, life, projection, started, with_body};
-use crate::id::{CommitNumber, WriterId};
+use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{Appended, Loaded, Status};
 
 /// An item is deleted only when a commit has taken it; a load that misses it in the inbox must
@@ -57,30 +57,41 @@ pub(super) async fn no_item_is_missed(
 /// A load that runs beside appends and projections sees a log without gaps, and a record that
 /// is not ahead of it.
 pub async fn a_load_beside_writes_is_consistent(store: Store) {
-    const COMMITS: u64 = 200;
-    let id = started(&store, "order-1").await;
-    let done = Arc::new(AtomicBool::new(false));
+    beside_writes(&store, 200, async |id| {
+        let Loaded { record, commits, .. } = store.load(id).await.unwrap().unwrap();
+        assert!(commits.iter().map(|commit| commit.number).eq(0..commits.len() as u64));
+        assert!(record.projection.commit < commits.len() as u64, "the record is ahead of the log");
+        commits.len()
+    })
+    .await;
+}
+
+/// Appends and projects so many commits behind the first, and meanwhile has `look` count those that it
+/// sees, again and again: never fewer than before, and all of them in the end.
+pub(super) async fn beside_writes(
+    store: &Store,
+    commits: u64,
+    mut look: impl AsyncFnMut(&ExecutionId) -> usize,
+) {
+    let id = started(store, "order-1").await;
     let writer = tokio::spawn({
-        let (store, id, done) = (store.clone(), id.clone(), Arc::clone(&done));
+        let (store, id) = (store.clone(), id.clone());
         async move {
-            for number in 1..=COMMITS {
+            for number in 1..=commits {
                 store.append(&id, &commit(number)).await.unwrap();
                 store.project(&id, &projection(number, Status::Running)).await.unwrap();
             }
-            done.store(true, Ordering::SeqCst);
         }
     });
     let mut seen = 0;
-    while !done.load(Ordering::SeqCst) {
-        let Loaded { record, commits, .. } = store.load(&id).await.unwrap().unwrap();
-        assert!(commits.iter().map(|commit| commit.number).eq(0..commits.len() as u64));
-        assert!(record.projection.commit < commits.len() as u64, "the record is ahead of the log");
-        assert!(commits.len() >= seen, "an earlier load saw more");
-        seen = commits.len();
+    while !writer.is_finished() {
+        let sees = look(&id).await;
+        assert!(sees >= seen, "an earlier look saw more");
+        seen = sees;
         tokio::task::yield_now().await;
     }
     writer.await.unwrap();
-    assert_eq!(store.load(&id).await.unwrap().unwrap().commits.len() as u64, COMMITS + 1);
+    assert_eq!(look(&id).await as u64, commits + 1);
 }
 
 /// A commit that is missing is never passed over in silence: a store refuses to leave a hole, or

@@ -1,8 +1,6 @@
 //! A log that is read page by page.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use super::load::beside_writes;
 use super::runs::run_begins;
 use super::sample::{Store, commit, item, of_size, projection, started};
 use crate::event::StoredCommit;
@@ -141,27 +139,10 @@ pub async fn a_page_shows_what_its_log_has_lost(store: Store) {
 
 /// Pages that are read beside appends and projections have no gaps, and reach as far as their record.
 pub async fn a_page_beside_writes_is_consistent(store: Store) {
-    const COMMITS: u64 = 150;
-    let id = started(&store, "order-1").await;
-    let done = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn({
-        let (store, id, done) = (store.clone(), id.clone(), Arc::clone(&done));
-        async move {
-            for number in 1..=COMMITS {
-                store.append(&id, &commit(number)).await.unwrap();
-                store.project(&id, &projection(number, Status::Running)).await.unwrap();
-            }
-            done.store(true, Ordering::SeqCst);
-        }
-    });
-    let mut seen = 0;
-    while !done.load(Ordering::SeqCst) {
-        let log = all_pages(&store, &id, 40).await;
+    beside_writes(&store, 150, async |id| {
+        let log = all_pages(&store, id, 40).await;
         assert!(log.iter().map(|commit| commit.number).eq(0..log.len() as u64));
-        assert!(log.len() >= seen, "earlier pages saw more");
-        seen = log.len();
-        tokio::task::yield_now().await;
-    }
-    writer.await.unwrap();
-    assert_eq!(all_pages(&store, &id, 40).await.len() as u64, COMMITS + 1);
+        log.len()
+    })
+    .await;
 }
