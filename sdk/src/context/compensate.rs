@@ -352,6 +352,6 @@ impl Future for UndoStep<'_> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.execution.poll_call(self.seq, "an undo step", cx)
+        self.execution.poll_call(self.seq, cx)
     }
 }

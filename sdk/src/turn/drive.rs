@@ -215,7 +215,9 @@ impl Kitchen {
             unreachable!("History::read puts WorkflowStarted first")
         };
         let values = self.payloads.value_bytes_max();
-        let engine = Engine::new(start, Arc::clone(&events)).with_value_bytes_max(values);
+        let engine = Engine::new(start, Arc::clone(&events))
+            .with_value_bytes_max(values)
+            .declared_at(workflow.location);
         let writer = active.writer;
         let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         let mut turn = Turn {

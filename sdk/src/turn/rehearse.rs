@@ -35,7 +35,9 @@ impl Rehearsal {
             Fault::Value { what, problem }
         })?;
         // Whoever wrote the log may have had a payload store.
-        let engine = Engine::new(start, Arc::clone(events)).with_value_bytes_max(PAYLOAD_BYTES_MAX);
+        let engine = Engine::new(start, Arc::clone(events))
+            .with_value_bytes_max(PAYLOAD_BYTES_MAX)
+            .declared_at(workflow.location);
         let run = Run::new(engine, future);
         let mut rehearsal = Self { run, end: None };
         let progress = rehearsal.run.poll();
