@@ -164,6 +164,7 @@ impl Engine {
             asked_at: self.now,
             heartbeat: None,
             begun: None,
+            covered: false,
             undoable: None,
         };
         self.call(name, location, Detail::Step(step))
@@ -267,8 +268,8 @@ impl Engine {
             }
         }
         self.calls.push(Call { key, location, state: State::Called, waker: None, detail });
-        (seq, settled)
         self.last = Some(seq);
+        (seq, settled)
     }
 
     /// Operation `seq` is polled: its outcome, once, and then it is as good as dropped. After a
@@ -300,8 +301,8 @@ impl Engine {
             let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
                 unreachable!("matched above")
             };
-            return (Poll::Ready(outcome), self.drop_call(seq));
             self.last = Some(seq);
+            return (Poll::Ready(outcome), self.drop_call(seq));
         }
         let _waker = match &mut call.waker {
             Some(known) if known.will_wake(waker) => None,

@@ -137,6 +137,8 @@ pub(super) struct Turn<'a> {
     pub(super) end: Option<WorkflowEnd>,
     /// What the replay check needs, where it is on.
     pub(super) recheck: Option<Recheck>,
+    /// How many calls were looked at for gaps.
+    pub(super) gaps_looked_at: usize,
     /// The reason of a cancel request that was taken.
     cancel: Option<String>,
     /// A terminate that arrived while bodies run.
@@ -248,6 +250,7 @@ impl Kitchen {
             time: history.time,
             end: None,
             recheck: self.registry.replay_check().then(|| Recheck::new(&events)),
+            gaps_looked_at: 0,
             cancel: None,
             terminate: None,
             unwritten_since: None,
@@ -457,6 +460,7 @@ impl Turn<'_> {
             Ok(decided) if decided => self.take_chosen(),
             Ok(_) => {}
         }
+        self.tell_gaps();
         if asked.is_empty() {
             self.asked = asked;
             return None;
