@@ -63,6 +63,8 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
             const BLOCKS_NEW_STEPS: ::core::primitive::bool = true;
         )
     });
+    // At the function's own name: what is generated around it stands where the attribute does.
+    let location = quote_spanned!(ident.span()=> ::core::panic::Location::caller());
     let result = quote_spanned!(output.span()=> <#output as #private::WorkflowResult>);
     signature.output = parse_quote! {
         -> #private::WorkflowFuture<
@@ -91,6 +93,9 @@ pub(crate) fn expand(args: &WorkflowArgs, function: &Function, output: &Type) ->
             impl #private::WorkflowSpec for __EverstepSpec {
                 const NAME: &'static ::core::primitive::str = #name;
                 #blocks_new_steps
+                const LOCATION: ::core::option::Option<
+                    &'static ::core::panic::Location<'static>,
+                > = ::core::option::Option::Some(#location);
                 #associated_input
                 #associated_results
                 fn needs(#needs: &mut #private::Needs) {

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Args, NoArgs};
-use super::compensate::Unsaid;
+use super::compensate::NothingToUndo;
 use super::promise::{Promise, PromiseError, promise};
 use super::step::{Recorded, StepFuture, StepOptions, call, not_zero};
 use crate::error::StepFailure;
@@ -55,7 +55,8 @@ where
     E: Recorded,
 {
     let (timeout, heartbeat, options) = (None, None, StepOptions::default());
-    Callback { name: name.into(), submit, timeout, heartbeat, options, result: PhantomData }
+    let (nothing_to_undo, result) = (false, PhantomData);
+    Callback { name: name.into(), submit, timeout, heartbeat, options, nothing_to_undo, result }
 }
 
 /// A [`callback`] that has not been asked for; `.await` asks.
@@ -87,6 +88,7 @@ pub struct Callback<T, E, F> {
     timeout: Option<Duration>,
     heartbeat: Option<Duration>,
     options: StepOptions<E>,
+    nothing_to_undo: bool,
     result: PhantomData<fn() -> T>,
 }
 
@@ -191,6 +193,30 @@ impl<T, E, F> Callback<T, E, F> {
         self
     }
 
+    /// Says that there is nothing to undo where the token was handed out, or that
+    /// [`compensate`](crate::compensate) was told how: see
+    /// [`InlineStep::no_undo`](crate::InlineStep::no_undo).
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # async fn post(to: PromiseToken) -> everstep::Result<()> { drop(to); Ok(()) }
+    /// # async fn release() -> everstep::Result<()> { Ok(()) }
+    /// #[workflow]
+    /// async fn is_clean(_document: u64) -> everstep::Result<()> {
+    ///     compensate("room", async || release().await);
+    ///     let _: bool = callback("scan", async move |token| post(token).await).no_undo().await?;
+    ///     Err(everstep::Error::msg("nobody wants it any more"))
+    /// }
+    /// # let env = everstep::testing::Env::new(App::new().workflow(is_clean)).deny_gaps();
+    /// # let scan = env.start(is_clean, 7);
+    /// # scan.complete_after(minutes(1), "scan", &true);
+    /// assert!(scan.result().is_err());
+    /// assert!(scan.gaps().is_empty());
+    /// ```
+    pub fn no_undo(self) -> Self {
+        Self { nothing_to_undo: true, ..self }
+    }
+
     /// How long one attempt to hand the token out may take; by default as long as the host lives.
     ///
     /// ```
@@ -253,7 +279,8 @@ where
             move || submit(token)
         };
         let name = self.name.clone();
-        let submit = call(name, Location::caller(), self.options, record, body, || NoArgs, Unsaid);
+        let (here, undoing) = (Location::caller(), NothingToUndo(self.nothing_to_undo));
+        let submit = call(name, here, self.options, record, body, || NoArgs, undoing);
         Calling { submit: Some(submit), promise }
     }
 }

@@ -333,7 +333,7 @@ fn not_by_itself<E>(child: ExecutionId, outcome: ChildOutcome) -> ChildError<E> 
 
 impl Call {
     fn poll(&self, cx: &Context<'_>) -> Poll<Outcome> {
-        self.execution.poll_call(self.seq, "a child", cx)
+        self.execution.poll_call(self.seq, cx)
     }
 }
 

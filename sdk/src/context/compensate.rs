@@ -103,16 +103,17 @@ impl fmt::Debug for Declared {
 
 /// Tells the engine, and a test kit, what step `seq` says of its undoing.
 pub(super) fn declare<T>(execution: &Execution, seq: u32, undoing: impl Undoing<T>) {
+    let covered = undoing.is_covered();
     #[cfg(feature = "testing")]
-    if undoing.is_covered()
-        && let Some(probe) = probe::current()
-    {
+    if covered && let Some(probe) = probe::current() {
         let name = execution.engine().key(seq).name.clone();
         probe.covers(&name);
     }
     // Clones the user's arguments: their code, so outside the engine's lock.
-    if let Some(Declared(undo)) = undoing.undo() {
-        execution.engine().set_undo(seq, undo);
+    match undoing.undo() {
+        Some(Declared(undo)) => execution.engine().set_undo(seq, undo),
+        None if covered => execution.engine().set_nothing_to_undo(seq),
+        None => {}
     }
 }
 
@@ -352,6 +353,6 @@ impl Future for UndoStep<'_> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.execution.poll_call(self.seq, "an undo step", cx)
+        self.execution.poll_call(self.seq, cx)
     }
 }

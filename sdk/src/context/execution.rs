@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 pub(crate) use run::{Progress, Run};
 
 use crate::limits::{NAME_RULE, is_name};
-use crate::replay::{Engine, Fault, Note, Outcome};
+use crate::replay::{Engine, Fault, Note, Outcome, site};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Execution>>> = const { RefCell::new(None) };
@@ -45,9 +45,9 @@ impl Execution {
     }
 
     /// Operation `seq` is polled.
-    pub(super) fn poll_call(&self, seq: u32, what: &str, cx: &Context<'_>) -> Poll<Outcome> {
+    pub(super) fn poll_call(&self, seq: u32, cx: &Context<'_>) -> Poll<Outcome> {
         if !self.is_current() {
-            self.polled_elsewhere(what);
+            self.foreign(|engine| engine.polled_elsewhere(seq));
             return Poll::Pending;
         }
         let (poll, _outdated) = self.engine().poll(seq, cx.waker());
@@ -64,7 +64,7 @@ impl Execution {
         if self.is_current() {
             self.engine().call_note(name, location, note);
         } else {
-            self.polled_elsewhere("a reply");
+            self.polled_elsewhere(&format!("a reply to update {name} ({})", site(location)));
         }
     }
 
@@ -91,11 +91,18 @@ impl Execution {
         })
     }
 
-    /// An operation was polled where its workflow is not: in another task, thread or workflow.
+    /// `what`, which has no place among the calls, was polled where its workflow is not: in another
+    /// task, thread or workflow.
     pub(super) fn polled_elsewhere(&self, what: &str) {
-        self.engine().fail(Fault::ForeignAwait {
-            what: format!("{what} was polled outside its workflow, in a task or thread of its own"),
-        });
+        self.foreign(|engine| engine.something_polled_elsewhere(what));
+    }
+
+    fn foreign(&self, fault: impl FnOnce(&Engine) -> Fault) {
+        {
+            let mut engine = self.engine();
+            let fault = fault(&engine);
+            engine.fail(fault);
+        }
         self.foreign.store(true, Ordering::Release);
         self.foreign_woke.notify_one();
     }

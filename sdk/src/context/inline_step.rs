@@ -101,8 +101,8 @@ impl<E, F> InlineStep<E, F> {
     }
 
     /// Says that there is nothing to undo, or that [`compensate`](crate::compensate) was told how.
-    /// Nothing but a test kit takes notice: it reports the steps of a compensated execution that
-    /// say nothing.
+    /// Nothing but a test kit takes notice, which reports the steps of a compensated execution that
+    /// say nothing, and a worker in development, which warns of them.
     ///
     /// ```
     /// # use everstep::prelude::*;

@@ -231,7 +231,7 @@ impl<T: DeserializeOwned> Future for Promise<T> {
     type Output = Result<T, PromiseError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = ready!(self.execution.poll_call(self.seq, "a promise", cx));
+        let outcome = ready!(self.execution.poll_call(self.seq, cx));
         let Outcome::Promise(result) = outcome else {
             unreachable!("the engine matches outcomes with kinds")
         };

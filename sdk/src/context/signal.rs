@@ -125,7 +125,7 @@ impl<T: DeserializeOwned> Future for Signal<T> {
     type Output = Result<T, SignalError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.execution.poll_call(self.seq, "a signal", cx).map(|outcome| {
+        self.execution.poll_call(self.seq, cx).map(|outcome| {
             let Outcome::Signal(kept) = outcome else {
                 unreachable!("the engine matches outcomes with kinds")
             };

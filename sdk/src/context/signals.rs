@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::execution::{Execution, expect_current};
 use super::signal::{Signal, SignalError};
+use crate::replay::site;
 
 /// All signals called `name`, in the order they arrived: a stream that never ends. Its items are
 /// what [`signal`](super::signal()) gives, and its rules are the same.
@@ -103,7 +104,8 @@ impl<T: DeserializeOwned> Signals<T> {
     fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, SignalError>> {
         if self.wait.is_none() && !self.execution.is_current() {
             // A wait that is called elsewhere would take a place in the order of calls.
-            self.execution.polled_elsewhere("a stream of signals");
+            let place = site(self.location);
+            self.execution.polled_elsewhere(&format!("signals {} ({place})", self.name));
             return Poll::Pending;
         }
         let (execution, name) = (&self.execution, &self.name);

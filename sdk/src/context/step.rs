@@ -186,7 +186,7 @@ impl<T: Recorded, E: Recorded> Future for StepFuture<T, E> {
             Inner::Plain(body) => body.as_mut().poll(cx),
             Inner::Done => Poll::Pending,
             Inner::Durable { execution, seq, from_failure, .. } => {
-                let Poll::Ready(outcome) = execution.poll_call(*seq, "a step", cx) else {
+                let Poll::Ready(outcome) = execution.poll_call(*seq, cx) else {
                     return Poll::Pending;
                 };
                 match read(outcome, *from_failure) {

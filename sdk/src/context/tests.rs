@@ -85,6 +85,7 @@ fn came(name: &str, payload: u64) -> Event {
     Event::SignalReceived(SignalReceived { at, id, name, payload })
 }
 
+#[track_caller]
 fn one(name: &'static str) -> StepFuture<u64, crate::Error> {
     step(name, async move || Ok(1)).into_future()
 }
@@ -176,6 +177,55 @@ fn what_is_not_durable_is_a_fault_that_names_it() {
     check_fault(&spawned, "it spawned a task on tokio's runtime");
 }
 
+/// The line of the call below it.
+macro_rules! here {
+    () => {
+        format!("{}:{}", file!(), line!() + 1)
+    };
+}
+
+#[test]
+fn what_is_not_durable_is_found_behind_the_operation_the_workflow_came_to_last() {
+    let place = Arc::new(Mutex::new(String::new()));
+    let note = |place: &Arc<Mutex<String>>, at| *place.lock().expect("no panic") = at;
+    let says = |seen: &Result<WorkflowEnd, String>, key: &str| {
+        let place = place.lock().expect("no panic").clone();
+        check_fault(seen, &format!("The last operation it came to before is {key} ({place})"));
+    };
+    // It has been called, and not more.
+    let called = Arc::clone(&place);
+    let slept = run(async move {
+        note(&called, here!());
+        let _step = one("a");
+        tokio::time::sleep(seconds(1)).await;
+    });
+    says(&slept.1, "step a#1");
+    // Its outcome was taken after others were called.
+    let taken = Arc::clone(&place);
+    let workflow = async move {
+        note(&taken, here!());
+        let (a, b) = (one("a"), one("b"));
+        let _later = (a.await, b);
+        tokio::time::sleep(seconds(1)).await;
+    };
+    says(&after(workflow, &[done(0, "a", "1")]), "step a#1");
+    // There is none.
+    let slept = run(async { tokio::time::sleep(seconds(1)).await }).1;
+    check_fault(&slept, "It came to no operation before. Await it inside a step");
+}
+
+#[test]
+fn a_task_that_was_spawned_may_have_the_operation_that_nobody_awaits() {
+    let (_, spawned) = run(async {
+        let _ = one("a");
+        let kept = one("b");
+        drop(tokio::spawn(kept));
+    });
+    let place = format!("{}:{}", file!(), line!() - 3);
+    let text = "it spawned a task on tokio's runtime, perhaps with step b#1";
+    check_fault(&spawned, &format!("{text} ({place}), which it called and does not await"));
+}
+
 #[test]
 fn a_wake_from_outside_is_a_fault() {
     let (sender, receiver) = tokio::sync::oneshot::channel::<u64>();
@@ -188,14 +238,18 @@ fn a_wake_from_outside_is_a_fault() {
 #[test]
 fn an_operation_that_is_polled_outside_its_workflow_is_a_fault_of_that_workflow() {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let place = Arc::new(Mutex::new(String::new()));
+    let noted = Arc::clone(&place);
     let (mut run, _) = run(async move {
+        *noted.lock().expect("no panic") = here!();
         let moved: BoxFuture<'static, bool> = one("a").map(|n| n.is_ok()).boxed();
         sender.send(moved).expect("somebody takes it");
         std::future::pending::<()>().await;
     });
     let mut moved = receiver.try_recv().expect("it was sent");
     assert_eq!(moved.as_mut().now_or_never(), None);
-    check_fault(&seen(run.poll()), "a step was polled outside its workflow");
+    let place = place.lock().expect("no panic");
+    check_fault(&seen(run.poll()), &format!("step a#1 ({place}) was polled outside its workflow"));
 }
 
 #[test]

@@ -110,7 +110,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.execution.poll_call(self.seq, "a timer", cx).map(|_| ())
+        self.execution.poll_call(self.seq, cx).map(|_| ())
     }
 }
 

@@ -17,7 +17,7 @@ use super::execution::{Execution, expect_current};
 use super::record::record;
 use crate::event::{Json, Reply, UpdateReceived};
 use crate::payload::read_arrived;
-use crate::replay::{Fault, Note, Outcome};
+use crate::replay::{Fault, Note, Outcome, site};
 
 /// Waits for the next update called `name`: a request that a client sent and waits for the answer
 /// of. A name has 1 to 256 bytes and no control characters; another one blocks the execution.
@@ -169,13 +169,14 @@ impl<Req: DeserializeOwned, Resp: Serialize> Updates<Req, Resp> {
         loop {
             if !self.execution.is_current() {
                 // A wait that is called elsewhere would take a place in the order of calls.
-                self.execution.polled_elsewhere("a wait for updates");
+                let place = site(self.location);
+                self.execution.polled_elsewhere(&format!("updates {} ({place})", self.name));
                 return Poll::Pending;
             }
             let seq = *self.wait.get_or_insert_with(|| {
                 self.execution.engine().call_update(self.name.clone(), self.location)
             });
-            let Poll::Ready(outcome) = self.execution.poll_call(seq, "an update", cx) else {
+            let Poll::Ready(outcome) = self.execution.poll_call(seq, cx) else {
                 return Poll::Pending;
             };
             self.leave();

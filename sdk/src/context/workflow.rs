@@ -4,6 +4,7 @@ use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -50,6 +51,9 @@ pub trait WorkflowSpec: Send + Sync + 'static {
 
     /// Whether an open execution is blocked when new code asks for more where it waits.
     const BLOCKS_NEW_STEPS: bool = false;
+
+    /// Where it stands in the source, if that is known.
+    const LOCATION: Option<&'static Location<'static>> = None;
 
     /// Says which states [`run`](Self::run) takes.
     fn needs(needs: &mut Needs);
@@ -259,6 +263,8 @@ pub(crate) struct Erased {
     pub(crate) accepts: Accepts,
     /// See [`WorkflowSpec::BLOCKS_NEW_STEPS`].
     pub(crate) blocks_new_steps: bool,
+    /// Where it stands in the source, if that is known.
+    pub(crate) location: Option<&'static Location<'static>>,
     needs: Needs,
 }
 
@@ -344,6 +350,7 @@ pub(crate) fn erase<W: WorkflowSpec>() -> Erased {
         }),
         accepts: |input| read::<W::Input>(input).map(drop),
         blocks_new_steps: W::BLOCKS_NEW_STEPS,
+        location: W::LOCATION,
         needs,
     }
 }

@@ -1,6 +1,7 @@
 //! A program's workflows and what they need, on the way to becoming a host or a client.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
@@ -149,18 +150,24 @@ impl App {
     }
 
     /// Whether each turn also runs its workflow a second time over the same events, beside itself
-    /// and without steps, and blocks the execution if that asks for anything else: for development.
-    /// What depends on the order of a hash map, a clock or a global is found in the first turn, with
-    /// both places in the source, and not when the process has died. It takes about as long as two
-    /// replays of the log.
+    /// and without steps, compares after every event, and blocks the execution if that asks for
+    /// anything else: for development. What depends on the order of a hash map, a clock or a global
+    /// is found in the first turn, with both places in the source, and not when the process has
+    /// died. It takes about as long as three replays of the log. Where it is on, turns also warn of
+    /// steps that leave a gap where they say nothing of their undoing, once for each step.
     ///
-    /// By default what the variable `EVERSTEP_REPLAY_CHECK` says (`1` or `0`); without it, no.
-    /// `testing::Env` always checks.
+    /// By default what the variable `EVERSTEP_REPLAY_CHECK` says (`1` or `0`). Without it: a
+    /// [`Worker`] checks in a build with debug assertions, as `cargo run` and `cargo test` make it;
+    /// in a release build it does not, and Lambda never does. `testing::Env` always checks.
+    ///
+    /// The workflow's own code runs more often then. Its lines of `tracing` are shown once all the
+    /// same; those of `println!` are not, as with every replay, and a count that it keeps in a global
+    /// is no count.
     ///
     /// ```
     /// # use everstep::prelude::*;
     /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
-    /// let app = App::new().workflow(sell).replay_check(cfg!(debug_assertions));
+    /// let app = App::new().workflow(sell).replay_check(true); // in a release build too
     /// ```
     pub fn replay_check(mut self, check: bool) -> Self {
         self.replay_check = Some(check);
@@ -409,8 +416,19 @@ impl App {
     pub async fn worker(mut self) -> Result<Worker, AppError> {
         let backend = self.connect().await?;
         self.find_notifications().await?;
-        let registry = self.registry()?.starting_on(&backend, &Clock::system());
+        let registry = self.worker_registry()?.starting_on(&backend, &Clock::system());
         Ok(Worker::new(backend, registry))
+    }
+
+    /// What a worker runs.
+    fn worker_registry(self) -> Result<Registry, AppError> {
+        let checks = self.checks(cfg!(debug_assertions));
+        Ok(self.registry()?.with_replay_check(checks))
+    }
+
+    /// Whether turns check themselves: what the program says, else the variable, else the host.
+    fn checks(&self, by_default: bool) -> bool {
+        self.replay_check.unwrap_or_else(|| by_variable(std::env::var_os(REPLAY_CHECK), by_default))
     }
 
     /// Runs until the process is told to stop: the Lambda runtime when in Lambda (the variable
@@ -525,8 +543,7 @@ impl App {
         if self.workflows.is_empty() {
             return Err(AppError::NoWorkflow);
         }
-        let by_variable = || std::env::var_os(REPLAY_CHECK).is_some_and(|value| value == "1");
-        let replay_check = self.replay_check.unwrap_or_else(by_variable);
+        let replay_check = self.checks(false);
         let registry = Registry::new(self.workflows, self.states, self.code, self.observers)?;
         let mut watchers = self.watchers;
         if watchers.is_empty()
@@ -544,6 +561,10 @@ impl App {
     }
 }
 
+fn by_variable(variable: Option<OsString>, by_default: bool) -> bool {
+    variable.map_or(by_default, |value| value == "1")
+}
+
 impl Default for App {
     fn default() -> Self {
         Self::new()
@@ -553,5 +574,34 @@ impl Default for App {
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App").field("workflows", &self.workflows.keys()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "schedules"))]
+mod tests {
+    use super::*;
+
+    /// A worker of a debug build checks; the same program in Lambda does not, which takes its
+    /// workflows from `registry`, as every host but a worker does.
+    #[test]
+    fn a_worker_checks_in_a_debug_build_and_other_hosts_where_they_are_told_to() {
+        let app = || App::new().schedules();
+        let by_worker = |app: App| app.worker_registry().expect("it is whole");
+        let by_others = |app: App| app.registry().expect("it is whole");
+        assert_eq!(by_worker(app()).replay_check(), cfg!(debug_assertions));
+        assert!(!by_others(app()).replay_check());
+        for told in [true, false] {
+            assert_eq!(by_worker(app().replay_check(told)).replay_check(), told);
+            assert_eq!(by_others(app().replay_check(told)).replay_check(), told);
+        }
+    }
+
+    #[test]
+    fn the_variable_decides_where_the_program_does_not() {
+        for by_default in [true, false] {
+            assert_eq!(by_variable(None, by_default), by_default);
+            assert!(by_variable(Some("1".into()), by_default));
+            assert!(!by_variable(Some("0".into()), by_default));
+        }
     }
 }

@@ -92,6 +92,8 @@ pub(crate) struct StepState {
     pub(crate) heartbeat: Option<Json>,
     /// An at-most-once attempt whose start is recorded and whose end is not.
     pub(crate) begun: Option<u32>,
+    /// Whether it says something of its undoing, be it that there is nothing to undo.
+    pub(super) covered: bool,
     /// Only of a step with an undo.
     pub(super) undoable: Option<Box<Undoable>>,
 }

@@ -9,9 +9,11 @@ use std::panic::Location;
 
 use super::body::Body;
 use super::call::{Call, Detail, State, StepState};
-use super::engine::Engine;
+use super::engine::{Engine, site};
 use super::fault::Fault;
-use crate::event::{CompensationStarted, Event, Failure, Json, OperationKey, TurnEnd, TurnEnded};
+use crate::event::{
+    CompensationStarted, Event, Failure, Json, OperationKey, Text, TurnEnd, TurnEnded,
+};
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
@@ -87,9 +89,15 @@ pub(crate) enum NextUndo {
 impl Engine {
     // --- What operations ask ---
 
+    /// Step `seq` says that there is nothing to undo.
+    pub(crate) fn set_nothing_to_undo(&mut self, seq: u32) {
+        self.step(seq).covered = true;
+    }
+
     /// Step `seq` has an undo.
     pub(crate) fn set_undo(&mut self, seq: u32, undo: Box<dyn Undo>) {
         self.compensation.in_use = true;
+        self.step(seq).covered = true;
         self.step(seq).undoable = Some(Box::new(Undoable {
             undo: Some(undo),
             kept: None,
@@ -131,6 +139,8 @@ impl Engine {
         };
         let (name, location) = (registered.name.clone(), registered.location);
         let (seq, settled) = self.call_step(name, location, registered.input.clone());
+        // Nothing undoes an undo.
+        self.step(seq).covered = true;
         if settled {
             self.compensation.spent.push(registered);
             return (NextUndo::Called(seq), None);
@@ -143,6 +153,19 @@ impl Engine {
     /// Whether there may be something to undo: a cheap answer, for workflows that use none of it.
     pub(crate) fn uses_undo(&self) -> bool {
         self.compensation.in_use
+    }
+
+    /// The calls from the one at `from` on that are steps and say nothing of their undoing: their
+    /// names, and where they stand in the source. And how many calls there are by now. Nothing of a
+    /// workflow that uses no undo, up to here.
+    pub(crate) fn gaps(&self, from: usize) -> (Vec<(String, Text)>, usize) {
+        if !self.compensation.in_use {
+            return (Vec::new(), from);
+        }
+        let is_gap = |call: &&Call| matches!(&call.detail, Detail::Step(step) if !step.covered);
+        let gaps = self.calls.iter().skip(from).filter(is_gap);
+        let named = gaps.map(|call| (call.key.name.to_string(), site(call.location)));
+        (named.collect(), self.calls.len())
     }
 
     /// Whether compensation has started.

@@ -2,6 +2,7 @@
 
 mod deliver;
 mod differs;
+mod foreign;
 mod request;
 
 use std::borrow::Cow;
@@ -45,6 +46,11 @@ pub(crate) struct Engine {
     pub(super) run: u32,
     recorded: Recorded,
     pub(super) calls: Vec<Call>,
+    /// The call that was made last, or whose outcome the workflow took last: what it does now, it
+    /// does behind it.
+    last: Option<u32>,
+    /// Where the workflow stands in the source, if that is known.
+    declared: Option<&'static Location<'static>>,
     /// How often each name was called. Names are few: a tree is quicker here than hashing them.
     counts: BTreeMap<(Kind, Cow<'static, str>), u32>,
     /// The places of the calls that have left an event, as texts.
@@ -94,6 +100,8 @@ impl Engine {
             run: start.run,
             now: start.at,
             calls: Vec::with_capacity(events.len()),
+            last: None,
+            declared: None,
             versions: Versions::recorded(&events),
             size: LogSize { events: 1, bytes: weight(events.first()) },
             recorded: Recorded::new(events),
@@ -117,6 +125,12 @@ impl Engine {
     /// Lets values have so many bytes; by default [`VALUE_BYTES_MAX`].
     pub(crate) fn with_value_bytes_max(mut self, bytes: usize) -> Self {
         self.value_bytes_max = bytes;
+        self
+    }
+
+    /// Says where the workflow stands in the source, if that is known.
+    pub(crate) fn declared_at(mut self, location: Option<&'static Location<'static>>) -> Self {
+        self.declared = location;
         self
     }
 
@@ -150,6 +164,7 @@ impl Engine {
             asked_at: self.now,
             heartbeat: None,
             begun: None,
+            covered: false,
             undoable: None,
         };
         self.call(name, location, Detail::Step(step))
@@ -253,6 +268,7 @@ impl Engine {
             }
         }
         self.calls.push(Call { key, location, state: State::Called, waker: None, detail });
+        self.last = Some(seq);
         (seq, settled)
     }
 
@@ -285,6 +301,7 @@ impl Engine {
             let State::Ready(outcome) = std::mem::replace(&mut call.state, State::Taken) else {
                 unreachable!("matched above")
             };
+            self.last = Some(seq);
             return (Poll::Ready(outcome), self.drop_call(seq));
         }
         let _waker = match &mut call.waker {

@@ -18,7 +18,7 @@ pub(crate) enum Fault {
     /// The workflow's own code panicked.
     Panicked { message: String },
     /// The workflow awaited something that is not durable.
-    ForeignAwait { what: String },
+    ForeignAwait(Box<ForeignAwait>),
     /// A value cannot be recorded or read back.
     Value { what: String, problem: String },
     /// Run again over what it was given, the code asked for something else.
@@ -52,6 +52,26 @@ pub(crate) struct Mismatch {
     pub(crate) recorded: Option<Side>,
     pub(crate) asked: Option<Side>,
     pub(crate) detail: String,
+}
+
+/// See [`Fault::ForeignAwait`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForeignAwait {
+    /// What it awaits.
+    pub(crate) what: String,
+    /// Where that is.
+    pub(crate) near: Near,
+}
+
+/// Where in a workflow something is that has no place in the source of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Near {
+    /// Behind this operation: the last one that the workflow has called or had the outcome of.
+    After(Side),
+    /// Before its first operation. Where the workflow itself stands in the source, if that is known.
+    Begin(Option<Text>),
+    /// What is said of it names a place.
+    Said,
 }
 
 /// See [`Fault::VersionGone`].
@@ -113,6 +133,19 @@ impl fmt::Display for Mismatch {
              hash map, a global). Put the old order of calls back and deploy: the execution then \
              goes on",
         )
+    }
+}
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::After(side) => write!(f, ". The last operation it came to before is {side}"),
+            Self::Begin(None) => f.write_str(". It came to no operation before"),
+            Self::Begin(Some(site)) => {
+                write!(f, ". It came to no operation before: the workflow begins at {site}")
+            }
+            Self::Said => Ok(()),
+        }
     }
 }
 
@@ -196,11 +229,12 @@ impl fmt::Display for Fault {
                 f,
                 "the workflow panicked: {message}. Fix it and deploy: the execution then goes on"
             ),
-            Self::ForeignAwait { what } => write!(
+            Self::ForeignAwait(foreign) => write!(
                 f,
-                "the workflow awaits something that is not durable: {what}. Await it inside a \
-                 step, or use everstep's own sleep, timeout, signal or race; then deploy, and the \
-                 execution goes on"
+                "the workflow awaits something that is not durable: {}{}. Await it inside a step, \
+                 or use everstep's own sleep, timeout, signal or race; then deploy, and the \
+                 execution goes on",
+                foreign.what, foreign.near
             ),
             Self::Value { what, problem } => write!(f, "{what}: {problem}"),
             Self::NotRepeatable { problem } => write!(

@@ -43,7 +43,7 @@ pub(crate) use note::Note;
 pub(crate) use promises::PromiseState;
 pub(crate) use seed::{IdempotencyKey, child_writer};
 pub(crate) use taken::TakenIds;
-pub(crate) use twice::difference;
+pub(crate) use twice::compare;
 #[cfg(test)]
 pub(crate) use versions::Chosen;
 

@@ -137,6 +137,8 @@ pub(super) struct Turn<'a> {
     pub(super) end: Option<WorkflowEnd>,
     /// What the replay check needs, where it is on.
     pub(super) recheck: Option<Recheck>,
+    /// How many calls were looked at for gaps.
+    pub(super) gaps_looked_at: usize,
     /// The reason of a cancel request that was taken.
     cancel: Option<String>,
     /// A terminate that arrived while bodies run.
@@ -215,7 +217,9 @@ impl Kitchen {
             unreachable!("History::read puts WorkflowStarted first")
         };
         let values = self.payloads.value_bytes_max();
-        let engine = Engine::new(start, Arc::clone(&events)).with_value_bytes_max(values);
+        let engine = Engine::new(start, Arc::clone(&events))
+            .with_value_bytes_max(values)
+            .declared_at(workflow.location);
         let writer = active.writer;
         let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         let mut turn = Turn {
@@ -246,6 +250,7 @@ impl Kitchen {
             time: history.time,
             end: None,
             recheck: self.registry.replay_check().then(|| Recheck::new(&events)),
+            gaps_looked_at: 0,
             cancel: None,
             terminate: None,
             unwritten_since: None,
@@ -455,6 +460,7 @@ impl Turn<'_> {
             Ok(decided) if decided => self.take_chosen(),
             Ok(_) => {}
         }
+        self.tell_gaps();
         if asked.is_empty() {
             self.asked = asked;
             return None;

@@ -25,6 +25,7 @@ mod drive;
 mod end;
 #[cfg(test)]
 mod fuzz;
+mod gaps;
 mod log;
 mod new_steps;
 mod notices;
@@ -64,6 +65,7 @@ use decide::Decision;
 use desk::{Desk, Look};
 use drive::{Begin, Driven};
 use end::Stand;
+use gaps::Gaps;
 use outbox::Quiet;
 use shown::Shown;
 use suspects::Suspects;
@@ -81,6 +83,7 @@ pub(crate) struct Kitchen {
     desk: Desk,
     suspects: Suspects,
     quiet: Quiet,
+    gaps: Gaps,
 }
 
 /// What is to become of the wake that a turn was taken for.
@@ -146,8 +149,8 @@ impl Kitchen {
         registry: Registry,
     ) -> Self {
         let (payloads, desk) = (Payloads::none(), Desk::default());
-        let (suspects, quiet) = (Suspects::default(), Quiet::default());
-        Self { store, queue, clock, host, registry, payloads, desk, suspects, quiet }
+        let (suspects, quiet, gaps) = (Suspects::default(), Quiet::default(), Gaps::default());
+        Self { store, queue, clock, host, registry, payloads, desk, suspects, quiet, gaps }
     }
 
     pub(crate) fn with_payloads(mut self, payloads: Payloads) -> Self {

@@ -35,18 +35,15 @@ impl Rehearsal {
             Fault::Value { what, problem }
         })?;
         // Whoever wrote the log may have had a payload store.
-        let engine = Engine::new(start, Arc::clone(events)).with_value_bytes_max(PAYLOAD_BYTES_MAX);
+        let engine = Engine::new(start, Arc::clone(events))
+            .with_value_bytes_max(PAYLOAD_BYTES_MAX)
+            .declared_at(workflow.location);
         let run = Run::new(engine, future);
         let mut rehearsal = Self { run, end: None };
         let progress = rehearsal.run.poll();
         rehearsal.progress(progress)?;
         for event in &events[1..] {
-            if let Event::CompensationStarted(_) = event {
-                rehearsal.end = None; // What undoes it goes on from here.
-            }
-            if let Some(progress) = rehearsal.run.deliver(event) {
-                rehearsal.progress(progress)?;
-            }
+            rehearsal.deliver(event)?;
         }
         if let Some(fault) = rehearsal.run.fault() {
             return Err(fault);
@@ -54,6 +51,25 @@ impl Rehearsal {
         match new_steps::refused(workflow, registry.code(), events, &rehearsal.run) {
             Some(fault) => Err(fault),
             None => Ok(rehearsal),
+        }
+    }
+
+    /// Gives it one event more than it was made with.
+    ///
+    /// # Errors
+    /// What a turn would block the execution with.
+    pub(super) fn give(&mut self, event: &Event) -> Result<(), Fault> {
+        silently(|| self.deliver(event))?;
+        self.run.fault().map_or(Ok(()), Err)
+    }
+
+    fn deliver(&mut self, event: &Event) -> Result<(), Fault> {
+        if let Event::CompensationStarted(_) = event {
+            self.end = None; // What undoes it goes on from here.
+        }
+        match self.run.deliver(event) {
+            Some(progress) => self.progress(progress),
+            None => Ok(()),
         }
     }
 
@@ -160,6 +176,13 @@ impl Rehearsal {
             nothing if nothing.is_empty() => "none of its operations".to_owned(),
             named => named,
         }
+    }
+}
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        // The destructors of what it holds are user code, too.
+        silently(|| self.run.drop_future());
     }
 }
 

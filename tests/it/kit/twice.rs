@@ -1,7 +1,7 @@
 //! The replay check: what would not replay is found in the first turn, with both sides.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use everstep::client::ResultError;
 use everstep::prelude::*;
@@ -95,12 +95,123 @@ async fn by_a_global(_: ()) -> everstep::Result<u64> {
     Ok(1)
 }
 
-/// A worker's check is what the program or the variable says; its blocks are blocks like others.
+/// So many steps, and then those in the order of the map: far from any number of events at which
+/// the check begins anew.
+#[workflow]
+async fn late_round_trip(before: u64) -> everstep::Result<u64> {
+    let mut sum = 0;
+    for _ in 0..before {
+        sum += visit("Ulm").await?;
+    }
+    for town in towns().into_keys() {
+        sum += visit(&town).await?;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn every_event_of_a_long_log_is_followed_by_a_comparison() {
+    for before in [17, 20, 40] {
+        let env = Env::new(App::new().workflow(late_round_trip));
+        let text = panics(|| env.run(late_round_trip, before));
+        says(&text, &["the replay check: ", "visit#"]);
+        let late = env.runs("visit") - usize::try_from(before).unwrap();
+        assert!(late < 4, "it was found late: {late} steps of the map had run");
+    }
+}
+
+static IS_WARM: AtomicBool = AtomicBool::new(false);
+
+#[step]
+async fn warm_up() -> everstep::Result<()> {
+    IS_WARM.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+/// What runs beside it, step by step, sees of the global what it sees itself. Only who begins anew
+/// finds it warm.
+#[workflow]
+async fn by_a_cache(before: u64) -> everstep::Result<u64> {
+    let mut sum = 0;
+    for _ in 0..before {
+        sum += visit("Ulm").await?;
+    }
+    if !IS_WARM.load(Ordering::SeqCst) {
+        warm_up().await?;
+    }
+    for _ in 0..before + 4 {
+        sum += visit("Bonn").await?;
+    }
+    Ok(sum)
+}
+
+#[test]
+fn what_a_step_has_left_in_memory_is_found_by_who_begins_anew() {
+    // At once in a short log, and in a longer one before it has doubled.
+    for (before, at_most) in [(3, 4), (17, 36)] {
+        IS_WARM.store(false, Ordering::SeqCst);
+        let env = Env::new(App::new().workflow(by_a_cache));
+        let text = panics(|| env.run(by_a_cache, before));
+        says(&text, &["the replay check: ", "step warm_up#1", "step visit#"]);
+        assert!(env.runs("visit") <= at_most, "{} visits", env.runs("visit"));
+    }
+}
+
+static STARTED: AtomicU64 = AtomicU64::new(0);
+static CALLED: AtomicU64 = AtomicU64::new(0);
+
+#[workflow]
+async fn counts_itself(steps: u64) -> everstep::Result<u64> {
+    STARTED.fetch_add(1, Ordering::SeqCst);
+    for _ in 0..steps {
+        CALLED.fetch_add(1, Ordering::SeqCst);
+        visit("Ulm").await?;
+    }
+    Ok(steps)
+}
+
+#[test]
+fn the_check_costs_so_many_replays_and_no_more_however_many_events_there_are() {
+    let env = Env::new(App::new().workflow(counts_itself));
+    env.run(counts_itself, 1_000).unwrap();
+    let (started, called) = (STARTED.load(Ordering::SeqCst), CALLED.load(Ordering::SeqCst));
+    // The turn itself, after each of fifteen events, at 32, 64 and so on up to 512, at the end, and
+    // the replay of the whole at last.
+    assert!(started <= 25, "{started} runs");
+    // The turn's 1,000, those beside it, begun anew with twice as many each time, and the last two.
+    assert!(called <= 5_500, "{called} steps were called");
+}
+
+#[workflow]
+async fn town_of_child(names: Vec<String>) -> everstep::Result<usize> {
+    Ok(names.len())
+}
+
+#[workflow]
+async fn asks_a_child(_: ()) -> everstep::Result<usize> {
+    Ok(child(town_of_child, towns().into_keys().collect()).await?)
+}
+
+#[test]
+fn the_input_of_a_child_is_compared() {
+    let env = Env::new(App::new().workflow(asks_a_child).workflow(town_of_child));
+    let text = panics(|| env.run(asks_a_child, ()));
+    says(
+        &text,
+        &["the replay check: ", "child town_of_child#1", "; its input was [", "] and then ["],
+    );
+}
+
+/// A worker's check is what the program or the variable says, or else the build; its blocks are
+/// blocks like others.
 #[tokio::test]
-async fn a_worker_checks_where_it_is_told_to() {
-    for (check, found) in [(true, true), (false, false)] {
-        let app = App::new().workflow(by_a_global).backend(Backend::memory()).replay_check(check);
-        let mut app = app;
+async fn a_worker_checks_where_it_is_told_to_and_in_a_debug_build() {
+    let by_build = cfg!(debug_assertions);
+    for (check, found) in [(Some(true), true), (Some(false), false), (None, by_build)] {
+        let mut app = App::new().workflow(by_a_global).backend(Backend::memory());
+        if let Some(check) = check {
+            app = app.replay_check(check);
+        }
         let client = app.client().await.unwrap();
         let handle = client.start(by_a_global, ()).await.unwrap();
         let worker = app.worker().await.unwrap();

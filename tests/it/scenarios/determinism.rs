@@ -1,9 +1,11 @@
 //! Code and log disagree, or agree again.
 
 use everstep::client::ResultError;
+use everstep::id::ExecutionId;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep_tests::scenario::{ALL, World, check};
+use tokio::runtime::Handle;
 
 #[step]
 async fn first() -> everstep::Result<u32> {
@@ -121,6 +123,13 @@ changes! {
         added says ["call 1", "step first#1", "step third#1"];
 }
 
+/// `file:line` of the line that has this text.
+fn place_of(text: &str) -> String {
+    let is_it = |line: &str| line.contains(text) && !line.contains("place_of(");
+    let line = include_str!("determinism.rs").lines().position(is_it).expect("a line has it") + 1;
+    format!("{}:{line}", file!())
+}
+
 #[workflow]
 async fn foreign_timer(_input: ()) -> everstep::Result<u32> {
     #[allow_nondeterminism("it is what this test is about")]
@@ -136,27 +145,96 @@ async fn waits_for_a_channel() {
 
 #[workflow]
 async fn foreign_channel(_input: ()) -> everstep::Result<u32> {
+    let step = first(); // called, and not awaited yet
     waits_for_a_channel().await;
-    first().await
+    step.await
+}
+
+#[workflow]
+async fn foreign_after_a_step(_input: ()) -> everstep::Result<u32> {
+    let one = first().await?; // completed
+    waits_for_a_channel().await;
+    Ok(one)
 }
 
 /// D3
 #[test]
 fn a_foreign_await_is_found_in_the_first_turn_and_named() {
-    let app = || App::new().workflow(foreign_timer).workflow(foreign_channel);
+    let app = || {
+        let app = App::new().workflow(foreign_timer).workflow(foreign_channel);
+        app.workflow(foreign_after_a_step)
+    };
     check(ALL, app, async |world| {
         let timer = world.start(foreign_timer, ()).await;
-        let record = world.until(world.settled(timer.id())).await;
-        assert_eq!(record.projection.status, Status::Blocked);
-        let reason = record.projection.reason.unwrap();
-        assert!(reason.contains("tokio") && reason.contains("not durable"), "{reason}");
+        let reason = blocked(world, timer.id()).await;
+        // Nothing durable is before it, but the workflow itself.
+        let begins = format!("the workflow begins at {}", place_of("fn foreign_timer"));
+        has(&reason, &["tokio", "not durable", &begins]);
         let channel = world.start(foreign_channel, ()).await;
-        let record = world.until(world.settled(channel.id())).await;
-        assert_eq!(record.projection.status, Status::Blocked);
-        let reason = record.projection.reason.unwrap();
-        assert!(reason.contains("channel") && reason.contains("not durable"), "{reason}");
+        let reason = blocked(world, channel.id()).await;
+        let called = format!("step first#1 ({})", place_of("// called, and not awaited yet"));
+        has(&reason, &["channel", "not durable", &called]);
         for id in [timer.id(), channel.id()] {
             // In the first turn, before anything was appended.
+            assert!(!world.is_calm() || world.events(id).await.len() == 1, "{id}");
+        }
+        let after = world.start(foreign_after_a_step, ()).await;
+        let reason = blocked(world, after.id()).await;
+        let completed = format!("step first#1 ({})", place_of("// completed"));
+        has(&reason, &["channel", "not durable", &completed]);
+        let events = world.events(after.id()).await;
+        let turns = events.iter().filter(|event| event.kind() == "TurnStarted").count();
+        assert!(!world.is_calm() || turns == 1, "it was found in turn {turns}");
+    });
+}
+
+#[track_caller]
+fn has(reason: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(reason.contains(part), "{part:?} is not in {reason:?}");
+    }
+}
+
+async fn blocked(world: &World, id: &ExecutionId) -> String {
+    let record = world.until(world.settled(id)).await;
+    assert_eq!(record.projection.status, Status::Blocked);
+    record.projection.reason.unwrap()
+}
+
+#[workflow]
+async fn spawns_a_step(_input: ()) -> everstep::Result<u32> {
+    let step = first(); // given to a task of tokio's
+    #[allow_nondeterminism("it is what this test is about")]
+    let task = tokio::spawn(step);
+    task.await?
+}
+
+/// A step that is polled by another task, on the runtime that the program has.
+#[workflow]
+async fn hands_a_step_over(State(runtime): State<Handle>, _input: ()) -> everstep::Result<u32> {
+    let step = first(); // given to the program's runtime
+    let task = runtime.spawn(step);
+    task.await?
+}
+
+/// D3, of operations
+#[test]
+fn an_operation_that_was_spawned_is_found_in_the_first_turn_with_its_line() {
+    let app = || {
+        let app = App::new().workflow(spawns_a_step).workflow(hands_a_step_over);
+        app.state(Handle::current())
+    };
+    check(ALL, app, async |world| {
+        let spawns = world.start(spawns_a_step, ()).await;
+        let reason = blocked(world, spawns.id()).await;
+        let step =
+            format!("perhaps with step first#1 ({})", place_of("// given to a task of tokio's"));
+        has(&reason, &["it spawned a task on tokio's runtime", &step]);
+        let hands_over = world.start(hands_a_step_over, ()).await;
+        let reason = blocked(world, hands_over.id()).await;
+        let step = format!("step first#1 ({})", place_of("// given to the program's runtime"));
+        has(&reason, &["not durable", &step]);
+        for id in [spawns.id(), hands_over.id()] {
             assert!(!world.is_calm() || world.events(id).await.len() == 1, "{id}");
         }
     });

@@ -279,3 +279,91 @@ async fn whoever_is_not_interested_gets_no_span() {
         assert_eq!(*spans.lock().unwrap(), expected);
     }
 }
+
+#[step(undo = unbook)]
+async fn book(room: u32) -> everstep::Result<String> {
+    Ok(format!("room {room}"))
+}
+
+async fn unbook(_room: u32, _booked: &str) -> everstep::Result<()> {
+    Ok(())
+}
+
+#[step(undo = none)]
+async fn look_at(room: u32) -> everstep::Result<u32> {
+    Ok(room)
+}
+
+/// It undoes what it did, and two of its steps say nothing of that: one before it is known that
+/// there is anything to undo, and one after.
+#[workflow]
+async fn leaves_gaps(rooms: u32) -> everstep::Result<u32> {
+    let mut sum = 0;
+    for room in 0..rooms {
+        sum += add(room).await?; // a gap before
+        sum += look_at(room).await?;
+        book(room).await?;
+        sum += everstep::step("pay", async || Ok::<_, everstep::Error>(1)).await?; // a gap after
+        sum += everstep::step("see", async || Ok::<_, everstep::Error>(1)).no_undo().await?;
+    }
+    match rooms {
+        3 => Err(everstep::Error::msg("three are too many")),
+        _ => Ok(sum),
+    }
+}
+
+/// `file:line` of the line that has this comment.
+fn place_of(comment: &str) -> String {
+    let comment = format!("// {comment}");
+    let mut lines = include_str!("lines.rs").lines();
+    let line = lines.position(|line| line.contains(&comment)).expect("a line has it") + 1;
+    format!("{}:{line}", file!())
+}
+
+/// It undoes nothing, and nothing is to be said of it.
+#[workflow]
+async fn undoes_nothing(number: u32) -> everstep::Result<u32> {
+    add(number).await
+}
+
+#[tokio::test]
+async fn a_worker_in_development_warns_once_of_each_step_that_leaves_a_gap() {
+    for (check, warns) in [(None, cfg!(debug_assertions)), (Some(true), true), (Some(false), false)]
+    {
+        let (written, _guard) = shown();
+        let mut app = App::new().workflow(leaves_gaps).workflow(undoes_nothing);
+        if let Some(check) = check {
+            app = app.replay_check(check);
+        }
+        let mut app = app.backend(Backend::memory());
+        let client = app.client().await.unwrap();
+        let worker = app.worker().await.unwrap();
+        let stories = async {
+            client.start(undoes_nothing, 1).await.unwrap().result().await.unwrap();
+            client.start(leaves_gaps, 2).await.unwrap().result().await.unwrap();
+            // Another execution, and one that is undone: no news.
+            client.start(leaves_gaps, 3).await.unwrap().result().await.unwrap_err();
+        };
+        worker.run_until(stories).await.unwrap();
+        let lines = written.lines();
+        let is_gap =
+            |line: &&Value| line["message"].as_str().is_some_and(|it| it.contains("a gap"));
+        let gaps: Vec<_> = lines.iter().filter(is_gap).collect();
+        if !warns {
+            assert!(gaps.is_empty(), "{gaps:?}");
+            continue;
+        }
+        for line in &gaps {
+            let message = line["message"].as_str().unwrap();
+            assert!(message.contains("`undo = none`, or `.no_undo()`"), "{message}");
+            assert_eq!(
+                (&line["level"], &line["everstep.workflow.name"]),
+                (&json!("WARN"), &json!("leaves_gaps"))
+            );
+        }
+        let told = gaps.iter().map(|line| (line["everstep.step.name"].clone(), line["at"].clone()));
+        let expected = [("add", "a gap before"), ("pay", "a gap after")];
+        let expected = expected.map(|(step, at)| (json!(step), json!(place_of(at))));
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+}

@@ -120,17 +120,19 @@ impl Run {
         };
         if disabled.metrics.num_alive_tasks() > 0 {
             DISABLED.set(None);
-            let what = "it spawned a task on tokio's runtime".to_owned();
-            self.engine().fail(Fault::ForeignAwait { what });
+            let mut engine = self.engine();
+            let fault = engine.foreign_task();
+            engine.fail(fault);
         }
         match polled {
             Err(message) => {
+                let mut engine = self.engine();
                 let fault = if message.contains("A Tokio 1.x context was found, but") {
-                    Fault::ForeignAwait { what: format!("tokio's timers or sockets ({message})") }
+                    engine.foreign(format!("tokio's timers or sockets ({message})"))
                 } else {
                     Fault::Panicked { message }
                 };
-                self.engine().fail(fault);
+                engine.fail(fault);
             }
             Ok(Poll::Ready(end)) if self.fault().is_none() => {
                 self.drop_future();
@@ -187,11 +189,11 @@ impl Run {
     fn checked_engine(&self) -> MutexGuard<'_, Engine> {
         let mut engine = self.engine();
         if self.is_woken_by_others() {
-            engine.fail(Fault::ForeignAwait {
-                what: "something other than its own operations woke it (a channel, a timer, a \
-                       socket or a task outside the workflow)"
-                    .into(),
-            });
+            let fault = engine.foreign(
+                "something other than its own operations woke it (a channel, a timer, a socket or a \
+                 task outside the workflow)",
+            );
+            engine.fail(fault);
         }
         engine
     }

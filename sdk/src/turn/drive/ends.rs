@@ -43,10 +43,11 @@ impl Turn<'_> {
         let due = self.next_due();
         let waits_for = self.run.engine().waits_for();
         if due.is_none() && !self.run.engine().waits_for_messages() {
-            let what = "it waits, but for none of its own operations (a channel, a lock or a \
-                        future that nothing completes)"
-                .to_owned();
-            return self.blocked(Fault::ForeignAwait { what }).await;
+            let fault = self.run.engine().foreign(
+                "it waits, but for none of its own operations (a channel, a lock or a future that \
+                 nothing completes)",
+            );
+            return self.blocked(fault).await;
         }
         let now = self.kitchen.clock.now();
         let mut at = self.now();
