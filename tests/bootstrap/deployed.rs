@@ -1,5 +1,5 @@
-//! A Lambda function for the tests of the templates: it has an HTTP front, code that kills it, and
-//! timers and payloads that need more than table and queue.
+//! A Lambda function for the tests of the templates: it has an HTTP front, schedules, code that kills
+//! it, and timers and payloads that need more than table and queue.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,6 +32,26 @@ async fn ponder(bytes: usize) -> everstep::Result<usize> {
     Ok(thought.len())
 }
 
+/// Hears a word, doubles a number for whoever asks, and is given another one; it shows how far it is.
+#[workflow]
+async fn converse(_: ()) -> everstep::Result<String> {
+    let gift = promise::<u64>("gift");
+    publish("listening");
+    let word = signal::<String>("word").await?;
+    publish(&format!("heard {word}"));
+    let doubled = loop {
+        let asked = update::<u64, u64>("double").await;
+        let doubled = 2 * *asked.request();
+        if doubled > 100 {
+            asked.reject("that is too much");
+            continue;
+        }
+        asked.reply(&doubled);
+        break doubled;
+    };
+    Ok(format!("{word}, {doubled}, {}", gift.await?))
+}
+
 /// Kills its process, until the file of its input is there.
 #[workflow]
 async fn poison(antidote: String) -> everstep::Result<()> {
@@ -52,6 +72,7 @@ pub(crate) async fn run(stack: &str) -> Result<(), lambda_runtime::Error> {
         "signed" => Front::new(),
         _ => Front::new().bearer("a-long-secret"),
     };
-    let app = App::new().workflow(greet).workflow(ponder).workflow(poison);
+    let app = App::new().workflow(greet).workflow(ponder).workflow(converse).workflow(poison);
+    let app = app.schedules();
     Ok(app.http(front).run().await?)
 }

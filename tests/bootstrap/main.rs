@@ -2,6 +2,7 @@
 //! so that one is built and linked as a release; which of them it is says the name of the function.
 
 mod callee;
+mod data;
 mod deployed;
 mod notice;
 
@@ -15,6 +16,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     match name.as_str() {
         "notice" => notice::run().await,
         "callee" => callee::run().await,
+        "data" => data::run().await,
         stack => deployed::run(stack).await,
     }
 }

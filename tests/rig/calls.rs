@@ -1,5 +1,5 @@
 //! Steps that call another Lambda function (tests/bootstrap/callee.rs): it replies, fails, crashes, takes too
-//! long, is throttled, is not there; and replies later, by a promise.
+//! long, is throttled, is not there, may not be called; and replies later, by a promise.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use everstep::invoke::{InvokeError, Lambda};
 use everstep::prelude::*;
 use everstep::{CallbackError, PromiseError};
+use everstep_tests::cloud::{Cloud, Credentials};
 use everstep_tests::dynamodb::{DynamoDb, config_at};
 use everstep_tests::function::{function, package};
 use everstep_tests::http::request;
@@ -133,6 +134,30 @@ async fn a_call_ends_in_its_reply_or_in_a_typed_error() {
     let throttled = deployed.invoke(json!({ "double": 1 })).await.unwrap_err();
     assert!(matches!(throttled, InvokeError::Throttled { .. }), "{throttled:?}");
     assert!(throttled.is_retryable());
+}
+
+/// On a rig that enforces IAM, where the function is the template's.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_call_a_function_is_told_so_and_nothing_is_called() {
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
+    let stack = &cloud.deploy("docs/deploy/template.yaml", "callee", &[]);
+    let reader = cloud.user(stack, "reader", &["Reader"]);
+    // Who operates may invoke the alias, and nothing else.
+    let operator = cloud.user(stack, "operator", &["Operator"]);
+    let call = async |who: &Credentials, name: &str| -> Result<u64, InvokeError> {
+        let lambda = Lambda::new(&cloud.config(who).await);
+        lambda.invoke(name, &json!({ "double": 21 })).await
+    };
+    assert_eq!(call(&operator, "callee:live").await, Ok(42));
+    let forged = reader.forged();
+    let denied = [(&reader, "callee:live"), (&operator, "callee"), (&forged, "callee:live")];
+    for (who, name) in denied {
+        let error = call(who, name).await.unwrap_err();
+        let InvokeError::Denied { function, .. } = &error else { panic!("{name}: {error:?}") };
+        assert_eq!(function, name);
+        assert!(error.to_string().contains("may not be invoked by this role"), "{error}");
+        assert!(!error.is_retryable() && error.into_error().is_terminal());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,16 +14,16 @@ use everstep_tests::function::function;
 use everstep_tests::ministack::program;
 use serde_json::{Value, json};
 
-const TEMPLATE: &str = "docs/deploy/template.yaml";
+pub(crate) const TEMPLATE: &str = "docs/deploy/template.yaml";
 
 const SAM: &str = "docs/deploy/sam.yaml";
 
 const PAGE: &str = include_str!("../../docs/deploy.md");
 
 /// The name of the stack, and so of all that is in it.
-const NAME: &str = "orders";
+pub(crate) const NAME: &str = "orders";
 
-const URL: &str = "dynamodb://orders?queue=orders";
+pub(crate) const URL: &str = "dynamodb://orders?queue=orders";
 
 /// What is ordered.
 fn order_of(id: &str) -> Value {
@@ -236,7 +236,7 @@ fn check_refused(cloud: &Cloud, user: &Credentials, arguments: &str, action: &st
 }
 
 #[track_caller]
-fn check_allowed(cloud: &Cloud, user: &Credentials, arguments: &str) -> String {
+pub(crate) fn check_allowed(cloud: &Cloud, user: &Credentials, arguments: &str) -> String {
     let said = cloud.everstep(user, URL, arguments);
     assert!(said.done, "everstep {arguments}: {}", said.text);
     said.text
@@ -281,14 +281,14 @@ async fn an_order_runs_to_its_end_with_the_permissions_of_the_template_and_no_ot
 }
 
 /// Lets the function receive wakes, or not.
-fn receive(cloud: &Cloud, on: bool) {
+pub(crate) fn receive(cloud: &Cloud, on: bool) {
     let mapping = cloud.ask(&[("lambda", "list_event_source_mappings", json!({}))]).remove(0);
     let set = json!({ "UUID": mapping["EventSourceMappings"][0]["UUID"], "Enabled": on });
     let _ = cloud.ask(&[("lambda", "update_event_source_mapping", set)]);
 }
 
 #[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(120);
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: not yet");

@@ -6,19 +6,23 @@
 //! many values decodes the parameters, which AWS's leaves as they came. What AWS sends there stands in
 //! the fixtures of `tests/it/http`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use everstep::limits::HTTP_BODY_BYTES_MAX;
 use everstep_tests::cloud::{Cloud, Credentials, Stack};
 use everstep_tests::dynamodb::REGION;
 use everstep_tests::function::function;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::HeaderValue;
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 const TEMPLATE: &str = "docs/deploy/template.yaml";
 
 /// What the front asks for, unless IAM does.
 const TOKEN: &str = "a-long-secret";
+
+/// How long it may take until what an execution publishes is shown.
+const SHOWN_MAX: Duration = Duration::from_secs(120);
 
 /// How somebody is let in.
 enum Key {
@@ -57,6 +61,10 @@ impl<'a> Door<'a> {
     }
 
     async fn call(&self, method: Method, path: &str, body: String) -> Response {
+        self.request(method, path, body).send().await.unwrap()
+    }
+
+    fn request(&self, method: Method, path: &str, body: String) -> RequestBuilder {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60));
         let path = format!("{}{path}", self.base);
         let request = client.build().unwrap();
@@ -74,7 +82,7 @@ impl<'a> Door<'a> {
         if method == Method::POST {
             request = request.header("content-type", "application/json").body(body);
         }
-        request.header("host", &self.host).send().await.unwrap()
+        request.header("host", &self.host)
     }
 
     /// Whoever comes through it starts an execution, once, and sees how it goes and ends, finds it by
@@ -113,6 +121,116 @@ impl<'a> Door<'a> {
         let not_begun = self.get(&format!("/executions/large-{id}")).await;
         check_refused(not_begun, StatusCode::NOT_FOUND, "unknown-execution").await;
     }
+
+    /// Whoever comes through it talks with an execution by all that there is for that, ends another
+    /// one, and reads why something is refused.
+    async fn check_conversation(&self, id: &str) {
+        let (path, nobody) = (format!("/executions/{id}"), format!("/executions/not-{id}"));
+        let start = json!({ "workflow": "converse", "id": id, "input": null });
+        assert_eq!(self.post("/executions", &start).await.status(), StatusCode::CREATED, "{id}");
+
+        let view = format!("{path}/view");
+        let shown = self.until_shown(&view, "listening").await;
+        let known = self.request(Method::GET, &view, String::new());
+        let known = known.header("if-none-match", shown);
+        assert_eq!(known.send().await.unwrap().status(), StatusCode::NOT_MODIFIED, "{id}");
+        let refused = self.get(&format!("{nobody}/view")).await;
+        check_refused(refused, StatusCode::NOT_FOUND, "unknown-execution").await;
+        let refused = self.get(&format!("{view}/stream")).await;
+        check_refused(refused, StatusCode::NOT_IMPLEMENTED, "no-stream").await;
+
+        let word = json!({ "name": "word", "payload": "Hello", "id": "click-1" });
+        for _ in 0..2 {
+            let sent = self.post(&format!("{path}/signals"), &word).await;
+            assert_eq!(sent.status(), StatusCode::ACCEPTED, "{id}");
+            assert_eq!(read(sent).await, json!({ "id": "click-1" }), "{id}");
+        }
+        let refused = self.post(&format!("{nobody}/signals"), &word).await;
+        check_refused(refused, StatusCode::NOT_FOUND, "unknown-execution").await;
+        let refused = self.post(&format!("{path}/signals"), &json!({ "payload": 7 })).await;
+        check_refused(refused, StatusCode::BAD_REQUEST, "malformed-request").await;
+        self.until_shown(&view, "heard Hello").await;
+
+        let updates = format!("{path}/updates");
+        let asked = json!({ "name": "double", "request": 77 });
+        let refused = self.post(&updates, &asked).await;
+        let refused = check_refused(refused, StatusCode::UNPROCESSABLE_ENTITY, "update-rejected");
+        assert_eq!(refused.await["error"], "that is too much", "{id}");
+        let asked = json!({ "name": "double", "request": "many" });
+        let refused = self.post(&updates, &asked).await;
+        check_refused(refused, StatusCode::UNPROCESSABLE_ENTITY, "update-refused").await;
+        let asked = json!({ "name": "double", "request": 21, "id": "ask-1" });
+        for _ in 0..2 {
+            let answered = self.post(&updates, &asked).await;
+            assert_eq!(answered.status(), StatusCode::OK, "{id}");
+            assert_eq!(read(answered).await, json!({ "id": "ask-1", "answer": 42 }), "{id}");
+        }
+
+        let promise = |number: u32| format!("/promises/p1.{id}.1.gift.{number}/complete");
+        let refused = self.post("/promises/gift/complete", &json!({ "value": 7 })).await;
+        check_refused(refused, StatusCode::BAD_REQUEST, "invalid-token").await;
+        let refused = self.post(&promise(2), &json!({ "value": 7 })).await;
+        check_refused(refused, StatusCode::NOT_FOUND, "unknown-promise").await;
+        for repeated in [false, true] {
+            let given = self.post(&promise(1), &json!({ "value": 7 })).await;
+            assert_eq!(given.status(), StatusCode::OK, "{id}");
+            assert_eq!(read(given).await, json!({ "repeated": repeated }), "{id}");
+        }
+        let ended = read(self.get(&format!("{path}/result?wait=20")).await).await;
+        let result = json!({ "status": "completed", "output": "Hello, 42, 7" });
+        assert_eq!(ended, result, "{id}");
+        let refused = self.post(&promise(1), &json!({ "value": 8 })).await;
+        check_refused(refused, StatusCode::CONFLICT, "promise-over").await;
+
+        let history = format!("{path}/history");
+        let first = read(self.get(&format!("{history}?limit=1")).await).await;
+        assert_eq!(first["commits"].as_array().map(Vec::len), Some(1), "{id}: {first}");
+        assert!(first["commits"][0]["events"][0]["WorkflowStarted"].is_object(), "{id}: {first}");
+        let rest = read(self.get(&format!("{history}?from={}", first["next"])).await).await;
+        let end = rest["commits"].as_array().and_then(|all| all.last()).map(Value::to_string);
+        assert!(end.is_some_and(|end| end.contains("WorkflowCompleted")), "{id}: {rest}");
+        let lines = self.request(Method::GET, &history, String::new());
+        let lines = lines.header("accept", "application/x-ndjson").send().await.unwrap();
+        assert_eq!(lines.headers()["content-type"], "application/x-ndjson", "{id}");
+        let lines = lines.text().await.unwrap();
+        let commits = 1 + rest["commits"].as_array().map_or(0, Vec::len);
+        assert_eq!(lines.lines().count(), commits, "{id}: {lines}");
+        let refused = self.get(&format!("{history}?limit=0")).await;
+        check_refused(refused, StatusCode::BAD_REQUEST, "malformed-request").await;
+        let refused = self.get(&format!("{nobody}/history")).await;
+        check_refused(refused, StatusCode::NOT_FOUND, "unknown-execution").await;
+
+        let other = format!("other-{id}");
+        let cancel = format!("/executions/{other}/cancel");
+        let start = json!({ "workflow": "converse", "id": other, "input": null });
+        assert_eq!(self.post("/executions", &start).await.status(), StatusCode::CREATED, "{id}");
+        let reason = json!({ "reason": "enough" });
+        let refused = self.post(&cancel, &json!({ "why": "enough" })).await;
+        check_refused(refused, StatusCode::BAD_REQUEST, "malformed-request").await;
+        let asked = self.post(&cancel, &reason).await;
+        assert_eq!(asked.status(), StatusCode::ACCEPTED, "{id}");
+        assert_eq!(read(asked).await, json!({ "id": other, "waits_for_resume": false }), "{id}");
+        let ended = read(self.get(&format!("/executions/{other}/result?wait=20")).await).await;
+        assert_eq!((&ended["status"], &ended["reason"]), (&"cancelled".into(), &"enough".into()));
+        check_refused(self.post(&cancel, &reason).await, StatusCode::CONFLICT, "closed").await;
+        let refused = self.post(&format!("{nobody}/cancel"), &reason).await;
+        check_refused(refused, StatusCode::NOT_FOUND, "unknown-execution").await;
+    }
+
+    /// Waits until this is published, and returns the view's name.
+    async fn until_shown(&self, path: &str, what: &str) -> HeaderValue {
+        let deadline = Instant::now() + SHOWN_MAX;
+        let what = json!(what).to_string();
+        loop {
+            let shown = self.get(path).await;
+            let etag = shown.headers().get("etag").cloned();
+            let (status, text) = (shown.status(), shown.text().await.unwrap());
+            if status == StatusCode::OK && text == what {
+                return etag.expect("a view has a name");
+            }
+            assert!(Instant::now() < deadline, "{path} does not show {what}: {status} {text}");
+        }
+    }
 }
 
 async fn read(response: Response) -> Value {
@@ -120,13 +238,27 @@ async fn read(response: Response) -> Value {
     response.json().await.unwrap()
 }
 
-/// Checks that it is a problem of this type, and says so in all the ways there are.
-async fn check_refused(response: Response, status: StatusCode, kind: &str) {
+/// Checks that it is a problem of this type, and says so in all the ways there are: the problem.
+async fn check_refused(response: Response, status: StatusCode, kind: &str) -> Value {
     assert_eq!(response.status(), status, "{kind}: {:?}", response.text().await);
     assert_eq!(response.headers()["content-type"], "application/problem+json", "{kind}");
     let problem: Value = response.json().await.unwrap();
     assert_eq!(problem["type"], format!("urn:everstep:problem:{kind}"), "{problem}");
     assert_eq!(problem["status"], status.as_u16(), "{problem}");
+    problem
+}
+
+/// Behind an HTTP API as well, and a load balancer: each makes events and reads answers in its own way.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_is_talked_with_and_ended_through_each_door() {
+    let cloud = Cloud::of(&function("bootstrap"), &[]).await;
+    let stack = &cloud.deploy(TEMPLATE, "front", &[("HttpFront", "NONE")]);
+    Door::of_url(&cloud, stack, Key::Token(TOKEN)).check_conversation("by-url").await;
+    permit(&cloud, stack, "apigateway.amazonaws.com");
+    permit(&cloud, stack, "elasticloadbalancing.amazonaws.com");
+    http_api(&cloud, stack).check_conversation("by-http-api").await;
+    rest_api(&cloud, stack).check_conversation("by-rest-api").await;
+    load_balancer(&cloud, stack, "single", false).check_conversation("by-balancer").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

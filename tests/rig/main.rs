@@ -2,6 +2,7 @@
 
 mod archive;
 mod calls;
+mod data;
 mod dead_letters;
 mod deploy;
 mod front;
@@ -16,6 +17,7 @@ mod payloads;
 mod postgres;
 mod readme;
 mod scheduler;
+mod schedules;
 mod sqs;
 mod telemetry;
 mod triggers;

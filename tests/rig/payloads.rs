@@ -11,9 +11,10 @@ use everstep::prelude::*;
 use everstep::testing::conformance::PayloadStoreFactory;
 use everstep::{Backend, ExecutionId};
 use everstep_tests::aws::calls;
-use everstep_tests::dynamodb::config_at;
+use everstep_tests::cloud::{Cloud, Credentials};
+use everstep_tests::dynamodb::{REGION, config_at};
 use everstep_tests::ministack::Ministack;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A bucket for each store, so that checks can make several on one ministack.
 #[derive(Default)]
@@ -21,12 +22,12 @@ struct Buckets(tokio::sync::OnceCell<Ministack>);
 
 pub(crate) fn new_bucket(rig: &Ministack) -> String {
     let bucket = format!("payloads-{}", uuid::Uuid::new_v4().simple());
-    let made = json!({
-        "Bucket": bucket,
-        "CreateBucketConfiguration": { "LocationConstraint": everstep_tests::dynamodb::REGION },
-    });
-    let _ = calls(rig, &[("s3", "create_bucket", made)]);
+    let _ = calls(rig, &[("s3", "create_bucket", bucket_of(&bucket))]);
     bucket
+}
+
+fn bucket_of(name: &str) -> Value {
+    json!({ "Bucket": name, "CreateBucketConfiguration": { "LocationConstraint": REGION } })
 }
 
 async fn store_in(rig: &Ministack, bucket: &str, prefix: &str) -> S3Payloads {
@@ -91,6 +92,35 @@ async fn a_missing_bucket_is_a_sentence() {
         let PayloadError::Unusable { remedy, .. } = &error else { panic!("{error:?}") };
         assert!(remedy.contains("bucket \"nowhere\"") && remedy.contains("create it"), "{remedy}");
     }
+}
+
+/// With the policies of the template: who has none, and who may not erase.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_names_the_action() {
+    let cloud = Cloud::start(&[]).await;
+    let _ = cloud.ask(&[("s3", "create_bucket", bucket_of("payloads"))]);
+    let bucket = [("PayloadBucket", "payloads")];
+    let stack = &cloud.deploy("docs/deploy/template.yaml", "orders", &bucket);
+    let store_of = async |who: &Credentials| {
+        S3Payloads::new(&cloud.config(who).await, "payloads", "orders").unwrap()
+    };
+    let writer = store_of(&cloud.user(stack, "writer", &["Payloads"])).await;
+    let reader = store_of(&cloud.user(stack, "reader", &["Reader"])).await;
+    let folder = Folder::of(&ExecutionId::new("order-1").unwrap());
+    let name = folder.blob("key").unwrap();
+    assert_eq!(writer.put(&name, &b"x".into()).await.unwrap(), Put::New);
+    assert_eq!(writer.get(&name).await.unwrap().as_deref(), Some(b"x".as_slice()));
+    for (action, refused) in [
+        ("s3:PutObject", reader.put(&name, &b"x".into()).await.unwrap_err()),
+        ("s3:GetObject", reader.get(&name).await.unwrap_err()),
+        ("s3:ListBucket", reader.list(&folder).await.unwrap_err()),
+        ("s3:DeleteObject", writer.remove(&name).await.unwrap_err()),
+    ] {
+        let PayloadError::Unusable { remedy, .. } = &refused else { panic!("{refused:?}") };
+        let says = format!("allow {action} in its IAM policy");
+        assert!(remedy.contains("bucket \"payloads\"") && remedy.contains(&says), "{remedy}");
+    }
+    assert_eq!(writer.list(&folder).await.unwrap(), [name], "it is there still");
 }
 
 #[tokio::test]

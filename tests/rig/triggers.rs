@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use everstep::client::Client;
+use everstep::client::{Client, Handle};
+use everstep::event::{Event, Json};
 use everstep::store::Status;
 use everstep_tests::aws::{Call, calls};
 use everstep_tests::dynamodb::{DynamoDb, REGION};
@@ -39,6 +40,7 @@ impl Deployed {
         let folder = tempfile::tempdir().unwrap();
         let (backend, mut environment) = rig.backend(&db).await;
         environment["ANTIDOTE"] = json!(folder.path().join("antidote"));
+        environment["DEATH"] = json!(folder.path().join("death"));
         let function = json!({
             "FunctionName": "notice", "Runtime": "provided.al2023", "Role": ROLE,
             "Handler": "bootstrap", "Timeout": 10, "Environment": { "Variables": environment },
@@ -152,8 +154,25 @@ impl Deployed {
         std::fs::write(self.folder.path().join("antidote"), "").unwrap();
     }
 
+    /// An execution that listens, as soon as it does.
+    async fn listening(&self, id: &'static str) -> Handle<Value, Value> {
+        let start = self.client.start_named("listen", Json::null()).id(id);
+        let handle = start.await.unwrap();
+        let deadline = Instant::now() + NOTICED_MAX;
+        while handle.describe().await.unwrap().projection.status != Status::Suspended {
+            assert!(Instant::now() < deadline, "{id} does not listen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        handle
+    }
+
     /// Takes the next message from a queue: its text, as JSON.
     async fn message(&self, queue: &str) -> Value {
+        serde_json::from_str(&self.text(queue).await).unwrap()
+    }
+
+    /// Takes the next message from a queue.
+    async fn text(&self, queue: &str) -> String {
         let url = format!("{}/000000000000/{queue}", self.rig.url());
         let deadline = Instant::now() + NOTICED_MAX;
         loop {
@@ -163,7 +182,7 @@ impl Deployed {
             if let Some(body) = message["Body"].as_str() {
                 let taken = json!({ "QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"] });
                 self.calls(vec![("sqs", "delete_message", taken)]).await;
-                return serde_json::from_str(body).unwrap();
+                return body.to_owned();
             }
             assert!(Instant::now() < deadline, "{queue} stays empty");
         }
@@ -342,6 +361,70 @@ async fn a_poisoned_message_goes_to_the_dead_letters_and_the_others_are_done() {
     let receive = json!({ "QueueUrl": dead, "WaitTimeSeconds": 5 });
     let answers = deployed.calls(vec![("sqs", "receive_message", receive)]).await;
     assert_eq!(answers[0]["Messages"][0]["Body"], "refuse");
+}
+
+/// The ids of the signals that an execution has received.
+async fn signals(handle: &Handle<Value, Value>) -> Vec<String> {
+    let commits = handle.history().await.unwrap();
+    let events = commits.into_iter().flat_map(|commit| commit.events);
+    let ids = events.filter_map(|event| match event {
+        Event::SignalReceived(signal) => Some(signal.id),
+        _ => None,
+    });
+    ids.collect()
+}
+
+/// Messages of a queue are signals, one of which is delivered twice: the function dies when it has sent
+/// it. Events of a bus are the results of promises.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_signals_once_each_and_events_end_promises() {
+    let deployed = Deployed::start().await;
+    let death = deployed.folder.path().join("death");
+    let (one, two) = (deployed.listening("one").await, deployed.listening("two").await);
+    std::fs::write(&death, "").unwrap();
+    // Longer than the function takes on a busy machine: whoever dies has had the message alone.
+    let longer = json!({
+        "QueueUrl": format!("{}/000000000000/messages", deployed.rig.url()),
+        "Attributes": { "VisibilityTimeout": "5" },
+    });
+    deployed.calls(vec![("sqs", "set_queue_attributes", longer)]).await;
+    deployed.send("tell one: a word").await;
+    deployed.taken("messages").await;
+    assert!(!death.exists(), "the function has not died");
+    for message in ["tell one: over", "tell two: over", "tell nobody: a word"] {
+        deployed.send(message).await;
+    }
+    let pattern = json!({ "source": ["desk"] }).to_string();
+    let answer = |detail: Value| {
+        let detail = detail.to_string();
+        json!({ "Source": "desk", "DetailType": "Answer", "Detail": detail })
+    };
+    let given = answer(json!({ "Given": { "to": "p1.one.1.answer.1", "answer": "an answer" } }));
+    let refused = answer(json!({ "Refused": { "to": "p1.two.1.answer.1", "why": "no idea" } }));
+    deployed
+        .calls(vec![
+            ("events", "put_rule", json!({ "Name": "desk", "EventPattern": pattern })),
+            (
+                "events",
+                "put_targets",
+                json!({ "Rule": "desk", "Targets": [{ "Id": "1", "Arn": FUNCTION }] }),
+            ),
+            ("events", "put_events", json!({ "Entries": [given, refused] })),
+        ])
+        .await;
+    let ended = async |of: &Handle<Value, Value>| {
+        let ended = tokio::time::timeout(NOTICED_MAX, of.result()).await;
+        ended.unwrap_or_else(|_| panic!("{} does not end", of.id())).unwrap()
+    };
+    assert_eq!(ended(&one).await, "a word, an answer");
+    assert_eq!(ended(&two).await, "no answer: no idea");
+    let received = signals(&one).await;
+    assert_eq!(received.len(), 2, "{received:?}");
+    assert!(received.iter().all(|id| id.starts_with("signal/sqs/")), "{received:?}");
+    // What is for nobody is tried twice, and kept.
+    assert_eq!(deployed.text("messages-dead").await, "tell nobody: a word");
+    deployed.taken("messages").await;
+    assert_eq!(deployed.client.list().page().await.unwrap().records.len(), 2, "and no others");
 }
 
 /// A schedule without an input of its own, one with, and a caller.

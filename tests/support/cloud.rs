@@ -8,11 +8,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials as Keys;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::aws::{Call, calls};
-use super::dynamodb::REGION;
+use super::dynamodb::{REGION, config_at};
 use super::function::function;
 use super::ministack::{Ministack, program as ministack};
 use super::order::program;
@@ -294,6 +297,13 @@ impl Cloud {
         let made = self.ask(&asked).pop().expect("an answer");
         let part = |name: &str| made["AccessKey"][name].as_str().expect("a key").to_owned();
         Credentials { key: part("AccessKeyId"), secret: part("SecretAccessKey") }
+    }
+
+    /// What a program of `who` makes its clients with.
+    pub async fn config(&self, who: &Credentials) -> SdkConfig {
+        let keys = Keys::new(&*who.key, &*who.secret, None, None, "everstep-tests");
+        let config = config_at(self.url()).await.into_builder();
+        config.credentials_provider(SharedCredentialsProvider::new(keys)).build()
     }
 
     /// The headers with which `who` signs a request to a function's URL.
