@@ -23,7 +23,16 @@ const OF_MACROS: &str = include_str!("../ui/lib.rs");
 const CALLED_BY_MACROS: &str = "testing::conformance::";
 
 /// Modules that need a service to run: their examples are compiled only, by `no_run`.
-const AWAY: &[&str] = &["aws", "dynamodb", "invoke", "limiter", "postgres"];
+const AWAY: &[&str] = &["aws", "dynamodb", "invoke", "limiter::redis", "postgres"];
+
+/// Whether what is in `module`, or shown on its page, needs a service.
+fn is_away(module: &str) -> bool {
+    AWAY.iter().any(|away| {
+        module
+            .strip_prefix(away)
+            .is_some_and(|inside| inside.is_empty() || inside.starts_with("::"))
+    })
+}
 
 #[test]
 fn every_public_item_is_named_in_a_tested_example() {
@@ -360,7 +369,7 @@ impl Crate {
             if is_function && path.starts_with(CALLED_BY_MACROS) {
                 continue;
             }
-            let away = pages.iter().any(|page| AWAY.contains(&page.split("::").next().unwrap()));
+            let away = is_away(path) || pages.iter().any(|page| is_away(page));
             let own = Names::of(&declared.docs, away);
             let mut of_modules = Names::default();
             for page in pages {

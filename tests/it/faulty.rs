@@ -46,6 +46,9 @@ async fn end_right(world: &World, client: &Client, executions: usize) {
     futures::future::join_all(all).await;
     world.ledger.check();
     assert_eq!(world.ledger.errors_seen(), Vec::<String>::new());
+    // A lost answer to the write of its start leaves it undone; nothing makes it run twice.
+    let charges = world.ledger.runs_of("charge");
+    assert!(charges <= executions, "{charges} charges of {executions} executions");
 }
 
 const BAD: Rates = Rates { before_per_million: 100_000, after_per_million: 100_000 };

@@ -205,15 +205,23 @@ impl Permit {
     /// Ready when the permit is lost: it could not be renewed in time, and somebody else may have
     /// it. For bodies that must not go on then:
     ///
-    /// ```no_run
-    /// # use everstep::limiter::Permit;
-    /// # async fn render() -> everstep::Result<()> { Ok(()) }
-    /// # async fn body(permit: Permit) -> everstep::Result<()> {
-    /// tokio::select! {
-    ///     result = render() => result,
-    ///     () = permit.lost() => Err(everstep::Error::msg("the permit is lost")),
+    /// ```
+    /// use everstep::limiter::{ConcurrencyLimiter, InProcessLimiter, Permit};
+    ///
+    /// # async fn render() -> everstep::Result<u32> { Ok(24) }
+    /// async fn frames(permit: &Permit) -> everstep::Result<u32> {
+    ///     tokio::select! {
+    ///         result = render() => result,
+    ///         () = permit.lost() => Err(everstep::Error::msg("the permit is lost")),
+    ///     }
     /// }
-    /// # }
+    ///
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let renderers = ConcurrencyLimiter::new(InProcessLimiter::new(), "renderers", 1);
+    /// let permit = renderers.acquire("farm").await?;
+    /// assert_eq!(frames(&permit).await?, 24);
+    /// # Ok(()) }
     /// ```
     ///
     /// A permit that was not needed ([`fail_open`](ConcurrencyLimiter::fail_open)) is never lost.

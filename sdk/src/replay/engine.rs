@@ -465,6 +465,12 @@ impl Engine {
         }
     }
 
+    /// Whether call `seq` is a step.
+    #[cfg(all(test, feature = "testing"))]
+    pub(crate) fn is_step(&self, seq: u32) -> bool {
+        matches!(self.calls[seq as usize].detail, Detail::Step(_))
+    }
+
     /// The reason of a cancel request that was delivered.
     pub(crate) fn cancelled(&self) -> Option<&str> {
         self.cancel.as_deref()

@@ -12,6 +12,8 @@ use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
 use everstep::store::{Projection, Status};
 use everstep::wake::{Delivery, QueueError, Wake, WakeQueue};
+use everstep_tests::dynamodb::DynamoDb;
+use everstep_tests::said::Said;
 use everstep_tests::scenario::{ALL, CALM, check};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +36,17 @@ async fn orders(list: Vec<Order>) -> everstep::Result<u32> {
 
 /// B1
 #[tokio::test]
-async fn a_program_refuses_what_its_workflows_cannot_run_and_stores_nothing() {
-    let backend = Backend::memory();
+async fn a_program_refuses_what_its_workflows_cannot_run_and_stores_nothing_anywhere() {
+    refuses_and_stores_nothing(Backend::memory()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("everstep.db").display());
+    refuses_and_stores_nothing(Backend::from_url(&url).await.unwrap()).await;
+    let dynamodb = DynamoDb::start();
+    let store = Arc::new(dynamodb.store().await);
+    refuses_and_stores_nothing(Backend::new(store, Arc::new(MemoryQueue::new()))).await;
+}
+
+async fn refuses_and_stores_nothing(backend: Backend) {
     let mut app = App::new().workflow(order).workflow(orders).backend(backend);
     let client = app.client().await.unwrap();
     let json = |text: &str| Json::parse(text.into()).unwrap();
@@ -265,7 +276,7 @@ impl WakeQueue for Littered {
     }
 }
 
-/// B4
+/// B4: and what becomes of each is said, without what stands in it.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_no_wake_is_given_back_and_the_rest_of_the_batch_goes_on() {
     // A newer program has sent the first; one is a wake for an execution that does not exist.
@@ -280,9 +291,10 @@ async fn a_message_that_is_no_wake_is_given_back_and_the_rest_of_the_batch_goes_
         r#"{"everstep":1,"execution":"nobody","kind":"teleport"}"#,
         NOBODYS,
     ];
+    let said = Said::listen();
     let queue = Arc::new(Littered {
         inner: MemoryQueue::new(),
-        litter: litter.into(),
+        litter: litter.clone().into(),
         deleted: std::sync::Mutex::default(),
     });
     let backend = Backend::new(Arc::new(MemoryStore::new()), queue.clone());
@@ -296,4 +308,25 @@ async fn a_message_that_is_no_wake_is_given_back_and_the_rest_of_the_batch_goes_
     let mut dropped: Vec<_> = deleted.iter().filter_map(|it| it.strip_prefix("litter ")).collect();
     dropped.sort_unstable();
     assert_eq!(dropped, [NOBODYS, nobody], "another host may take all others, or dead letters");
+
+    let said_of = |how: &str, body: &str| {
+        let length = format!("length={}", body.len());
+        let mut lines = said.with(&[how]);
+        lines.retain(|line| line.split(' ').any(|field| field == length));
+        lines
+    };
+    for body in litter {
+        let (how, times) = match body {
+            NOBODYS => ("ERROR message=a message on the wake queue is dropped", 1),
+            body if body == nobody => continue,
+            _ => ("WARN message=a message is given back", 1),
+        };
+        let lines = said_of(how, body);
+        assert_eq!(lines.len(), times, "{how}: {body}: {lines:?}");
+        assert!(lines[0].contains("error="), "it says what is wrong: {lines:?}");
+    }
+    let named = said.with(&["WARN", "execution that does not exist", "nobody"]);
+    assert_eq!(named.len(), 1, "{named:?}");
+    let told = said.with(&["again and again"]);
+    assert!(told.is_empty(), "a message may hold secrets: {told:?}");
 }

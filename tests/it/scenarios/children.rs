@@ -4,7 +4,9 @@ use everstep::client::ResultError;
 use everstep::event::{ChildOutcome, Event};
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, CALM, Effects, IN_MEMORY, MOST, Profile, World, check};
+use everstep_tests::scenario::{
+    ALL, Backing, ELSEWHERE, Effects, IN_MEMORY, MOST, Profile, WARM, World, check, check_on,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +108,7 @@ fn a_childs_error_that_nobody_catches_fails_its_parent() {
 /// C2
 #[test]
 fn a_parent_that_dies_before_it_hears_of_its_child_has_one_child_and_one_result() {
-    check(CALM, app, async |world| {
+    check(ALL, app, async |world| {
         let handle = world.start(order, "cup".to_owned()).await;
         world.die_when(world.has(handle.id(), "ChildStarted", 1)).await;
         world.die_when(world.has(&child_of(handle.id()), "WorkflowCompleted", 1)).await;
@@ -149,18 +151,50 @@ async fn in_parallel(_effects: State<Effects>, count: usize) -> everstep::Result
 #[test]
 fn ten_children_in_parallel_each_run_once_and_their_results_are_in_order() {
     let app = || super::children::app().workflow(in_parallel);
-    // On other stores they end in another order: no log is the same.
-    let profiles = [MOST, &[Profile::Pages]].concat();
-    check(&profiles, app, async |world| {
-        let handle = world.start(in_parallel, 10).await;
-        assert_eq!(world.result(&handle).await.unwrap(), (1..=10).collect::<Vec<_>>());
-        for n in 1..=10 {
-            world.did(&format!("wrap {}", "x".repeat(n)), 1);
-        }
-        let mut keys = world.keys(handle.id(), "ChildCompleted").await;
-        keys.sort();
-        keys.dedup();
-        assert_eq!(keys.len(), 10);
+    check(&[MOST, &[Profile::Pages]].concat(), app, ten_in_parallel);
+    // There they end in another order: no log is the same.
+    check_on(ELSEWHERE, MOST, app, ten_in_parallel);
+}
+
+async fn ten_in_parallel(world: &World) {
+    let handle = world.start(in_parallel, 10).await;
+    assert_eq!(world.result(&handle).await.unwrap(), (1..=10).collect::<Vec<_>>());
+    for n in 1..=10 {
+        world.did(&format!("wrap {}", "x".repeat(n)), 1);
+    }
+    let mut keys = world.keys(handle.id(), "ChildCompleted").await;
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 10);
+}
+
+#[workflow]
+async fn weigh(_effects: State<Effects>, what: u32) -> everstep::Result<u32> {
+    Ok(what * 3)
+}
+
+#[workflow]
+async fn weighed(_effects: State<Effects>, count: u32) -> everstep::Result<Vec<u32>> {
+    let weights = join_all((0..count).map(|what| child(weigh, what))).await;
+    Ok(weights.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// C3: hundreds of one parent, whose log stays small; what thousands cost is counted among the costs.
+#[test]
+fn five_hundred_children_in_parallel_on_dynamodb_cost_their_parent_few_commits() {
+    const CHILDREN: u32 = 500;
+    let app = || App::new().workflow(weigh).workflow(weighed);
+    check_on(&[Backing::DynamoDb], WARM, app, async |world| {
+        let handle = world.start(weighed, CHILDREN).await;
+        let weights = world.result(&handle).await.unwrap();
+        assert!(weights.into_iter().eq((0..CHILDREN).map(|what| what * 3)));
+        let done = world.number_of(handle.id(), "ChildCompleted").await;
+        assert_eq!(done, CHILDREN as usize);
+        let (parents, counts) = (world.log(handle.id()).await.len(), world.counts());
+        assert!(parents < 20, "{parents} commits of the parent: {counts:?}");
+        let loads = counts.of("load");
+        let most = u64::from(CHILDREN + CHILDREN / 50 + 10);
+        assert!(loads <= most, "{loads} loads for {CHILDREN} children: {counts:?}");
     });
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use everstep::client::{OnConflict, ResultError, StartError};
+use everstep::memory::MemoryQueue;
 use everstep::prelude::*;
-use everstep::store::Status;
+use everstep::store::{EventStore, Status};
+use everstep_tests::dynamodb::{DynamoDb, FEW_SHARDS, new_table, store_at};
 use everstep_tests::scenario::{ALL, CALM, Effects, check};
 use serde::{Deserialize, Serialize};
 
@@ -180,8 +182,9 @@ fn starting_twice_with_one_id_is_one_execution() {
     );
 }
 
-/// Starts one execution from sixteen threads at once, and then runs it.
-async fn check_sixteen_starts(backend: Backend) {
+/// Starts one execution from sixteen threads at once, each with a backend as it were in a process of
+/// its own, and then runs it.
+async fn check_sixteen_starts(backend: impl AsyncFn() -> Backend + Sync) {
     let barrier = std::sync::Barrier::new(16);
     let handles: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
@@ -189,7 +192,7 @@ async fn check_sixteen_starts(backend: Backend) {
                 scope.spawn(|| {
                     let runtime =
                         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    let client = Client::new(&backend);
+                    let client = Client::new(&runtime.block_on(backend()));
                     barrier.wait();
                     let start = async { client.start(echo, "x".to_owned()).id("one").await };
                     runtime.block_on(start).unwrap()
@@ -201,7 +204,7 @@ async fn check_sixteen_starts(backend: Backend) {
     assert_eq!(handles.iter().filter(|handle| handle.is_new()).count(), 1);
 
     let effects = Effects::default();
-    let app = App::new().workflow(echo).state(effects.clone()).backend(backend);
+    let app = App::new().workflow(echo).state(effects.clone()).backend(backend().await);
     let worker = app.worker().await.unwrap();
     let results = async {
         for handle in &handles {
@@ -215,10 +218,17 @@ async fn check_sixteen_starts(backend: Backend) {
 /// E7
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_threads_that_start_one_id_at_once_start_one_execution() {
-    check_sixteen_starts(Backend::memory()).await;
+    let memory = Backend::memory();
+    check_sixteen_starts(async || memory.clone()).await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("everstep.db").display());
-    check_sixteen_starts(Backend::from_url(&url).await.unwrap()).await;
+    let sqlite = Backend::from_url(&url).await.unwrap();
+    check_sixteen_starts(async || sqlite.clone()).await;
+    let (dynamodb, table) = (DynamoDb::start(), new_table());
+    let store = async || store_at(dynamodb.url(), &table).await.with_shards(FEW_SHARDS);
+    store().await.setup().await.unwrap();
+    let queue = Arc::new(MemoryQueue::new());
+    check_sixteen_starts(async || Backend::new(Arc::new(store().await), queue.clone())).await;
 }
 
 /// E8

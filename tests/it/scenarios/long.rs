@@ -1,9 +1,11 @@
 //! Long histories.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use everstep::prelude::*;
-use everstep_tests::scenario::{Effects, Profile, WARM, check};
+use everstep_tests::scenario::{ELSEWHERE, Effects, Profile, WARM, check, check_on};
 
 #[step(skip(effects))]
 async fn count(effects: &Effects, n: u32) -> everstep::Result<u32> {
@@ -56,6 +58,48 @@ fn ten_thousand_steps_are_each_run_once_however_often_they_are_replayed() {
             assert_eq!(world.effects().count("counted"), 10_001);
         },
     );
+}
+
+/// How often its loop was gone through, by turns and their replays.
+#[derive(Debug, Clone, Default)]
+struct Rounds(Arc<AtomicUsize>);
+
+#[workflow]
+async fn counted(
+    State(effects): State<Effects>,
+    State(rounds): State<Rounds>,
+    steps: u32,
+) -> everstep::Result<u32> {
+    let mut n = 0;
+    while n < steps {
+        rounds.0.fetch_add(1, Ordering::SeqCst);
+        n = count(&effects, n).await?;
+    }
+    // Near enough for one hop of the queue: each is a load.
+    sleep(minutes(10)).await;
+    count(&effects, n).await
+}
+
+/// L1: a round and a write a step, one more round for each in the one replay, and one load a turn.
+#[test]
+fn thousands_of_steps_cost_a_write_each_and_their_replay_is_linear_on_every_store() {
+    const STEPS: u32 = 2_000;
+    let rounds = Rounds::default();
+    let gone_through = rounds.clone();
+    let app = move || App::new().workflow(counted).state(rounds.clone());
+    check_on(ELSEWHERE, WARM, app, async |world| {
+        gone_through.0.store(0, Ordering::SeqCst);
+        let handle = world.start(counted, STEPS).await;
+        assert_eq!(world.result(&handle).await.unwrap(), STEPS + 1);
+        assert_eq!(world.effects().count("counted"), STEPS as usize + 1);
+        assert_eq!(gone_through.0.load(Ordering::SeqCst), 2 * STEPS as usize, "a replay");
+        let (turns, counts) = (world.number_of(handle.id(), "TurnStarted").await, world.counts());
+        assert_eq!((turns, counts.of("load")), (2, 2), "{counts:?}");
+        let appends = counts.of("append");
+        assert!(appends < u64::from(STEPS) + 20, "{appends} appends of {STEPS} steps");
+        let commits = world.log(handle.id()).await.len() as u64;
+        assert_eq!(commits, appends + 1, "and the start");
+    });
 }
 
 #[step(skip(effects))]

@@ -3,7 +3,9 @@
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, CALM, Effects, Profile, WARM, World, check};
+use everstep_tests::scenario::{
+    ALL, CALM, ELSEWHERE, Effects, Profile, WARM, World, check, check_on,
+};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -91,7 +93,9 @@ fn no_signal_is_lost_or_doubled_over_runs() {
 /// E6
 #[test]
 fn a_thousand_runs_take_their_signals_and_a_load_reads_one_of_them() {
-    check(WARM, || App::new().workflow(tally), async |world| tally_of(world, 1_000).await);
+    let app = || App::new().workflow(tally);
+    check(WARM, app, async |world| tally_of(world, 1_000).await);
+    check_on(ELSEWHERE, WARM, app, async |world| tally_of(world, 200).await);
 }
 
 /// E6

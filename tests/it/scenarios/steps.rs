@@ -1,5 +1,6 @@
 //! Steps: results, errors, attempts.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use everstep::event::{Event, Failure};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::{StepFailure, attempt};
-use everstep_tests::scenario::{ALL, CALM, Effects, IN_MEMORY, check};
+use everstep_tests::scenario::{
+    ALL, CALM, ELSEWHERE, Effects, MOST, Profile, WARM, World, check, check_on,
+};
 use serde::{Deserialize, Serialize};
 
 #[step(skip(effects))]
@@ -348,38 +351,35 @@ async fn back_offs(_input: ()) -> Result<(), ChargeError> {
 /// S7
 #[test]
 fn back_offs_are_within_the_bounds_of_their_policy() {
-    // Random back-offs make other logs on every store.
-    check(
-        IN_MEMORY,
-        || App::new().workflow(back_offs),
-        async |world| {
-            let handle = world.start(back_offs, ()).await;
-            world.result(&handle).await.unwrap();
-            let events = world.events(handle.id()).await;
-            let delays = |name: &str| -> Vec<u128> {
-                let of = |event: &Event| match event {
-                    Event::StepAttemptFailed(failed) if failed.key.name == name => {
-                        Some(failed.retry_at.since(failed.at).as_millis())
-                    }
-                    _ => None,
-                };
-                events.iter().filter_map(of).collect()
-            };
-            assert_eq!(delays("fixed"), [5_000, 5_000]);
-            assert_eq!(delays("exponential"), [4_000, 8_000, 16_000, 20_000, 20_000]);
-            let most = [4_000, 8_000, 16_000, 20_000, 20_000];
-            let jittered = delays("jittered");
-            assert_eq!(jittered.len(), 5);
-            assert!(jittered.iter().zip(most).all(|(delay, most)| *delay <= most), "{jittered:?}");
-            let by_default = delays("by_default");
-            let most = [500, 1_000, 2_000, 4_000, 8_000];
-            assert_eq!(by_default.len(), 5);
-            assert!(
-                by_default.iter().zip(most).all(|(delay, most)| *delay <= most),
-                "{by_default:?}"
-            );
-        },
-    );
+    let app = || App::new().workflow(back_offs);
+    check(&[MOST, &[Profile::Pages]].concat(), app, check_back_offs);
+    // Random back-offs make another log each time.
+    check_on(ELSEWHERE, MOST, app, check_back_offs);
+}
+
+async fn check_back_offs(world: &World) {
+    let handle = world.start(back_offs, ()).await;
+    world.result(&handle).await.unwrap();
+    let events = world.events(handle.id()).await;
+    let delays = |name: &str| -> Vec<u128> {
+        let of = |event: &Event| match event {
+            Event::StepAttemptFailed(failed) if failed.key.name == name => {
+                Some(failed.retry_at.since(failed.at).as_millis())
+            }
+            _ => None,
+        };
+        events.iter().filter_map(of).collect()
+    };
+    assert_eq!(delays("fixed"), [5_000, 5_000]);
+    assert_eq!(delays("exponential"), [4_000, 8_000, 16_000, 20_000, 20_000]);
+    let most = [4_000, 8_000, 16_000, 20_000, 20_000];
+    let jittered = delays("jittered");
+    assert_eq!(jittered.len(), 5);
+    assert!(jittered.iter().zip(most).all(|(delay, most)| *delay <= most), "{jittered:?}");
+    let by_default = delays("by_default");
+    let most = [500, 1_000, 2_000, 4_000, 8_000];
+    assert_eq!(by_default.len(), 5);
+    assert!(by_default.iter().zip(most).all(|(delay, most)| *delay <= most), "{by_default:?}");
 }
 
 /// S7
@@ -503,6 +503,60 @@ fn an_at_most_once_step_that_may_be_retried_runs_again_as_a_second_attempt() {
             assert!(interrupted, "{events:?}");
         },
     );
+}
+
+#[step(skip(effects), at_most_once)]
+async fn pay(effects: &Effects, what: &str) -> Result<u32, ChargeError> {
+    effects.note(format!("pay {what}, attempt {}", attempt()));
+    Ok(attempt())
+}
+
+#[step(skip(effects), at_most_once, retry(max_attempts = 3, initial = "1s", jitter = false))]
+async fn pay_again(effects: &Effects, what: &str) -> Result<u32, ChargeError> {
+    effects.note(format!("pay {what}, attempt {}", attempt()));
+    Ok(attempt())
+}
+
+/// What each said: the attempt that did it, or why nobody knows.
+#[workflow]
+async fn payments(State(effects): State<Effects>, _input: ()) -> everstep::Result<Vec<String>> {
+    let said = |result: Result<u32, ChargeError>| match result {
+        Ok(attempt) => attempt.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let rent = said(pay(&effects, "rent").await);
+    let both = tokio::join!(pay(&effects, "milk"), pay_again(&effects, "bread"));
+    Ok(vec![rent, said(both.0), said(both.1)])
+}
+
+/// Checks what each payment says against what was done, and returns how many were interrupted.
+async fn check_payments(world: &World) -> usize {
+    let handle = world.start(payments, ()).await;
+    let said = world.result(&handle).await.unwrap();
+    let times =
+        |what: &str, attempt: u32| world.effects().count(&format!("pay {what}, attempt {attempt}"));
+    for ((what, most), said) in [("rent", 1), ("milk", 1), ("bread", 3)].into_iter().zip(&said) {
+        let all = world.effects().all();
+        assert!((1..=most).all(|attempt| times(what, attempt) <= 1), "one ran twice: {all:?}");
+        match said.parse() {
+            Ok(attempt) => assert_eq!(times(what, attempt), 1, "{what} is said to be paid"),
+            Err(_) => assert!(said.contains("interrupted"), "{what}: {said}"),
+        }
+    }
+    said.iter().filter(|said| said.contains("interrupted")).count()
+}
+
+/// S9: whatever becomes of the write of its start, and of the answer.
+#[test]
+fn an_at_most_once_step_never_runs_twice_and_is_done_or_interrupted_in_any_weather() {
+    let app = || App::new().workflow(payments);
+    check(WARM, app, async |world| assert_eq!(check_payments(world).await, 0));
+    let stormy = Cell::new(0);
+    check(ALL, app, async |world| {
+        let interrupted = check_payments(world).await;
+        stormy.set(stormy.get() + if world.is_calm() { 0 } else { interrupted });
+    });
+    assert!(stormy.get() > 0, "no host died after such a write");
 }
 
 async fn begun(effects: &Effects) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, CALM, Effects, IN_MEMORY, Profile, World, check};
+use everstep_tests::scenario::{ALL, Effects, IN_MEMORY, Profile, World, check, check_few};
 
 #[workflow]
 async fn sleeper(State(effects): State<Effects>, naps_ms: Vec<u64>) -> everstep::Result<i64> {
@@ -67,13 +67,18 @@ fn an_hour_is_an_hour() {
 #[test]
 fn ten_days_are_ten_days() {
     let profiles = [IN_MEMORY, &[Profile::Pages, Profile::Stores]].concat();
-    check(
-        &profiles,
-        || App::new().workflow(sleeper),
-        async |world| {
-            check_naps(world, &[864_000_000]).await;
-        },
-    );
+    check(&profiles, || App::new().workflow(sleeper), ten_days);
+}
+
+/// T1: a thousand hops of the queue, at some of which a host dies or is not answered.
+#[test]
+fn ten_days_are_ten_days_to_hosts_that_die_and_are_not_answered() {
+    let weather = &[Profile::Killed, Profile::Faults];
+    check_few(weather, || App::new().workflow(sleeper), ten_days);
+}
+
+async fn ten_days(world: &World) {
+    check_naps(world, &[864_000_000]).await;
 }
 
 #[workflow]
@@ -116,13 +121,17 @@ fn fifty_executions_with_twenty_sleeps_each_all_end() {
 #[test]
 fn concurrent_sleeps_all_end_in_any_weather() {
     check(ALL, || App::new().workflow(many_naps), async |world| check_many(world, 1).await);
+    let app = || App::new().workflow(many_naps);
+    let rest = &[Profile::Pages, Profile::Stores];
+    check(rest, app, async |world| check_many(world, 3).await);
+    check_few(&[Profile::Killed], app, async |world| check_many(world, 3).await);
 }
 
 /// T3
 #[test]
 fn a_host_killed_in_the_middle_of_a_sleep_changes_nothing() {
     check(
-        CALM,
+        ALL,
         || App::new().workflow(sleeper),
         async |world| {
             let handle = world.start(sleeper, vec![600_000]).await;
@@ -135,7 +144,8 @@ fn a_host_killed_in_the_middle_of_a_sleep_changes_nothing() {
             // And one that is told to stop.
             world.until(tokio::time::sleep(Duration::from_secs(100))).await;
             let slept = world.result(&handle).await.unwrap();
-            assert!((600_000..603_000).contains(&slept), "{slept}");
+            assert!(slept >= 600_000, "{slept}");
+            assert!(!world.is_calm() || slept < 603_000, "{slept}");
             assert_eq!(world.number_of(handle.id(), "TimerFired").await, 1);
         },
     );
@@ -173,21 +183,23 @@ async fn for_ages(_input: ()) -> everstep::Result<()> {
     Ok(())
 }
 
+async fn check_ages(world: &World, passed: Duration) {
+    let handle = world.start(for_ages, ()).await;
+    let record = world.until(world.status_is(handle.id(), Status::Suspended)).await;
+    let wake_at = record.projection.wake_at.expect("a time");
+    let years = wake_at.since(record.started_at).as_secs() / (365 * 86_400);
+    assert_eq!(years, 100);
+    world.until(tokio::time::sleep(passed)).await;
+    let record = handle.describe().await.unwrap();
+    assert_eq!(record.projection.status, Status::Suspended);
+    assert_eq!(record.projection.wake_at, Some(wake_at));
+}
+
 /// T4
 #[test]
 fn a_sleep_of_a_hundred_years_waits_and_nothing_overflows() {
-    check(
-        IN_MEMORY,
-        || App::new().workflow(for_ages),
-        async |world| {
-            let handle = world.start(for_ages, ()).await;
-            let record = world.until(world.status_is(handle.id(), Status::Suspended)).await;
-            let wake_at = record.projection.wake_at.expect("a time");
-            let years = wake_at.since(record.started_at).as_secs() / (365 * 86_400);
-            assert_eq!(years, 100);
-            world.until(tokio::time::sleep(days(2))).await;
-            let record = handle.describe().await.unwrap();
-            assert_eq!(record.projection.status, Status::Suspended);
-        },
-    );
+    let app = || App::new().workflow(for_ages);
+    check(IN_MEMORY, app, async |world| check_ages(world, days(2)).await);
+    let others = &[Profile::Killed, Profile::Faults, Profile::Pages, Profile::Stores];
+    check(others, app, async |world| check_ages(world, hours(1)).await);
 }

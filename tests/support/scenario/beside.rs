@@ -23,13 +23,19 @@ use crate::dynamodb::{DynamoDb, FEW_SHARDS, config_at, new_table};
 
 /// Which store a world has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backing {
+pub enum Backing {
+    /// In memory.
     Memory,
+    /// A file of SQLite.
     Sqlite,
+    /// A table in the emulator.
     DynamoDb,
     /// DynamoDB, one commit or inbox item a page.
     OneItemPages,
 }
+
+/// The stores that need real time, real files and real sockets.
+pub const ELSEWHERE: &[Backing] = &[Backing::Sqlite, Backing::DynamoDb];
 
 impl Backing {
     /// Where worlds live whose profile names no store: in memory, or as `EVERSTEP_TEST_STORE` says.

@@ -78,14 +78,21 @@ impl World {
         ended.expect("a host goes on until its goal is reached");
     }
 
-    /// Lets one host work and kills it as soon as `when` is ready.
+    /// Lets one host work and kills it as soon as `when` is ready. If it dies before, as the profile
+    /// says, another one works until then.
     pub async fn die_when(&self, when: impl Future<Output = ()>) {
-        let worker = self.worker(&*self.app, self.hosts()).await;
-        let worker = pin!(worker.run_until(std::future::pending::<()>()));
-        match select(worker, pin!(self.in_time(when))).await {
-            Either::Left((ended, _)) => panic!("a host stopped: {ended:?}"),
-            Either::Right(_) => {}
+        let mut when = pin!(self.in_time(when));
+        for backend in [self.hosts(), self.plain()] {
+            let worker = self.worker(&*self.app, backend).await;
+            let works = pin!(worker.run_until(std::future::pending::<()>()));
+            let dies = pin!(self.kills.killed.notified());
+            match select(works, select(when.as_mut(), dies)).await {
+                Either::Left((ended, _)) => panic!("a host stopped: {ended:?}"),
+                Either::Right((Either::Left(_), _)) => return,
+                Either::Right((Either::Right(_), _)) => {}
+            }
         }
+        unreachable!("a host dies once in a world");
     }
 
     async fn worker(&self, app: &(dyn Fn() -> App + '_), backend: Backend) -> Worker {

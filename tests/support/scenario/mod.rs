@@ -13,7 +13,7 @@ mod queue;
 mod store;
 mod world;
 
-pub use beside::{beside, finished};
+pub use beside::{Backing, ELSEWHERE, beside, finished};
 pub use effects::Effects;
 pub use world::World;
 
@@ -23,7 +23,6 @@ use std::rc::Rc;
 use everstep::App;
 use serde_json::Value;
 
-use beside::Backing;
 use kills::Kills;
 
 /// A kind of weather, in virtual time.
@@ -92,8 +91,9 @@ pub const WARM: &[Profile] = &[Profile::Warm];
 /// How many seeds of faults a scenario meets.
 const FAULT_SEEDS: u64 = 4;
 
-/// At how many moments, at most, a host dies on each of the other stores.
-const DEATHS_ELSEWHERE: usize = 5;
+/// At how many moments, at most, a host dies on each of the other stores, and of a scenario that is
+/// run in [few](check_few) worlds.
+const DEATHS_FEW: usize = 5;
 
 /// How one world of a scenario is made.
 #[derive(Debug, Clone, Copy)]
@@ -162,28 +162,65 @@ pub fn check(
                     }
                 }
                 // And whatever else the scenario goes through in memory, in fewer worlds.
-                for backing in [Backing::Sqlite, Backing::DynamoDb] {
-                    for &weather in profiles {
-                        let run = |fate| run(weather, backing, fate);
-                        match weather {
-                            Profile::Twice | Profile::TwoHosts => _ = run(nothing),
-                            Profile::Faults => _ = run(Fate::Seed(1)),
-                            Profile::Killed => {
-                                let moments = run(nothing).kills.moments();
-                                // An odd number: some die before a call, some after it.
-                                let apart = (moments.len() / DEATHS_ELSEWHERE + 1) | 1;
-                                for moment in moments.into_iter().step_by(apart) {
-                                    run(Fate::Kill(moment));
-                                }
-                            }
-                            Profile::Warm
-                            | Profile::NewTurns
-                            | Profile::Pages
-                            | Profile::Stores => {}
-                        }
-                    }
+                let met = |weather: &Profile| !matches!(weather, Profile::Warm | Profile::NewTurns);
+                let others: Vec<_> = profiles.iter().copied().filter(met).collect();
+                for &backing in ELSEWHERE {
+                    few(backing, &others, &app, &scenario);
                 }
             }
+        }
+    }
+}
+
+/// As [`check`], with one seed of faults and few deaths: for scenarios of thousands of calls.
+#[track_caller]
+pub fn check_few(
+    profiles: &[Profile],
+    app: impl Fn() -> App + 'static,
+    scenario: impl AsyncFn(&World),
+) {
+    check_on(&[Backing::of_env()], profiles, app, scenario);
+}
+
+/// As [`check_few`], on each of `stores`. No two logs are compared: for programs that do not write
+/// the same one everywhere, and for scenarios that one of these stores takes long for.
+#[track_caller]
+pub fn check_on(
+    stores: &[Backing],
+    profiles: &[Profile],
+    app: impl Fn() -> App + 'static,
+    scenario: impl AsyncFn(&World),
+) {
+    let app: Rc<dyn Fn() -> App> = Rc::new(app);
+    for &backing in stores {
+        few(backing, profiles, &app, &scenario);
+    }
+}
+
+/// Runs `scenario` on one store in the weather of `profiles`, in few worlds.
+fn few(
+    backing: Backing,
+    profiles: &[Profile],
+    app: &Rc<dyn Fn() -> App>,
+    scenario: &impl AsyncFn(&World),
+) {
+    for &profile in profiles {
+        let run = |fate| run(Plan { profile, backing, fate }, app, scenario);
+        match profile {
+            Profile::Warm | Profile::NewTurns | Profile::Twice | Profile::TwoHosts => {
+                run(Fate::Nothing);
+            }
+            Profile::Faults => _ = run(Fate::Seed(1)),
+            Profile::Killed => {
+                let moments = run(Fate::Nothing).kills.moments();
+                // An odd number: some die before a call, some after it.
+                let apart = (moments.len() / DEATHS_FEW + 1) | 1;
+                for moment in moments.into_iter().step_by(apart) {
+                    run(Fate::Kill(moment));
+                }
+            }
+            // Which stores these are for is said by the profile.
+            Profile::Pages | Profile::Stores => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use everstep::event::{Commit, Event};
 use everstep::id::ExecutionId;
 use everstep::memory::MemoryQueue;
 use everstep::store::{EventStore, Projection, Record, Status};
-use everstep::testing::faults::{Faults, FaultyQueue, FaultyStore, Rates};
+use everstep::testing::faults::{Counts, Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::time::{Clock, Timestamp};
 use everstep::wake::WakeQueue;
 use everstep::{App, Backend, Client, Workflow};
@@ -138,6 +138,12 @@ impl World {
     #[must_use]
     pub fn clock(&self) -> Clock {
         self.clock.clone()
+    }
+
+    /// What hosts have asked store and queue for.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.faults.counts()
     }
 
     /// What steps did.

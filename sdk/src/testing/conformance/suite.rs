@@ -94,6 +94,7 @@ macro_rules! event_store_suite {
                 }
                 indexes::{
                     an_execution_is_overdue_after_its_wake_time
+                    a_wake_time_of_any_length_is_kept_and_in_order
                     an_execution_with_an_old_item_is_overdue
                     blocked_and_closed_executions_are_never_overdue
                     what_is_untold_is_overdue_whatever_its_status

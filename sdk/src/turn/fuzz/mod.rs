@@ -13,8 +13,8 @@
 //!
 //! [`turns`] does the same in whole turns, on a store in memory.
 //!
-//! `EVERSTEP_FUZZ_SEEDS` sets the number of seeds a program, `EVERSTEP_FUZZ_FIRST` the first one:
-//! a failure prints the command that repeats it.
+//! `EVERSTEP_FUZZ_SEEDS` sets the number of seeds a program, `EVERSTEP_FUZZ_TURN_SEEDS` that of whole
+//! turns, and `EVERSTEP_FUZZ_FIRST` the first one: a failure prints the command that repeats it.
 
 mod bodies;
 mod changes;
@@ -116,8 +116,8 @@ impl Drop for Repeat {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "repeat: EVERSTEP_FUZZ_FIRST={} EVERSTEP_FUZZ_SEEDS=1 cargo test -p everstep --lib \
-                 fuzz::{}",
+                "repeat: EVERSTEP_FUZZ_FIRST={} EVERSTEP_FUZZ_SEEDS=1 EVERSTEP_FUZZ_TURN_SEEDS=1 \
+                 cargo test -p everstep --features testing --lib fuzz::{}",
                 self.seed, self.program
             );
         }

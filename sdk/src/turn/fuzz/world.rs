@@ -167,7 +167,11 @@ impl World {
     #[cfg(feature = "testing")]
     pub(super) fn step_asked_for(&self, idempotency_key: &str) -> Option<u32> {
         let engine = self.run.engine();
-        let is_it = |seq: &u32| engine.idempotency_key(*seq).uuid().to_string() == idempotency_key;
+        // A callback's promise has the name and count of the step that hands it out.
+        let is_it = |seq: &u32| {
+            engine.is_step(*seq)
+                && engine.idempotency_key(*seq).uuid().to_string() == idempotency_key
+        };
         self.asked.iter().copied().find(is_it)
     }
 

@@ -6,6 +6,7 @@ use super::super::eventually;
 use super::sample::{Store, at, commit, item, life, projection, record, show, start, started};
 use crate::id::{ExecutionId, HostId};
 use crate::store::{ListQuery, Projection, Record, Status};
+use crate::time::Timestamp;
 
 async fn overdue(store: &Store, before: i64) -> BTreeSet<String> {
     let ids = store.overdue(at(before), 1_000).await.unwrap();
@@ -37,6 +38,38 @@ pub async fn an_execution_is_overdue_after_its_wake_time(store: Store) {
     eventually(names(["due"]), async || overdue(&store, 501).await).await;
     project_wake(&store, &due.id, 2, None).await;
     eventually(names([]), async || overdue(&store, 1_000_000).await).await;
+}
+
+/// A time comes back as it was written, however far away, and is ordered as a number: of a few digits
+/// long ago, of more than today's in a hundred years.
+pub async fn a_wake_time_of_any_length_is_kept_and_in_order(store: Store) {
+    let century = at(100 * 365 * 86_400_000);
+    let times = [Timestamp(0), Timestamp(999), at(0), century, Timestamp::MAX];
+    for (number, time) in times.into_iter().enumerate() {
+        let mut running = record(&format!("by-start-{number}"));
+        running.projection.wake_at = Some(time);
+        start(&store, &running).await;
+        let suspended = started(&store, &format!("by-turn-{number}")).await;
+        store.append(&suspended, &commit(1)).await.unwrap();
+        let waits = Projection { wake_at: Some(time), ..projection(1, Status::Suspended) };
+        store.project(&suspended, &waits).await.unwrap();
+        for id in [&running.id, &suspended] {
+            let shown = store.record(id).await.unwrap().unwrap().projection.wake_at;
+            let loaded = store.load(id).await.unwrap().unwrap().record.projection.wake_at;
+            assert_eq!((shown, loaded), (Some(time), Some(time)), "{id}");
+        }
+    }
+    for (passed, time) in times.into_iter().enumerate() {
+        for (before, passed) in [(time, passed), (Timestamp(time.0 + 1), passed + 1)] {
+            let of = |number| [format!("by-start-{number}"), format!("by-turn-{number}")];
+            let expected: BTreeSet<_> = (0..passed).flat_map(of).collect();
+            eventually(expected, async || {
+                let ids = store.overdue(before, 1_000).await.unwrap();
+                ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>()
+            })
+            .await;
+        }
+    }
 }
 
 /// A sender that dies before its wake is heard all the same.

@@ -20,8 +20,10 @@ pub async fn a_wake_comes_as_it_was_sent(factory: &dyn QueueFactory) {
     let longest = "ä".repeat(256);
     for text in ["order-1", "a#b/ü 🦀 \"'\\", &longest] {
         let execution = ExecutionId::new(text).unwrap();
-        let due = Timestamp(1_750_000_000_123);
-        for wake in [Wake::news(execution.clone()), Wake::timer(execution, due)] {
+        // Also of a timer that is due in centuries.
+        let timer = |due| Wake::timer(execution.clone(), due);
+        let news = Wake::news(execution.clone());
+        for wake in [news, timer(Timestamp(1_750_000_000_123)), timer(Timestamp::MAX)] {
             queue.send(&wake, Duration::ZERO).await.unwrap();
             let delivery = next(&queue).await;
             assert_eq!(Wake::from_body(&delivery.body).unwrap(), wake);
@@ -90,6 +92,8 @@ pub async fn a_delay_beyond_the_longest_is_no_error(factory: &dyn QueueFactory) 
     let queue = factory.queue(LONG).await;
     for delay in [QUEUE_DELAY_MAX + Duration::from_secs(1), Duration::MAX] {
         queue.send(&wake(1), delay).await.unwrap();
+        let timer = Wake::timer(ExecutionId::new("order-2").unwrap(), Timestamp::MAX);
+        queue.send(&timer, delay).await.unwrap();
     }
     nothing_comes(&queue, factory.unit()).await;
 }
