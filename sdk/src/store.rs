@@ -48,7 +48,7 @@
 //! let stored = loaded.record.projection;
 //! let ended = Projection { commit: 1, status: Status::Completed, wake_at: None, ..stored };
 //! assert_eq!(store.project(&id, &ended).await?.projection, ended);
-//! store.remove_items(&id, life, &[item.id]).await?;
+//! store.remove_items(&id, life, &[loaded.inbox[0].seen()]).await?;
 //!
 //! // Everybody sees it.
 //! assert_eq!(store.record(&id).await?.expect("it is there").arrivals, 1);
@@ -98,7 +98,7 @@ use crate::time::Timestamp;
 
 pub(crate) use cursor::ListCursor;
 pub use grave::{Buried, Grave};
-pub use inbox::{InboxItem, Message, NewItem, Sent};
+pub use inbox::{InboxItem, Message, NewItem, SeenItem, Sent};
 pub use page::LogPage;
 pub(crate) use page::{PageSize, commits};
 pub use telling::Telling;
@@ -198,13 +198,14 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// store gives the item its [arrival](InboxItem::arrival); one that is there keeps its own.
     async fn send(&self, id: &ExecutionId, item: &NewItem) -> Result<Sent, StoreError>;
 
-    /// Removes items from the inbox of that life of an execution. Those that are not there are passed
-    /// over, and so are those with the same ids that were sent to another life.
+    /// Removes items from the inbox of that life of an execution, as they were seen there. Those that
+    /// are not there are passed over, and so are those with the same ids that were sent to another life,
+    /// or have [arrived](InboxItem::arrival) anew since they were seen.
     async fn remove_items(
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError>;
 
     /// Up to `limit` executions that are overdue: open and not blocked, with `wake_at` before
@@ -701,17 +702,17 @@ impl Loaded {
     }
 
     /// Reports what came too late for a run that has ended, so that nobody who wrote to it is left
-    /// without an answer; `taken` is what its log has. Returns the ids.
-    pub(crate) fn report_late(&self, taken: impl Fn(&str) -> bool) -> Vec<String> {
-        let late = self.inbox.iter().map(|item| &item.id).filter(|id| !taken(id));
-        late.inspect(|item_id| {
+    /// without an answer; `taken` is what its log has. Returns what is to be removed.
+    pub(crate) fn report_late(&self, taken: impl Fn(&str) -> bool) -> Vec<SeenItem> {
+        let late = self.inbox.iter().filter(|item| !taken(&item.id));
+        late.inspect(|item| {
             tracing::warn!(
                 everstep.execution.id = %self.record.id,
-                everstep.item.id = %item_id,
+                everstep.item.id = %item.id,
                 "too late: the execution had ended when this message was looked at"
             );
         })
-        .cloned()
+        .map(InboxItem::seen)
         .collect()
     }
 

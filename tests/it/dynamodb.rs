@@ -18,8 +18,8 @@ use everstep::event::{Json, StoredCommit};
 use everstep::id::{ExecutionId, Life, WriterId};
 use everstep::limits::COMMIT_BYTES_MAX;
 use everstep::store::{
-    Appended, Created, EventStore, ListQuery, Message, NewItem, Projection, Record, Sent, Status,
-    StoreError,
+    Appended, Created, EventStore, ListQuery, Message, NewItem, Projection, Record, SeenItem, Sent,
+    Status, StoreError,
 };
 use everstep::testing::conformance::StoreFactory;
 use everstep::time::Timestamp;
@@ -102,6 +102,10 @@ fn record(name: &str, commit: u64) -> Record {
 /// Which life of an execution [`record`] is of.
 fn life() -> Life {
     record("any", 0).life()
+}
+
+fn seen(sender: &str, arrival: u64) -> SeenItem {
+    SeenItem { id: sender.into(), arrival }
 }
 
 fn item(sender: &str) -> NewItem {
@@ -465,11 +469,12 @@ async fn items_that_somebody_sends_again_meanwhile_are_deleted_in_the_end() {
     }
     proxy.fail("DeleteItem", 3, Fault::error(400, "TransactionConflictException"));
     // One is named twice, and one was never there.
-    let named = [&senders[7..8], &senders[7..8], &["unknown".to_owned()]].concat();
+    let all: Vec<_> = (1..).zip(&senders).map(|(arrival, sender)| seen(sender, arrival)).collect();
+    let named = [&all[7..8], &all[7..8], &[seen("unknown", 31)]].concat();
     store.remove_items(&id("a"), life(), &named).await.unwrap();
     assert_eq!(proxy.faults_left(), 0);
     assert_eq!(store.load(&id("a")).await.unwrap().unwrap().inbox.len(), 29);
-    store.remove_items(&id("a"), life(), &senders).await.unwrap();
+    store.remove_items(&id("a"), life(), &all).await.unwrap();
     assert!(store.load(&id("a")).await.unwrap().unwrap().inbox.is_empty());
     proxy.fail("DeleteItem", 100, Fault::error(400, "TransactionConflictException"));
     check_unavailable(store.remove_items(&id("a"), life(), &named).await);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use everstep::event::{Json, StoredCommit};
 use everstep::id::{ExecutionId, WriterId};
 use everstep::memory::{MemoryQueue, MemoryStore};
-use everstep::store::{Appended, EventStore, Message, NewItem, Projection, StoreError};
+use everstep::store::{Appended, EventStore, Message, NewItem, Projection, SeenItem, StoreError};
 use everstep::testing::faults::{Fate, Faults, FaultyQueue, FaultyStore, Rates};
 use everstep::time::Timestamp;
 use everstep::wake::{QueueError, Wake, WakeQueue};
@@ -104,8 +104,11 @@ async fn items_and_bytes_are_counted_as_a_table_would() {
     store.send(&id(), &item).await.unwrap();
     store.append(&id(), &commit(1)).await.unwrap();
     store.project(&id(), &projection(1)).await.unwrap();
-    let (life, ids) = (just_started(id()).life(), ["s1".into(), "s2".into(), "s3".into()]);
-    store.remove_items(&id(), life, &ids).await.unwrap();
+    let (life, seen) = (
+        just_started(id()).life(),
+        ["s1", "s2", "s3"].map(|id| SeenItem { id: id.into(), arrival: 1 }),
+    );
+    store.remove_items(&id(), life, &seen).await.unwrap();
     store.load(&id()).await.unwrap();
     faults.set(|_| Fate::FailBefore);
     assert!(is_lost(&store.append(&id(), &commit(2)).await));

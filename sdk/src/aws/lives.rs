@@ -16,7 +16,7 @@ use super::store::DynamoStore;
 use super::transact::{Outcome, Patience, incomplete};
 use super::update::Update;
 use crate::id::{Born, ExecutionId, Life};
-use crate::store::{Appended, StoreError};
+use crate::store::{Appended, SeenItem, StoreError};
 
 /// How many deletions of inbox items run at once.
 const PARALLEL: usize = 16;
@@ -100,12 +100,12 @@ impl DynamoStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        seen: &[SeenItem],
     ) -> Result<(), StoreError> {
-        let mut deletions = Vec::with_capacity(item_ids.len());
-        for item_id in item_ids {
-            if items::is_storable_id(item_id) {
-                deletions.push(self.remove_item_of(id, life, item_id));
+        let mut deletions = Vec::with_capacity(seen.len());
+        for item in seen {
+            if items::is_storable_id(&item.id) {
+                deletions.push(self.remove_item_of(id, life, item));
             }
         }
         let deletions = stream::iter(deletions).buffer_unordered(PARALLEL);
@@ -118,7 +118,7 @@ impl DynamoStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_id: &str,
+        item: &SeenItem,
     ) -> Result<(), StoreError> {
         let mut patience = Patience::default();
         loop {
@@ -126,13 +126,19 @@ impl DynamoStore {
                 .client
                 .delete_item()
                 .table_name(self.table_name())
-                .set_key(Some(items::key(id, items::inbox_sk(item_id))))
-                .expression_attribute_names("#born", BORN);
+                .set_key(Some(items::key(id, items::inbox_sk(&item.id))))
+                .expression_attribute_names("#born", BORN)
+                .expression_attribute_names("#arrival", "arrival")
+                .expression_attribute_values(":arrival", number(item.arrival));
             let call = match life {
                 Life::Born(born) => call
-                    .condition_expression("attribute_not_exists(#born) OR #born = :born")
+                    .condition_expression(
+                        "#arrival = :arrival AND (attribute_not_exists(#born) OR #born = :born)",
+                    )
                     .expression_attribute_values(":born", born_value(born)),
-                Life::Since(_) => call.condition_expression("attribute_not_exists(#born)"),
+                Life::Since(_) => {
+                    call.condition_expression("#arrival = :arrival AND attribute_not_exists(#born)")
+                }
             };
             let Err(error) = call.send().await else { return Ok(()) };
             match error.as_service_error() {

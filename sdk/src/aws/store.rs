@@ -22,7 +22,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, LogPage,
-    NewItem, Projection, Record, Sent, Status, StoreError,
+    NewItem, Projection, Record, SeenItem, Sent, Status, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -451,9 +451,9 @@ impl EventStore for DynamoStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        self.remove_items_of(id, life, item_ids).await
+        self.remove_items_of(id, life, items).await
     }
 
     async fn overdue(

@@ -15,8 +15,10 @@ use super::lives;
 use super::store::DynamoStore;
 use super::update::Update;
 use crate::event::StoredCommit;
-use crate::id::{Born, ExecutionId};
-use crate::store::{BoxError, Created, EventStore, NewItem, Record, Sent, Status, StoreError};
+use crate::id::{Born, CommitNumber, ExecutionId};
+use crate::store::{
+    BoxError, Created, EventStore, NewItem, Projection, Record, Sent, Status, StoreError,
+};
 
 /// What a policy has to allow: there is no action for the transaction itself.
 const ACTIONS: &str = "dynamodb:PutItem and dynamodb:UpdateItem";
@@ -126,13 +128,14 @@ impl DynamoStore {
         let mut patience = Patience::default();
         loop {
             let Some(record) = self.record(id).await? else { return Ok(Sent::NoExecution) };
-            let (status, born) = (record.projection.status, record.born);
+            let Projection { status, first, .. } = record.projection;
+            let born = record.born;
             if status.is_closed() {
                 return Ok(Sent::Closed { status });
             }
             let put = items::inbox_item(id, item, record.arrivals + 1, born, self.shards)?;
             let put = self.put_if_absent(put)?;
-            let there = match self.transact([self.count_arrival(id, born)?, put]).await? {
+            let there = match self.transact([self.count_arrival(id, born, first)?, put]).await? {
                 Outcome::Done => return Ok(Sent::New),
                 Outcome::Refused(there) => there,
             };
@@ -142,8 +145,9 @@ impl DynamoStore {
                 [Some(there), _] => items::find_record(id, there)?,
             };
             let Some(there) = there else { return Ok(Sent::NoExecution) };
-            // It was deleted and started anew since the look: the place was one in another inbox.
-            if there.born == born {
+            // Else it was deleted and started anew since the look, and the place was one in another
+            // inbox; or another run has begun, and an item of the one before may have had it.
+            if there.born == born && there.projection.status.is_closed() {
                 return Ok(Sent::Closed { status: there.projection.status });
             }
             if !patience.wait().await {
@@ -179,17 +183,25 @@ impl DynamoStore {
         self.update_record(&record.id, update, &condition)
     }
 
-    /// Counts a message in the record of an open execution, if it is that one.
+    /// Counts a message in the record of an open execution, if it is that one and its run begins there.
     fn count_arrival(
         &self,
         id: &ExecutionId,
         born: Option<Born>,
+        first: CommitNumber,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut update = Update::default();
         update.add("arrivals", number(1));
         let open = self.status_in(&mut update, |status| !status.is_closed());
         let born = lives::is_born(&mut update, born);
-        self.update_record(id, update, &format!("{open} AND {born}"))
+        update.name("first");
+        let run = if first > 0 {
+            update.value("first", number(first));
+            "#first = :first"
+        } else {
+            "attribute_not_exists(#first)"
+        };
+        self.update_record(id, update, &format!("{open} AND {born} AND {run}"))
     }
 
     /// The condition that the record's status is one of those that `which` picks.

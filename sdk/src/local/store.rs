@@ -17,7 +17,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, NewItem,
-    Projection, Record, Sent, StoreError,
+    Projection, Record, SeenItem, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -175,17 +175,18 @@ impl EventStore for SqliteStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        let (id, item_ids) = (id.clone(), item_ids.to_vec());
+        let (id, items) = (id.clone(), items.to_vec());
         self.write(move |db| {
             if rows::find_life(db, &id)? != Some(life) {
                 return Ok(());
             }
-            let mut delete =
-                db.prepare_cached("DELETE FROM inbox WHERE execution = ?1 AND id = ?2")?;
-            for item_id in &item_ids {
-                delete.execute([id.as_str(), item_id])?;
+            let mut delete = db.prepare_cached(
+                "DELETE FROM inbox WHERE execution = ?1 AND id = ?2 AND arrival = ?3",
+            )?;
+            for item in &items {
+                delete.execute(params![id.as_str(), item.id, Count(item.arrival)])?;
             }
             Ok(())
         })

@@ -11,7 +11,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, InboxItem, ListCursor, ListPage, ListQuery,
-    Loaded, LogPage, NewItem, PageSize, Projection, Record, Sent, StoreError,
+    Loaded, LogPage, NewItem, PageSize, Projection, Record, SeenItem, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -201,12 +201,15 @@ impl EventStore for MemoryStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
         let mut executions = self.executions();
         if let Some(execution) = executions.get_mut(id).filter(|it| it.record.life() == life) {
-            for item_id in item_ids {
-                execution.inbox.remove(item_id);
+            for item in items {
+                if execution.inbox.get(&item.id).is_some_and(|there| there.arrival == item.arrival)
+                {
+                    execution.inbox.remove(&item.id);
+                }
             }
         }
         Ok(())

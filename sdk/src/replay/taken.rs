@@ -55,8 +55,12 @@ impl TakenIds {
     /// last [`RETRY_WINDOW`] or the hour in which that began, as many of the latest as fit in
     /// [`CARRIED_IDS_BYTES_MAX`]; and whatever is in the inbox still, since it would be taken
     /// again.
-    pub(crate) fn carried(&self, now: Timestamp, inbox: &[String]) -> Vec<TakenHour> {
-        let inbox: HashSet<String> = inbox.iter().map(|id| ShortIds::short(id)).collect();
+    pub(crate) fn carried<'a>(
+        &self,
+        now: Timestamp,
+        inbox: impl IntoIterator<Item = &'a String>,
+    ) -> Vec<TakenHour> {
+        let inbox: HashSet<String> = inbox.into_iter().map(|id| ShortIds::short(id)).collect();
         let since = hour_of(now.before(RETRY_WINDOW));
         let mut room = CARRIED_IDS_BYTES_MAX;
         let mut carried = Vec::new();

@@ -49,6 +49,26 @@ pub struct InboxItem {
     pub message: Message,
 }
 
+/// An item as it was seen in an inbox, to be [removed](super::EventStore::remove_items) from there.
+///
+/// Its id alone would not do: once a closed execution is started again, an item that came too late for
+/// the run before may be sent to the new one, under the same id.
+///
+/// ```
+/// # use everstep::store::{Message, NewItem, SeenItem};
+/// # use everstep::time::Timestamp;
+/// # let message = Message::Resume;
+/// let item = NewItem { id: "resume/1".to_owned(), arrived_at: Timestamp(5), message }.arrived(3);
+/// assert_eq!(item.seen(), SeenItem { id: "resume/1".to_owned(), arrival: 3 });
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeenItem {
+    /// The sender's id.
+    pub id: String,
+    /// Its place in the order of [arrival](InboxItem::arrival).
+    pub arrival: u64,
+}
+
 /// What an [`InboxItem`] says.
 ///
 /// ```
@@ -222,6 +242,12 @@ impl NewItem {
 }
 
 impl InboxItem {
+    /// What tells it from another item of this inbox, and from a later one with the same id.
+    #[must_use]
+    pub fn seen(&self) -> SeenItem {
+        SeenItem { id: self.id.clone(), arrival: self.arrival }
+    }
+
     /// Puts items in the order in which a workflow gets them: by arrival; those that share a
     /// place, since they were sent at the same time, by the time of their senders, then by id.
     pub fn sort(items: &mut [Self]) {

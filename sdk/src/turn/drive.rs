@@ -44,7 +44,7 @@ use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, Workflow
 use crate::id::{CommitNumber, Life};
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
 use crate::replay::{Armed, Engine, Fault, History, Request, TakenIds};
-use crate::store::{InboxItem, Loaded, Message, Status};
+use crate::store::{InboxItem, Loaded, Message, SeenItem, Status};
 use crate::telemetry::{StepSpans, TurnTelemetry};
 use crate::time::Timestamp;
 use crate::wake::Wake;
@@ -159,8 +159,8 @@ pub(super) struct Turn<'a> {
     taken: TakenIds,
     /// When the inbox was read last.
     looked_at: Timestamp,
-    /// The ids of all items that were seen in the inbox.
-    seen: Vec<String>,
+    /// All items that were seen in the inbox.
+    seen: Vec<SeenItem>,
     next_inbox_look: Timestamp,
     visible: Visible,
     /// What it shares with its bodies.
@@ -261,7 +261,7 @@ impl Kitchen {
             family: Family::of(start, &events),
             send_turns: send_turns(),
             broken: None,
-            seen: loaded.inbox.iter().map(|item| item.id.clone()).collect(),
+            seen: loaded.inbox.iter().map(InboxItem::seen).collect(),
             looked_at: now,
             next_inbox_look: now.after(INBOX_LOOK_EVERY),
             visible: Visible::new(shown, tags),

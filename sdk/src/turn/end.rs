@@ -12,7 +12,7 @@ use crate::event::TurnEnd;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::limits::{REASON_BYTES_MAX, RETENTION_MIN};
 use crate::replay::{Fault, History, TakenIds};
-use crate::store::{Loaded, Projection, Record, Status, StoreError};
+use crate::store::{InboxItem, Loaded, Projection, Record, SeenItem, Status, StoreError};
 use crate::time::Timestamp;
 use crate::wake::Alarm;
 
@@ -38,8 +38,8 @@ pub(super) struct Ended {
     pub(super) arrivals: u64,
     /// Whom to tell of the end, if the execution has ended.
     pub(super) family: Option<Family>,
-    /// The ids of the items that were in the inbox: the log has taken them all.
-    pub(super) seen: Vec<String>,
+    /// The items that were in the inbox: the log has taken them all.
+    pub(super) seen: Vec<SeenItem>,
     /// The alarms that nobody counts on any more.
     pub(super) disarm: Vec<Alarm>,
     /// What is to be told, if anything is.
@@ -114,9 +114,9 @@ impl Kitchen {
         if !self.repair(loaded, history, term.lease).await? {
             return Ok(());
         }
-        let ids = loaded.report_late(|item_id| history.taken.contains(item_id));
-        if !ids.is_empty() {
-            self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids).await?;
+        let late = loaded.report_late(|item_id| history.taken.contains(item_id));
+        if !late.is_empty() {
+            self.store.remove_items(&loaded.record.id, loaded.record.life(), &late).await?;
         }
         Ok(())
     }
@@ -175,16 +175,12 @@ impl Kitchen {
     }
 
     async fn remove_taken(&self, loaded: &Loaded, taken: &TakenIds) -> Result<(), StoreError> {
-        let ids: Vec<String> = loaded
-            .inbox
-            .iter()
-            .filter(|item| taken.contains(&item.id))
-            .map(|item| item.id.clone())
-            .collect();
-        if ids.is_empty() {
+        let there = loaded.inbox.iter().filter(|item| taken.contains(&item.id));
+        let there: Vec<SeenItem> = there.map(InboxItem::seen).collect();
+        if there.is_empty() {
             return Ok(());
         }
-        self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids).await
+        self.store.remove_items(&loaded.record.id, loaded.record.life(), &there).await
     }
 
     /// The record as it follows from the log alone, with what it is to be given.

@@ -168,7 +168,7 @@ async fn a_deletion_that_comes_late_tells_commits_of_one_writer_apart() {
 async fn a_deletion_costs_a_call_for_each_commit_and_four_more() {
     let faulty = Faulty::start().await;
     let id = ended(&faulty.store, "b").await;
-    faulty.store.remove_items(&id, life(), &["late".to_owned()]).await.unwrap();
+    faulty.store.remove_items(&id, life(), &[seen("late", 1)]).await.unwrap();
     let count = |operation| faulty.proxy.calls(operation);
     let operations = ["UpdateItem", "Query", "GetItem", "DeleteItem", "TransactWriteItems"];
     let before = operations.map(count);
@@ -188,7 +188,7 @@ async fn a_missing_permission_to_delete_is_a_sentence() {
     let faulty = Faulty::start().await;
     let id = ended(&faulty.store, "b").await;
     bury(&faulty.store, &id).await;
-    faulty.store.remove_items(&id, life(), &["late".to_owned()]).await.unwrap();
+    faulty.store.remove_items(&id, life(), &[seen("late", 1)]).await.unwrap();
     faulty.proxy.fail("DeleteItem", 16, Fault::error(400, "AccessDeniedException"));
     check_unusable(faulty.store.remove(&id, &GRAVE).await, &["allow dynamodb:DeleteItem"]);
     faulty.proxy.heal();

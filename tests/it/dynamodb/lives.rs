@@ -233,6 +233,41 @@ async fn an_item_has_its_place_in_the_inbox_it_comes_into() {
     assert_eq!(inbox, [item("late").arrived(1)]);
 }
 
+/// A sender that has looked before the execution ended: its item would have the place of one that came
+/// too late for that run, and who is late to remove that one would remove it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_has_its_place_in_the_run_it_comes_into() {
+    let faulty = Faulty::start().await;
+    let calm = store_at(faulty._db.url(), faulty.store.table_name()).await;
+    let born = Born::random();
+    start(&calm, born).await;
+    let overtaken = {
+        let calm = calm.clone();
+        move || {
+            let calm = &calm;
+            let overtake = async move {
+                assert_eq!(calm.send(&id("x"), &item("again")).await.unwrap(), Sent::New);
+                calm.append(&id("x"), &of_life(1, born)).await.unwrap();
+                let ended = life_at(1, born, Status::Completed);
+                calm.project(&id("x"), &ended.projection).await.unwrap();
+                let life = Life::Born(born);
+                calm.remove_items(&id("x"), life, &[seen("again", 1)]).await.unwrap();
+                let mut next = life_at(2, born, Status::Running);
+                next.projection.first = 2;
+                let first = commit(2, WriterId::random());
+                assert_eq!(calm.create(&next, &first).await.unwrap(), Created::New);
+            };
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| handle.block_on(overtake));
+        }
+    };
+    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::new(overtaken)));
+    assert_eq!(faulty.store.send(&id("x"), &item("again")).await.unwrap(), Sent::New);
+    assert_eq!(faulty.proxy.faults_left(), 0);
+    let inbox = calm.load(&id("x")).await.unwrap().unwrap().inbox;
+    assert_eq!(inbox, [item("again").arrived(2)]);
+}
+
 /// Programs of before there were lives and those of after them work on one table while they are
 /// exchanged: a commit without a number is of whatever execution is there.
 #[tokio::test]

@@ -13,7 +13,7 @@ use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, Sent, StoreError,
+    Record, SeenItem, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 use tempfile::TempDir;
@@ -22,13 +22,14 @@ use tokio::runtime::{Handle, Runtime};
 use crate::dynamodb::{DynamoDb, FEW_SHARDS, config_at, new_table};
 
 /// Which store a world has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Backing {
-    /// In memory.
+    /// Memory.
+    #[default]
     Memory,
-    /// A file of SQLite.
+    /// A file of its own.
     Sqlite,
-    /// A table in the emulator.
+    /// A table of its own in the emulator of this process.
     DynamoDb,
     /// DynamoDB, one commit or inbox item a page.
     OneItemPages,
@@ -48,8 +49,12 @@ impl Backing {
         }
     }
 
-    /// A new, empty store.
-    pub(super) fn store(self) -> Arc<dyn EventStore> {
+    /// A new, empty store. Its calls take no virtual time.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn store(self) -> Arc<dyn EventStore> {
         match self {
             Self::Memory => Arc::new(MemoryStore::new()),
             Self::Sqlite => {
@@ -187,10 +192,10 @@ impl EventStore for Beside {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        let (inner, id, item_ids) = (Arc::clone(&self.inner), id.clone(), item_ids.to_vec());
-        finished(async move { inner.remove_items(&id, life, &item_ids).await })
+        let (inner, id, items) = (Arc::clone(&self.inner), id.clone(), items.to_vec());
+        finished(async move { inner.remove_items(&id, life, &items).await })
     }
 
     async fn overdue(

@@ -9,7 +9,7 @@ use everstep::event::StoredCommit;
 use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, Sent, StoreError,
+    Record, SeenItem, Sent, StoreError,
 };
 use everstep::time::Timestamp;
 
@@ -124,9 +124,9 @@ impl EventStore for SlowStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        self.slowly("remove_items", self.inner.remove_items(id, life, item_ids)).await
+        self.slowly("remove_items", self.inner.remove_items(id, life, items)).await
     }
 
     async fn overdue(

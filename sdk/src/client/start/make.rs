@@ -9,7 +9,7 @@ use crate::event::InputHash;
 use crate::id::{ExecutionId, WriterId};
 use crate::limits::COMMIT_BYTES_MAX;
 use crate::replay::History;
-use crate::store::{Created, Loaded, Projection, Record, StoreError};
+use crate::store::{Created, InboxItem, Loaded, Projection, Record, SeenItem, StoreError};
 use crate::wake::Wake;
 
 /// How often a start meets an execution that is being deleted before it says so, and what it waits in
@@ -160,11 +160,11 @@ impl Client {
     }
 
     async fn empty_inbox(&self, loaded: &Loaded) -> Result<(), StoreError> {
-        let ids: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
-        if ids.is_empty() {
+        let there: Vec<SeenItem> = loaded.inbox.iter().map(InboxItem::seen).collect();
+        if there.is_empty() {
             return Ok(());
         }
-        ask(|| self.store.remove_items(&loaded.record.id, loaded.record.life(), &ids)).await
+        ask(|| self.store.remove_items(&loaded.record.id, loaded.record.life(), &there)).await
     }
 
     async fn wake_started(&self, id: &ExecutionId) -> Result<(), StartError> {

@@ -113,6 +113,7 @@ macro_rules! event_store_suite {
                     a_restart_of_an_earlier_life_is_refused
                     a_burial_of_an_earlier_life_is_refused
                     items_of_a_later_life_are_not_removed
+                    an_item_that_is_sent_again_after_a_restart_is_not_removed
                     what_an_earlier_life_wrote_is_removed_with_the_later_one
                     a_life_is_kept_when_it_starts_again
                 }

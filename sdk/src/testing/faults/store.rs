@@ -9,7 +9,7 @@ use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
     Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, Message,
-    NewItem, Projection, Record, Sent, StoreError,
+    NewItem, Projection, Record, SeenItem, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -129,10 +129,10 @@ impl EventStore for FaultyStore {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        let written = Written { items: item_ids.len(), bytes: 0 };
-        self.call("remove_items", written, self.inner.remove_items(id, life, item_ids)).await
+        let written = Written { items: items.len(), bytes: 0 };
+        self.call("remove_items", written, self.inner.remove_items(id, life, items)).await
     }
 
     async fn overdue(

@@ -33,9 +33,8 @@ impl Turn<'_> {
             (engine.unconsumed(), engine.start().clone(), engine.tags().clone())
         };
         let mark = self.sequence.unwritten().len();
-        for carried in
-            carry(at, unconsumed, self.taken.carried(at, &self.seen), &self.kitchen.payloads)
-        {
+        let taken = self.taken.carried(at, self.seen.iter().map(|item| &item.id));
+        for carried in carry(at, unconsumed, taken, &self.kitchen.payloads) {
             self.happened(Event::Carried(carried));
         }
         self.happened(Event::ContinuedAsNew(ContinuedAsNew { at }));

@@ -3,7 +3,7 @@
 use super::{Halt, Lease, Turn, TurnError};
 use crate::event::{Event, LeaseRenewed};
 use crate::limits::{GROUP_COMMIT_LINGER, INBOX_LOOK_AGAIN_AFTER, INBOX_LOOK_EVERY};
-use crate::store::{Message, StoreError};
+use crate::store::{InboxItem, Message, SeenItem, StoreError};
 use crate::time::Timestamp;
 use crate::turn::outbox::Outbox;
 
@@ -88,7 +88,7 @@ impl Turn<'_> {
         }
         if let Some(mut loaded) = if_answered(store.load(id).await)? {
             // Items stay in the inbox until the turn's end: each look finds those of all before it.
-            let there: Vec<String> = loaded.inbox.iter().map(|item| item.id.clone()).collect();
+            let there: Vec<SeenItem> = loaded.inbox.iter().map(InboxItem::seen).collect();
             loaded.inbox.retain(|item| !self.taken.contains(&item.id));
             match self.open_arrived(&mut loaded.inbox).await {
                 Ok(None) => {}

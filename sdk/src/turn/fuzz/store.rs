@@ -10,7 +10,7 @@ use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
     Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, Sent, StoreError,
+    Record, SeenItem, Sent, StoreError,
 };
 use crate::time::Timestamp;
 
@@ -95,9 +95,9 @@ impl EventStore for Slow {
         &self,
         id: &ExecutionId,
         life: Life,
-        item_ids: &[String],
+        items: &[SeenItem],
     ) -> Result<(), StoreError> {
-        self.inner.remove_items(id, life, item_ids).await
+        self.inner.remove_items(id, life, items).await
     }
 
     async fn overdue(

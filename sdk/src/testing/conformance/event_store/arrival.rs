@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::sample::{Store, at, commit, item, life, projection, show, sixteen_at_once, started};
+use super::sample::{
+    Store, at, commit, item, life, projection, seen, show, sixteen_at_once, started,
+};
 use crate::event::StoredCommit;
 use crate::id::ExecutionId;
 use crate::store::{Created, InboxItem, NewItem, Record, Sent, Status};
@@ -54,7 +56,7 @@ pub async fn items_come_after_those_that_were_taken(store: Store) {
     for name in ["z", "y"] {
         store.send(&id, &item(name, 5)).await.unwrap();
     }
-    store.remove_items(&id, life(), &["z".into()]).await.unwrap();
+    store.remove_items(&id, life(), &[seen("z", 1)]).await.unwrap();
     store.send(&id, &item("x", 5)).await.unwrap();
     assert_eq!(inbox(&store, &id).await, ["y", "x"]);
     show(&store, &id, Status::Completed).await;

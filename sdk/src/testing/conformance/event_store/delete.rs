@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::eventually;
 use super::sample::{
-    Store, at, commit, id, item, projection, record, show, sixteen_at_once, start, started,
+    Store, at, commit, id, item, projection, record, seen, show, sixteen_at_once, start, started,
 };
 use crate::id::{CommitNumber, ExecutionId};
 use crate::store::{
@@ -54,7 +54,7 @@ pub async fn a_buried_execution_is_there_for_nobody(store: Store) {
     assert!(store.project(&id, &projection(1, Status::Blocked)).await.is_err());
     assert_eq!(store.grave(&id).await.unwrap(), Some(grave(9)));
     assert_eq!(store.grave(&other).await.unwrap(), None);
-    store.remove_items(&id, record("order-1").life(), &["a".to_owned()]).await.unwrap();
+    store.remove_items(&id, record("order-1").life(), &[seen("a", 1)]).await.unwrap();
     eventually(vec![other.clone()], async || {
         let page = store.list(&ListQuery::default()).await.unwrap();
         page.records.into_iter().map(|record| record.id).collect::<Vec<_>>()

@@ -1,11 +1,12 @@
 //! What others send.
 
 use super::sample::{
-    Store, at, commit, id, is_too_large, item, life, projection, show, sixteen_at_once, started,
+    Store, at, commit, id, is_too_large, item, life, projection, seen, show, sixteen_at_once,
+    started,
 };
 use crate::event::Json;
 use crate::limits::COMMIT_BYTES_MAX;
-use crate::store::{Message, NewItem, Sent, Status};
+use crate::store::{InboxItem, Message, NewItem, Sent, Status};
 
 /// An item is in the inbox and counted.
 pub async fn a_sent_item_is_in_the_inbox_and_counted(store: Store) {
@@ -137,13 +138,13 @@ pub async fn removed_items_are_gone_and_only_they(store: Store) {
             store.send(id, &item(name, 1)).await.unwrap();
         }
     }
-    store.remove_items(&a, life(), &["1".into(), "3".into(), "none".into()]).await.unwrap();
-    store.remove_items(&a, life(), &["1".into()]).await.unwrap();
+    store.remove_items(&a, life(), &[seen("1", 1), seen("3", 3), seen("none", 4)]).await.unwrap();
+    store.remove_items(&a, life(), &[seen("1", 1)]).await.unwrap();
     store.remove_items(&a, life(), &[]).await.unwrap();
     let loaded = store.load(&a).await.unwrap().unwrap();
     assert_eq!((loaded.inbox, loaded.record.arrivals), (vec![item("2", 1).arrived(2)], 3));
     assert_eq!(store.load(&b).await.unwrap().unwrap().inbox.len(), 3);
-    store.remove_items(&id("never-started"), life(), &["1".into()]).await.unwrap();
+    store.remove_items(&id("never-started"), life(), &[seen("1", 1)]).await.unwrap();
 }
 
 /// More items than one request of DynamoDB takes are removed by one call all the same.
@@ -153,8 +154,10 @@ pub async fn many_items_are_removed_at_once(store: Store) {
     for name in &names {
         store.send(&id, &item(name, 1)).await.unwrap();
     }
-    assert_eq!(store.load(&id).await.unwrap().unwrap().inbox.len(), 120);
-    store.remove_items(&id, life(), &names[..119]).await.unwrap();
+    let inbox = store.load(&id).await.unwrap().unwrap().inbox;
+    assert_eq!(inbox.len(), 120);
+    let most: Vec<_> = inbox[..119].iter().map(InboxItem::seen).collect();
+    store.remove_items(&id, life(), &most).await.unwrap();
     assert_eq!(store.load(&id).await.unwrap().unwrap().inbox, [item("item-119", 1).arrived(120)]);
 }
 
@@ -166,9 +169,9 @@ pub async fn item_ids_of_any_text_are_kept_apart(store: Store) {
     for name in names {
         assert_eq!(store.send(&id, &item(name, 1)).await.unwrap(), Sent::New, "{name:?}");
     }
-    for name in names {
+    for (arrival, name) in (1..).zip(names) {
         assert_eq!(store.send(&id, &item(name, 1)).await.unwrap(), Sent::Known, "{name:?}");
-        store.remove_items(&id, life(), &[name.into()]).await.unwrap();
+        store.remove_items(&id, life(), &[seen(name, arrival)]).await.unwrap();
     }
     assert_eq!(store.load(&id).await.unwrap().unwrap().inbox, []);
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::super::eventually;
-use super::sample::{Store, at, commit, item, life, projection, record, show, start, started};
+use super::sample::{
+    Store, at, commit, item, life, projection, record, seen, show, start, started,
+};
 use crate::id::{ExecutionId, HostId};
 use crate::store::{ListQuery, Projection, Record, Status};
 use crate::time::Timestamp;
@@ -79,10 +81,10 @@ pub async fn an_execution_with_an_old_item_is_overdue(store: Store) {
     store.send(&id, &item("b", 200)).await.unwrap();
     eventually(names(["order-1"]), async || overdue(&store, 101).await).await;
     assert_eq!(overdue(&store, 100).await, names([]));
-    store.remove_items(&id, life(), &["a".into()]).await.unwrap();
+    store.remove_items(&id, life(), &[seen("a", 1)]).await.unwrap();
     eventually(names([]), async || overdue(&store, 101).await).await;
     eventually(names(["order-1"]), async || overdue(&store, 201).await).await;
-    store.remove_items(&id, life(), &["b".into()]).await.unwrap();
+    store.remove_items(&id, life(), &[seen("b", 2)]).await.unwrap();
     eventually(names([]), async || overdue(&store, 201).await).await;
 }
 

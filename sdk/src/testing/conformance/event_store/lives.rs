@@ -1,10 +1,10 @@
 //! Executions that have had one id, one after the other: who is late with one touches no other.
 
 use super::pages::all_pages;
-use super::sample::{Store, at, commit, item, projection, record, start};
+use super::sample::{Store, at, commit, item, projection, record, seen, start};
 use crate::event::StoredCommit;
 use crate::id::{Born, CommitNumber, Life};
-use crate::store::{Appended, Buried, Created, Grave, Record, Sent, Status};
+use crate::store::{Appended, Buried, Created, Grave, Projection, Record, Sent, Status};
 
 const GRAVE: Grave = Grave { look_at: at(9), emptied: true };
 
@@ -42,7 +42,7 @@ async fn end(store: &Store, of: &Record) {
 
 async fn close(store: &Store, of: &Record, commit: CommitNumber) {
     let life = Some(of.life());
-    let last = crate::store::Projection { life, ..projection(commit, Status::Completed) };
+    let last = Projection { life, ..projection(commit, Status::Completed) };
     assert!(store.project(&of.id, &last).await.unwrap().projection.status.is_closed());
 }
 
@@ -197,14 +197,40 @@ pub async fn a_burial_of_an_earlier_life_is_refused(store: Store) {
 pub async fn items_of_a_later_life_are_not_removed(store: Store) {
     let (earlier, later, _) = twice(&store).await;
     assert_eq!(store.send(&later.id, &item("go", 3)).await.unwrap(), Sent::New);
-    let ids = ["go".to_owned()];
+    let there = [seen("go", 1)];
     for life in [earlier.life(), Life::Since(earlier.started_at)] {
-        store.remove_items(&later.id, life, &ids).await.unwrap();
+        store.remove_items(&later.id, life, &there).await.unwrap();
     }
     let inbox = store.load(&later.id).await.unwrap().unwrap().inbox;
     assert_eq!(inbox, [item("go", 3).arrived(1)]);
-    store.remove_items(&later.id, later.life(), &ids).await.unwrap();
+    store.remove_items(&later.id, later.life(), &there).await.unwrap();
     assert_eq!(store.load(&later.id).await.unwrap().unwrap().inbox, []);
+}
+
+/// It came too late for the run that had ended, and its sender tries again: who removes the first one is
+/// late by a whole start, and the second one stays.
+pub async fn an_item_that_is_sent_again_after_a_restart_is_not_removed(store: Store) {
+    let numbered = new();
+    for record in [record("order-2"), numbered] {
+        start(&store, &record).await;
+        assert_eq!(store.send(&record.id, &item("go", 3)).await.unwrap(), Sent::New);
+        let first = store.load(&record.id).await.unwrap().unwrap().inbox;
+        end(&store, &record).await;
+        let life = record.life();
+        store.remove_items(&record.id, life, &[first[0].seen()]).await.unwrap();
+        let projection = Projection { first: 2, ..projection(2, Status::Running) };
+        // Those without a number are told apart by their start, which is another one by then.
+        let again = Record { projection, ..record.clone() };
+        assert_eq!(store.create(&again, &commit(2)).await.unwrap(), Created::New);
+        assert_eq!(store.send(&record.id, &item("go", 3)).await.unwrap(), Sent::New);
+        for late in 0..=first[0].arrival {
+            store.remove_items(&record.id, life, &[seen("go", late)]).await.unwrap();
+        }
+        let inbox = store.load(&record.id).await.unwrap().unwrap().inbox;
+        assert_eq!(inbox, [item("go", 3).arrived(2)]);
+        store.remove_items(&record.id, life, &[inbox[0].seen()]).await.unwrap();
+        assert_eq!(store.load(&record.id).await.unwrap().unwrap().inbox, []);
+    }
 }
 
 /// Else it would come to light with the third.

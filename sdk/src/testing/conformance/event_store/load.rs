@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::runs::run_begins;
-use super::sample::{Store, commit, item, life, projection, started, with_body};
+use super::sample::{Store, commit, item, life, projection, seen, started, with_body};
 use crate::id::{CommitNumber, ExecutionId, WriterId};
 use crate::store::{Appended, Loaded, Status};
 
@@ -35,7 +35,7 @@ pub(super) async fn no_item_is_missed(
                 if first(number) > 0 {
                     run_begins(&store, &id, first(number), number).await;
                 }
-                store.remove_items(&id, life(), &[item.id]).await.unwrap();
+                store.remove_items(&id, life(), &[seen(&item.id, number)]).await.unwrap();
             }
         }
     });

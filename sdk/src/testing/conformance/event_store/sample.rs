@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 
 use crate::event::{Json, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, Life, WriterId};
-use crate::store::{Created, EventStore, Message, NewItem, Projection, Record, Status, StoreError};
+use crate::store::{
+    Created, EventStore, Message, NewItem, Projection, Record, SeenItem, Status, StoreError,
+};
 use crate::time::Timestamp;
 
 pub(super) type Store = Arc<dyn EventStore>;
@@ -75,6 +77,11 @@ pub(super) fn item(item_id: &str, arrived: i64) -> NewItem {
     let payload = Json::parse("{\"ok\": [true, 1.50]}".into()).expect("valid JSON");
     let message = Message::Signal { name: "approval".into(), payload };
     NewItem { id: item_id.into(), arrived_at: at(arrived), message }
+}
+
+/// The item with this id as it is seen at its place in the inbox.
+pub(super) fn seen(item_id: &str, arrival: u64) -> SeenItem {
+    SeenItem { id: item_id.into(), arrival }
 }
 
 /// Starts an execution and returns its first commit.
