@@ -13,6 +13,7 @@ mod queue;
 mod store;
 mod world;
 
+pub use beside::Backing;
 pub use effects::Effects;
 pub use world::World;
 
@@ -22,7 +23,6 @@ use std::rc::Rc;
 use everstep::App;
 use serde_json::Value;
 
-use beside::Backing;
 use kills::Kills;
 
 /// A kind of weather, in virtual time.
