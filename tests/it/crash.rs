@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use everstep_tests::scenario::Backing;
 use everstep_tests::sim::{Death, Dice, HostOptions, Plan, Setup, Story, essence, live};
 
 fn run(plan: &Plan, setup: &Setup) -> Story {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
+        .enable_all()
         .start_paused(true)
         .build()
         .unwrap();
@@ -63,7 +64,9 @@ fn crash_hosts_everywhere(setup: &Setup) {
     assert!(clean.report.charged);
     let calls = clean.world.calls_of("host0");
     assert!(calls > 40, "{calls} calls are too few for what the workflow does");
-    for death in deaths(calls) {
+    // A call of the emulator takes milliseconds: every third there, before some and after others.
+    let apart = if setup.backing == Backing::DynamoDb { 3 } else { 1 };
+    for death in deaths(calls).step_by(apart) {
         let plan = Plan { hosts: vec![death], ..Plan::default() };
         let story = run(&plan, setup);
         check_same(&plan, &story, &clean);
@@ -78,6 +81,16 @@ fn a_host_may_die_before_and_after_each_of_its_calls() {
 #[test]
 fn a_host_may_die_anywhere_also_when_claims_come_before_replay() {
     crash_hosts_everywhere(&Setup { redelivered: true, ..Setup::default() });
+}
+
+#[test]
+fn a_host_may_die_before_and_after_each_of_its_calls_on_sqlite() {
+    crash_hosts_everywhere(&Setup { backing: Backing::Sqlite, ..Setup::default() });
+}
+
+#[test]
+fn a_host_may_die_before_or_after_its_calls_on_dynamodb() {
+    crash_hosts_everywhere(&Setup { backing: Backing::DynamoDb, ..Setup::default() });
 }
 
 /// Wakes are enough: the sweeper is a net under lost ones.
@@ -97,13 +110,18 @@ fn an_invocation_of_a_function_may_die_anywhere() {
 
 #[test]
 fn a_client_may_die_before_and_after_each_of_its_calls() {
-    let setup = Setup::default();
-    let clean = clean(&setup);
+    for backing in [Backing::Memory, Backing::Sqlite, Backing::DynamoDb] {
+        crash_clients_everywhere(&Setup { backing, ..Setup::default() });
+    }
+}
+
+fn crash_clients_everywhere(setup: &Setup) {
+    let clean = clean(setup);
     let calls = clean.world.calls_of("client0");
     assert!(calls >= 6, "a start and two signals are two calls each: {calls}");
     for death in deaths(calls) {
         let plan = Plan { clients: vec![death], ..Plan::default() };
-        let story = run(&plan, &setup);
+        let story = run(&plan, setup);
         check_same(&plan, &story, &clean);
     }
 }

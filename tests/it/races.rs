@@ -1,6 +1,8 @@
 //! Races: several hosts on every wake, wakes that are lost, doubled, late and out of order, hosts
 //! that are slow and whose clocks differ, leases that expire under their owners.
 
+mod hosts;
+
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -62,24 +64,28 @@ struct Tally {
 
 impl Tally {
     fn of(world: &World, log: &[Commit]) -> Self {
-        let mut tally = Self::default();
-        let mut open = false;
-        for event in log.iter().flat_map(|commit| &commit.events) {
-            match event {
-                Event::TurnStarted(_) => {
-                    tally.claims += 1;
-                    tally.overtaken += usize::from(open);
-                    open = true;
-                }
-                Event::TurnEnded(_) => open = false,
-                _ => {}
-            }
-        }
+        let (claims, overtaken) = turns(log);
         let bodies = world.ledger.all_runs();
         let once: HashSet<&String> = bodies.iter().collect();
-        tally.repeats = bodies.len() - once.len();
-        tally
+        Self { claims, overtaken, repeats: bodies.len() - once.len() }
     }
+}
+
+/// How many turns were begun, and how many of them over one that had not ended.
+fn turns(log: &[Commit]) -> (usize, usize) {
+    let (mut claims, mut overtaken, mut open) = (0, 0, false);
+    for event in log.iter().flat_map(|commit| &commit.events) {
+        match event {
+            Event::TurnStarted(_) => {
+                claims += 1;
+                overtaken += usize::from(open);
+                open = true;
+            }
+            Event::TurnEnded(_) => open = false,
+            _ => {}
+        }
+    }
+    (claims, overtaken)
 }
 
 /// Runs a race for each of so many seeds, and returns how many that were and what they were like

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use everstep::client::{OnConflict, StartError};
 use everstep::event::Event;
+use everstep::limits::{EXECUTION_ID_BYTES_MAX, TAG_BYTES_MAX, TAGS_MAX, VALUE_BYTES_MAX};
 use everstep::prelude::*;
+use everstep::store::{Record, Status};
 use everstep::testing::faults::Fate;
 use everstep::testing::{Env, crash_everywhere};
+use everstep_tests::scenario::Backing;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World};
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +130,111 @@ async fn a_run_ends_in_the_commit_that_begins_the_next_however_large_they_are() 
     let last = log.iter().find(|commit| commit.events.iter().any(ends)).unwrap();
     let kinds: Vec<_> = last.events.iter().map(Event::kind).collect();
     assert_eq!(kinds, ["ContinuedAsNew", "WorkflowStarted"]);
+}
+
+/// Goes on as a run whose input is so long, or ends with the lengths of what it was given.
+#[workflow]
+async fn fills(given: String) -> everstep::Result<Vec<usize>> {
+    let bytes: usize = signal("bytes").await?;
+    if bytes > 0 {
+        return continue_as_new(&"x".repeat(bytes)).await;
+    }
+    let mut lengths = vec![given.len()];
+    for _ in 0..2 {
+        lengths.push(signal::<String>("kept").await?.len());
+    }
+    Ok(lengths)
+}
+
+/// The same with what somebody has mended: it asks for no more than it can have.
+#[workflow(name = "fills")]
+async fn fits(given: String) -> everstep::Result<Vec<usize>> {
+    let bytes: usize = signal("bytes").await?;
+    if bytes > 0 {
+        return continue_as_new(&"x".repeat(bytes.min(LONGEST))).await;
+    }
+    let mut lengths = vec![given.len()];
+    for _ in 0..2 {
+        lengths.push(signal::<String>("kept").await?.len());
+    }
+    Ok(lengths)
+}
+
+/// The longest text that can be recorded, without its quotes.
+const LONGEST: usize = VALUE_BYTES_MAX - 2;
+
+/// The end of a run and the start of the next are one commit, which must hold all that a run can begin
+/// with. What is larger by a byte is refused: the execution is blocked, has lost nothing, and goes on
+/// with code that asks for less.
+async fn the_largest_run_begins_and_a_larger_one_blocks(backing: Backing) {
+    let world = World::with(backing.store()).looking_every(seconds(5));
+    let id = ExecutionId::new("\"".repeat(EXECUTION_ID_BYTES_MAX)).unwrap();
+    let client = world.client();
+    let mut start = client.start(fills, String::new()).id(id.clone());
+    for number in 0..TAGS_MAX {
+        // Each character of it takes two in JSON.
+        start = start.tag(format!("t{number:02}"), "\"".repeat(TAG_BYTES_MAX - 3));
+    }
+    let handle = start.await.unwrap();
+    let host = |app: App| {
+        let fates = Fates::good(&world, "host");
+        let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+        Host::start(&world, app, backend, &fates, &without_sweeper())
+    };
+    let before = host(App::new().workflow(fills));
+    for _ in 0..2 {
+        handle.signal("kept", &"k".repeat(LONGEST)).await.unwrap();
+    }
+    handle.signal("bytes", &LONGEST).await.unwrap();
+    let second = |record: &Record| record.projection.first > 0;
+    world.until(id.as_str(), minutes(1), second).await;
+    let first = world.record(id.as_str()).await.unwrap().projection.first;
+    let log = world.log(id.as_str()).await;
+    let ends = |event: &Event| matches!(event, Event::ContinuedAsNew(_));
+    let last = log.iter().position(|commit| commit.events.iter().any(ends)).unwrap();
+    let kinds: Vec<_> = log[last].events.iter().map(Event::kind).collect();
+    assert!(kinds.ends_with(&["ContinuedAsNew", "WorkflowStarted"]), "{kinds:?}");
+    let stored = world.store.load_all(&id).await.unwrap().unwrap();
+    let least = VALUE_BYTES_MAX + TAGS_MAX * 2 * (TAG_BYTES_MAX - 3) + 2 * EXECUTION_ID_BYTES_MAX;
+    assert!(stored.commits[last].body.len() > least, "it has all that a run can begin with");
+
+    handle.signal("bytes", &(LONGEST + 1)).await.unwrap();
+    let blocked = |record: &Record| record.projection.status == Status::Blocked;
+    world.until(id.as_str(), minutes(1), blocked).await;
+    let record = world.record(id.as_str()).await.unwrap().projection;
+    let (reason, bytes) = (record.reason.unwrap(), VALUE_BYTES_MAX + 1);
+    assert!(reason.contains("the input of the next run"), "{reason}");
+    assert!(
+        reason.contains(&format!("it has {bytes} bytes and at most {VALUE_BYTES_MAX}")),
+        "{reason}"
+    );
+    assert_eq!(record.first, first, "no run ended");
+    before.kill().await;
+
+    let _after = host(App::new().workflow(fits));
+    client.resume(handle.id()).await.unwrap();
+    let third = |record: &Record| record.projection.first > first;
+    world.until(id.as_str(), minutes(1), third).await;
+    handle.signal("bytes", &0).await.unwrap();
+    assert_eq!(handle.result().await.unwrap(), [LONGEST; 3]);
+    assert_eq!(count(&world, id.as_str(), ends).await, 2);
+    world.until_no_wake_is_left(minutes(10)).await;
+    world.check_closed(id.as_str()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_run_begins_in_memory_and_a_larger_one_blocks() {
+    the_largest_run_begins_and_a_larger_one_blocks(Backing::Memory).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_run_begins_on_sqlite_and_a_larger_one_blocks() {
+    the_largest_run_begins_and_a_larger_one_blocks(Backing::Sqlite).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_run_begins_on_dynamodb_and_a_larger_one_blocks() {
+    the_largest_run_begins_and_a_larger_one_blocks(Backing::DynamoDb).await;
 }
 
 #[tokio::test(start_paused = true)]

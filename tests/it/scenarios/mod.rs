@@ -54,6 +54,7 @@
 //! | L1 | P0, P2, P6; P0 on SQLite and DynamoDB with 2,000 steps | ten thousand steps |
 //! | L2 | P2, P5, P7 | real pages of DynamoDB are in P7 |
 //! | L3 | in memory, with deaths and restarts | ten thousand executions |
+//! | L3: SIGKILL | SQLite | real processes in real time, in `sqlite::many` |
 
 mod attachments;
 mod bad_input;

@@ -2,7 +2,7 @@
 //! environment and telling what it did on its standard output.
 
 use std::io::{BufRead, BufReader, Lines, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -90,8 +90,9 @@ fn run_as_another_process() {
     let (Ok(task), Ok(path)) = (std::env::var("CHILD_TASK"), std::env::var("CHILD_PATH")) else {
         return;
     };
+    let path = PathBuf::from(path);
     let backend =
-        SqliteBackend::open(path, &SqliteOptions::new().visibility(Duration::from_secs(3_600)))
+        SqliteBackend::open(&path, &SqliteOptions::new().visibility(Duration::from_secs(3_600)))
             .unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -99,6 +100,7 @@ fn run_as_another_process() {
             "append" => append_for_ever(&backend).await,
             "race" => race(&backend).await,
             "receive" => receive(&backend).await,
+            "work" => super::many::work(&path).await,
             other => panic!("no task {other}"),
         }
     });

@@ -5,6 +5,7 @@ mod crash;
 mod files;
 mod groups;
 mod long;
+mod many;
 mod wakes;
 
 use std::sync::Arc;

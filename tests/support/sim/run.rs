@@ -11,6 +11,7 @@ use super::host::{Death, Fates, Host, HostOptions};
 use super::programs::{Report, everything};
 use super::world::execution;
 use super::{Redelivered, World, check_log};
+use crate::scenario::Backing;
 
 /// Who dies when: the n-th entry is of the n-th process of that kind; those after the last live.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +36,8 @@ pub struct Story {
 /// What hosts are like.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
+    /// Where the log is. The queue is in memory.
+    pub backing: Backing,
     /// Whether every message has been received once before.
     pub redelivered: bool,
     /// All else.
@@ -48,7 +51,11 @@ const ID: &str = "order-1";
 /// # Panics
 /// Something does not hold.
 pub async fn live(plan: &Plan, setup: &Setup) -> Story {
-    let world = World::new();
+    let world = match setup.backing {
+        Backing::Memory => World::new(),
+        // Each look is a call.
+        other => World::with(other.store()).looking_every(Duration::from_secs(10)),
+    };
     tokio::spawn(hosts(world.clone(), plan.hosts.clone(), setup.clone()));
     clients(&world, &plan.clients).await;
     world.until(ID, Duration::from_secs(1800), |record| record.projection.status.is_closed()).await;

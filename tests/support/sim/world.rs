@@ -29,6 +29,7 @@ pub struct World {
     pub ledger: Ledger,
     trace: Arc<Mutex<Vec<String>>>,
     waiting: Waiting,
+    look_every: Duration,
 }
 
 /// How many messages the queue holds.
@@ -39,9 +40,21 @@ impl World {
     /// An empty world in memory. Its clock is tokio's.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Arc::new(MemoryStore::new()))
+    }
+
+    /// A world with this store, and a queue in memory.
+    #[must_use]
+    pub fn with(store: Arc<dyn EventStore>) -> Self {
         let queue = MemoryQueue::new();
         let waiting = queue.clone();
-        Self::on(Arc::new(MemoryStore::new()), Arc::new(queue), move || waiting.len())
+        Self::on(store, Arc::new(queue), move || waiting.len())
+    }
+
+    /// The same, where [`until`](Self::until) looks once in so much time.
+    #[must_use]
+    pub fn looking_every(self, look_every: Duration) -> Self {
+        Self { look_every, ..self }
     }
 
     /// A world on this store and this queue, which holds `waiting` messages.
@@ -54,7 +67,8 @@ impl World {
         let ledger = Ledger::new(Arc::clone(&store));
         let clock = Clock::virtual_from(BEGINNING);
         let waiting = Waiting(Arc::new(waiting));
-        Self { store, queue, clock, ledger, trace: Arc::default(), waiting }
+        let look_every = Duration::from_millis(500);
+        Self { store, queue, clock, ledger, trace: Arc::default(), waiting, look_every }
     }
 
     /// Its backend, without faults.
@@ -147,7 +161,7 @@ impl World {
             if self.clock.now() > end {
                 panic!("stuck after {limit:?}: {record:#?}\n{}", self.tail());
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(self.look_every).await;
         }
     }
 
