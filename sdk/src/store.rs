@@ -851,6 +851,11 @@ impl Projection {
         alive && (newer || (self.commit == stored.commit && (blocks || tells)))
     }
 
+    /// Whether it says that the execution is blocked behind just this commit.
+    pub(crate) fn blocks(&self, commit: CommitNumber) -> bool {
+        self.status == Status::Blocked && self.commit == commit
+    }
+
     /// Whether the sweeper looks at this execution once [`wake_at`](Self::wake_at) is past.
     #[must_use]
     pub fn is_swept(&self) -> bool {

@@ -9,12 +9,14 @@ mod news;
 mod page;
 mod poison;
 mod restarting;
+mod resuming;
 mod running;
 mod runs;
 mod stuck;
 mod telling;
 mod terminating;
 mod undoing;
+mod unreadable;
 mod wakes;
 
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use crate::event::{TurnEnd, WorkflowTerminated};
 use crate::id::ExecutionId;
 use crate::limits::{CLOCK_SKEW, STRIKES_MAX};
 use crate::replay::{History, OpenTurn};
-use crate::store::{InboxItem, Loaded, Message, Status, StoreError};
+use crate::store::{InboxItem, Loaded, Message, StoreError};
 use crate::time::Timestamp;
 
 /// What to do about an execution.
@@ -54,8 +54,7 @@ impl Kitchen {
         if items.iter().any(|item| matches!(item.message, Message::Resume)) {
             return Ok(Decision::Go { items });
         }
-        let stored = &loaded.record.projection;
-        if stored.status == Status::Blocked && stored.commit == history.last {
+        if loaded.record.projection.blocks(history.last) {
             return Ok(Decision::Blocked);
         }
         if history.strikes >= STRIKES_MAX {

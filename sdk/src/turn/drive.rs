@@ -132,6 +132,8 @@ pub(super) struct Turn<'a> {
     lease_end: Timestamp,
     /// Whether this turn has written its claim.
     claimed: bool,
+    /// Whether it takes a resume.
+    resumed: bool,
     /// The time of the last event: events are never older than the one before.
     time: Timestamp,
     pub(super) end: Option<WorkflowEnd>,
@@ -247,6 +249,7 @@ impl Kitchen {
             gave_up: history.gave_up,
             lease_end,
             claimed: false,
+            resumed,
             time: history.time,
             end: None,
             recheck: self.registry.replay_check().then(|| Recheck::new(&events)),
@@ -304,7 +307,6 @@ impl Turn<'_> {
             code: self.kitchen.registry.code().to_owned(),
             lease_end: self.lease_end,
         }));
-        let resumed = items.iter().any(|item| matches!(item.message, Message::Resume));
         for item in items {
             self.take(item);
         }
@@ -316,7 +318,7 @@ impl Turn<'_> {
         if let Some(fault) = self.replay(log) {
             return self.blocked(fault).await;
         }
-        if resumed {
+        if self.resumed {
             // A step that has used up its attempts is given up as soon as it is looked at: what
             // the resume takes back must be known before.
             if let Some(fault) = self.deliver_all() {

@@ -145,33 +145,43 @@ impl Kitchen {
     }
 
     /// Blocks the execution with its log as it stands; `shown` is what the record may not show yet,
-    /// `outbox` what is to be told beside the block. Returns the record's arrivals.
+    /// `outbox` what is to be told beside the block. Returns the record's arrivals. One that is found
+    /// blocked there already stays so, with its reason and its time: it is the same block.
     pub(super) async fn block(
         &self,
-        id: &ExecutionId,
+        stored: &Record,
         stand: Stand,
         shown: Shown,
         fault: &Fault,
         mut outbox: Option<Outbox>,
         lease: Lease,
     ) -> Result<u64, StoreError> {
-        let hides = self.payloads.hides();
-        let fault = if hides { fault.without_values() } else { fault.to_string() };
-        let (status, reason) = (Status::Blocked, Some(fault.clone()));
-        let at = self.clock.now();
-        if let Some(outbox) = &mut outbox {
-            outbox.blocked(stand.last, at, reason.clone());
-        }
+        let id = &stored.id;
+        let fault = self.reason_of(fault);
+        let (at, reason) = match &stored.projection {
+            block if block.blocks(stand.last) => (block.updated_at, block.reason.clone()),
+            _ => {
+                let (at, reason) = (self.clock.now(), Some(fault.clone()));
+                if let Some(outbox) = &mut outbox {
+                    outbox.blocked(stand.last, at, reason.clone());
+                }
+                (at, reason)
+            }
+        };
         self.tell(outbox.as_mut(), lease).await;
         // Whoever tells it again finds its time here.
-        let projection =
-            Projection { updated_at: at, ..self.projection_of(stand, status, None, reason, shown) };
-        let projection = owing(projection, outbox.as_ref());
+        let projection = self.projection_of(stand, Status::Blocked, None, reason, shown);
+        let projection = Projection { updated_at: at, ..owing(projection, outbox.as_ref()) };
         let Some(record) = self.write_record(id, &projection).await? else { return Ok(0) };
         if record.projection.status == Status::Blocked {
             tracing::error!(everstep.execution.id = %id, reason = %fault, "execution blocked");
         }
         Ok(record.arrivals)
+    }
+
+    /// What may be read of a fault.
+    pub(super) fn reason_of(&self, fault: &Fault) -> String {
+        if self.payloads.hides() { fault.without_values() } else { fault.to_string() }
     }
 
     async fn remove_taken(&self, loaded: &Loaded, taken: &TakenIds) -> Result<(), StoreError> {

@@ -38,6 +38,7 @@ mod shown;
 mod suspects;
 mod term;
 mod terminate;
+mod unreadable;
 mod versions;
 
 use std::fmt;
@@ -205,27 +206,8 @@ impl Kitchen {
             let read = History::read(&loaded.commits, loaded.from);
             let mut history = match read.and_then(|history| loaded.check_end().map(|()| history)) {
                 Ok(history) => history,
-                Err(corrupt) if corrupt.is_newer && receive_count < STRIKES_MAX => {
-                    // Perhaps another host reads it: a rolling deploy.
-                    return Ok(Verdict::Return(ELSEWHERE_AFTER));
-                }
                 Err(corrupt) => {
-                    // The record may know of more than is left, and then only that replaces it.
-                    let last = loaded.commits.last().map_or(0, |commit| commit.number);
-                    let stored = &loaded.record.projection;
-                    let stand = Stand {
-                        last: last.max(stored.commit),
-                        first: stored.first,
-                        life: loaded.record.life(),
-                    };
-                    let problem = corrupt.to_string();
-                    let fault = match corrupt.is_newer {
-                        true => Fault::NewerLog { problem },
-                        false => Fault::Corrupt { problem },
-                    };
-                    let outbox = self.outbox_of_unreadable(&loaded.record, stand.last);
-                    self.block(id, stand, Shown::default(), &fault, outbox, term.lease).await?;
-                    return Ok(Verdict::Delete);
+                    return self.cannot_read(&loaded, &corrupt, receive_count, term.lease).await;
                 }
             };
             match self.decide(&loaded, &history).await? {
@@ -246,7 +228,7 @@ impl Kitchen {
                     let fault = Fault::Poison { turns: STRIKES_MAX };
                     let shown = Shown::missing_in(&loaded.record, &history);
                     let outbox = self.outbox(&loaded, &history).await?;
-                    self.block(id, stand, shown, &fault, outbox, term.lease).await?;
+                    self.block(&loaded.record, stand, shown, &fault, outbox, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Terminate(end) => {
@@ -278,7 +260,8 @@ impl Kitchen {
                         let stand = Stand::of(&loaded, &history);
                         let shown = Shown::missing_in(&loaded.record, &history);
                         let outbox = self.outbox(&loaded, &history).await?;
-                        self.block(id, stand, shown, &sealed.fault, outbox, term.lease).await?;
+                        self.block(&loaded.record, stand, shown, &sealed.fault, outbox, term.lease)
+                            .await?;
                         return Ok(Verdict::Delete);
                     }
                     let again = receive_count > 1 && !continued;
@@ -329,7 +312,14 @@ impl Kitchen {
                                 return Ok(Verdict::Return(ELSEWHERE_AFTER));
                             }
                             let stand = Stand { last, first, life: loaded.record.life() };
-                            let blocking = self.block(id, stand, shown, &fault, outbox, term.lease);
+                            let blocking = self.block(
+                                &loaded.record,
+                                stand,
+                                shown,
+                                &fault,
+                                outbox,
+                                term.lease,
+                            );
                             let arrivals = blocking.instrument(span).await?;
                             if arrivals <= loaded.record.arrivals {
                                 return Ok(Verdict::Delete);

@@ -26,7 +26,7 @@ async fn given_up(world: &World) -> Vec<TurnEnded> {
     ends.collect()
 }
 
-async fn projection(world: &World) -> Projection {
+pub(super) async fn projection(world: &World) -> Projection {
     world.record("x").await.unwrap().projection
 }
 
@@ -130,7 +130,11 @@ async fn an_execution_rests_as_long_as_the_clock_says() {
 }
 
 /// Appends an event as somebody else who has gone. `edit` may change its text.
-async fn appended(world: &World, event: serde_json::Value, edit: impl Fn(&str) -> String) {
+pub(super) async fn appended(
+    world: &World,
+    event: serde_json::Value,
+    edit: impl Fn(&str) -> String,
+) {
     let id = ExecutionId::new("x").unwrap();
     let loaded = world.store.load(&id).await.unwrap().unwrap();
     let last = loaded.commits.last().unwrap();
@@ -142,7 +146,7 @@ async fn appended(world: &World, event: serde_json::Value, edit: impl Fn(&str) -
     world.store.append(&id, &commit).await.unwrap();
 }
 
-fn gave_up(world: &World, wake_at: everstep::time::Timestamp) -> serde_json::Value {
+pub(super) fn gave_up(world: &World, wake_at: everstep::time::Timestamp) -> serde_json::Value {
     let end =
         json!({"at": world.clock.now(), "reason": "gave_up", "wake_at": wake_at, "armed": []});
     json!({"TurnEnded": end})

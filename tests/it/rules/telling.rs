@@ -20,7 +20,7 @@ use super::{closed, counts, host_of, long, without_sweeper};
 
 /// Whoever is told, with what was heard, in order.
 #[derive(Debug, Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Notification>>>);
+pub(super) struct Heard(Arc<Mutex<Vec<Notification>>>);
 
 #[async_trait]
 impl Notifier for Heard {
@@ -31,16 +31,16 @@ impl Notifier for Heard {
 }
 
 impl Heard {
-    fn all(&self) -> Vec<Notification> {
+    pub(super) fn all(&self) -> Vec<Notification> {
         self.0.lock().unwrap().clone()
     }
 
-    fn statuses(&self) -> Vec<Status> {
+    pub(super) fn statuses(&self) -> Vec<Status> {
         self.all().iter().filter_map(Notification::status).collect()
     }
 
     /// Each notification once, in the order in which they were heard first.
-    fn distinct(&self) -> Vec<Notification> {
+    pub(super) fn distinct(&self) -> Vec<Notification> {
         let mut distinct: Vec<Notification> = Vec::new();
         for told in self.all() {
             match distinct.iter().find(|it| it.id == told.id) {
@@ -57,12 +57,18 @@ fn told_by(fates: &Fates, heard: &Heard) -> Notifications {
     Notifications::to(FaultyNotifier::new(Arc::new(heard.clone()), fates.faults()))
 }
 
-fn host(world: &World, app: App, fates: &Fates, heard: &Heard, options: &HostOptions) -> Host {
+pub(super) fn host(
+    world: &World,
+    app: App,
+    fates: &Fates,
+    heard: &Heard,
+    options: &HostOptions,
+) -> Host {
     host_of(world, app.notifications(told_by(fates, heard)), fates, options)
 }
 
 /// A process whose notifier fares like this until the switch is off.
-fn an_outage(world: &World, fate: Fate) -> (Fates, Arc<AtomicBool>) {
+pub(super) fn an_outage(world: &World, fate: Fate) -> (Fates, Arc<AtomicBool>) {
     let lasts = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&lasts);
     let fates = Fates::by(world, "host", move |call| match call.name {

@@ -114,7 +114,7 @@ impl Kitchen {
                     && matches!(events.get(index as usize), Some(Event::WorkflowStarted(_)))
             };
             outbox.take(number, &events, |at| at >= from || (is_start(at.1) && !is_stuck(at)));
-            if number == stored.commit && stored.status == Status::Blocked {
+            if stored.blocks(number) {
                 outbox.blocked(number, stored.updated_at, stored.reason.clone());
                 if (number, BLOCK) < from {
                     outbox.waiting.pop_back();
@@ -135,9 +135,7 @@ impl Kitchen {
         let stored = &record.projection;
         let mut reader = outbox.reader.clone();
         reader.go_to(place, Status::Running);
-        if place.index.is_none()
-            && (stored.status, stored.commit) == (Status::Blocked, place.commit)
-        {
+        if place.index.is_none() && stored.blocks(place.commit) {
             return Ok(Some(reader.blocked(
                 place.commit,
                 stored.updated_at,
@@ -164,8 +162,8 @@ impl Kitchen {
         Ok(event.and_then(|event| reader.read_one(number, index as usize, event)))
     }
 
-    /// What is to be told of an execution whose log, up to `commit`, cannot be read: nothing but what
-    /// comes. `None` also if it is blocked for that and all is told.
+    /// What is to be told of an execution whose log, up to `commit`, cannot be read: nothing but its
+    /// block, and what comes. `None` also if it is blocked for that and all is told.
     pub(in crate::turn) fn outbox_of_unreadable(
         &self,
         record: &Record,
@@ -173,13 +171,18 @@ impl Kitchen {
     ) -> Option<Outbox> {
         let notifications = self.registry.notifications()?;
         let stored = &record.projection;
-        if stored.status == Status::Blocked && stored.commit == commit && stored.untold.is_none() {
+        let is_blocked = stored.blocks(commit);
+        if is_blocked && stored.untold.is_none() {
             return None;
         }
         let mut reader = reader(notifications, record, None);
         reader.stands(stored.status);
         let before = stored.untold.map(|untold| (untold, 0));
-        Some(Outbox { before, ..Outbox::new(reader) })
+        let mut outbox = Outbox { before, ..Outbox::new(reader) };
+        if is_blocked {
+            outbox.blocked(commit, stored.updated_at, stored.reason.clone());
+        }
+        Some(outbox)
     }
 
     /// Tells what is untold of a blocked execution, and says in the record how far that came.
