@@ -220,7 +220,7 @@ impl Permit {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let renderers = ConcurrencyLimiter::new(InProcessLimiter::new(), "renderers", 1);
     /// let permit = renderers.acquire("farm").await?;
-    /// assert_eq!(frames(&permit).await?, 24);
+    /// assert_eq!(frames(&permit).await.unwrap(), 24);
     /// # Ok(()) }
     /// ```
     ///
