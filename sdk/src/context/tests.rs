@@ -217,7 +217,7 @@ fn what_is_not_durable_is_found_behind_the_operation_the_workflow_came_to_last()
 #[test]
 fn a_task_that_was_spawned_may_have_the_operation_that_nobody_awaits() {
     let (_, spawned) = run(async {
-        let _ = one("a");
+        drop(one("a"));
         let kept = one("b");
         drop(tokio::spawn(kept));
     });
