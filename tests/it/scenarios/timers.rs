@@ -70,13 +70,6 @@ fn ten_days_are_ten_days() {
     check(&profiles, || App::new().workflow(sleeper), ten_days);
 }
 
-/// T1: a thousand hops of the queue, at some of which a host dies or is not answered.
-#[test]
-fn ten_days_are_ten_days_to_hosts_that_die_and_are_not_answered() {
-    let weather = &[Profile::Killed, Profile::Faults];
-    check_few(weather, || App::new().workflow(sleeper), ten_days);
-}
-
 async fn ten_days(world: &World) {
     check_naps(world, &[864_000_000]).await;
 }

@@ -40,6 +40,9 @@ use world::World;
 /// Seeds a program, unless the environment says otherwise.
 const SEEDS: u64 = 100;
 
+/// Where more are asked for, each program has so many, however long it takes.
+const MANY: u64 = 2_000;
+
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -47,7 +50,8 @@ fn number(variable: &str, default: u64) -> u64 {
 /// Runs `program` with all seeds. `cost` is how many times as long as a short one it takes.
 fn fuzz(program: &Program, cost: u64) {
     let first = number("EVERSTEP_FUZZ_FIRST", 0);
-    let seeds = (number("EVERSTEP_FUZZ_SEEDS", SEEDS) / cost).max(1);
+    let asked = number("EVERSTEP_FUZZ_SEEDS", SEEDS);
+    let seeds = (asked / cost).max(if asked > MANY { MANY } else { 1 });
     let mut ends = BTreeSet::new();
     for seed in first..first + seeds {
         let _repeat = Repeat { program: program.name, seed };
