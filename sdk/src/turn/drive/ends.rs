@@ -142,13 +142,11 @@ impl Turn<'_> {
     }
 
     /// The code cannot go on. What happened before that is kept: results are not lost to a bug
-    /// behind them. A disagreement between code and log is found in replay, before any of this, and
-    /// nothing is written of it: but a resume is taken even if it helps nothing, or each message that
-    /// comes later would find it, and replay what is blocked.
+    /// behind them. A disagreement between code and log is found in replay, before any of this.
     pub(super) async fn blocked(&mut self, fault: Fault) -> Result<Driven, Halt> {
         self.collect_bodies();
         self.bodies.abort().await;
-        if self.claimed || self.resumed {
+        if self.claimed {
             let at = self.now();
             let (reason, armed) = (TurnEnd::Blocked, dues(&self.still_armed()));
             let (wake_at, waits_for) = (None, WaitsFor::default());
