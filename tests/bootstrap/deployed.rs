@@ -7,6 +7,8 @@ use std::time::Duration;
 use everstep::http::Front;
 use everstep::prelude::*;
 
+use super::ponder::ponder;
+
 /// Takes its time, so that whoever dies beside it dies before it has ended.
 #[step]
 async fn compose(name: &str) -> everstep::Result<String> {
@@ -17,19 +19,6 @@ async fn compose(name: &str) -> everstep::Result<String> {
 #[workflow]
 async fn greet(name: String) -> everstep::Result<String> {
     compose(&name).await
-}
-
-#[step]
-async fn think(bytes: usize) -> everstep::Result<String> {
-    Ok("x".repeat(bytes))
-}
-
-/// Has a thought of so many bytes, and then a rest that no queue can keep a message for.
-#[workflow]
-async fn ponder(bytes: usize) -> everstep::Result<usize> {
-    let thought = think(bytes).await?;
-    sleep(hours(1)).await;
-    Ok(thought.len())
 }
 
 /// Hears a word, doubles a number for whoever asks, and is given another one; it shows how far it is.

@@ -5,6 +5,7 @@ mod callee;
 mod data;
 mod deployed;
 mod notice;
+mod ponder;
 
 /// Lambda says it to every function
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).

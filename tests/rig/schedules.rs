@@ -1,6 +1,10 @@
 //! Schedules that a deployed function serves, and the alarms that EventBridge Scheduler keeps for it:
 //! what they start and wake is done in Lambda, and by nobody else.
 
+// The function has the same.
+#[path = "../bootstrap/ponder.rs"]
+mod ponder;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +20,7 @@ use everstep_tests::dynamodb::config_at;
 use everstep_tests::function::function;
 use serde_json::{Value, json};
 
+use self::ponder::ponder;
 use super::deploy::{NAME, TEMPLATE, URL, check_allowed, receive, until};
 
 /// A stack whose long timers are EventBridge Scheduler's.
@@ -94,19 +99,6 @@ async fn a_schedule_starts_executions_in_the_function_until_it_is_paused_and_del
     let again = cloud.everstep(client, URL, "schedule trigger often");
     assert!(!again.done, "{}", again.text);
     assert_eq!(completed(&cloud, client).len(), all, "nothing more was started");
-}
-
-#[step]
-async fn think(bytes: usize) -> everstep::Result<String> {
-    Ok("x".repeat(bytes))
-}
-
-/// As the function has it (tests/bootstrap/deployed.rs).
-#[workflow]
-async fn ponder(bytes: usize) -> everstep::Result<usize> {
-    let thought = think(bytes).await?;
-    sleep(hours(1)).await;
-    Ok(thought.len())
 }
 
 /// A worker whose clock is slow by nearly an hour takes the first turn, so that the hour is over in a

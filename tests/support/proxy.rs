@@ -41,6 +41,17 @@ impl Hook {
     pub fn new(then: impl Fn() + Send + Sync + 'static) -> Self {
         Self(Arc::new(then))
     }
+
+    /// Does all of `then`, whose test has more threads than one.
+    ///
+    /// # Panics
+    /// So does `then`.
+    pub fn awaiting(then: impl AsyncFn() + Send + Sync + 'static) -> Self {
+        Self::new(move || {
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::block_in_place(|| handle.block_on(then()));
+        })
+    }
 }
 
 impl std::fmt::Debug for Hook {

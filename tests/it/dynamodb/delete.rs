@@ -109,22 +109,18 @@ async fn a_removal_that_is_overtaken_by_a_start_removes_nothing_of_it() {
             let overtaken = {
                 let (calm, id, name, second) =
                     (calm.clone(), id.clone(), name.clone(), second.clone());
-                move || {
+                async move || {
                     let (calm, id, name, second) = (&calm, &id, &name, &second);
-                    let overtake = async move {
-                        calm.remove(id, &GRAVE).await.unwrap();
-                        starts_anew(calm, name).await;
-                        calm.append(id, second).await.unwrap();
-                        assert_eq!(calm.send(id, &item("late")).await.unwrap(), Sent::New);
-                    };
-                    let handle = tokio::runtime::Handle::current();
-                    tokio::task::block_in_place(|| handle.block_on(overtake));
+                    calm.remove(id, &GRAVE).await.unwrap();
+                    starts_anew(calm, name).await;
+                    calm.append(id, second).await.unwrap();
+                    assert_eq!(calm.send(id, &item("late")).await.unwrap(), Sent::New);
                 }
             };
             if last && operation == "DeleteItem" {
                 faulty.proxy.fail(operation, COMMITS as usize, Fault::Pass);
             }
-            faulty.proxy.fail(operation, 1, Fault::Instead(Hook::new(overtaken)));
+            faulty.proxy.fail(operation, 1, Fault::Instead(Hook::awaiting(overtaken)));
             faulty.store.remove(&id, &GRAVE).await.unwrap();
             assert_eq!(faulty.proxy.faults_left(), 0, "{name}");
             let all = faulty.store.load_all(&id).await.unwrap().unwrap();
@@ -147,17 +143,13 @@ async fn a_deletion_that_comes_late_tells_commits_of_one_writer_apart() {
     let anew = commit_of(0, writer, "{\"anew\":true}");
     let overtaken = {
         let (calm, id, anew) = (calm.clone(), id.clone(), anew.clone());
-        move || {
+        async move || {
             let (calm, id, anew) = (&calm, &id, &anew);
-            let overtake = async move {
-                calm.remove(id, &GRAVE).await.unwrap();
-                assert_eq!(calm.create(&record("child", 0), anew).await.unwrap(), Created::New);
-            };
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| handle.block_on(overtake));
+            calm.remove(id, &GRAVE).await.unwrap();
+            assert_eq!(calm.create(&record("child", 0), anew).await.unwrap(), Created::New);
         }
     };
-    faulty.proxy.fail("DeleteItem", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.proxy.fail("DeleteItem", 1, Fault::Instead(Hook::awaiting(overtaken)));
     faulty.store.remove(&id, &GRAVE).await.unwrap();
     assert_eq!(faulty.proxy.faults_left(), 0);
     assert_eq!(faulty.store.load_all(&id).await.unwrap().unwrap().commits, [anew]);

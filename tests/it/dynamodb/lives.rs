@@ -112,25 +112,21 @@ async fn who_becomes_late_while_it_puts_its_commit_over_a_late_one_writes_nothin
         let third = Born::random();
         let overtaken = {
             let calm = calm.clone();
-            move || {
+            async move || {
                 let calm = &calm;
-                let overtake = async move {
-                    let ended = life_at(0, later, Status::Blocked);
-                    calm.project(&id("x"), &ended.projection).await.unwrap();
-                    let over = of_life(1, later);
-                    assert_eq!(calm.append(&id("x"), &over).await.unwrap(), Appended::Done);
-                    delete(calm, later, 1).await;
-                    // It lies there again, and is as late as before.
-                    calm.append(&id("x"), &of_life(1, earlier)).await.unwrap();
-                    if third_is_there {
-                        start(calm, third).await;
-                    }
-                };
-                let handle = tokio::runtime::Handle::current();
-                tokio::task::block_in_place(|| handle.block_on(overtake));
+                let ended = life_at(0, later, Status::Blocked);
+                calm.project(&id("x"), &ended.projection).await.unwrap();
+                let over = of_life(1, later);
+                assert_eq!(calm.append(&id("x"), &over).await.unwrap(), Appended::Done);
+                delete(calm, later, 1).await;
+                // It lies there again, and is as late as before.
+                calm.append(&id("x"), &of_life(1, earlier)).await.unwrap();
+                if third_is_there {
+                    start(calm, third).await;
+                }
             }
         };
-        faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::new(overtaken)));
+        faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::awaiting(overtaken)));
         let appended = faulty.store.append(&id("x"), &of_life(1, later)).await.unwrap();
         assert_eq!((appended, faulty.proxy.faults_left()), (Appended::Gone, 0));
         if !third_is_there {
@@ -154,16 +150,12 @@ async fn of_two_that_put_their_commits_over_a_late_one_the_first_wins() {
     let first = of_life(1, later);
     let overtaken = {
         let (calm, first) = (calm.clone(), first.clone());
-        move || {
+        async move || {
             let (calm, first) = (&calm, &first);
-            let overtake = async move {
-                assert_eq!(calm.append(&id("x"), first).await.unwrap(), Appended::Done);
-            };
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| handle.block_on(overtake));
+            assert_eq!(calm.append(&id("x"), first).await.unwrap(), Appended::Done);
         }
     };
-    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::awaiting(overtaken)));
     let appended = faulty.store.append(&id("x"), &of_life(1, later)).await.unwrap();
     assert_eq!(appended, Appended::Taken { by: first.writer });
     assert_eq!(log_of(&faulty.store).await[1..], [first.writer]);
@@ -215,18 +207,14 @@ async fn an_item_has_its_place_in_the_inbox_it_comes_into() {
     }
     let overtaken = {
         let calm = calm.clone();
-        move || {
+        async move || {
             let calm = &calm;
-            let overtake = async move {
-                calm.append(&id("x"), &of_life(1, earlier)).await.unwrap();
-                delete(calm, earlier, 1).await;
-                start(calm, later).await;
-            };
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| handle.block_on(overtake));
+            calm.append(&id("x"), &of_life(1, earlier)).await.unwrap();
+            delete(calm, earlier, 1).await;
+            start(calm, later).await;
         }
     };
-    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::awaiting(overtaken)));
     assert_eq!(faulty.store.send(&id("x"), &item("late")).await.unwrap(), Sent::New);
     assert_eq!(faulty.proxy.faults_left(), 0);
     let inbox = calm.load(&id("x")).await.unwrap().unwrap().inbox;
@@ -243,25 +231,21 @@ async fn an_item_has_its_place_in_the_run_it_comes_into() {
     start(&calm, born).await;
     let overtaken = {
         let calm = calm.clone();
-        move || {
+        async move || {
             let calm = &calm;
-            let overtake = async move {
-                assert_eq!(calm.send(&id("x"), &item("again")).await.unwrap(), Sent::New);
-                calm.append(&id("x"), &of_life(1, born)).await.unwrap();
-                let ended = life_at(1, born, Status::Completed);
-                calm.project(&id("x"), &ended.projection).await.unwrap();
-                let life = Life::Born(born);
-                calm.remove_items(&id("x"), life, &[seen("again", 1)]).await.unwrap();
-                let mut next = life_at(2, born, Status::Running);
-                next.projection.first = 2;
-                let first = commit(2, WriterId::random());
-                assert_eq!(calm.create(&next, &first).await.unwrap(), Created::New);
-            };
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| handle.block_on(overtake));
+            assert_eq!(calm.send(&id("x"), &item("again")).await.unwrap(), Sent::New);
+            calm.append(&id("x"), &of_life(1, born)).await.unwrap();
+            let ended = life_at(1, born, Status::Completed);
+            calm.project(&id("x"), &ended.projection).await.unwrap();
+            let life = Life::Born(born);
+            calm.remove_items(&id("x"), life, &[seen("again", 1)]).await.unwrap();
+            let mut next = life_at(2, born, Status::Running);
+            next.projection.first = 2;
+            let first = commit(2, WriterId::random());
+            assert_eq!(calm.create(&next, &first).await.unwrap(), Created::New);
         }
     };
-    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.proxy.fail("TransactWriteItems", 1, Fault::Instead(Hook::awaiting(overtaken)));
     assert_eq!(faulty.store.send(&id("x"), &item("again")).await.unwrap(), Sent::New);
     assert_eq!(faulty.proxy.faults_left(), 0);
     let inbox = calm.load(&id("x")).await.unwrap().unwrap().inbox;
@@ -309,39 +293,35 @@ async fn a_host_that_is_late_by_a_whole_life_leaves_the_next_one_alone() {
     let before = Client::new(&late).start(again, 1).id("x").await.unwrap();
     let overtaken = {
         let (calm, other) = (calm.clone(), other.clone());
-        move || {
+        async move || {
             let (calm, other) = (&calm, &other);
-            let overtake = async move {
-                let there = calm.load(&id("x")).await.unwrap().unwrap();
-                let (life, last) = (Some(there.record.life()), there.commits.last().unwrap());
-                let end = serde_json::json!({"WorkflowTerminated": {
-                    "at": there.record.started_at, "id": "terminate/1", "reason": "its host hangs",
-                }});
-                let end: Event = serde_json::from_value(end).unwrap();
-                let number = last.number + 1;
-                let end = StoredCommit::encode(number, WriterId::random(), Some(last.hash), &[end]);
-                let end = StoredCommit { life, ..end };
-                assert_eq!(calm.append(&id("x"), &end).await.unwrap(), Appended::Done);
-                let ended = Projection { life, ..projection(number, Status::Terminated) };
-                calm.project(&id("x"), &ended).await.unwrap();
-                let client = Client::new(other);
-                assert!(client.delete(&id("x")).await.unwrap().is_free);
-                let after = client.start(again, 2).id("x").await.unwrap();
-                let waits = async {
-                    while after.describe().await.unwrap().projection.status != Status::Suspended {
-                        tokio::time::sleep(Duration::from_millis(10)).await;
-                    }
-                };
-                let app = App::new().workflow(again).backend(other.clone());
-                app.worker().await.unwrap().run_until(waits).await.unwrap();
+            let there = calm.load(&id("x")).await.unwrap().unwrap();
+            let (life, last) = (Some(there.record.life()), there.commits.last().unwrap());
+            let end = serde_json::json!({"WorkflowTerminated": {
+                "at": there.record.started_at, "id": "terminate/1", "reason": "its host hangs",
+            }});
+            let end: Event = serde_json::from_value(end).unwrap();
+            let number = last.number + 1;
+            let end = StoredCommit::encode(number, WriterId::random(), Some(last.hash), &[end]);
+            let end = StoredCommit { life, ..end };
+            assert_eq!(calm.append(&id("x"), &end).await.unwrap(), Appended::Done);
+            let ended = Projection { life, ..projection(number, Status::Terminated) };
+            calm.project(&id("x"), &ended).await.unwrap();
+            let client = Client::new(other);
+            assert!(client.delete(&id("x")).await.unwrap().is_free);
+            let after = client.start(again, 2).id("x").await.unwrap();
+            let waits = async {
+                while after.describe().await.unwrap().projection.status != Status::Suspended {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
             };
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| handle.block_on(overtake));
+            let app = App::new().workflow(again).backend(other.clone());
+            app.worker().await.unwrap().run_until(waits).await.unwrap();
         }
     };
     // Its claim, and then the result.
     faulty.proxy.fail("PutItem", 1, Fault::Pass);
-    faulty.proxy.fail("PutItem", 1, Fault::Instead(Hook::new(overtaken)));
+    faulty.proxy.fail("PutItem", 1, Fault::Instead(Hook::awaiting(overtaken)));
     let goes_on = async {
         while faulty.proxy.faults_left() > 0 || commits_in(&calm, faulty._db.url()).await < 3 {
             tokio::time::sleep(Duration::from_millis(10)).await;
