@@ -8,6 +8,7 @@ use everstep::http::Front;
 use everstep::prelude::*;
 
 use super::ponder::ponder;
+use super::travel::travel;
 
 /// Takes its time, so that whoever dies beside it dies before it has ended.
 #[step]
@@ -62,6 +63,6 @@ pub(crate) async fn run(stack: &str) -> Result<(), lambda_runtime::Error> {
         _ => Front::new().bearer("a-long-secret"),
     };
     let app = App::new().workflow(greet).workflow(ponder).workflow(converse).workflow(poison);
-    let app = app.schedules();
+    let app = app.workflow(travel).schedules();
     Ok(app.http(front).run().await?)
 }

@@ -6,6 +6,7 @@ mod data;
 mod deployed;
 mod notice;
 mod ponder;
+mod travel;
 
 /// Lambda says it to every function
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).

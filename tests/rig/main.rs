@@ -16,6 +16,7 @@ mod page;
 mod payloads;
 mod postgres;
 mod readme;
+mod releases;
 mod scheduler;
 mod schedules;
 mod sqs;

@@ -271,6 +271,22 @@ impl Cloud {
         Stack(serde_json::from_slice(&said).expect("JSON"))
     }
 
+    /// Gives release `release` to a stack that has another one, as docs/deploy.md does.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn release(&self, template: &str, name: &str, release: u32) {
+        self.zip(release);
+        let command = format!(
+            "aws s3 cp order-{release}.zip s3://programs-{name}/ && \
+             aws cloudformation deploy --stack-name {name} --capabilities CAPABILITY_IAM \
+             --template-file {template} --parameter-overrides CodeKey=order-{release}.zip"
+        );
+        let said = self.types(&Credentials::root(), &command, &[]);
+        assert!(said.done, "{}", said.text);
+        self.mend();
+    }
+
     /// ministack keeps a number that is a parameter of a stack as a text, and its poller compares
     /// that with numbers.
     fn mend(&self) {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep_bench::{Figures, RUNS, percentile};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 /// A result of a hundred bytes. Formatting them would take longer than the step itself.
@@ -125,6 +126,23 @@ fn sqlite(folder: &Path, name: &str) -> String {
     format!("sqlite:{}", folder.join(name).display())
 }
 
+/// What the file `name` is like after so many steps: counted from outside, so that it is the same for
+/// whoever wrote it.
+fn file(folder: &Path, name: &str, steps: u32) -> String {
+    let file = Connection::open(folder.join(name)).expect("a file");
+    let count = |sql: &str| file.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("a number");
+    let bytes = count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+    let mut tables = file
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        .expect("every file has a schema");
+    let tables = tables.query_map([], |row| row.get::<_, String>(0)).expect("names");
+    let rows: i64 = tables
+        .map(|table| count(&format!("SELECT count(*) FROM \"{}\"", table.expect("a name"))))
+        .sum();
+    let a_step = |all: i64| all as f64 / f64::from(steps);
+    format!("{:.0} bytes and {:.3} rows of the file a step", a_step(bytes), a_step(rows))
+}
+
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -162,6 +180,7 @@ async fn main() {
             bytes as f64 / f64::from(steps),
             commits as f64 / f64::from(steps),
         );
+        println!("         {}", file(folder.path(), &format!("live-{steps}-0.db"), steps));
     }
     println!(
         "\nsignal to end in a process that never saw the execution (load, verify, decode, replay, end)"
@@ -213,7 +232,12 @@ fn peer(folder: &Path) {
         .arg(folder)
         .status();
     match run {
-        Ok(status) if status.success() => {}
+        Ok(status) if status.success() => {
+            for steps in [1_000, 10_000] {
+                let left = file(folder, &format!("peer-live-{steps}-0.db"), steps);
+                println!("  left   {steps:>8} steps  {left}");
+            }
+        }
         other => println!("  it did not run: {other:?}"),
     }
 }

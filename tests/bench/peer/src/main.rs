@@ -4,14 +4,17 @@
 //! `peer FOLDER` runs everything; `peer die URL STEPS` and `peer resume URL` are its own children.
 
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use durare::{DurableContext, DurableEngine, Result, SqliteProvider, WorkflowOptions};
 
 /// Whether the process dies once all steps are behind it.
 static DIES: AtomicBool = AtomicBool::new(false);
+
+/// When each step was durable.
+static SEEN: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
 
 #[durare::step]
 async fn work(ctx: &DurableContext, _number: u32) -> Result<String> {
@@ -22,6 +25,7 @@ async fn work(ctx: &DurableContext, _number: u32) -> Result<String> {
 async fn sequence(ctx: DurableContext, steps: u32) -> Result<u32> {
     for number in 0..steps {
         work(&ctx, number).await?;
+        SEEN.lock().expect("no panic").push(Instant::now());
     }
     if DIES.load(Ordering::Relaxed) {
         std::process::exit(0);
@@ -66,14 +70,18 @@ async fn main() -> Result<()> {
 async fn all(folder: &str) -> Result<()> {
     let own = std::env::current_exe().expect("this program");
     for steps in [1_000_u32, 10_000] {
-        let mut runs = Vec::new();
+        let (mut runs, mut gaps) = (Vec::new(), Vec::new());
         for run in 0..5 {
             let url = format!("sqlite://{folder}/peer-live-{steps}-{run}.db");
             runs.push(live(&url, steps).await?.as_secs_f64() * 1e6 / f64::from(steps));
+            let seen = std::mem::take(&mut *SEEN.lock().expect("no panic"));
+            gaps.extend(seen.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64() * 1e6));
         }
         runs.sort_by(f64::total_cmp);
+        gaps.sort_by(f64::total_cmp);
         println!("  live   {steps:>8} steps  {:8.2} / {:8.2} / {:8.2} µs a step", runs[0], runs[2], runs[4]);
-        println!("         {:>8.0} steps/s", 1e6 / runs[2]);
+        let (p50, p99) = (gaps[gaps.len() / 2], gaps[gaps.len() * 99 / 100]);
+        println!("         {:>8.0} steps/s, p50 {p50:.1} µs, p99 {p99:.1} µs", 1e6 / runs[2]);
     }
     for steps in [1_000_u32, 10_000] {
         let mut runs = Vec::new();
