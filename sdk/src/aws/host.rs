@@ -5,14 +5,14 @@
 mod error;
 mod serve;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -76,8 +76,8 @@ async fn serve_events(
     let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry)
         .with_payloads(backend.payloads);
     let kitchen = Arc::new(kitchen);
-    let (resumed, warm) = (OnceCell::new(), AtomicBool::new(false));
-    let host = Arc::new(Host { kitchen, client, triggers, resumed, warm, front });
+    let (swept, warm) = (Mutex::default(), AtomicBool::new(false));
+    let host = Arc::new(Host { kitchen, client, triggers, swept, warm, front });
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let host = Arc::clone(&host);
         async move {
@@ -90,13 +90,17 @@ async fn serve_events(
     .map_err(RunError::Lambda)
 }
 
+/// How long a process is not asked to sweep until it may be another version's turn: of the template's
+/// sweeps, one a minute, it would have had five.
+const AWAY_AFTER: Duration = Duration::from_secs(300);
+
 /// A process of the function.
 struct Host {
     kitchen: Arc<Kitchen>,
     client: Client,
     triggers: Triggers,
-    /// Whether blocked executions have been asked to go on.
-    resumed: OnceCell<()>,
+    /// When this process swept last.
+    swept: Mutex<Option<Timestamp>>,
     /// Whether there was an invocation before.
     warm: AtomicBool,
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is in it then"))]
@@ -275,16 +279,18 @@ impl Host {
     }
 
     /// Wakes what is overdue, and deletes what is no longer kept. A process that sweeps for the first
-    /// time may be the fix that blocked executions wait for: each gets another look.
+    /// time may be the fix that blocked executions wait for: each gets another look. One that has not
+    /// swept for a while may be the fix that is back: others may have blocked them meanwhile.
     async fn sweep(&self, deadline: Timestamp) -> Result<SweepAnswer, InvocationError> {
-        let resume = || async {
+        let now = self.kitchen.clock.now();
+        let last = self.swept.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        if last.is_none_or(|last| now.since(last) > AWAY_AFTER) {
             for workflow in self.kitchen.registry.names() {
                 if let Err(error) = self.client.resume_blocked(workflow).await {
                     tracing::warn!(%error, workflow, "blocked executions wait for a resume");
                 }
             }
-        };
-        self.resumed.get_or_init(resume).await;
+        }
         let watchers = self.kitchen.registry.watchers();
         let woken = self.client.sweep_once(Some(LAMBDA_SWEEP_GRACE), watchers).await?;
         if !self.kitchen.registry.deletes() {

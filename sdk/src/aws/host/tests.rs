@@ -128,8 +128,8 @@ impl Function {
         let kitchen = Kitchen::new(backend.store, backend.queue, clock.clone(), host, registry);
         let kitchen = Arc::new(kitchen.with_payloads(payloads));
         let front = Front::default();
-        let (resumed, warm) = (OnceCell::new(), AtomicBool::new(false));
-        let host = Host { kitchen, client, triggers, resumed, warm, front };
+        let (swept, warm) = (Mutex::default(), AtomicBool::new(false));
+        let host = Host { kitchen, client, triggers, swept, warm, front };
         Self { host, store, queue, clock }
     }
 
@@ -159,8 +159,15 @@ impl Function {
     /// An invocation with what waits and so much time. Which messages are to come again.
     async fn invoke(&self, time_out: Duration) -> Vec<String> {
         let records = self.receive().await;
+        let receipts: Vec<_> = records.iter().map(|it| it.receipt.clone()).collect();
         let answer = self.host.batch(records, self.clock.now().after(time_out)).await;
-        answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+        let failed = answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
+        let failed: Vec<String> = failed.collect();
+        // As Lambda does.
+        for done in receipts.iter().filter(|receipt| !failed.contains(receipt)) {
+            self.queue.delete(done).await.expect("deleted");
+        }
+        failed
     }
 
     async fn events(&self, id: &str) -> Vec<Event> {
@@ -276,8 +283,8 @@ async fn a_turn_hands_over_before_the_deadline_and_its_lease_outlasts_it() {
     assert_eq!(lease_end, Some(BEGINNING.after(T + CLOCK_SKEW)));
     let Some(Event::TurnEnded(end)) = events.last() else { panic!("{events:#?}") };
     assert_eq!(end.reason, TurnEnd::Yielded);
-    // Its own message is for the mapping to delete; the other is the next turn's.
-    assert_eq!(function.queue.len(), 2);
+    // Its own message is deleted; the other is the next turn's.
+    assert_eq!(function.queue.len(), 1);
 }
 
 /// It has waited, and nothing has died: were it handed over, each turn would be a strike.
@@ -464,6 +471,32 @@ async fn the_first_sweep_of_a_process_resumes_what_is_blocked() {
     );
     tokio::time::sleep(LAMBDA_SWEEP_GRACE + Duration::from_millis(1)).await;
     assert_eq!(function.host.sweep(Timestamp::MAX).await.expect("a sweep").woken, 1);
+}
+
+/// While its alias points elsewhere nobody asks a process to sweep, and what is blocked then may be for it.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_comes_back_resumes_what_is_blocked_once_more() {
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
+    #[crate::workflow(crate = "crate")]
+    async fn stuck(_: u64) -> crate::Result<u64> {
+        LOOKS.fetch_add(1, Ordering::SeqCst);
+        pending::<()>().await;
+        Ok(1)
+    }
+    let function = Function::of(App::new().workflow(stuck), &Faults::none());
+    let looks_after = async |pause| {
+        tokio::time::sleep(pause).await;
+        let before = LOOKS.load(Ordering::SeqCst);
+        let _ = function.host.sweep(Timestamp::MAX).await.expect("a sweep");
+        assert_eq!(function.invoke(T).await, [""; 0]);
+        assert_eq!(function.status("x").await, Status::Blocked);
+        LOOKS.load(Ordering::SeqCst) - before
+    };
+    function.start("stuck", "x", "1").await;
+    assert_eq!(function.invoke(T).await, [""; 0]);
+    assert_eq!(looks_after(Duration::ZERO).await, 1, "a process that is new");
+    assert_eq!(looks_after(Duration::from_secs(60)).await, 0, "one that is busy");
+    assert_eq!(looks_after(AWAY_AFTER + Duration::from_millis(1)).await, 1, "one that is back");
 }
 
 /// What is more than one pass deletes does not wait for the next sweep.
