@@ -101,15 +101,25 @@ impl fmt::Display for Timestamp {
 ///     assert_eq!(ahead.now().since(clock.now()), Duration::from_millis(250));
 /// }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Clock(Source);
 
-#[derive(Debug, Clone, Default)]
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
+#[derive(Debug, Clone)]
 enum Source {
-    #[default]
-    System,
+    System {
+        ahead_millis: i64,
+    },
     #[cfg(feature = "testing")]
-    Tokio { base: Timestamp, start: tokio::time::Instant },
+    Tokio {
+        base: Timestamp,
+        start: tokio::time::Instant,
+    },
 }
 
 impl Clock {
@@ -121,7 +131,7 @@ impl Clock {
     /// ```
     #[must_use]
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(Source::System { ahead_millis: 0 })
     }
 
     /// A clock that runs with tokio's, so that it stands still and leaps with `tokio::time::pause`
@@ -137,7 +147,9 @@ impl Clock {
     #[must_use]
     pub fn skewed(&self, millis: i64) -> Self {
         match self.0 {
-            Source::System => self.clone(),
+            Source::System { ahead_millis } => {
+                Self(Source::System { ahead_millis: ahead_millis + millis })
+            }
             Source::Tokio { base, start } => {
                 Self(Source::Tokio { base: Timestamp(base.0 + millis), start })
             }
@@ -153,11 +165,12 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match self.0 {
-            Source::System => {
+            Source::System { ahead_millis } => {
                 let since = std::time::SystemTime::now()
                     .duration_since(std::time::UNIX_EPOCH)
                     .unwrap_or_default();
-                Timestamp(since.as_millis().try_into().unwrap_or(i64::MAX))
+                let now: i64 = since.as_millis().try_into().unwrap_or(i64::MAX);
+                Timestamp(now.saturating_add(ahead_millis))
             }
             #[cfg(feature = "testing")]
             Source::Tokio { base, start } => base.after_floor(start.elapsed()),

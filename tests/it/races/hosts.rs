@@ -15,6 +15,7 @@ use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryQueue;
 use everstep::prelude::*;
 use everstep::store::{EventStore, Status};
+use everstep::time::Clock;
 use everstep::wake::{Delivery, QueueError, Wake, WakeQueue};
 use everstep::{Error, Retry};
 use everstep_tests::dynamodb::{DynamoDb, FEW_SHARDS, new_table, store_at};
@@ -37,6 +38,10 @@ const STUCK_AFTER: Duration = Duration::from_secs(240);
 /// No wake is delayed for longer. One may come at any time, and so none is left at the end that was only
 /// there for a claim's end.
 const DELAY_MAX: Duration = Duration::from_secs(1);
+
+/// More than the clocks of hosts may differ, and than a claim holds: who is so far ahead sees every claim
+/// of the others expired, while its owner is at work.
+const AHEAD_MILLIS: i64 = 60_000;
 
 /// One step after the other, one that fails first, two at once, one that runs at most once, a timer, and
 /// signals.
@@ -94,6 +99,8 @@ struct Race {
     hosts: usize,
     /// Whether a wake that is to come soon is sent twice.
     twice: bool,
+    /// Whether every other host's clock is so far ahead that it respects no claim of the rest.
+    ahead: bool,
 }
 
 impl Race {
@@ -223,16 +230,19 @@ impl Place for OnDynamoDb {
 fn host(
     place: &impl Place,
     race: Race,
+    number: usize,
     ledger: &Ledger,
     mut stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let (place, ledger) = (place.clone(), ledger.clone());
+    let ahead = if race.ahead && number % 2 == 1 { AHEAD_MILLIS } else { 0 };
+    let clock = Clock::system().skewed(ahead);
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async move {
             let backend = race.open(&place).await;
             let app = App::new().workflow(errand).state(ledger).backend(backend);
-            let worker = app.worker().await.unwrap();
+            let worker = app.worker().await.unwrap().clock(clock);
             worker.run_until(async { drop(stop.wait_for(|stop| *stop).await) }).await.unwrap();
         });
     })
@@ -269,7 +279,7 @@ async fn run<P: Place>(place: P, race: Race) {
     let ledger = Ledger::new(Arc::clone(&store));
     let (stop, stopped) = watch::channel(false);
     let hosts: Vec<_> =
-        (0..race.hosts).map(|_| host(&place, race, &ledger, stopped.clone())).collect();
+        (0..race.hosts).map(|n| host(&place, race, n, &ledger, stopped.clone())).collect();
     let mut dice = Dice::new(1);
     let orders = futures::future::join_all((0..P::EXECUTIONS).map(|number| {
         let (client, pauses) = (&client, dice.split());
@@ -291,6 +301,10 @@ async fn run<P: Place>(place: P, race: Race) {
     for host in hosts {
         host.join().expect("a host does not panic");
     }
+    if race.ahead {
+        assert!(all.overtaken > 0, "no claim was overtaken: {all:?}");
+        return;
+    }
     assert!(all.claims > P::EXECUTIONS, "{all:?}");
     // Of bodies of executions whose claims all held: what they saw was durable, and nothing was repeated.
     ledger.check();
@@ -300,6 +314,7 @@ async fn run<P: Place>(place: P, race: Race) {
 #[derive(Debug, Default)]
 struct Outcome {
     claims: usize,
+    overtaken: usize,
 }
 
 impl Outcome {
@@ -328,6 +343,7 @@ impl Outcome {
         let bodies = times.len();
         assert!(bodies == 7 || overtaken > 0, "{id}: {times:?}");
         self.claims += claims;
+        self.overtaken += overtaken;
     }
 }
 
@@ -344,7 +360,7 @@ async fn ends(order: &Order, store: &Arc<dyn EventStore>) {
     .await;
 }
 
-const TWO: Race = Race { hosts: 2, twice: false };
+const TWO: Race = Race { hosts: 2, twice: false, ahead: false };
 const EIGHT: Race = Race { hosts: 8, ..TWO };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -375,4 +391,14 @@ async fn eight_hosts_that_get_every_wake_twice_on_one_file_repeat_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_hosts_that_get_every_wake_twice_on_one_table_repeat_nothing() {
     run(OnDynamoDb::new(), Race { twice: true, ..EIGHT }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_that_expire_under_their_owners_on_one_file_leave_one_result_a_step() {
+    run(OnSqlite::new(), Race { twice: true, ahead: true, ..EIGHT }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_that_expire_under_their_owners_on_one_table_leave_one_result_a_step() {
+    run(OnDynamoDb::new(), Race { twice: true, ahead: true, ..EIGHT }).await;
 }

@@ -222,6 +222,41 @@ async fn the_largest_run_begins_and_a_larger_one_blocks(backing: Backing) {
     world.check_closed(id.as_str()).await;
 }
 
+/// A commit that is too large is halved. Half of the last three events would be all but the next run's
+/// start, and a host that died there would leave a run that has ended and none after it.
+#[tokio::test(start_paused = true)]
+async fn where_commits_are_cut_no_run_ends_without_the_start_of_the_next() {
+    /// They are handed on in two events, and the log's events halved until the second of these is
+    /// left, the end and the start.
+    const SIGNALS: usize = 840;
+    #[workflow]
+    async fn leaves(given: String) -> everstep::Result<usize> {
+        if given.is_empty() {
+            let () = signal("go").await?;
+            return continue_as_new(&"x".repeat(LONGEST)).await;
+        }
+        Ok(given.len())
+    }
+    let world = World::new();
+    let handle = world.client().start(leaves, String::new()).id("x").await.unwrap();
+    for _ in 0..SIGNALS {
+        // In JSON its name is twice as long.
+        handle.signal(&"\"".repeat(250), &1).await.unwrap();
+    }
+    handle.signal("go", &()).await.unwrap();
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let app = App::new().workflow(leaves);
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    assert_eq!(handle.result().await.unwrap(), LONGEST);
+    let log = world.log("x").await;
+    let kinds: Vec<Vec<_>> =
+        log.iter().map(|commit| commit.events.iter().map(Event::kind).collect()).collect();
+    let end = kinds.iter().position(|kinds| kinds.contains(&"ContinuedAsNew")).unwrap();
+    assert_eq!(kinds[end - 1], ["Carried"]);
+    assert_eq!(kinds[end], ["ContinuedAsNew", "WorkflowStarted"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_largest_run_begins_in_memory_and_a_larger_one_blocks() {
     the_largest_run_begins_and_a_larger_one_blocks(Backing::Memory).await;
