@@ -222,7 +222,7 @@ struct LongLivesPage;
 #[doc = include_str!("../../docs/guide/promises.md")]
 struct PromisesPage;
 
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "testing", feature = "notifications"))]
 #[doc = include_str!("../../docs/guide/notifications.md")]
 struct NotificationsPage;
 
@@ -266,10 +266,10 @@ struct TriggersPage;
 #[doc = include_str!("../../docs/guide/http.md")]
 struct HttpPage;
 
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "testing", feature = "redis"))]
 #[doc = include_str!("../../docs/guide/limiters.md")]
 struct LimitersPage;
 
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "testing", feature = "lambda-invoke"))]
 #[doc = include_str!("../../docs/guide/calling-others.md")]
 struct CallingOthersPage;
