@@ -241,7 +241,7 @@ async fn where_commits_are_cut_no_run_ends_without_the_start_of_the_next() {
     let handle = world.client().start(leaves, String::new()).id("x").await.unwrap();
     for _ in 0..SIGNALS {
         // In JSON its name is twice as long.
-        handle.signal(&"\"".repeat(250), &1).await.unwrap();
+        handle.signal("\"".repeat(250), &1).await.unwrap();
     }
     handle.signal("go", &()).await.unwrap();
     let fates = Fates::good(&world, "host");
