@@ -157,6 +157,35 @@ fn what_a_step_has_left_in_memory_is_found_by_who_begins_anew() {
     }
 }
 
+static IS_FULL: AtomicBool = AtomicBool::new(false);
+
+#[step]
+async fn fill() -> everstep::Result<()> {
+    IS_FULL.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+#[workflow]
+async fn fills_a_cache_at_last(before: u64) -> everstep::Result<u64> {
+    for _ in 0..before {
+        visit("Ulm").await?;
+    }
+    if !IS_FULL.load(Ordering::SeqCst) {
+        fill().await?;
+    }
+    Ok(before)
+}
+
+#[test]
+fn what_the_last_step_has_left_in_memory_is_found_before_the_turn_ends() {
+    let env = Env::new(App::new().workflow(fills_a_cache_at_last));
+    // It ends between the sixteenth event and the thirty-second.
+    let trip = env.start(fills_a_cache_at_last, 17);
+    let text = panics(|| trip.result());
+    says(&text, &["the replay check: ", "step fill#1", "the code asks for nothing there"]);
+    assert!(!trip.events().iter().any(everstep::event::Event::is_end));
+}
+
 static STARTED: AtomicU64 = AtomicU64::new(0);
 static CALLED: AtomicU64 = AtomicU64::new(0);
 
@@ -173,6 +202,10 @@ async fn counts_itself(steps: u64) -> everstep::Result<u64> {
 #[test]
 fn the_check_costs_so_many_replays_and_no_more_however_many_events_there_are() {
     let env = Env::new(App::new().workflow(counts_itself));
+    env.run(counts_itself, 5).unwrap();
+    // The turn itself, after each of six events, not again at the end, and the replay at last.
+    assert_eq!(STARTED.swap(0, Ordering::SeqCst), 8);
+    CALLED.store(0, Ordering::SeqCst);
     env.run(counts_itself, 1_000).unwrap();
     let (started, called) = (STARTED.load(Ordering::SeqCst), CALLED.load(Ordering::SeqCst));
     // The turn itself, after each of fifteen events, at 32, 64 and so on up to 512, at the end, and
