@@ -42,19 +42,22 @@ impl Kitchen {
     }
 
     /// Rule 13: a timer wake that comes before its time is a hop, or this clock is behind. One
-    /// that the log does not count on is let go: its timer was dropped, or has another wake.
+    /// that the log does not count on is let go: its timer was dropped, or has another wake. It was
+    /// early if it was when it was decided that there is nothing to do: it may be due by now, and is
+    /// the only wake there is.
     pub(super) async fn send_again_if_early(
         &self,
         wake: &Wake,
         history: &History,
+        looked_at: Timestamp,
         lease: Lease,
     ) -> Result<(), QueueError> {
         let WakeKind::Timer { due } = wake.kind else { return Ok(()) };
-        let now = self.clock.now();
-        let armed = history.armed.iter().find(|armed| armed.due == due && due > now);
+        let armed = history.armed.iter().find(|armed| armed.due == due && due > looked_at);
         let Some(armed) = armed else { return Ok(()) };
         let alarm = Alarm::new(wake.execution.clone(), due, armed.since);
-        self.arm(&alarm, due.since(now).max(Duration::from_secs(1)), lease).await
+        let delay = due.since(self.clock.now()).max(Duration::from_secs(1));
+        self.arm(&alarm, delay, lease).await
     }
 
     /// Rule 33: takes back what nobody counts on any more, now that this is durable. Whatever is not

@@ -210,6 +210,7 @@ impl Kitchen {
                     return self.cannot_read(&loaded, &corrupt, receive_count, term.lease).await;
                 }
             };
+            let looked_at = self.clock.now();
             match self.decide(&loaded, &history).await? {
                 Decision::Closed => {
                     self.close(&loaded, &history, term).await?;
@@ -245,7 +246,7 @@ impl Kitchen {
                 }
                 Decision::Nothing => {
                     self.repair(&loaded, &history, term.lease).await?;
-                    self.send_again_if_early(&wake, &history, term.lease).await?;
+                    self.send_again_if_early(&wake, &history, looked_at, term.lease).await?;
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { mut items } => {

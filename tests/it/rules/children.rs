@@ -213,6 +213,18 @@ async fn a_terminated_parent_cancels_its_children_and_a_terminated_child_is_told
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_child_that_somebody_else_cancels_is_told_of() {
+    let world = World::new();
+    start(&world, 60, ClosePolicy::Cancel).await;
+    let _host = good_host(&world);
+    is(&world, CHILD, Status::Suspended).await;
+    world.client().cancel(&CHILD.try_into().unwrap(), "enough").await.unwrap();
+    is(&world, "x", Status::Failed).await;
+    let reason = world.record("x").await.unwrap().projection.reason.unwrap();
+    assert!(reason.contains("the child x/nap#1 was cancelled: enough"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_result_that_comes_to_a_closed_parent_is_dropped_and_reported() {
     let world = World::new();
     let said = Said::listen();

@@ -252,6 +252,9 @@ async fn what_is_stuck_is_taken_over_by_a_run_of_another_workflow() {
     let runs = calls.iter().flatten().filter(|told| is_step(told, "long"));
     let runs: Vec<_> = runs.map(|told| (told.run.unwrap(), &*told.workflow)).collect();
     assert!(runs.len() > 3 && runs.iter().all(|run| *run == (1, "long")), "{runs:?}");
+    // What the later run has to say is told, its start first.
+    let of_second: Vec<_> = calls.iter().flatten().filter(|told| told.run == Some(2)).collect();
+    assert!(format!("{:?}", of_second[0].notice).contains("Running"), "{:?}", of_second[0]);
     sent.retain(|_, count| *count > 1);
     assert_eq!(sent.len(), 1, "{sent:?}");
 }

@@ -1,7 +1,7 @@
 //! Rule 22: a terminate ends every open execution, whatever its code would say.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use everstep::client::{Cancelling, ResultError, SendError};
 use everstep::event::Event;
@@ -137,4 +137,22 @@ async fn a_suspended_execution_is_ended_and_its_other_messages_are_too_late() {
     check_terminated(&world, "enough").await;
     let late = handle.signal("go", &1).await.unwrap_err();
     assert!(matches!(late, SendError::Closed { .. }), "{late}");
+}
+
+/// No workflow's code runs for it, and the program hears of it all the same.
+#[tokio::test(start_paused = true)]
+async fn whoever_observes_hears_of_it() {
+    let world = World::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let app = App::new().workflow(panics).observe({
+        let heard = Arc::clone(&heard);
+        move |_, event| heard.lock().unwrap().push(event.kind())
+    });
+    let fates = Fates::good(&world, "host");
+    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
+    let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
+    handle.terminate("enough").await.unwrap();
+    let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
+    check_terminated(&world, "enough").await;
+    assert_eq!(*heard.lock().unwrap(), ["WorkflowTerminated"]);
 }

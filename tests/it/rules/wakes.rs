@@ -10,6 +10,7 @@ use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::{Fate, Faults, FaultyQueue};
+use everstep::wake::{Wake, WakeQueue};
 use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
@@ -320,6 +321,40 @@ async fn a_timer_that_is_nearly_due_when_a_body_ends_waits_for_its_time() {
     let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
     let _ = world.client().start(side_by_side, 1).id("x").await.unwrap();
     closed(&world, "x", minutes(1)).await;
+    check_log(&world.log("x").await);
+}
+
+/// Whoever finds a timer's wake early may take so long over what else there is to do that it is due by
+/// then, and the wake is the only one.
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_comes_due_while_its_early_wake_is_looked_at_fires() {
+    let world = World::new();
+    // It dies before its record is written, and the wake of its timer is nobody's.
+    let dead = Fates::by(&world, "dead", |call| match call.name {
+        "project" => Fate::Hang,
+        _ => Fate::Proceed,
+    });
+    let elsewhere: Arc<dyn WakeQueue> = Arc::new(MemoryQueue::new());
+    let backend = dead.backend(Arc::clone(&world.store), Arc::clone(&elsewhere));
+    let client = Client::new(&Backend::new(Arc::clone(&world.store), elsewhere));
+    let client = client.clock(world.clock.clone());
+    let _ = client.start(counts, ("x".to_owned(), 60)).id("x").await.unwrap();
+    let app = App::new().workflow(counts).state(world.ledger.clone());
+    Host::start(&world, app, backend, &dead, &without_sweeper()).dies().await;
+    let armed = events(&world, "x").await.into_iter().find_map(|event| match event {
+        Event::TurnEnded(end) => end.wake_at,
+        _ => None,
+    });
+    let due = armed.expect("its timer");
+    let slow = Fates::by(&world, "slow", |call| match call.name {
+        "project" => Fate::Slow(seconds(2)),
+        _ => Fate::Proceed,
+    });
+    let _slow = host_with(&world, &slow, &without_sweeper());
+    world.clock.sleep_until(due.before(seconds(1))).await;
+    let wake = Wake::timer("x".parse().unwrap(), due);
+    world.queue.send(&wake, Duration::ZERO).await.unwrap();
+    closed(&world, "x", minutes(2)).await;
     check_log(&world.log("x").await);
 }
 
