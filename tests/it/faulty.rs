@@ -131,10 +131,7 @@ async fn on_dynamodb_a_tenth_of_all_calls_may_fail() {
 #[tokio::test(start_paused = true)]
 async fn a_look_for_news_that_is_not_answered_stops_no_body() {
     let world = World::new();
-    let fates = Fates::by(&world, "host", |call| match call.name {
-        "record" => Fate::FailBefore,
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "host", "record", Fate::FailBefore);
     let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
     let app = App::new().workflow(slow).state(world.ledger.clone());
     let _host = Host::start(&world, app, backend, &fates, &HostOptions::default());

@@ -45,6 +45,7 @@ async fn an_open_execution_moves_to_a_new_release_and_back_and_a_new_branch_wait
     assert!(why.contains("route"), "{why}");
 
     point_at(&cloud, 2);
+    // Nobody waits here for the five minutes after which its process would ask.
     run("resume new");
     cloud.until(URL, "new", "suspended");
     stamped("new", 3);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use everstep::client::ResultError;
+use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::testing::Env;
 
@@ -131,7 +132,7 @@ async fn warm_up() -> everstep::Result<()> {
 /// What runs beside it, step by step, sees of the global what it sees itself. Only who begins anew
 /// finds it warm.
 #[workflow]
-async fn by_a_cache(before: u64) -> everstep::Result<u64> {
+async fn by_a_cache((before, after): (u64, u64)) -> everstep::Result<u64> {
     let mut sum = 0;
     for _ in 0..before {
         sum += visit("Ulm").await?;
@@ -139,7 +140,7 @@ async fn by_a_cache(before: u64) -> everstep::Result<u64> {
     if !IS_WARM.load(Ordering::SeqCst) {
         warm_up().await?;
     }
-    for _ in 0..before + 4 {
+    for _ in 0..after {
         sum += visit("Bonn").await?;
     }
     Ok(sum)
@@ -147,43 +148,19 @@ async fn by_a_cache(before: u64) -> everstep::Result<u64> {
 
 #[test]
 fn what_a_step_has_left_in_memory_is_found_by_who_begins_anew() {
-    // At once in a short log, and in a longer one before it has doubled.
-    for (before, at_most) in [(3, 4), (17, 36)] {
+    // At once in a short log, in a longer one before it has doubled, and before the turn ends.
+    let (visit, nothing) = ("step visit#", "the code asks for nothing there");
+    for (before, after, at_most, asks) in
+        [(3, 7, 4, visit), (17, 21, 36, visit), (17, 0, 17, nothing)]
+    {
         IS_WARM.store(false, Ordering::SeqCst);
         let env = Env::new(App::new().workflow(by_a_cache));
-        let text = panics(|| env.run(by_a_cache, before));
-        says(&text, &["the replay check: ", "step warm_up#1", "step visit#"]);
+        let trip = env.start(by_a_cache, (before, after));
+        let text = panics(|| trip.result());
+        says(&text, &["the replay check: ", "step warm_up#1", asks]);
         assert!(env.runs("visit") <= at_most, "{} visits", env.runs("visit"));
+        assert!(!trip.events().iter().any(Event::is_end));
     }
-}
-
-static IS_FULL: AtomicBool = AtomicBool::new(false);
-
-#[step]
-async fn fill() -> everstep::Result<()> {
-    IS_FULL.store(true, Ordering::SeqCst);
-    Ok(())
-}
-
-#[workflow]
-async fn fills_a_cache_at_last(before: u64) -> everstep::Result<u64> {
-    for _ in 0..before {
-        visit("Ulm").await?;
-    }
-    if !IS_FULL.load(Ordering::SeqCst) {
-        fill().await?;
-    }
-    Ok(before)
-}
-
-#[test]
-fn what_the_last_step_has_left_in_memory_is_found_before_the_turn_ends() {
-    let env = Env::new(App::new().workflow(fills_a_cache_at_last));
-    // It ends between the sixteenth event and the thirty-second.
-    let trip = env.start(fills_a_cache_at_last, 17);
-    let text = panics(|| trip.result());
-    says(&text, &["the replay check: ", "step fill#1", "the code asks for nothing there"]);
-    assert!(!trip.events().iter().any(everstep::event::Event::is_end));
 }
 
 static STARTED: AtomicU64 = AtomicU64::new(0);

@@ -38,10 +38,7 @@ fn host(world: &World, fates: &Fates) -> Host {
 #[tokio::test(start_paused = true)]
 async fn a_child_is_kept_until_its_parent_knows_that_it_was_started() {
     let world = World::new();
-    let fates = Fates::by(&world, "dead", |call| match call.name {
-        "create" => Fate::HangAfter,
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "dead", "create", Fate::HangAfter);
     let _ = world.client().start(asks, 1).id("x").await.unwrap();
     host(&world, &fates).dies().await;
     let child = ExecutionId::new(CHILD).unwrap();

@@ -54,6 +54,15 @@ async fn start(world: &World, nap_minutes: u64, policy: ClosePolicy) {
     let _ = world.client().start(waits, (nap_minutes, policy)).id("x").await.unwrap();
 }
 
+/// A child that naps for an hour, and a host that lives.
+async fn child_naps() -> (World, Host) {
+    let world = World::new();
+    start(&world, 60, ClosePolicy::Cancel).await;
+    let host = good_host(&world);
+    is(&world, CHILD, Status::Suspended).await;
+    (world, host)
+}
+
 async fn is(world: &World, id: &str, status: Status) {
     world.until(id, hours(2), |record| record.projection.status == status).await;
 }
@@ -195,17 +204,11 @@ async fn a_later_run_of_a_childs_id_is_not_cancelled_with_the_parent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_terminated_parent_cancels_its_children_and_a_terminated_child_is_told_of() {
-    let world = World::new();
-    start(&world, 60, ClosePolicy::Cancel).await;
-    let _host = good_host(&world);
-    is(&world, CHILD, Status::Suspended).await;
+    let (world, _host) = child_naps().await;
     world.client().terminate(&"x".try_into().unwrap(), "at once").await.unwrap();
     is(&world, CHILD, Status::Cancelled).await;
 
-    let world = World::new();
-    start(&world, 60, ClosePolicy::Cancel).await;
-    let _host = good_host(&world);
-    is(&world, CHILD, Status::Suspended).await;
+    let (world, _host) = child_naps().await;
     world.client().terminate(&CHILD.try_into().unwrap(), "at once").await.unwrap();
     is(&world, "x", Status::Failed).await;
     let reason = world.record("x").await.unwrap().projection.reason.unwrap();
@@ -214,10 +217,7 @@ async fn a_terminated_parent_cancels_its_children_and_a_terminated_child_is_told
 
 #[tokio::test(start_paused = true)]
 async fn a_child_that_somebody_else_cancels_is_told_of() {
-    let world = World::new();
-    start(&world, 60, ClosePolicy::Cancel).await;
-    let _host = good_host(&world);
-    is(&world, CHILD, Status::Suspended).await;
+    let (world, _host) = child_naps().await;
     world.client().cancel(&CHILD.try_into().unwrap(), "enough").await.unwrap();
     is(&world, "x", Status::Failed).await;
     let reason = world.record("x").await.unwrap().projection.reason.unwrap();

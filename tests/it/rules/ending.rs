@@ -84,10 +84,7 @@ async fn what_a_turn_has_seen_arrive_it_does_not_load_again() {
 #[tokio::test(start_paused = true)]
 async fn what_came_too_late_is_reported_by_whoever_finds_the_end() {
     let world = World::new();
-    let dies = Fates::by(&world, "dead", |call| match call.name {
-        "project" => Fate::Hang,
-        _ => Fate::Proceed,
-    });
+    let dies = Fates::each(&world, "dead", "project", Fate::Hang);
     let mut dead = host_with(&world, &dies, &without_sweeper());
     let handle = world.client().start(long, ("x".to_owned(), 1)).id("x").await.unwrap();
     dead.dies().await;

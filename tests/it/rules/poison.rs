@@ -19,10 +19,7 @@ fn is_claim(event: &Event) -> bool {
 }
 
 fn dies_of_its_claim(world: &World, number: u32) -> Fates {
-    Fates::by(world, &format!("dead{number}"), |call| match call.name {
-        "append" => Fate::HangAfter,
-        _ => Fate::Proceed,
-    })
+    Fates::each(world, &format!("dead{number}"), "append", Fate::HangAfter)
 }
 
 /// Hosts that die under their claims, until one finds that it is enough.

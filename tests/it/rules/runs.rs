@@ -80,12 +80,7 @@ async fn a_message_of_yesterday_is_a_new_one_and_one_of_today_is_known() {
 #[tokio::test(start_paused = true)]
 async fn ids_that_are_in_the_inbox_are_handed_on_however_old_they_are() {
     let world = World::new();
-    let dies = |name: &str| {
-        Fates::by(&world, name, |call| match call.name {
-            "remove_items" => Fate::Hang,
-            _ => Fate::Proceed,
-        })
-    };
+    let dies = |name: &str| Fates::each(&world, name, "remove_items", Fate::Hang);
     let mut first = start(&world, &dies("first"));
     let handle = world.client().start(relay, baton(25)).id("x").await.unwrap();
     handle.signal("word", "one").id("1").await.unwrap();
@@ -362,10 +357,7 @@ async fn a_send_that_is_a_day_old_is_not_tried_again() {
         "send" => [Duration::ZERO, hours(25)],
         _ => [Duration::ZERO; 2],
     });
-    let fates = Fates::by(&world, "sender", |call| match call.name {
-        "send" => Fate::FailAfter,
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "sender", "send", Fate::FailAfter);
     let backend = fates.backend(Arc::new(slow), Arc::clone(&world.queue));
     let sender = Client::new(&backend).clock(world.clock.clone());
     let error = sender.signal(handle.id(), "word", "end").await.unwrap_err();

@@ -618,10 +618,7 @@ async fn a_terminate_and_a_cancel_are_told_with_their_reasons() {
 #[tokio::test(start_paused = true)]
 async fn a_host_that_tells_nobody_leaves_nothing_untold() {
     let (world, heard) = (World::new(), Heard::default());
-    let fates = Fates::by(&world, "telling", |call| match call.name {
-        "notify" => Fate::FailBefore,
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "telling", "notify", Fate::FailBefore);
     let telling = host(&world, app(), &fates, &heard, &without_sweeper());
     let _ = world.client().start(long, ("x".to_owned(), 0)).id("x").await.unwrap();
     closed(&world, "x", minutes(1)).await;

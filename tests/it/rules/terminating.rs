@@ -70,10 +70,7 @@ async fn an_execution_that_kills_its_hosts_is_ended_without_its_code() {
     // Two of them, which is not enough to block it: the third dies of the claim as well, unless it
     // finds the terminate before.
     for number in 0..2 {
-        let dead = Fates::by(&world, &format!("dead{number}"), |call| match call.name {
-            "append" => Fate::HangAfter,
-            _ => Fate::Proceed,
-        });
+        let dead = Fates::each(&world, &format!("dead{number}"), "append", Fate::HangAfter);
         host_with(&world, &dead, &without_sweeper()).dies().await;
     }
     handle.terminate("enough").await.unwrap();

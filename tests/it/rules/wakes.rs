@@ -198,10 +198,7 @@ async fn a_timer_longer_than_any_delay_of_the_queue_fires_in_time_and_never_earl
 async fn a_host_that_dies_while_it_suspends_leaves_the_timers_wake() {
     for fate in [Fate::Hang, Fate::HangAfter] {
         let world = World::new();
-        let fates = Fates::by(&world, "dead", move |call| match call.name {
-            "append" => fate,
-            _ => Fate::Proceed,
-        });
+        let fates = Fates::each(&world, "dead", "append", fate);
         let mut dead = host_with(&world, &fates, &without_sweeper());
         let _ = world.client().start(counts, ("x".to_owned(), 600)).id("x").await.unwrap();
         dead.dies().await;
@@ -330,10 +327,7 @@ async fn a_timer_that_is_nearly_due_when_a_body_ends_waits_for_its_time() {
 async fn a_timer_that_comes_due_while_its_early_wake_is_looked_at_fires() {
     let world = World::new();
     // It dies before its record is written, and the wake of its timer is nobody's.
-    let dead = Fates::by(&world, "dead", |call| match call.name {
-        "project" => Fate::Hang,
-        _ => Fate::Proceed,
-    });
+    let dead = Fates::each(&world, "dead", "project", Fate::Hang);
     let elsewhere: Arc<dyn WakeQueue> = Arc::new(MemoryQueue::new());
     let backend = dead.backend(Arc::clone(&world.store), Arc::clone(&elsewhere));
     let client = Client::new(&Backend::new(Arc::clone(&world.store), elsewhere));
@@ -346,10 +340,7 @@ async fn a_timer_that_comes_due_while_its_early_wake_is_looked_at_fires() {
         _ => None,
     });
     let due = armed.expect("its timer");
-    let slow = Fates::by(&world, "slow", |call| match call.name {
-        "project" => Fate::Slow(seconds(2)),
-        _ => Fate::Proceed,
-    });
+    let slow = Fates::each(&world, "slow", "project", Fate::Slow(seconds(2)));
     let _slow = host_with(&world, &slow, &without_sweeper());
     world.clock.sleep_until(due.before(seconds(1))).await;
     let wake = Wake::timer("x".parse().unwrap(), due);
@@ -467,10 +458,7 @@ async fn a_sweeper_without_grace_breaks_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_record_that_is_behind_is_repaired_by_the_next_look() {
     let world = World::new();
-    let fates = Fates::by(&world, "dead", |call| match call.name {
-        "project" => Fate::Hang,
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "dead", "project", Fate::Hang);
     let mut dead = host_with(&world, &fates, &without_sweeper());
     let _ = world.client().start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
     dead.dies().await;

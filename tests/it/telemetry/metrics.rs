@@ -285,10 +285,7 @@ async fn the_sweeper_says_how_many_are_overdue_and_for_how_long() {
     }
     tokio::time::sleep(minutes(10)).await;
     // Whoever is woken is not overdue any more when a slow store says since when it was.
-    let fates = Fates::by(&world, "host", |call| match call.name {
-        "record" => Fate::Slow(seconds(5)),
-        _ => Fate::Proceed,
-    });
+    let fates = Fates::each(&world, "host", "record", Fate::Slow(seconds(5)));
     let app = App::new().workflow(sell).metrics(Metrics::emf_to("Shop", written.clone()));
     let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
     let host = Host::start(&world, app, backend, &fates, &HostOptions::default());

@@ -74,6 +74,12 @@ impl Fates {
         })
     }
 
+    /// Each call of this kind that the process `name` makes has this fate.
+    #[must_use]
+    pub fn each(world: &World, name: &str, kind: &'static str, fate: Fate) -> Self {
+        Self::by(world, name, move |call| if call.name == kind { fate } else { Fate::Proceed })
+    }
+
     /// `hook` decides about the calls of process `name`, until it hangs one.
     #[must_use]
     pub fn by(
