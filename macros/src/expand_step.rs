@@ -33,7 +33,7 @@ mod options;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, Pat, PatIdent, Receiver, Type, parse_quote};
+use syn::{FnArg, GenericArgument, Pat, PatIdent, PathArguments, Receiver, Type, parse_quote};
 
 use mock::{given, mockable, taken};
 use options::{options, retry_policy};
@@ -54,26 +54,37 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     let options = options(args, &private, output);
     let record = record(args, &arguments);
     let body = body(function, &arguments, &private, output);
-    let undoing = undoing(args, function, &arguments, &private, output);
+    // What the result lacks is reported at its type.
+    let span = generated_at(output);
+    let ok = quote_spanned!(span=> <#output as #private::StepResult>::Ok);
+    let error = quote_spanned!(span=> <#output as #private::StepResult>::Err);
+    let with = returns_writes(output);
+    let value = match with {
+        true => quote_spanned!(span=> <#ok as #private::StepOutput<#error>>::Value),
+        false => ok.clone(),
+    };
+    let undoing = undoing(args, function, &arguments, &private, &value);
     let mockable = mockable(function, &arguments);
     let taken = mockable.then(|| taken(&arguments, &private));
     let spec = taken.as_ref().map(|taken| quote!(+ #private::StepSpec<Args = #taken>));
-    let head = head(function, &arguments, output, spec.as_ref());
-    // What the result lacks is reported at its type.
-    let [ok, error] = ["Ok", "Err"].map(|part| {
-        let span = generated_at(output);
-        let part = Ident::new(part, span);
-        quote_spanned!(span=> <#output as #private::StepResult>::#part)
-    });
+    let returned = match with {
+        true => quote!(::core::result::Result<#value, #error>),
+        false => output.to_token_stream(),
+    };
+    let head = head(function, &arguments, &returned, spec.as_ref());
+    let call = |plain: &str, with_writes: &str| {
+        Ident::new(if with { with_writes } else { plain }, Span::mixed_site())
+    };
     if let Some(taken) = taken {
         let given = given(&arguments, &private);
+        let step_of = call("step_of", "step_of_with");
         return quote! {
             #head {
                 struct __EverstepStep;
                 impl #private::StepName for __EverstepStep {
                     const NAME: &'static ::core::primitive::str = #name;
                 }
-                #private::step_of::<__EverstepStep, #taken, #ok, #error, _, _, _>(
+                #private::#step_of::<__EverstepStep, #taken, #ok, #error, _, _, _>(
                     ::core::panic::Location::caller(),
                     #options,
                     #record,
@@ -84,9 +95,10 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
             }
         };
     }
+    let step = call("step", "step_with");
     quote! {
         #head {
-            #private::step::<#ok, #error, _, _>(
+            #private::#step::<#ok, #error, _, _>(
                 &#private::Site { name: #name },
                 ::core::panic::Location::caller(),
                 #options,
@@ -98,11 +110,25 @@ pub(crate) fn expand(args: &StepArgs, function: &Function, output: &Type) -> Tok
     }
 }
 
+/// Whether the result is, by its name, one that comes with writes: `Result<Transact<T>, E>`. What it
+/// then is the compiler finds out; another type of that name is recorded like any other.
+fn returns_writes(output: &Type) -> bool {
+    let last = |ty: &Type| match plain(ty) {
+        Type::Path(path) => path.path.segments.last().cloned(),
+        _ => None,
+    };
+    let Some(PathArguments::AngleBracketed(of)) = last(output).map(|last| last.arguments) else {
+        return false;
+    };
+    let Some(GenericArgument::Type(ok)) = of.args.first() else { return false };
+    last(ok).is_some_and(|last| last.ident == "Transact")
+}
+
 /// Attributes, visibility and signature.
 fn head(
     function: &Function,
     arguments: &[Argument],
-    output: &Type,
+    returned: &TokenStream,
     spec: Option<&TokenStream>,
 ) -> TokenStream {
     let Function { attributes, visibility, signature, .. } = function;
@@ -122,7 +148,7 @@ fn head(
         }
     }
     signature.output = parse_quote! {
-        -> impl ::core::future::Future<Output = #output> #spec + ::core::marker::Send + 'static
+        -> impl ::core::future::Future<Output = #returned> #spec + ::core::marker::Send + 'static
     };
     let tracked = attributes.iter().any(|attribute| attribute.path().is_ident("track_caller"));
     let track = (!tracked).then(|| quote!(#[track_caller]));
@@ -189,7 +215,7 @@ fn undoing(
     function: &Function,
     arguments: &[Argument],
     private: &TokenStream,
-    output: &Type,
+    value: &TokenStream,
 ) -> TokenStream {
     let path = match &args.undo {
         None => return quote!(#private::Unsaid),
@@ -214,7 +240,6 @@ fn undoing(
         }
     });
     let result = Ident::new("result", Span::mixed_site());
-    let ok = quote_spanned!(span=> <#output as #private::StepResult>::Ok);
     let retry = match &args.undo_retry {
         Some(retry) => {
             let retry = retry_policy(retry, &args.everstep.0);
@@ -230,7 +255,7 @@ fn undoing(
             || {
                 #own_self
                 #(#own)*
-                move |#result: #ok| async move {
+                move |#result: #value| async move {
                     let #undoing = #call;
                     #undone
                 }

@@ -152,6 +152,7 @@ mod replay;
 mod retry;
 mod sweep;
 mod turn;
+mod writes;
 
 pub use backend::Backend;
 pub use client::Client;

@@ -81,7 +81,7 @@
 //!
 //! // Transactions of steps.
 //! assert_eq!((TRANSACTION_TRIES_MAX, TRANSACTION_WAIT), (6, minutes(1)));
-//! assert_eq!((TRANSACT_WRITES_MAX, MARKER_KEPT), (99, days(90)));
+//! assert_eq!((TRANSACT_WRITES_MAX, MARKER_KEPT), (98, days(90)));
 //! ```
 //!
 //! # Queues, alarms, notifications
@@ -307,8 +307,9 @@ pub const TRANSACTION_TRIES_MAX: u32 = 6;
 
 /// Most writes of a `dynamodb::Transact`: a transaction of DynamoDB has at most 100 items and 4 MB
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>), and
-/// one is the marker.
-pub const TRANSACT_WRITES_MAX: usize = 99;
+/// two are the log's: the commit with the step's result and the record it is for. With a marker it is
+/// one, but what a step may write does not depend on where its log is.
+pub const TRANSACT_WRITES_MAX: usize = 98;
 
 /// How long the marker of a `dynamodb::transact` stays at least: longer than an execution is likely to
 /// stay blocked, and cheap.

@@ -9,8 +9,8 @@ use std::panic::Location;
 pub use futures::future::BoxFuture;
 
 pub use crate::context::{
-    Args, Needs, NothingToUndo, States, Step, StepFn, StepFuture, StepName, StepOptions, StepSpec,
-    Undoing, UndoneBy, Unsaid, WorkflowFuture, WorkflowResult, WorkflowSpec,
+    Args, Needs, NothingToUndo, States, Step, StepFn, StepFuture, StepName, StepOptions,
+    StepOutput, StepSpec, Undoing, UndoneBy, Unsaid, WorkflowFuture, WorkflowResult, WorkflowSpec,
 };
 pub use crate::error::StepFailure;
 pub use crate::retry::Retry;
@@ -57,6 +57,46 @@ where
     T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
     O: 'static,
+{
+    let name = N::NAME.into();
+    Step::new(crate::context::call_step(name, location, options, record, body, args, undoing))
+}
+
+/// [`step`], whose body may return writes with its result. Apart, so that what the compiler says of
+/// other steps stays as short as it is.
+pub fn step_with<O, E, F, Fut>(
+    site: &'static Site,
+    location: &'static Location<'static>,
+    options: StepOptions<E>,
+    record: impl FnOnce(&mut Args),
+    body: impl FnOnce() -> F,
+    undoing: impl Undoing<O::Value>,
+) -> StepFuture<O::Value, E>
+where
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
+    E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+{
+    crate::context::call_step(site.name.into(), location, options, record, body, || (), undoing)
+}
+
+/// The same of [`step_of`].
+pub fn step_of_with<N, A, O, E, F, Fut, G>(
+    location: &'static Location<'static>,
+    options: StepOptions<E>,
+    record: impl FnOnce(&mut Args),
+    body: impl FnOnce() -> F,
+    args: impl FnOnce() -> G,
+    undoing: impl Undoing<O::Value>,
+) -> Step<N, A, O::Value, E>
+where
+    N: StepName,
+    F: FnOnce() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
+    E: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+    G: 'static,
 {
     let name = N::NAME.into();
     Step::new(crate::context::call_step(name, location, options, record, body, args, undoing))

@@ -44,6 +44,11 @@
 //! let end = StoredCommit::encode(1, turn, Some(start.hash), &[completed]);
 //! assert_eq!(store.append(&id, &end).await?, Appended::Done);
 //! assert_eq!(store.append(&id, &end).await?, Appended::Taken { by: turn }); // by itself
+//! // With what a step wants written in the same transaction, if the store takes that: memory does not.
+//! let writes = Writes::new("UPDATE stock SET pieces = pieces - 1");
+//! assert!(!store.takes_writes());
+//! let not_taken = AppendedWith::Refused(Refusal::NotTaken);
+//! assert_eq!(store.append_with(&id, &end, &writes).await?, not_taken);
 //! let life = loaded.record.life(); // and not that of another execution of the same id
 //! let stored = loaded.record.projection;
 //! let ended = Projection { commit: 1, status: Status::Completed, wake_at: None, ..stored };
@@ -95,6 +100,7 @@ use crate::id::{Born, CommitNumber, ExecutionId, HostId, Life, WriterId};
 use crate::limits::LOG_PAGE_BYTES_MAX;
 use crate::payload::PayloadError;
 use crate::time::Timestamp;
+pub use crate::writes::{Refusal, Writes};
 
 pub(crate) use cursor::ListCursor;
 pub use grave::{Buried, Grave};
@@ -178,6 +184,27 @@ pub trait EventStore: Send + Sync + fmt::Debug + 'static {
     /// on a number that the life in the record asks for is in nobody's way: that append is done.
     async fn append(&self, id: &ExecutionId, commit: &StoredCommit)
     -> Result<Appended, StoreError>;
+
+    /// Whether [`append_with`](Self::append_with) takes writes of steps at all.
+    fn takes_writes(&self) -> bool {
+        false
+    }
+
+    /// [`append`](Self::append), and `writes` in the same transaction: both are done, or neither is. A
+    /// commit that would be a stray, for an execution that was deleted, is [`Appended::Gone`] here: its
+    /// writes must not be done.
+    ///
+    /// Each try of one commit has the same writes, and no other commit has its writer. So whatever
+    /// became of a try without an answer, the next commit with this number decides it.
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        let _ = (id, commit, writes);
+        Ok(AppendedWith::Refused(Refusal::NotTaken))
+    }
 
     /// The record alone, read consistently.
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError>;
@@ -868,4 +895,23 @@ impl Projection {
     pub fn expires(&self) -> bool {
         self.status.is_closed() && self.untold.is_none()
     }
+}
+
+/// What [`EventStore::append_with`](EventStore::append_with) did.
+///
+/// ```
+/// use everstep::store::{AppendedWith, Refusal};
+///
+/// // The number of the commit is still free: the step's failure may have it.
+/// let sold_out = AppendedWith::Refused(Refusal::Conditions(vec![0]));
+/// assert!(!matches!(sold_out, AppendedWith::Appended(_)));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppendedWith {
+    /// What [`append`](EventStore::append) would say. If it is [`Appended::Done`] the writes are
+    /// done; else they are not, but by an earlier try of this very call.
+    Appended(Appended),
+    /// The writes cannot be done. Neither they nor the commit are, and its number is as free as before.
+    Refused(Refusal),
 }

@@ -42,17 +42,21 @@ async fn book(services: &Services, note: &str) -> everstep::Result<i64> {
     Ok(number)
 }
 
+/// Counts it in the shop's table.
+fn count_of(note: &str) -> Update {
+    Update::builder()
+        .table_name("shop")
+        .key("name", AttributeValue::S(note.to_owned()))
+        .update_expression("ADD sold :one")
+        .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+        .build()
+        .expect("all that an update needs")
+}
+
 #[step(skip(services))]
 async fn sell(services: &Services, note: &str) -> everstep::Result<String> {
     let sold: Result<String, TransactError> = transact(&services.shop, async || {
-        let count = Update::builder()
-            .table_name("shop")
-            .key("name", AttributeValue::S(note.to_owned()))
-            .update_expression("ADD sold :one")
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
-            .build()
-            .expect("all that an update needs");
-        Ok(Transact::new(format!("sold for {note}")).update("sale", count))
+        Ok(Transact::new(format!("sold for {note}")).update("sale", count_of(note)))
     })
     .await;
     let sold = sold?;
@@ -60,11 +64,21 @@ async fn sell(services: &Services, note: &str) -> everstep::Result<String> {
     Ok(sold)
 }
 
+#[step]
+async fn deliver(note: &str) -> everstep::Result<Transact<String>> {
+    die_after("deliver");
+    let count = count_of(&format!("{note}, delivered"));
+    Ok(Transact::new(format!("delivered {note}")).update("delivery", count))
+}
+
 /// Writes to both, and returns what each has answered.
 #[workflow]
-async fn trade(State(services): State<Services>, note: String) -> everstep::Result<(i64, String)> {
+async fn trade(
+    State(services): State<Services>,
+    note: String,
+) -> everstep::Result<(i64, String, String)> {
     let number = book(&services, &note).await?;
-    Ok((number, sell(&services, &note).await?))
+    Ok((number, sell(&services, &note).await?, deliver(&note).await?))
 }
 
 #[step(skip(services), total_timeout = "10m")]

@@ -16,8 +16,9 @@ const TABLE: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("time", &[]),
     ("retry", &[]),
+    ("writes", &[]),
     ("error", &[]),
-    ("store", &["payload"]),
+    ("store", &["payload", "writes"]),
     // Of `aws` the bucket that a URL may name.
     ("payload", &["store", "aws"]),
     // Of `payload` its folder, of `aws` the bucket that a URL may name.
@@ -25,7 +26,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("wake", &["store"]),
     // Of `aws` the services that a URL may name.
     ("notify", &["store", "aws"]),
-    ("replay", &["retry"]),
+    ("replay", &["retry", "writes"]),
     // Of `payload` what was sent and could not be opened.
     ("context", &["replay", "retry", "error", "payload"]),
     ("invoke", &["client", "context", "error", "trigger"]),

@@ -163,26 +163,31 @@ async fn events(handle: &Handle<Value, Value>) -> Vec<Event> {
     commits.into_iter().flat_map(|commit| commit.events).collect()
 }
 
-/// The function dies twice: each time when a step's effect is there, and its result not in the log.
+/// The function dies three times: twice when a step's effect is there and its result is not in the log,
+/// and in the body of a step whose effect comes with its event.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_steps_of_a_function_write_is_written_once_though_it_dies_right_after() {
     let deployed = Deployed::start().await;
     let file = |name: &str| -> std::path::PathBuf { Path::new(deployed.deaths.path()).join(name) };
-    for effect in ["book", "sell"] {
+    let deaths = ["book", "sell", "deliver"];
+    for effect in deaths {
         std::fs::write(file(effect), "").unwrap();
     }
     let trade = deployed.begin("trade", "trade", "cups").await;
     let traded = tokio::time::timeout(SO_MAX, trade.result()).await.expect("it ends").unwrap();
-    assert_eq!(traded, json!([1, "sold for cups"]));
-    assert!(!file("book").exists() && !file("sell").exists(), "the function has not died twice");
+    assert_eq!(traded, json!([1, "sold for cups", "delivered cups"]));
+    for effect in deaths {
+        assert!(!file(effect).exists(), "the function has not died in {effect}");
+    }
     let booked: Vec<(i64, String)> =
         sqlx::query_as("SELECT number, note FROM books").fetch_all(&deployed.books).await.unwrap();
     assert_eq!(booked, [(1, "cups".to_owned())]);
     assert_eq!(deployed.sold("cups").await, "1");
-    // The third life of the function has only read what the others had written.
+    assert_eq!(deployed.sold("cups, delivered").await, "1");
+    // The later lives of the function have only read what the others had written.
     let events = events(&trade).await;
     let turns = events.iter().filter(|event| matches!(event, Event::TurnStarted(_))).count();
-    assert_eq!(turns, 3, "{events:#?}");
+    assert_eq!(turns, 4, "{events:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,6 +23,8 @@ pub enum Fault {
     Instead(Hook),
     /// The call is done; then this is, and the connection is cut before the answer.
     Before(Hook),
+    /// The connection is cut, and the call is done once this is: it was on its way for so long.
+    Late(Hook),
     /// The service answers this, and the call is not done.
     Answer {
         /// The HTTP status.
@@ -165,6 +167,13 @@ async fn serve(
             Some(Fault::RequestLost) => return Ok(()),
             Some(Fault::Instead(hook)) => {
                 (hook.0)();
+                return Ok(());
+            }
+            Some(Fault::Late(hook)) => {
+                drop(client);
+                (hook.0)();
+                server.write_all(&request.bytes).await?;
+                read_message(&mut server).await?;
                 return Ok(());
             }
             Some(Fault::Hang) => std::future::pending::<()>().await,

@@ -56,20 +56,28 @@ impl DynamoStore {
         commit: Item,
         stray: Born,
     ) -> Result<Option<Appended>, StoreError> {
-        // An update that changes nothing: a check takes a permission that hosts need for nothing else.
+        let writes = [self.alive(id, life)?, self.put_in_place_of(commit, stray)?];
+        Ok(match self.transact(writes).await? {
+            Outcome::Done => Some(Appended::Done),
+            Outcome::Refused([Some(_), _]) => Some(Appended::Gone),
+            Outcome::Refused([None, _]) => None,
+        })
+    }
+
+    /// Nothing of the record is changed, on condition that it is of this life. An update: a check takes
+    /// a permission that hosts need for nothing else.
+    pub(super) fn alive(
+        &self,
+        id: &ExecutionId,
+        life: Life,
+    ) -> Result<TransactWriteItem, StoreError> {
         let mut update = Update::default();
         let alive = is(&mut update, life);
         match life {
             Life::Born(born) => update.put(BORN, Some(born_value(born))),
             Life::Since(at) => update.put("started_at", Some(number(at.0))),
         }
-        let record = self.update_record(id, update, &alive)?;
-        let writes = [record, self.put_in_place_of(commit, stray)?];
-        Ok(match self.transact(writes).await? {
-            Outcome::Done => Some(Appended::Done),
-            Outcome::Refused([Some(_), _]) => Some(Appended::Gone),
-            Outcome::Refused([None, _]) => None,
-        })
+        self.update_record(id, update, &alive)
     }
 
     /// Writes a commit over the stray one of the life `stray`.

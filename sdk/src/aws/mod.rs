@@ -68,6 +68,7 @@ mod payloads;
 mod scheduler;
 mod setup;
 mod store;
+mod together;
 mod transact;
 mod update;
 mod wake;
@@ -76,6 +77,7 @@ pub(crate) use errors::words;
 pub(crate) use host::run;
 #[cfg(feature = "http")]
 pub(crate) use host::run_with;
+pub(crate) use together::WithCommit;
 pub(crate) use transact::{codes, passes};
 
 #[cfg(feature = "s3")]

@@ -21,8 +21,8 @@ use super::update::Update;
 use crate::event::StoredCommit;
 use crate::id::{CommitNumber, ExecutionId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery, Loaded, LogPage,
-    NewItem, Projection, Record, SeenItem, Sent, Status, StoreError,
+    Appended, AppendedWith, Buried, Created, EventStore, Grave, InboxItem, ListPage, ListQuery,
+    Loaded, LogPage, NewItem, Projection, Record, SeenItem, Sent, Status, StoreError, Writes,
 };
 use crate::time::Timestamp;
 
@@ -375,6 +375,19 @@ impl EventStore for DynamoStore {
                 _ => return Ok(Appended::Taken { by: items::read_writer(id, there)? }),
             }
         }
+    }
+
+    fn takes_writes(&self) -> bool {
+        true
+    }
+
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        self.transact_append(id, commit, writes).await
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {

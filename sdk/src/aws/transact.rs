@@ -21,7 +21,7 @@ use crate::store::{
 };
 
 /// What a policy has to allow: there is no action for the transaction itself.
-const ACTIONS: &str = "dynamodb:PutItem and dynamodb:UpdateItem";
+pub(super) const ACTIONS: &str = "dynamodb:PutItem and dynamodb:UpdateItem";
 
 /// How often a call that met another transaction is made again before the caller is told.
 const CONFLICTS_MAX: u32 = 6;
@@ -156,7 +156,7 @@ impl DynamoStore {
         }
     }
 
-    fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
+    pub(super) fn put_if_absent(&self, item: Item) -> Result<TransactWriteItem, StoreError> {
         let put = Put::builder()
             .table_name(self.table_name())
             .set_item(Some(item))

@@ -14,6 +14,7 @@ use super::execution::expect_step;
 use super::panics;
 use super::postpone::Postponed;
 use super::watch::Watch;
+use super::workflow::States;
 use crate::event::Json;
 use crate::replay::{Attempt, IdempotencyKey};
 
@@ -43,6 +44,21 @@ pub(crate) struct StepScope {
         expect(dead_code, reason = "only transactions are parts")
     )]
     pub(crate) parts: Parts,
+    /// What becomes of writes that its body returns.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "no body returns any"))]
+    pub(crate) writes_go: WritesGo,
+}
+
+/// What becomes of writes that a step's body returns with its result.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum WritesGo {
+    /// They are one transaction with the commit of the result.
+    WithTheEvent,
+    /// The log is elsewhere. What else they could be one transaction with is among the app's states.
+    Elsewhere(Arc<States>),
+    /// There is no step.
+    #[default]
+    Nowhere,
 }
 
 /// Names of parts, each of which an attempt begins once.
@@ -51,6 +67,12 @@ pub(crate) type Parts = RefCell<Vec<String>>;
 /// What `ask` says of the step whose body is being polled on this thread.
 pub(super) fn with_scope<T>(ask: impl FnOnce(&StepScope) -> T) -> Option<T> {
     STEP.with_borrow(|scope| scope.as_deref().map(ask))
+}
+
+/// What becomes of writes that the body returns which is being polled on this thread.
+#[cfg(feature = "aws")]
+pub(crate) fn writes_go() -> WritesGo {
+    with_scope(|scope| scope.writes_go.clone()).unwrap_or_default()
 }
 
 /// A key for the outside world to recognise this step by: the same for every attempt, turn and

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use futures::future::BoxFuture;
 
 use super::execution::{Execution, expect_current};
+use super::output::StepOutput;
 #[cfg(feature = "testing")]
 use super::probe;
 use super::step::{Recorded, StepBody, StepOptions};
@@ -78,7 +79,7 @@ where
     F: FnOnce(T) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<U, X>> + Send + 'static,
     T: Recorded,
-    U: Recorded,
+    U: StepOutput<X>,
     X: Recorded,
 {
     fn is_covered(&self) -> bool {
@@ -143,7 +144,7 @@ where
     F: FnOnce(T) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<U, X>> + Send + 'static,
     T: Recorded,
-    U: Recorded,
+    U: StepOutput<X>,
     X: Recorded,
 {
     fn body(
@@ -236,7 +237,7 @@ pub fn compensate<T, E, F, Fut>(name: impl Into<Cow<'static, str>>, undo: F) -> 
 where
     F: FnOnce() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    T: StepOutput<E>,
     E: Recorded,
 {
     let execution = expect_current("everstep::compensate()");

@@ -19,6 +19,7 @@ mod inline_step;
 mod map;
 mod object;
 mod outcomes;
+mod output;
 mod panics;
 #[cfg(any(feature = "aws", feature = "postgres"))]
 mod part;
@@ -55,6 +56,7 @@ pub use inline_step::{InlineStep, step};
 pub use map::{EachItem, FailFast, Map, MapAll, MapEach, map};
 pub use object::{Commands, Object, Served};
 pub use outcomes::{Outcome, Outcomes, TooManyFailed};
+pub use output::StepOutput;
 pub use poll_until::{PollError, PollUntil, Polling, poll_until};
 pub use postpone::{Postpone, Postponed, postpone};
 pub use promise::{Promise, PromiseError, promise};
@@ -75,14 +77,20 @@ pub use workflow::{
     Needs, State, States, Workflow, WorkflowFuture, WorkflowResult, WorkflowSpec, WrongInput,
 };
 
-pub(crate) use body::{Parts, StepScope, in_body};
+#[cfg(feature = "aws")]
+pub(crate) use body::writes_go;
+pub(crate) use body::{Parts, StepScope, WritesGo, in_body};
 pub(crate) use execution::{Progress, Run, expect_step};
 pub(crate) use object::COMMAND;
+#[cfg(feature = "aws")]
+pub(crate) use output::{Over, completed, failed};
 pub(crate) use panics::catch as catch_panic;
 #[cfg(any(feature = "aws", feature = "postgres"))]
 pub(crate) use part::{NoPart, begin_part, pause, read_back};
 #[cfg(feature = "testing")]
 pub(crate) use probe::{Bound, Failing, Input, Mock, Probe, Stand};
+#[cfg(feature = "aws")]
+pub(crate) use step::Recorded;
 pub(crate) use step::call as call_step;
 pub(crate) use watch::Watch;
 pub(crate) use workflow::{Accepts, Erased, MissingState, WorkflowEnd, erase};

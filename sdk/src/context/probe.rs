@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use futures::future::{BoxFuture, FutureExt};
 
 use super::body::attempt;
+use super::output::StepOutput;
 use super::step::{Recorded, StepBody, StepOptions};
 use crate::event::{Json, OperationKey};
 use crate::replay::{Attempt, Body, Policy};
@@ -85,7 +86,7 @@ pub(super) fn current() -> Option<Arc<dyn Probe>> {
 
 /// How to run the step `key`, as `probe` will have it. `Err` says what is wrong with what stands in
 /// for it.
-pub(super) fn body<A, T, E, F, Fut>(
+pub(super) fn body<A, O, E, F, Fut>(
     probe: Arc<dyn Probe>,
     key: OperationKey,
     input: Json,
@@ -96,8 +97,8 @@ pub(super) fn body<A, T, E, F, Fut>(
 where
     A: 'static,
     F: FnOnce() -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
     E: Recorded,
 {
     probe.called(&key.name);
@@ -111,12 +112,12 @@ where
     let mocked = match probe.mock(&key.name) {
         None => None,
         Some(mock) => {
-            if let Some(mock) = mock.downcast_ref::<Mock<A, T, E>>() {
+            if let Some(mock) = mock.downcast_ref::<Mock<A, O::Value, E>>() {
                 Some((mock.0)(args()))
-            } else if let Some(mock) = mock.downcast_ref::<Mock<Input, T, E>>() {
+            } else if let Some(mock) = mock.downcast_ref::<Mock<Input, O::Value, E>>() {
                 Some((mock.0)(Input(input)))
             } else {
-                let result = type_name::<Result<T, E>>();
+                let result = type_name::<Result<O::Value, E>>();
                 return Err(format!("the step returns {result}, and what stands in does not"));
             }
         }
@@ -129,14 +130,13 @@ where
 }
 
 /// `make`, unless the attempt is to fail.
-fn unless<T, E, F, Fut>(
+fn unless<O, E, F, Fut>(
     failing: Option<Arc<dyn Fn(u32) -> Option<E> + Send + Sync>>,
     make: F,
-) -> impl FnOnce() -> BoxFuture<'static, Result<T, E>> + Clone + Send + 'static
+) -> impl FnOnce() -> BoxFuture<'static, Result<O, E>> + Clone + Send + 'static
 where
     F: FnOnce() -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
     E: Recorded,
 {
     move || {
@@ -164,7 +164,7 @@ impl Body for Observed {
             let number = attempt();
             probe.begins(&key, number);
             let ended = body.await;
-            if let Attempt::Completed(_) = ended {
+            if let Attempt::Completed(_) | Attempt::Together(_) = ended {
                 probe.completes(&key, number);
             }
             ended

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use super::args::Args;
 use super::compensate::{Undoing, declare};
 use super::execution::{Execution, current};
-use super::record::record;
+use super::output::{Over, StepOutput};
 use super::within::{Cut, Times};
 use crate::error::{Error, StepFailure};
 use crate::event::Failure;
@@ -70,24 +70,24 @@ impl<E> Default for StepOptions<E> {
 ///
 /// `args` makes the arguments for what a test puts in the place of the body, and is called for
 /// nothing else.
-pub(crate) fn call<A, T, E, F, Fut>(
+pub(crate) fn call<A, O, E, F, Fut>(
     name: Cow<'static, str>,
     location: &'static Location<'static>,
     options: StepOptions<E>,
     record: impl FnOnce(&mut Args),
     body: impl FnOnce() -> F,
     args: impl FnOnce() -> A,
-    undoing: impl Undoing<T>,
-) -> StepFuture<T, E>
+    undoing: impl Undoing<O::Value>,
+) -> StepFuture<O::Value, E>
 where
     A: 'static,
     F: FnOnce() -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
     E: Recorded,
 {
     let Some(execution) = current() else {
-        return StepFuture(Inner::Plain(body()().boxed()));
+        return StepFuture(Inner::Plain(Box::pin(O::plain(body()))));
     };
     let from_failure = options.from_failure.or_else(everstep_error_takes_failures);
     let mut recorded = Args::default();
@@ -110,7 +110,7 @@ where
     StepFuture(Inner::Durable { execution, seq, from_failure, result: PhantomData })
 }
 
-fn set_body<A, T, E, F, Fut>(
+fn set_body<A, O, E, F, Fut>(
     execution: &Execution,
     seq: u32,
     options: StepOptions<E>,
@@ -119,8 +119,8 @@ fn set_body<A, T, E, F, Fut>(
 ) where
     A: 'static,
     F: FnOnce() -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
     E: Recorded,
 {
     #[cfg(feature = "testing")]
@@ -250,11 +250,11 @@ pub(super) struct StepBody<F, E> {
     pub(super) options: StepOptions<E>,
 }
 
-impl<T, E, F, Fut> Body for StepBody<F, E>
+impl<O, E, F, Fut> Body for StepBody<F, E>
 where
     F: FnOnce() -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = Result<T, E>> + Send + 'static,
-    T: Recorded,
+    Fut: Future<Output = Result<O, E>> + Send + 'static,
+    O: StepOutput<E>,
     E: Recorded,
 {
     fn attempt(&self) -> BoxFuture<'static, Attempt> {
@@ -266,14 +266,9 @@ where
             silence: self.options.heartbeat_timeout,
         };
         async move {
-            let body = async move { make().await };
-            let result = match times.within(body).await {
-                Ok(result) => result,
-                Err(Cut { failure, retryable }) => return Attempt::Failed { failure, retryable },
-            };
-            match result {
-                Ok(output) => completed(&output),
-                Err(error) => failed(&error, retry_if),
+            match times.within(O::attempt(make, retry_if)).await {
+                Ok(Over(attempt)) => attempt,
+                Err(Cut { failure, retryable }) => Attempt::Failed { failure, retryable },
             }
         }
         .boxed()
@@ -289,27 +284,6 @@ where
             at_most_once: self.options.at_most_once,
             total_timeout: self.options.total_timeout,
             takes_failures: self.options.from_failure.is_some(),
-        }
-    }
-}
-
-fn completed<T: Recorded>(output: &T) -> Attempt {
-    match record(output) {
-        Ok(output) => Attempt::Completed(output),
-        Err(message) => {
-            Attempt::Failed { failure: Failure::Unrecordable { message }, retryable: false }
-        }
-    }
-}
-
-fn failed<E: Recorded>(error: &E, retry_if: Option<fn(&E) -> bool>) -> Attempt {
-    let ours = (error as &dyn Any).downcast_ref::<Error>();
-    let retryable =
-        retry_if.is_none_or(|worth_it| worth_it(error)) && !ours.is_some_and(Error::is_terminal);
-    match record(error) {
-        Ok(value) => Attempt::Failed { failure: Failure::Error { value }, retryable },
-        Err(message) => {
-            Attempt::Failed { failure: Failure::Unrecordable { message }, retryable: false }
         }
     }
 }

@@ -194,6 +194,12 @@ impl States {
         self.0.insert(TypeId::of::<S>(), Arc::new(state));
     }
 
+    /// The state of this type, if there is one.
+    #[cfg(feature = "aws")]
+    pub(crate) fn find<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        Arc::clone(self.0.get(&TypeId::of::<S>())?).downcast().ok()
+    }
+
     /// The state of this type.
     ///
     /// # Panics

@@ -84,6 +84,13 @@ pub enum TransactError {
         /// The part; empty if it has no name.
         part: String,
     },
+    /// The step returns its writes, and the log of this execution is not in DynamoDB.
+    #[error(
+        "the step returns writes that belong in one transaction with its event, and the log is not in \
+         DynamoDB: give the app a table of markers, `.state(Markers::new(..))`, or return a plain value \
+         and make the writes with `transact(..)`"
+    )]
+    OtherLog,
     /// No step's body runs here, so there is nothing to recognise the writes by.
     #[error(
         "exactly-once writes belong in the body of a step that a workflow has called: make them \
@@ -160,6 +167,7 @@ mod tests {
             ),
             (TransactError::Unreadable { message: message() }, r#"{"unreadable":{"message":"m"}}"#),
             (TransactError::Twice { part: "fee".to_owned() }, r#"{"twice":{"part":"fee"}}"#),
+            (TransactError::OtherLog, r#""other_log""#),
             (TransactError::OutsideStep, r#""outside_step""#),
         ];
         for (error, stored) in errors {

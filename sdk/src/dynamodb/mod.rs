@@ -1,11 +1,47 @@
 //! Steps whose writes to DynamoDB happen exactly once.
 //!
 //! A step runs at least once: a host may die after the effect and before the step's result is in the
-//! log. [`transact`] closes that gap for writes to DynamoDB: they are one transaction with a
-//! *marker*, an item with the step's result under its
-//! [idempotency key](crate::idempotency_key()). Whoever runs the step again finds the marker, and
-//! returns what it says. It does not matter where the log is: the same program runs on a laptop with
-//! its log in a file and its tables in an emulator.
+//! log. For writes to DynamoDB there are two ways to close that gap.
+//!
+//! **A step that returns its writes**, `Result<Transact<T>, E>`: where the log is in DynamoDB, they and the
+//! event that has the result are one transaction. The step's caller gets the `T`.
+//!
+//! ```
+//! use everstep::dynamodb::types::{AttributeValue, Update};
+//! use everstep::dynamodb::{Transact, TransactError};
+//! use everstep::prelude::*;
+//!
+//! #[step]
+//! async fn take(article: &str) -> Result<Transact<String>, TransactError> {
+//!     let take = Update::builder()
+//!         .table_name("stock")
+//!         .key("article", AttributeValue::S(article.to_owned()))
+//!         .update_expression("ADD pieces :minus_one")
+//!         .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()))
+//!         .build()
+//!         .map_err(|error| TransactError::Invalid { message: error.to_string() })?;
+//!     Ok(Transact::new(format!("one {article}")).update("stock", take))
+//! }
+//!
+//! #[workflow]
+//! async fn sell(article: String) -> Result<String, TransactError> {
+//!     take(&article).await
+//! }
+//!
+//! // A test without DynamoDB says what the step returns.
+//! let env = everstep::testing::Env::new(App::new().workflow(sell));
+//! env.mock(take, |article| Ok(format!("one {article}")));
+//! assert_eq!(env.run(sell, "cup".to_owned()).unwrap(), "one cup");
+//! ```
+//!
+//! Where the log is elsewhere they carry a marker of the app's [`Markers`], if it has them as a
+//! [state](crate::App::state); else the attempt fails with [`TransactError::OtherLog`]. A type of another
+//! name for such a result (`type Sold = Result<Transact<String>, E>`) is not recognised.
+//!
+//! **[`transact`] in a body**: its writes are one transaction with a *marker*, an item with the step's
+//! result under its [idempotency key](crate::idempotency_key()). Whoever runs the step again finds the
+//! marker, and returns what it says. It does not matter where the log is: the same program runs on a
+//! laptop with its log in a file and its tables in an emulator.
 //!
 //! ```text
 //!   is there a marker?            yes: its result is the step's
@@ -39,6 +75,7 @@ mod error;
 mod marker;
 mod markers;
 mod run;
+mod together;
 mod transact;
 
 pub use error::TransactError;

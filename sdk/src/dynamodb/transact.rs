@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Up
 /// Writes that are one transaction, and what the step returns when they are done.
 ///
 /// Each write has a name, by which a [refusal](super::TransactError::Refused) speaks of it. At most
-/// [99](crate::limits::TRANSACT_WRITES_MAX) writes, of different items.
+/// [98](crate::limits::TRANSACT_WRITES_MAX) writes, of different items.
 ///
 /// ```
 /// use everstep::dynamodb::Transact;
@@ -26,7 +26,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Up
 ///     .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()));
 /// let offer = Delete::builder().table_name("offers").key("id", text("offer-7"));
 ///
-/// // What the closure of `transact` returns: all four writes, or none.
+/// // What a step returns, or the closure of `transact`: all four writes, or none.
 /// let wanted = Transact::new("sale-7".to_owned())
 ///     .check("the shop", is_open.build()?)
 ///     .put("the sale", sale.build()?)
@@ -36,7 +36,7 @@ use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem, Up
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-#[must_use = "nothing is written unless the closure of `transact` returns it"]
+#[must_use = "nothing is written unless a step, or the closure of `transact`, returns it"]
 pub struct Transact<T> {
     pub(super) result: T,
     pub(super) names: Vec<String>,

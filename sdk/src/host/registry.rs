@@ -19,7 +19,7 @@ pub(crate) type Observer = Arc<dyn Fn(&ExecutionId, &Event) + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Registry {
     workflows: BTreeMap<&'static str, Erased>,
-    states: States,
+    states: Arc<States>,
     code: String,
     observers: Vec<Observer>,
     notifications: Option<Notifications>,
@@ -42,7 +42,7 @@ impl Registry {
         let (notifications, retentions) = (None, Retentions::default());
         Ok(Self {
             workflows,
-            states,
+            states: Arc::new(states),
             code,
             observers,
             notifications,
@@ -86,7 +86,7 @@ impl Registry {
     #[cfg_attr(not(feature = "schedules"), expect(unused_mut, unused_variables))]
     pub(super) fn starting_on(mut self, backend: &Backend, clock: &Clock) -> Self {
         #[cfg(feature = "schedules")]
-        self.states.put(crate::schedule::Starter::new(backend, clock));
+        Arc::make_mut(&mut self.states).put(crate::schedule::Starter::new(backend, clock));
         self
     }
 
@@ -108,7 +108,7 @@ impl Registry {
         self.workflows.keys().copied()
     }
 
-    pub(crate) fn states(&self) -> &States {
+    pub(crate) fn states(&self) -> &Arc<States> {
         &self.states
     }
 

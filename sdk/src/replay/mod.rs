@@ -31,7 +31,7 @@ mod taken;
 mod twice;
 mod versions;
 
-pub(crate) use body::{Attempt, Body, Policy};
+pub(crate) use body::{Attempt, Body, Policy, Together};
 pub(crate) use call::Outcome;
 pub(crate) use compensate::{NextUndo, Undo};
 pub(crate) use engine::{Delivered, Engine, Request, site};

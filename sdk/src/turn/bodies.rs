@@ -64,7 +64,7 @@ impl Bodies {
         let span = told.span();
         let end = move |result| {
             told.ended(match &result {
-                Ok(Attempt::Completed(_)) => Attempted::Completed,
+                Ok(Attempt::Completed(_) | Attempt::Together(_)) => Attempted::Completed,
                 Ok(Attempt::Failed { failure, .. }) => Attempted::Failed(failure),
                 Ok(Attempt::Postponed { .. }) => Attempted::Postponed,
                 Err(_) => Attempted::Panicked,

@@ -20,15 +20,16 @@ mod runs;
 mod seal;
 mod terminate;
 mod times;
+mod together;
 mod visible;
 mod wait;
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use self::compensate::Undoing;
+use self::together::Waiting;
 use super::bodies::{Bodies, Over};
 use super::children::{Family, send_turns};
 use super::desk::Active;
@@ -39,7 +40,7 @@ use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::shown::Shown;
 use super::{Items, Kitchen, Lease, Term, TurnError};
-use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd};
+use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd, WritesGo};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::{CommitNumber, Life};
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
@@ -116,6 +117,9 @@ pub(super) struct Turn<'a> {
     log: LogEnd<'a>,
     sequence: Sequence,
     bodies: Bodies,
+    /// Attempts whose results are not theirs before their writes are done.
+    together: VecDeque<Waiting>,
+    writes_go: WritesGo,
     /// A buffer of [`take_requests`](Self::take_requests).
     asked: Vec<u32>,
     /// Attempts that wait for the barrier.
@@ -239,6 +243,8 @@ impl Kitchen {
             ),
             sequence: Sequence::default(),
             bodies: Bodies::default(),
+            together: VecDeque::new(),
+            writes_go: self.writes_go(),
             asked: Vec::new(),
             ready: VecDeque::new(),
             backoffs: BTreeSet::new(),
@@ -329,6 +335,7 @@ impl Turn<'_> {
         let asked_before = self.run.engine().cancelled().map(ToOwned::to_owned);
         self.cancel = self.cancel.take().or(asked_before);
         loop {
+            self.write_together().await?;
             if let Some(fault) = self.take_requests() {
                 return self.blocked(fault).await;
             }
@@ -341,7 +348,7 @@ impl Turn<'_> {
             // What undoes a workflow is shielded from the cancel that led to it, and from others.
             let cancel = self.cancel.take().filter(|_| !self.run.engine().compensates());
             if let Some(reason) = cancel {
-                match self.start_to_undo(CompensationCause::Cancelled { reason }).await {
+                match self.start_to_undo(CompensationCause::Cancelled { reason }).await? {
                     Undoing::Started => continue,
                     Undoing::Nothing(end) => return self.cancelled(end).await,
                     Undoing::Fault(fault) => return self.blocked(fault).await,
@@ -361,7 +368,7 @@ impl Turn<'_> {
                     WorkflowEnd::Continued(input) => return self.continued(input).await,
                     end => return self.ended(end).await,
                 };
-                match self.start_to_undo(CompensationCause::Failed { error }).await {
+                match self.start_to_undo(CompensationCause::Failed { error }).await? {
                     Undoing::Started => continue,
                     Undoing::Nothing(end) => return self.ended(end).await,
                     Undoing::Fault(fault) => return self.blocked(fault).await,
@@ -559,8 +566,19 @@ impl Turn<'_> {
             let bytes_max = self.kitchen.payloads.value_bytes_max();
             let postponed = RefCell::default();
             let parts = Parts::default();
-            let scope =
-                StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed, parts };
+            let writes_go = self.writes_go.clone();
+            let scope = StepScope {
+                key,
+                seq,
+                attempt,
+                before,
+                left,
+                bytes_max,
+                watch,
+                postponed,
+                parts,
+                writes_go,
+            };
             // Cloning its arguments is user code: outside the lock.
             let span = self.steps.attempt(seq, &scope.key.key, attempt);
             self.bodies.start(seq, scope, &*body, alone, span);
@@ -619,18 +637,27 @@ impl Turn<'_> {
             Some(Event::TurnStarted(claim)) if claim.lease_end != self.lease_end
         );
         let sealed = if is_longer || self.kitchen.payloads.seals_any(events) {
-            Cow::Owned(self.seal_unwritten().await?)
+            Some(self.seal_unwritten().await?)
         } else {
-            Cow::Borrowed(events)
+            None
         };
-        let (Written::Durable, marked) = self.log.append_noting(&sealed, mark).await? else {
+        let events = sealed.as_deref().unwrap_or(self.sequence.unwritten());
+        let (Written::Durable, marked) = self.log.append_noting(events, mark).await? else {
             return Err(Halt::Lost);
         };
+        self.wrote(sealed.as_deref());
+        Ok(marked)
+    }
+
+    /// What is unwritten is durable now: as it is, or as `sealed`.
+    fn wrote(&mut self, sealed: Option<&[Event]>) {
         if self.claimed {
             self.alone = None;
         }
         self.claimed = true;
-        for (event, sealed) in self.sequence.unwritten().iter().zip(&*sealed) {
+        let events = self.sequence.unwritten();
+        let sealed = sealed.unwrap_or(events);
+        for (event, sealed) in events.iter().zip(sealed) {
             if let Event::LeaseRenewed(renewed) = sealed {
                 self.lease_end = renewed.lease_end;
             }
@@ -642,11 +669,10 @@ impl Turn<'_> {
             self.kitchen.note_durable(&self.wake.execution, event, &self.telemetry.meter);
         }
         if let (Some(outbox), Some(counts)) = (&mut self.outbox, &self.log.counts) {
-            outbox.wrote(self.log.last, counts, &sealed);
+            outbox.wrote(self.log.last, counts, sealed);
         }
         self.sequence.mark_written();
         self.unwritten_since = None;
-        Ok(marked)
     }
 
     pub(super) fn happened(&mut self, event: Event) {

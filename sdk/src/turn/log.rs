@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::event::{Event, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, Life, WriterId};
 use crate::limits::{COMMIT_BYTES_MAX, WRITE_TRIES_MAX};
-use crate::store::{Appended, EventStore, StoreError};
+use crate::store::{Appended, AppendedWith, EventStore, Refusal, StoreError, Writes};
 
 /// The end of a log, where one turn writes.
 pub(super) struct LogEnd<'a> {
@@ -33,6 +33,18 @@ pub(super) enum Written {
     Durable,
     /// Somebody else wrote there, or the execution was deleted: this turn is over.
     Lost,
+}
+
+/// What became of an append with writes.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum WrittenWith {
+    /// Both are durable.
+    Durable,
+    /// As in [`Written`]. The writes are not done.
+    Lost,
+    /// Neither is: the writes cannot be done.
+    Refused(Refusal),
 }
 
 impl<'a> LogEnd<'a> {
@@ -77,7 +89,7 @@ impl<'a> LogEnd<'a> {
         while !rest.is_empty() {
             let mut count = rest.len();
             let commit = loop {
-                let commit = self.encode(&rest[..count]);
+                let commit = self.encode(self.writer, &rest[..count]);
                 if count == 1 || commit.body.len() <= COMMIT_BYTES_MAX {
                     break commit;
                 }
@@ -86,38 +98,75 @@ impl<'a> LogEnd<'a> {
                     count -= 1;
                 }
             };
-            if !self.put(&commit).await? {
+            let WrittenWith::Durable = self.put(&commit, None).await? else {
                 return Ok((Written::Lost, None));
-            }
+            };
             let written = events.len() - rest.len();
             if (written..written + count).contains(&mark) {
                 marked = Some(commit.number);
             }
-            self.last = commit.number;
-            self.last_hash = commit.hash;
-            self.written = [self.written[0] + 1, self.written[1] + commit.body.len() as u64];
-            self.counts.iter_mut().for_each(|counts| counts.push(count));
+            self.went_on(&commit, count);
             rest = &rest[count..];
         }
         Ok((Written::Durable, marked))
     }
 
-    fn encode(&self, events: &[Event]) -> StoredCommit {
+    /// Writes `events` as one commit, in one transaction with `writes`.
+    ///
+    /// The commit has a writer of its own (rule 37). If the writes are refused after a try without an
+    /// answer, that try may still arrive: whatever this turn writes next with the same number either
+    /// comes first, and the late try is refused, or finds a writer there who is not its own.
+    pub(super) async fn append_with(
+        &mut self,
+        events: &[Event],
+        writes: &Writes,
+    ) -> Result<WrittenWith, StoreError> {
+        self.counts.iter_mut().for_each(Vec::clear);
+        let commit = self.encode(WriterId::random(), events);
+        let written = self.put(&commit, Some(writes)).await?;
+        if written == WrittenWith::Durable {
+            self.went_on(&commit, events.len());
+        }
+        Ok(written)
+    }
+
+    /// The log ends with `commit`, which has `count` events.
+    fn went_on(&mut self, commit: &StoredCommit, count: usize) {
+        self.last = commit.number;
+        self.last_hash = commit.hash;
+        self.written = [self.written[0] + 1, self.written[1] + commit.body.len() as u64];
+        self.counts.iter_mut().for_each(|counts| counts.push(count));
+    }
+
+    fn encode(&self, writer: WriterId, events: &[Event]) -> StoredCommit {
         let hash = Some(self.last_hash);
-        let commit = StoredCommit::encode(self.last + 1, self.writer, hash, events);
+        let commit = StoredCommit::encode(self.last + 1, writer, hash, events);
         StoredCommit { life: Some(self.life), ..commit }
     }
 
     /// Rule 11: an unanswered write is written again, the same bytes under the same number. A
     /// turn that gives up is over, and the next one has a new writer: should the write land later,
-    /// nobody takes it for its own. `false` if somebody else wrote there, or the execution was deleted.
-    async fn put(&mut self, commit: &StoredCommit) -> Result<bool, StoreError> {
+    /// nobody takes it for its own.
+    async fn put(
+        &mut self,
+        commit: &StoredCommit,
+        writes: Option<&Writes>,
+    ) -> Result<WrittenWith, StoreError> {
         let mut tries = 1;
         loop {
-            match self.store.append(self.id, commit).await {
-                Ok(Appended::Done) => return Ok(true),
-                Ok(Appended::Taken { by }) => return Ok(by == self.writer),
-                Ok(Appended::Gone) => return Ok(false),
+            let appended = match writes {
+                None => self.store.append(self.id, commit).await.map(AppendedWith::Appended),
+                Some(writes) => self.store.append_with(self.id, commit, writes).await,
+            };
+            match appended {
+                Ok(AppendedWith::Appended(Appended::Done)) => return Ok(WrittenWith::Durable),
+                Ok(AppendedWith::Appended(Appended::Taken { by })) if by == commit.writer => {
+                    return Ok(WrittenWith::Durable);
+                }
+                Ok(AppendedWith::Appended(Appended::Taken { .. } | Appended::Gone)) => {
+                    return Ok(WrittenWith::Lost);
+                }
+                Ok(AppendedWith::Refused(refusal)) => return Ok(WrittenWith::Refused(refusal)),
                 Err(error) if error.is_retryable() && tries < WRITE_TRIES_MAX => {
                     tracing::debug!(everstep.execution.id = %self.id, number = commit.number, %error, "append again");
                     tokio::time::sleep(Duration::from_millis(10 << tries)).await;

@@ -11,7 +11,8 @@
 //!
 //! - Decisions rest on the log and the inbox, read consistently in this order; the record is only
 //!   ever written from them.
-//! - The log changes by conditional appends of this turn's own writer and by nothing else. Losing
+//! - The log changes by conditional appends of this turn's own writer, or of one that a commit with
+//!   writes has for itself, and by nothing else. Losing
 //!   one ends the turn, not the execution.
 //! - An error of store or queue ends the turn and leaves the wake: it comes back. The workflow
 //!   never sees it.

@@ -28,6 +28,13 @@ impl Sequence {
         self.forget();
     }
 
+    /// Takes back the last event, which nobody has seen and which is not durable.
+    pub(super) fn take_back(&mut self) {
+        debug_assert!(self.events.len() > self.delivered.max(self.written), "it happened");
+        self.events.pop();
+        self.forget();
+    }
+
     /// What is not durable yet.
     pub(super) fn unwritten(&self) -> &[Event] {
         &self.events[self.written..]

@@ -3,6 +3,7 @@
 mod kills;
 mod races;
 mod refusals;
+mod returned;
 mod table;
 
 use aws_sdk_dynamodb::Client as Dynamo;

@@ -148,25 +148,25 @@ async fn check_once(faults: &[(&str, usize, Fault)]) -> (Result<String, ShopErro
     (end, sold)
 }
 
-/// A transaction that is cancelled for these reasons, the first of which is the marker's.
-fn cancelled(codes: [&str; 3]) -> Fault {
-    let reasons = codes.map(|code| format!(r#"{{"Code":"{code}","Message":"injected"}}"#));
+/// A transaction that is cancelled for these reasons, one for each of its writes.
+pub(super) fn cancelled(codes: &[&str]) -> Fault {
+    let reasons = codes.iter().map(|code| format!(r#"{{"Code":"{code}","Message":"injected"}}"#));
     let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
-    let reasons = reasons.join(",");
+    let reasons = reasons.collect::<Vec<_>>().join(",");
     let body = format!(r#"{{"__type":"{kind}","Message":"no","CancellationReasons":[{reasons}]}}"#);
     Fault::Answer { status: 400, body }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transactions_that_conflict_are_waited_for_within_the_attempt() {
-    let conflict = cancelled(["None", "TransactionConflict", "None"]);
+    let conflict = cancelled(&["None", "TransactionConflict", "None"]);
     let (end, sold) = check_once(&[("TransactWriteItems", 3, conflict)]).await;
     assert_eq!((end, sold), (Ok("sold".to_owned()), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conflicts_that_do_not_end_fail_the_attempt_and_nothing_was_written() {
-    let conflict = cancelled(["TransactionConflict", "None", "None"]);
+    let conflict = cancelled(&["TransactionConflict", "None", "None"]);
     let (end, sold) = check_once(&[("TransactWriteItems", 100, conflict)]).await;
     assert!(matches!(end, Err(ShopError::Transact(TransactError::Unavailable { .. }))), "{end:?}");
     assert_eq!(sold, 0);
@@ -194,7 +194,7 @@ async fn writes_that_nobody_can_be_asked_about_are_in_doubt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_that_does_not_hold_after_a_lost_answer_is_no_refusal() {
-    let refused = cancelled(["None", "ConditionalCheckFailed", "None"]);
+    let refused = cancelled(&["None", "ConditionalCheckFailed", "None"]);
     // The first was done: DynamoDB need not name the marker among what did not hold.
     let faults =
         [("TransactWriteItems", 3, Fault::AnswerLost), ("TransactWriteItems", 1, refused.clone())];
@@ -211,7 +211,7 @@ async fn a_condition_that_does_not_hold_after_a_lost_answer_is_no_refusal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_whose_marker_cannot_be_looked_for_any_more_are_in_doubt() {
     let no_marker = Fault::Answer { status: 200, body: "{}".to_owned() };
-    let refused = cancelled(["None", "ConditionalCheckFailed", "None"]);
+    let refused = cancelled(&["None", "ConditionalCheckFailed", "None"]);
     let faults = [
         ("GetItem", 1, no_marker),
         ("GetItem", 100, Fault::RequestLost),

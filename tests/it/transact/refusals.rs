@@ -128,8 +128,8 @@ async fn a_plan_without_writes_only_keeps_its_result() {
 async fn a_transaction_takes_as_many_writes_as_dynamodb_and_no_more() {
     let most = TRANSACT_WRITES_MAX;
     let db = check(0, Wants::Many(most), Ok(0.5), 1, 1).await;
-    assert_eq!(count(db.url(), super::SHOP).await, 100);
-    let too_many = Err("100 writes are too many for one transaction, which takes 99");
+    assert_eq!(count(db.url(), super::SHOP).await, 99);
+    let too_many = Err("99 writes are too many for one transaction, which takes 98");
     let db = check(0, Wants::Many(most + 1), too_many, 3, 0).await;
     assert_eq!(count(db.url(), super::SHOP).await, 1);
 }

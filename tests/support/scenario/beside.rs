@@ -12,8 +12,8 @@ use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::memory::MemoryStore;
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, SeenItem, Sent, StoreError,
+    Appended, AppendedWith, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem,
+    Projection, Record, SeenItem, Sent, StoreError, Writes,
 };
 use everstep::time::Timestamp;
 use tempfile::TempDir;
@@ -69,16 +69,23 @@ impl Backing {
     }
 }
 
-/// A table of its own in the one emulator of this process.
-fn dynamodb(page_items: Option<i32>) -> Arc<dyn EventStore> {
-    // Worlds come and go; the emulator and its connections serve all of a process.
+/// The one emulator of this process: worlds come and go, it and its connections serve all of them.
+///
+/// # Panics
+/// It does not start.
+pub fn emulator() -> &'static SdkConfig {
     static DATABASE: OnceLock<(DynamoDb, SdkConfig)> = OnceLock::new();
     let (_, config) = DATABASE.get_or_init(|| {
         let database = DynamoDb::start();
         let url = database.url().to_owned();
         (database, finished(async move { config_at(&url).await }))
     });
-    let store = DynamoStore::new(config, &new_table()).expect("a table's name");
+    config
+}
+
+/// A table of its own in the emulator.
+fn dynamodb(page_items: Option<i32>) -> Arc<dyn EventStore> {
+    let store = DynamoStore::new(emulator(), &new_table()).expect("a table's name");
     let store = store.with_shards(FEW_SHARDS);
     let made = store.clone();
     finished(async move { made.setup().await }).expect("setup");
@@ -167,6 +174,21 @@ impl EventStore for Beside {
     ) -> Result<Appended, StoreError> {
         let (inner, id, commit) = (Arc::clone(&self.inner), id.clone(), commit.clone());
         finished(async move { inner.append(&id, &commit).await })
+    }
+
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        let (inner, id, commit) = (Arc::clone(&self.inner), id.clone(), commit.clone());
+        let writes = writes.clone();
+        finished(async move { inner.append_with(&id, &commit, &writes).await })
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {

@@ -13,7 +13,7 @@ mod queue;
 mod store;
 mod world;
 
-pub use beside::{Backing, ELSEWHERE, beside, finished};
+pub use beside::{Backing, ELSEWHERE, beside, emulator, finished};
 pub use effects::Effects;
 pub use world::World;
 
@@ -131,10 +131,21 @@ pub fn check(
     app: impl Fn() -> App + 'static,
     scenario: impl AsyncFn(&World),
 ) {
+    check_at(Backing::of_env(), profiles, app, scenario);
+}
+
+/// As [`check`], at home on `home` whatever the environment says: for what no other store can do.
+#[track_caller]
+pub fn check_at(
+    home: Backing,
+    profiles: &[Profile],
+    app: impl Fn() -> App + 'static,
+    scenario: impl AsyncFn(&World),
+) {
     let app: Rc<dyn Fn() -> App> = Rc::new(app);
     for &profile in profiles {
         let run = |profile, backing, fate| run(Plan { profile, backing, fate }, &app, &scenario);
-        let (home, nothing) = (Backing::of_env(), Fate::Nothing);
+        let nothing = Fate::Nothing;
         match profile {
             Profile::Warm | Profile::NewTurns | Profile::Twice | Profile::TwoHosts => {
                 run(profile, home, nothing);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, SeenItem, Sent, StoreError,
+    Appended, AppendedWith, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem,
+    Projection, Record, SeenItem, Sent, StoreError, Writes,
 };
 use everstep::time::Timestamp;
 
@@ -79,6 +79,21 @@ impl EventStore for ToldStore {
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
         let appended = self.inner.append(id, commit).await?;
+        self.tell(id, Write::Commit).await;
+        Ok(appended)
+    }
+
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        let appended = self.inner.append_with(id, commit, writes).await?;
         self.tell(id, Write::Commit).await;
         Ok(appended)
     }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use everstep::event::StoredCommit;
 use everstep::id::{CommitNumber, ExecutionId, HostId, Life};
 use everstep::store::{
-    Appended, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem, Projection,
-    Record, SeenItem, Sent, StoreError,
+    Appended, AppendedWith, Created, EventStore, ListPage, ListQuery, Loaded, LogPage, NewItem,
+    Projection, Record, SeenItem, Sent, StoreError, Writes,
 };
 use everstep::time::Timestamp;
 
@@ -102,6 +102,19 @@ impl EventStore for SlowStore {
         commit: &StoredCommit,
     ) -> Result<Appended, StoreError> {
         self.slowly("append", self.inner.append(id, commit)).await
+    }
+
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        self.slowly("append_with", self.inner.append_with(id, commit, writes)).await
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {

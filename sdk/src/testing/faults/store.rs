@@ -8,8 +8,8 @@ use super::{Faults, LOST, Written};
 use crate::event::{ChildOutcome, PromiseResult, StoredCommit};
 use crate::id::{CommitNumber, ExecutionId, HostId, Life};
 use crate::store::{
-    Appended, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded, LogPage, Message,
-    NewItem, Projection, Record, SeenItem, Sent, StoreError,
+    Appended, AppendedWith, Buried, Created, EventStore, Grave, ListPage, ListQuery, Loaded,
+    LogPage, Message, NewItem, Projection, Record, SeenItem, Sent, StoreError, Writes,
 };
 use crate::time::Timestamp;
 
@@ -105,6 +105,20 @@ impl EventStore for FaultyStore {
     ) -> Result<Appended, StoreError> {
         let written = Written { items: 1, bytes: commit.body.len() };
         self.call("append", written, self.inner.append(id, commit)).await
+    }
+
+    fn takes_writes(&self) -> bool {
+        self.inner.takes_writes()
+    }
+
+    async fn append_with(
+        &self,
+        id: &ExecutionId,
+        commit: &StoredCommit,
+        writes: &Writes,
+    ) -> Result<AppendedWith, StoreError> {
+        let written = Written { items: 1, bytes: commit.body.len() };
+        self.call("append_with", written, self.inner.append_with(id, commit, writes)).await
     }
 
     async fn record(&self, id: &ExecutionId) -> Result<Option<Record>, StoreError> {

@@ -1,7 +1,10 @@
 //! A step's attempts: when the next one comes, and what one that has ended leads to.
 
 use super::Turn;
-use crate::event::{Event, Failure, StepAttemptFailed, StepCompleted, StepFailed, StepStarted};
+use super::together::Waiting;
+use crate::event::{
+    Event, Failure, Json, StepAttemptFailed, StepCompleted, StepFailed, StepStarted,
+};
 use crate::replay::{Attempt, Fault};
 use crate::telemetry::attempt_failed;
 use crate::turn::bodies::Ended as EndedBody;
@@ -77,16 +80,12 @@ impl Turn<'_> {
         let EndedBody { seq, attempt, took_us, result } = body;
         match result {
             Ok(Attempt::Completed(output)) => {
-                let at = self.now();
-                let completed = {
-                    let mut engine = self.run.engine();
-                    let (key, site) = engine.place(seq);
-                    let input = engine.step(seq).input.clone();
-                    StepCompleted { at, seq, key, site, attempt, took_us, input, output }
-                };
-                self.watch.ended(seq);
-                self.steps.completed(seq);
-                self.happened(Event::StepCompleted(completed));
+                let completed = self.completed(seq, attempt, took_us, output);
+                self.note_completed(seq);
+                self.happened(completed);
+            }
+            Ok(Attempt::Together(together)) => {
+                self.together.push_back(Waiting { seq, attempt, took_us, together });
             }
             Ok(Attempt::Failed { failure, retryable }) => {
                 self.note_failed(seq, attempt, took_us, failure, retryable);
@@ -99,6 +98,26 @@ impl Turn<'_> {
                 self.note_failed(seq, attempt, took_us, failure, true);
             }
         }
+    }
+
+    /// The event of a step's result.
+    pub(super) fn completed(
+        &mut self,
+        seq: u32,
+        attempt: u32,
+        took_us: u64,
+        output: Json,
+    ) -> Event {
+        let at = self.now();
+        let mut engine = self.run.engine();
+        let (key, site) = engine.place(seq);
+        let input = engine.step(seq).input.clone();
+        Event::StepCompleted(StepCompleted { at, seq, key, site, attempt, took_us, input, output })
+    }
+
+    pub(super) fn note_completed(&mut self, seq: u32) {
+        self.watch.ended(seq);
+        self.steps.completed(seq);
     }
 
     pub(super) fn note_failed(

@@ -1,6 +1,6 @@
 //! From a workflow that failed or is cancelled to what undoes it, and to the execution's end.
 
-use super::Turn;
+use super::{Halt, Turn};
 use crate::context::WorkflowEnd;
 use crate::event::{
     CompensationCause, CompensationStarted, Event, WorkflowCancelled, WorkflowCompleted,
@@ -26,10 +26,13 @@ impl Turn<'_> {
     /// What has ended is delivered first: a step is undone once its result is. Steps with an undo
     /// that still run, or of which nobody knows whether they ran, are named in the event, so that
     /// every later turn drives the same ones to their ends. All others end here.
-    pub(super) async fn start_to_undo(&mut self, cause: CompensationCause) -> Undoing {
+    pub(super) async fn start_to_undo(
+        &mut self,
+        cause: CompensationCause,
+    ) -> Result<Undoing, Halt> {
         let nothing = |cause| Undoing::Nothing(WorkflowEnd::Undone { cause, left: Vec::new() });
         if !self.run.engine().uses_undo() {
-            return nothing(cause);
+            return Ok(nothing(cause));
         }
         let kept: Vec<u32> = {
             let mut engine = self.run.engine();
@@ -38,8 +41,9 @@ impl Turn<'_> {
         };
         self.let_clean_up(&kept).await;
         self.collect_bodies();
+        self.write_together().await?;
         if let Some(fault) = self.deliver_all() {
-            return Undoing::Fault(fault);
+            return Ok(Undoing::Fault(fault));
         }
         // What the workflow asked for last nobody waits for any more; what it decided, answered and
         // showed stands.
@@ -50,7 +54,7 @@ impl Turn<'_> {
         self.asked = asked;
         let running = self.bodies.running();
         let Some(finishing) = self.run.engine().finishing(&running) else {
-            return nothing(cause);
+            return Ok(nothing(cause));
         };
         self.bodies.abort_others(&finishing).await;
         self.ready.clear();
@@ -58,10 +62,10 @@ impl Turn<'_> {
         self.backoffs.clear();
         let at = self.now();
         self.happened(Event::CompensationStarted(CompensationStarted { at, cause, finishing }));
-        match self.deliver_all() {
+        Ok(match self.deliver_all() {
             Some(fault) => Undoing::Fault(fault),
             None => Undoing::Started,
-        }
+        })
     }
 
     /// Delivers all that has happened.

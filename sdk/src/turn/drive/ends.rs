@@ -73,6 +73,7 @@ impl Turn<'_> {
     /// No time is left: what is finished is written, what runs is stopped, another turn goes on.
     pub(super) async fn hand_over(&mut self) -> Result<Driven, Halt> {
         self.collect_bodies();
+        self.write_together().await?;
         for (seq, attempt) in self.bodies.abort().await {
             // It counts as an attempt, or a step longer than its host lives is tried for ever.
             let message = "the host's time was up".to_owned();

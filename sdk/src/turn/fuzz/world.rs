@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use super::programs::Program;
 use super::rng::Rng;
 use super::trace::{self, Trace};
-use crate::context::{Parts, Progress, Run, StepScope, WorkflowEnd, in_body};
+use crate::context::{Parts, Progress, Run, StepScope, WorkflowEnd, WritesGo, in_body};
 use crate::event::{
     Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
     StepAttemptFailed, StepCompleted, StepFailed, StepPostponed, StepStarted, TimerFired,
@@ -355,9 +355,19 @@ impl World {
         let bytes_max = crate::limits::VALUE_BYTES_MAX;
         let postponed = RefCell::default();
         let (before, left) = (None, None);
-        let parts = Parts::default();
-        let scope =
-            StepScope { key, seq, attempt, before, left, bytes_max, watch, postponed, parts };
+        let (parts, writes_go) = (Parts::default(), WritesGo::Nowhere);
+        let scope = StepScope {
+            key,
+            seq,
+            attempt,
+            before,
+            left,
+            bytes_max,
+            watch,
+            postponed,
+            parts,
+            writes_go,
+        };
         let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });
@@ -395,6 +405,7 @@ impl World {
             Ok(Attempt::Failed { failure, retryable }) => {
                 self.attempt_failed(seq, attempt, failure, retryable);
             }
+            Ok(Attempt::Together(_)) => unreachable!("no body here returns writes"),
             Ok(Attempt::Postponed { .. }) => self.postponed(seq, attempt),
             Err(message) => {
                 self.attempt_failed(seq, attempt, Failure::Panicked { message }, true);
