@@ -11,9 +11,10 @@ const MOMENTS_MAX: u64 = 80;
 
 /// The calls that change something. To die before or after another call is to die after the change
 /// before it.
-const CHANGES: [&str; 8] = [
+const CHANGES: [&str; 9] = [
     "create",
     "append",
+    "append_with",
     "project",
     "send",
     "remove_items",
