@@ -104,7 +104,7 @@
 //! | `notifications` | no | notifications on EventBridge and SNS: `aws::EventBridgeNotifier`, `aws::SnsNotifier`; with it comes `aws` |
 //! | `postgres` | no | `postgres`: steps that run in a PostgreSQL transaction which records their result |
 //! | `schedules` | no | `schedule`: workflows that start by the calendar or at intervals |
-//! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions; with it comes `aws` |
+//! | `lambda-invoke` | no | `invoke`: steps that call other Lambda functions; `App::pin_to_version`; with it comes `aws` |
 //! | `redis` | no | `limiter::RedisLimiter`: limits that hosts share |
 //! | `opentelemetry` | no | `telemetry`: spans under one OpenTelemetry trace for each run, and OpenTelemetry metrics |
 //! | `logs` | no | `telemetry::logs`: log lines, as JSON in Lambda |
@@ -211,7 +211,7 @@ struct SeveralAtOncePage;
 #[doc = include_str!("../../docs/guide/data.md")]
 struct DataPage;
 
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "testing", feature = "lambda-invoke"))]
 #[doc = include_str!("../../docs/guide/versions.md")]
 struct VersionsPage;
 

@@ -78,6 +78,7 @@
 //! ```
 
 mod alarm;
+mod handed_on;
 
 use std::fmt;
 use std::time::Duration;
@@ -86,6 +87,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use alarm::{Alarm, AlarmClock, AlarmQueue};
+pub(crate) use handed_on::{HandedBack, HandedOn};
 
 use crate::id::ExecutionId;
 use crate::limits::QUEUE_DELAY_MAX;

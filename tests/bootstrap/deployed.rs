@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use everstep::http::Front;
 use everstep::prelude::*;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::ponder::ponder;
 use super::travel::travel;
@@ -56,13 +57,17 @@ fn overflow(antidote: &str) {
     }
 }
 
-/// Who asks `signed` has signed, and its door is IAM: there is no room for a token in such a request.
+/// What begins at a version of `pinned` stays there, and it says what goes wrong. Who asks `signed` has signed, and its door is IAM: there is no room for a token in such a request.
 pub(crate) async fn run(stack: &str) -> Result<(), lambda_runtime::Error> {
     let front = match stack {
         "signed" => Front::new(),
         _ => Front::new().bearer("a-long-secret"),
     };
     let app = App::new().workflow(greet).workflow(ponder).workflow(converse).workflow(poison);
-    let app = app.workflow(travel).schedules();
+    let mut app = app.workflow(travel).schedules();
+    if stack == "pinned" {
+        tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_ansi(false).init();
+        app = app.pin_to_version();
+    }
     Ok(app.http(front).run().await?)
 }

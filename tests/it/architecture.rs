@@ -202,7 +202,7 @@ fn sources() -> Vec<(PathBuf, Vec<String>)> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 // `turn/fuzz` is compiled for tests only: its programs are users' code.
-                if !path.ends_with("fuzz") {
+                if !path.ends_with("fuzz") && !path.ends_with("tests") {
                     folders.push(path);
                 }
             } else if path.extension().is_some_and(|extension| extension == "rs")

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use everstep::event::HistoryLine;
+use everstep::event::{Event, HistoryLine, StoredCommit};
 use everstep::host::{CheckError, CheckReport, Checked};
 use everstep::id::ExecutionId;
 use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
-use everstep::store::{EventStore, Status};
+use everstep::store::{Appended, EventStore, Status};
 use everstep::testing::faults::{Faults, FaultyQueue, FaultyStore};
+use serde_json::json;
 
 #[step]
 async fn reserve(order: u32) -> everstep::Result<u32> {
@@ -117,6 +118,26 @@ impl Table {
         }
     }
 
+    /// Has a version of a Lambda function take a turn that finds nothing to do.
+    async fn pin(&self, id: &str, version: u64) {
+        let id = ExecutionId::new(id).unwrap();
+        let loaded = self.store.load(&id).await.unwrap().unwrap();
+        let last = loaded.commits.last().unwrap();
+        let events = [
+            json!({ "TurnStarted": {
+                "at": 0, "host": "function", "code": "0", "lease_end": 0, "function_version": version,
+            } }),
+            json!({ "TurnEnded": {
+                "at": 0, "reason": "suspended", "wake_at": null, "armed": [],
+            } }),
+        ];
+        let events = events.map(|event| serde_json::from_value::<Event>(event).unwrap());
+        let (number, before) = (last.number + 1, Some(last.hash));
+        let commit = StoredCommit::encode(number, last.writer, before, &events);
+        let commit = StoredCommit { life: last.life, ..commit };
+        assert_eq!(self.store.append(&id, &commit).await.unwrap(), Appended::Done);
+    }
+
     /// What `app` finds, which must have written and woken nothing.
     async fn check(&self, app: App) -> CheckReport {
         self.counts.take_counts();
@@ -191,6 +212,36 @@ async fn what_would_block_is_counted_and_named_once_for_all_that_have_it() {
     assert_eq!(report.exit_code(), 0);
     let report = table.check(app_of_today()).await;
     assert_eq!(counts(&report, "order"), [0, 7, 0, 0, 0]);
+}
+
+/// To a program that pins: one that does not takes their next turns.
+#[tokio::test]
+async fn what_is_pinned_to_another_version_need_not_fit() {
+    let table = Table::new(2).await;
+    table.pin("order-0", 7).await;
+    table.pin("letter-7", 7).await;
+    let app = || App::new().workflow(tomorrow::charges_first).workflow(tomorrow::needs_no_signal);
+    let report = table.check(app().pin_to_version()).await;
+    assert_eq!(counts(&report, "order"), [0, 0, 1, 0, 0]);
+    assert_eq!(counts(&report, "letter"), [0, 0, 0, 0, 0]);
+    assert_eq!((report.workflows["order"].pinned, report.workflows["letter"].pinned), (1, 1));
+    assert_eq!((report.checked(), report.exit_code()), (3, 1));
+    let text = report.to_string();
+    assert!(text.contains("\n2 are pinned to versions that have them"), "{text}");
+    let report = table.check(app()).await;
+    assert_eq!(counts(&report, "order"), [0, 0, 2, 0, 0]);
+    assert!(!report.to_string().contains("pinned"), "{report}");
+    // Nor need what was exported, as long as it is open.
+    let folder = tempfile::tempdir().unwrap();
+    table.export(&["order-0", "order-1"], folder.path()).await;
+    let report = app().pin_to_version().check().histories(folder.path()).await.unwrap();
+    assert_eq!((report.workflows["order"].pinned, report.would_block()), (1, 1));
+    let id = ExecutionId::new("order-0").unwrap();
+    Client::new(&table.backend).signal(&id, "go", &()).await.unwrap();
+    table.work(app_of_today(), 1, Status::Completed).await;
+    table.export(&["order-0"], folder.path()).await;
+    let report = app().pin_to_version().check().histories(folder.path()).await.unwrap();
+    assert_eq!((report.workflows["order"].pinned, report.would_block()), (0, 2));
 }
 
 #[tokio::test]

@@ -56,6 +56,16 @@ mod gave_up {
     }
 }
 
+mod pinned {
+    use super::*;
+
+    #[workflow]
+    pub(super) async fn greet_later(name: String) -> everstep::Result<String> {
+        signal::<()>("go").await?;
+        Ok(format!("Hello, {name}"))
+    }
+}
+
 mod children {
     use super::*;
 
@@ -267,6 +277,7 @@ fn fixtures() -> Vec<(&'static str, App)> {
         ("hours", app().workflow(messages::meter)),
         ("messages", app().workflow(messages::cart)),
         ("parent", app().workflow(children::order)),
+        ("pinned", app().workflow(pinned::greet_later)),
         ("postponed", app().workflow(long_steps::sell)),
         ("promises", app().workflow(promises::fulfil_order)),
         ("tags", app().workflow(messages::ship)),

@@ -51,6 +51,9 @@ struct Shown<'a> {
     promises: Vec<OpenPromise>,
     /// What it has published last.
     view: Option<&'a Json>,
+    /// The version of the Lambda function that takes its turns, if it is open and pinned to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned_to: Option<u64>,
     /// Which messages it waits for, if it is suspended.
     waits_for: Option<&'a WaitsFor>,
     inbox: Vec<Waiting<'a>>,
@@ -121,6 +124,9 @@ impl Show {
             row("tag", format!("{name}={value}").into());
         }
         row("code", or_dash(&projection.code).into());
+        if let Some(version) = shown.pinned_to {
+            row("pinned to", format!("version {version} of the function").into());
+        }
         let log = format!("{} commits, {} events", shown.commits, shown.events);
         row("log", log.into());
         for (name, value) in [
@@ -177,6 +183,11 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         Some(Event::WorkflowCancelled(end)) => (None, None, &end.not_undone[..]),
         _ => (None, None, &[][..]),
     };
+    let last_claim = events().rev().find_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim.function_version),
+        _ => None,
+    });
+    let is_open = !loaded.record.projection.status.is_closed();
     let suspended = loaded.record.projection.status == Status::Suspended;
     let waits_for = match events().last() {
         Some(Event::TurnEnded(end)) if suspended => Some(&end.waits_for),
@@ -201,6 +212,7 @@ fn shown<'a>(loaded: &'a Loaded, commits: &'a [Commit]) -> Shown<'a> {
         not_undone,
         promises: open_promises(&loaded.record, commits),
         view: loaded.record.projection.view.as_ref(),
+        pinned_to: last_claim.flatten().filter(|_| is_open),
         waits_for,
         inbox: inbox.collect(),
     }

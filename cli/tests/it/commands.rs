@@ -1,7 +1,9 @@
 //! Every command does what it says, for people and for programs.
 
+use everstep::event::{Event, StoredCommit};
+use everstep::local::{SqliteBackend, SqliteOptions};
 use everstep::prelude::*;
-use everstep::store::Status;
+use everstep::store::{Appended, EventStore, Status};
 use everstep::testing::{Recorded, replay};
 use everstep_cli::exit;
 use serde_json::{Value, json};
@@ -186,6 +188,41 @@ fn show_and_list_have_these_fields() {
     assert_eq!(fields(&place.json(["show", "a"])[0]), shown);
     let started = place.json(["list"])[0]["started_at"].as_str().unwrap().to_owned();
     assert!(started.contains('T') && started.ends_with('Z'), "{started}");
+}
+
+/// Of an open one: what has ended has no next turn.
+#[test]
+fn show_names_the_version_that_an_open_execution_is_pinned_to() {
+    let place = Place::new();
+    place.ok(["start", "greet", "--id", "a", "--input", "\"Ada\""]);
+    let id = ExecutionId::new("a").unwrap();
+    let store = SqliteBackend::open(place.database(), &SqliteOptions::new()).unwrap().store();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let append = async |event: Value| {
+        let loaded = store.load(&id).await.unwrap().unwrap();
+        let last = loaded.commits.last().unwrap();
+        let event: Event = serde_json::from_value(event).unwrap();
+        let (number, before) = (last.number + 1, Some(last.hash));
+        let commit = StoredCommit::encode(number, last.writer, before, &[event]);
+        let commit = StoredCommit { life: last.life, ..commit };
+        assert_eq!(store.append(&id, &commit).await.unwrap(), Appended::Done);
+    };
+    for (version, shown) in [(Some(7), true), (None, false), (Some(8), true)] {
+        let mut claim = json!({ "at": 0, "host": "function", "code": "0", "lease_end": 0 });
+        if let Some(version) = version {
+            claim["function_version"] = json!(version);
+        }
+        runtime.block_on(append(json!({ "TurnStarted": claim })));
+        assert_eq!(
+            place.json(["show", "a"])[0].get("pinned_to"),
+            version.map(Value::from).as_ref()
+        );
+        assert_eq!(place.ok(["show", "a"]).contains("of the function"), shown);
+    }
+    assert!(place.ok(["show", "a"]).contains("pinned to  version 8 of the function"));
+    place.ok(["terminate", "a", "--reason", "test"]);
+    place.work_until("a", Status::Terminated);
+    assert_eq!(place.json(["show", "a"])[0].get("pinned_to"), None);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod error;
 mod serve;
+#[cfg(feature = "lambda-invoke")]
+mod versions;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,7 +34,8 @@ use crate::trigger::{
     Content, Done, HttpSource, Invocation, Message, Reading, Trigger, TriggerError, Triggers,
     UnknownEvent,
 };
-use crate::turn::{Kitchen, Lease, Term};
+use crate::turn::{Kitchen, Lease, Term, Verdict, come_back_after};
+use crate::wake::{HandedBack, HandedOn};
 
 /// How long before the deadline the answer is given, whatever still goes on.
 const ANSWER_BEFORE_DEADLINE: Duration = Duration::from_millis(500);
@@ -73,8 +76,12 @@ async fn serve_events(
     let clock = Clock::system();
     let client = Client::on(&backend, &clock);
     let host = backend.host()?;
+    #[cfg(feature = "lambda-invoke")]
+    let pin = versions::pin(&registry).await;
     let kitchen = Kitchen::new(backend.store, backend.queue, clock, host, registry)
         .with_payloads(backend.payloads);
+    #[cfg(feature = "lambda-invoke")]
+    let kitchen = kitchen.with_pin(pin);
     let kitchen = Arc::new(kitchen);
     let (swept, warm) = (Mutex::default(), AtomicBool::new(false));
     let host = Arc::new(Host { kitchen, client, triggers, swept, warm, front });
@@ -114,7 +121,7 @@ fn faas_trigger(invocation: &Invocation) -> &'static str {
         Invocation::Table(_) => "datasource",
         Invocation::Schedule(_) | Invocation::Sweep => "timer",
         Invocation::Http(_) => "http",
-        Invocation::Start(_) | Invocation::Other(_) => "other",
+        Invocation::Start(_) | Invocation::Turn(_) | Invocation::Other(_) => "other",
     }
 }
 
@@ -157,6 +164,7 @@ impl Host {
             Invocation::Http(source) => return self.http(source, event, deadline).await,
             Invocation::Start(request) => to_raw_value(&self.triggers.start(request, id).await?),
             Invocation::Sweep => to_raw_value(&self.sweep(deadline).await?),
+            Invocation::Turn(turn) => to_raw_value(&self.turn(turn, deadline).await),
             Invocation::Other(invoke) => {
                 let unknown = UnknownEvent::other(&invoke.payload);
                 match self.triggers.perform(Trigger::Invoke(invoke)).await {
@@ -231,13 +239,7 @@ impl Host {
     /// Takes a turn for each wake, and does what follows from each other message, all at once.
     async fn batch(&self, messages: Vec<Message>, deadline: Timestamp) -> BatchAnswer {
         let clock = &self.kitchen.clock;
-        let left = deadline.since(clock.now());
-        // A function with a short time-out keeps a part of it.
-        let hand_over = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 4));
-        let answer_at = deadline.before(ANSWER_BEFORE_DEADLINE.min(left / 8));
-        // Nobody tells a function to stop; dropping the sender would be that.
-        let (_stopping, stop) = watch::channel(None);
-        let term = Term { lease: Lease::Invocation { deadline, hand_over }, stop };
+        let (_stopping, term, answer_at) = self.term(deadline);
         let mut open: Vec<String> = messages.iter().map(|it| it.id.clone()).collect();
         let mut turns = JoinSet::new();
         // The wakes are announced together, before a turn is taken for any.
@@ -266,6 +268,41 @@ impl Host {
         // A thawed function must not go on with what another host has taken over.
         turns.shutdown().await;
         open.into_iter().collect()
+    }
+
+    /// Takes a turn that another version of this function has handed on, within the time of both.
+    async fn turn(&self, turn: HandedOn, deadline: Timestamp) -> HandedBack {
+        let HandedOn { wake, receives, deadline: known_by } = turn;
+        let (_stopping, term, answer_at) = self.term(deadline.min(known_by));
+        let id = wake.execution.clone();
+        let visit = self.kitchen.visit(wake).handed_on();
+        let taken = tokio::select! {
+            taken = Box::pin(self.kitchen.take_turn(visit, receives, &term)) => taken,
+            () = self.kitchen.clock.sleep_until(answer_at) => {
+                tracing::error!(everstep.execution.id = %id, "the deadline is near: the wake comes back");
+                return HandedBack::after(come_back_after(receives));
+            }
+        };
+        match taken {
+            Ok(Verdict::Delete) => HandedBack::Done,
+            Ok(Verdict::Return(later)) => HandedBack::after(later),
+            Err(error) => {
+                tracing::warn!(everstep.execution.id = %id, %error, "the turn ended; its wake comes back");
+                HandedBack::after(come_back_after(receives))
+            }
+        }
+    }
+
+    /// How long turns of an invocation may go on, and when it must be answered. Dropping the sender would
+    /// tell them to stop, which nobody does.
+    fn term(&self, deadline: Timestamp) -> (watch::Sender<Option<Timestamp>>, Term, Timestamp) {
+        let left = deadline.since(self.kitchen.clock.now());
+        // A function with a short time-out keeps a part of it.
+        let hand_over = deadline.before(YIELD_BEFORE_DEADLINE.min(left / 4));
+        let answer_at = deadline.before(ANSWER_BEFORE_DEADLINE.min(left / 8));
+        let (stopping, stop) = watch::channel(None);
+        let term = Term { lease: Lease::Invocation { deadline, hand_over }, stop };
+        (stopping, term, answer_at)
     }
 
     fn visit(&self, message: Message) -> Visitor {

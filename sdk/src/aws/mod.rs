@@ -22,6 +22,7 @@
 //! | a batch of SQS messages | an event source mapping of the queue, with `ReportBatchItemFailures` | `{"batchItemFailures": [...]}` |
 //! | `{"start": {"workflow": NAME, "input": ..., "id": ID, "on_conflict": POLICY}}` | a direct invocation | `{"id": ID, "new": true}` |
 //! | `{"sweep": {}}`, or a scheduled event of EventBridge | a schedule, every minute or so | `{"woken": 3}` |
+//! | `{"take_turn": {"wake": ..., "receives": 1, "deadline": ...}}` | another version of the function, with [`App::pin_to_version`](crate::App::pin_to_version) | `"done"`, or `{"comes_back": {"after_ms": 5000}}` |
 //! | a batch of changes of a DynamoDB stream | an event source mapping, with `ReportBatchItemFailures` | `{"batchItemFailures": [...]}` |
 //! | a notification of S3 or SNS, an event of EventBridge | the service itself | a list of what was done |
 //!

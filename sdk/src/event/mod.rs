@@ -404,6 +404,7 @@ pub use step::{StepAttemptFailed, StepCompleted, StepFailed, StepStarted};
 pub use tag::TagSet;
 pub use text::Text;
 pub use timer::{TimerFired, TimerStarted};
+pub(crate) use turn::pinned_to;
 pub use turn::{LeaseRenewed, TurnEnd, TurnEnded, TurnStarted, WaitsFor};
 pub use update::{Reply, UpdateReceived, UpdateReplied};
 pub use value::UnrecordableValue;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Event;
 use crate::id::HostId;
 use crate::time::Timestamp;
 
@@ -18,6 +19,20 @@ pub struct TurnStarted {
     pub code: String,
     /// Until when nobody else may claim.
     pub lease_end: Timestamp,
+    /// The published version of the Lambda function that the process is of, if its app
+    /// [pins](crate::App::pin_to_version) runs to that; absent otherwise, and in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_version: Option<u64>,
+}
+
+/// The published version of a Lambda function that a run with these events is pinned to, if it is: that
+/// of its last claim.
+pub(crate) fn pinned_to(events: &[Event]) -> Option<u64> {
+    let claim = events.iter().rev().find_map(|event| match event {
+        Event::TurnStarted(claim) => Some(claim),
+        _ => None,
+    });
+    claim?.function_version
 }
 
 /// See [`Event::LeaseRenewed`](super::Event::LeaseRenewed).

@@ -42,6 +42,7 @@ pub struct App {
     observers: Vec<Observer>,
     notifications: Option<Notifications>,
     replay_check: Option<bool>,
+    pins: bool,
     watchers: Watchers,
     archive: Option<Archive>,
     retentions: Retentions,
@@ -73,6 +74,7 @@ impl App {
             observers: Vec::new(),
             notifications: None,
             replay_check: None,
+            pins: false,
             watchers: Watchers::default(),
             archive: None,
             retentions: Retentions::default(),
@@ -146,6 +148,30 @@ impl App {
     /// ```
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.code = version.into();
+        self
+    }
+
+    /// Pins each run to the published version of the Lambda function that begins it: that version takes
+    /// all its turns, with its own code, whatever the alias points to by then. By default open executions
+    /// move: the version that is live takes their next turns.
+    ///
+    /// It needs the permission `lambda:InvokeFunction` on the versions of the function (`PinVersions` of
+    /// the template), and versions that are published: `$LATEST` pins nothing. Anywhere else than in
+    /// Lambda it does nothing.
+    ///
+    /// A run that [continues as new](crate::continue_as_new) goes on with the version that is live, and so
+    /// does one whose version was deleted: that is how a fix comes to it. A run that was begun without
+    /// this is not pinned before its next turn. [Schedules](crate::schedule) are never pinned. docs/guide/versions.md says when to use it, docs/deploy.md
+    /// how to roll out and back with it.
+    ///
+    /// ```
+    /// # use everstep::prelude::*;
+    /// # #[workflow] async fn sell(card: String) -> everstep::Result<String> { Ok(card) }
+    /// let app = App::new().workflow(sell).pin_to_version();
+    /// ```
+    #[cfg(feature = "lambda-invoke")]
+    pub fn pin_to_version(mut self) -> Self {
+        self.pins = true;
         self
     }
 
@@ -553,7 +579,7 @@ impl App {
             watchers.add(metrics);
         }
         let registry = registry.with_replay_check(replay_check).with_watchers(watchers);
-        let registry = registry.telling(self.notifications);
+        let registry = registry.telling(self.notifications).pinning(self.pins);
         let variable = std::env::var_os(RETENTION_VARIABLE);
         let variable = variable.as_deref().map(std::ffi::OsStr::to_string_lossy);
         let retentions = self.retentions.or(variable.as_deref())?;

@@ -19,7 +19,7 @@ use super::app::App;
 use super::error::AppError;
 use super::registry::Registry;
 use crate::client::Client;
-use crate::event::{Event, Json};
+use crate::event::{Event, Json, pinned_to};
 use crate::replay::{Fault, History};
 use crate::store::{Loaded, Record, Status, StoreError};
 use crate::time::Clock;
@@ -119,7 +119,8 @@ impl App {
     /// against the table of production by the build of the next release.
     ///
     /// An execution that moves while the check runs is seen as it was or as it is. What is started
-    /// meanwhile may be missed.
+    /// meanwhile may be missed. If this app [pins](Self::pin_to_version) runs to versions, those that are
+    /// pinned are counted and not replayed: an app without that replays them too.
     ///
     /// ```
     /// # use everstep::prelude::*;
@@ -352,6 +353,8 @@ pub(super) enum Found {
     Blocks(Fault),
     /// Its log cannot be read.
     Unreadable(String),
+    /// This program never takes it.
+    Pinned,
 }
 
 impl Running {
@@ -406,11 +409,19 @@ async fn rehearse(
     if history.ended {
         return Ok(Found::Ended);
     }
+    if stays(registry, &history.events) {
+        return Ok(Found::Pinned);
+    }
     let unopened = client.payloads.open_events(&loaded.record.id, &mut history.events).await?;
     if let Some(unopened) = unopened {
         return Ok(Found::Unreadable(unopened.to_string()));
     }
     Ok(found(registry, &Arc::new(history.events), None))
+}
+
+/// Whether an open run goes on with the version of the function that has it, and not with this program.
+fn stays(registry: &Registry, events: &[Event]) -> bool {
+    registry.pins() && pinned_to(events).is_some()
 }
 
 /// What this program does with the events of a run; `next` is the input of the one behind it.

@@ -24,6 +24,7 @@ pub(crate) struct Registry {
     observers: Vec<Observer>,
     notifications: Option<Notifications>,
     replay_check: bool,
+    pins: bool,
     watchers: Watchers,
     retentions: Retentions,
 }
@@ -38,7 +39,7 @@ impl Registry {
         for workflow in workflows.values() {
             workflow.check(&states)?;
         }
-        let (replay_check, watchers) = (false, Watchers::default());
+        let (replay_check, pins, watchers) = (false, false, Watchers::default());
         let (notifications, retentions) = (None, Retentions::default());
         Ok(Self {
             workflows,
@@ -47,6 +48,7 @@ impl Registry {
             observers,
             notifications,
             replay_check,
+            pins,
             watchers,
             retentions,
         })
@@ -72,6 +74,11 @@ impl Registry {
         Self { replay_check, ..self }
     }
 
+    /// Whether runs stay with the version of the function that has them.
+    pub(super) fn pinning(self, pins: bool) -> Self {
+        Self { pins, ..self }
+    }
+
     /// Who gets the measures of its turns.
     pub(super) fn with_watchers(self, watchers: Watchers) -> Self {
         Self { watchers, ..self }
@@ -93,6 +100,11 @@ impl Registry {
     /// See [`App::replay_check`](super::App::replay_check).
     pub(crate) fn replay_check(&self) -> bool {
         self.replay_check
+    }
+
+    /// Whether runs stay with the version of the function that has them.
+    pub(crate) fn pins(&self) -> bool {
+        self.pins
     }
 
     /// Who gets the measures of its turns.

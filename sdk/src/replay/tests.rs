@@ -169,7 +169,13 @@ fn resumed(at: i64) -> Event {
 
 fn claim(at: i64, lease_end: i64) -> Event {
     let (at, host, code) = (Timestamp(at), HostId("host".into()), "1".to_owned());
-    Event::TurnStarted(TurnStarted { at, host, code, lease_end: Timestamp(lease_end) })
+    Event::TurnStarted(TurnStarted {
+        at,
+        host,
+        code,
+        lease_end: Timestamp(lease_end),
+        function_version: None,
+    })
 }
 
 fn renewed(at: i64, lease_end: i64) -> Event {

@@ -21,7 +21,7 @@ use super::bus::{EventBridgeEvent, Schedule};
 use super::message::Invoke;
 use crate::client::{OnConflict, Policy};
 use crate::event::Json;
-use crate::wake::{NotAWake, Wake};
+use crate::wake::{HandedOn, NotAWake, Wake};
 
 /// An event, by its shape.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(crate) enum Invocation {
     Start(StartRequest),
     /// Overdue executions are to be woken.
     Sweep,
+    /// Another version of this function has a turn taken by this one.
+    Turn(HandedOn),
     /// Something else.
     Other(Invoke),
 }
@@ -151,6 +153,8 @@ struct Shape<'a> {
     start: Option<&'a RawValue>,
     #[serde(borrow)]
     sweep: Option<&'a RawValue>,
+    #[serde(borrow)]
+    take_turn: Option<&'a RawValue>,
     #[serde(rename = "requestContext", borrow)]
     request_context: Option<&'a RawValue>,
     #[serde(rename = "httpMethod", borrow)]
@@ -183,14 +187,20 @@ impl Invocation {
         // A list or a number is nobody's event, and may be a payload.
         let Ok(shape) = serde_json::from_str::<Shape<'_>>(event) else { return other() };
         match shape {
-            Shape { records: Some(records), start: None, sweep: None, .. } => {
+            Shape { records: Some(records), start: None, sweep: None, take_turn: None, .. } => {
                 read_records(records).map_err(unknown)
             }
-            Shape { records: None, start: Some(start), sweep: None, .. } => {
+            Shape { records: None, start: Some(start), sweep: None, take_turn: None, .. } => {
                 let start = serde_json::from_str(start.get());
                 start.map(Self::Start).map_err(|error| unknown(format!("the start: {error}")))
             }
-            Shape { records: None, start: None, sweep: Some(_), .. } => Ok(Self::Sweep),
+            Shape { records: None, start: None, sweep: Some(_), take_turn: None, .. } => {
+                Ok(Self::Sweep)
+            }
+            Shape { records: None, start: None, sweep: None, take_turn: Some(turn), .. } => {
+                let turn = HandedOn::read(turn.get());
+                turn.map(Self::Turn).map_err(|error| unknown(format!("the turn: {error}")))
+            }
             Shape { records: None, start: None, sweep: None, request_context, .. } => {
                 if let Some(source) = request_context.and_then(|it| http(it, shape.method)) {
                     return Ok(Self::Http(source));

@@ -167,6 +167,9 @@ impl Triggers {
                 }
             }
             Invocation::Sweep => self.sweep().await,
+            Invocation::Turn(turn) => {
+                Err(DeliverError::Wake { what: turn.wake.execution.to_string() })
+            }
             Invocation::Http(front) => Err(DeliverError::Http(front)),
             Invocation::Start(request) => Ok(vec![self.start(request, id).await?]),
             Invocation::Other(invoke) => {

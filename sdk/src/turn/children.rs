@@ -372,7 +372,8 @@ impl TurnError {
         match self {
             Self::Store(error) => error.is_retryable(),
             Self::Queue(error) => error.is_retryable(),
-            Self::OutOfTime => true,
+            // How it ended is not known, or will be another time.
+            Self::Version(_) | Self::OutOfTime => true,
         }
     }
 }

@@ -50,6 +50,7 @@ impl Desk {
             wake,
             number,
             deciding,
+            handed_on: false,
         }
     }
 
@@ -89,11 +90,19 @@ pub(crate) struct Visit {
     /// It was this many-th to come.
     number: u64,
     deciding: Arc<tokio::sync::Mutex<()>>,
+    /// Whether another version of this function has handed it on, since the run is pinned to this one.
+    pub(super) handed_on: bool,
 }
 
 impl Visit {
     pub(crate) fn execution(&self) -> &ExecutionId {
         &self.wake.execution
+    }
+
+    /// Another version of this function has handed it on.
+    #[cfg(feature = "aws")]
+    pub(crate) fn handed_on(self) -> Self {
+        Self { handed_on: true, ..self }
     }
 
     /// Waits until this wake may load the log. `None` if it need not: its message is done with.

@@ -307,11 +307,16 @@ impl Turn<'_> {
 
     async fn go(&mut self, log: &[Event], items: Items, eager: bool) -> Result<Driven, Halt> {
         let at = self.now();
+        let function_version = match log.first() {
+            Some(Event::WorkflowStarted(start)) => self.kitchen.pins_to(&start.workflow),
+            _ => None,
+        };
         self.sequence.push(Event::TurnStarted(TurnStarted {
             at,
             host: self.kitchen.host.clone(),
             code: self.kitchen.registry.code().to_owned(),
             lease_end: self.lease_end,
+            function_version,
         }));
         for item in items {
             self.take(item);

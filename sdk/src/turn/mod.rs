@@ -32,6 +32,7 @@ mod new_steps;
 mod notices;
 mod outbox;
 mod payloads;
+mod pin;
 mod recheck;
 mod rehearse;
 mod sequence;
@@ -60,6 +61,9 @@ use crate::time::{Clock, Timestamp};
 use crate::wake::{QueueError, Wake, WakeKind, WakeQueue};
 
 pub(crate) use desk::Visit;
+#[cfg(feature = "lambda-invoke")]
+pub(crate) use pin::Versions;
+pub(crate) use pin::{HandOnError, Pin};
 pub(crate) use rehearse::Rehearsal;
 pub(crate) use term::{Lease, Term};
 
@@ -86,6 +90,8 @@ pub(crate) struct Kitchen {
     suspects: Suspects,
     quiet: Quiet,
     gaps: Gaps,
+    /// Which version of a function this process is of, where runs stay with theirs.
+    pin: Option<Pin>,
 }
 
 /// What is to become of the wake that a turn was taken for.
@@ -118,6 +124,8 @@ pub(crate) enum TurnError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Queue(#[from] QueueError),
+    #[error("{0}")]
+    Version(#[from] HandOnError),
     /// What it was that did not answer is not known: stores and queue are asked in between.
     #[error("the time of the turn was up before all that it was to tell others could be sent")]
     OutOfTime,
@@ -131,7 +139,7 @@ impl TurnError {
             Self::Store(StoreError::Unavailable { .. } | StoreError::Unusable { .. })
             | Self::Queue(_)
             | Self::OutOfTime => true,
-            Self::Store(_) => false,
+            Self::Store(_) | Self::Version(_) => false,
         }
     }
 }
@@ -152,12 +160,19 @@ impl Kitchen {
     ) -> Self {
         let (payloads, desk) = (Payloads::none(), Desk::default());
         let (suspects, quiet, gaps) = (Suspects::default(), Quiet::default(), Gaps::default());
-        Self { store, queue, clock, host, registry, payloads, desk, suspects, quiet, gaps }
+        let pin = None;
+        Self { store, queue, clock, host, registry, payloads, desk, suspects, quiet, gaps, pin }
     }
 
     pub(crate) fn with_payloads(mut self, payloads: Payloads) -> Self {
         self.payloads = payloads;
         self
+    }
+
+    /// Runs stay with the version of the function that took their last turn.
+    #[cfg(feature = "lambda-invoke")]
+    pub(crate) fn with_pin(self, pin: Option<Pin>) -> Self {
+        Self { pin, ..self }
     }
 
     /// `wake` has come. To be called for all wakes that come together before a turn is taken for any.
@@ -174,9 +189,10 @@ impl Kitchen {
         receive_count: u32,
         term: &Term,
     ) -> Result<Verdict, TurnError> {
+        let handed_on = visit.handed_on;
         let Some((wake, look)) = visit.look().await else { return Ok(Verdict::Delete) };
         let meter = Meter::new(self.registry.watchers(), &wake.execution);
-        let verdict = self.serve(wake, look, receive_count, term, &meter).await;
+        let verdict = self.serve(wake, look, handed_on, receive_count, term, &meter).await;
         meter.wake(match verdict {
             Ok(Verdict::Delete) => "deleted",
             Ok(Verdict::Return(_)) => "returned",
@@ -189,6 +205,7 @@ impl Kitchen {
         &self,
         mut wake: Wake,
         look: Look,
+        handed_on: bool,
         receive_count: u32,
         term: &Term,
         meter: &Meter,
@@ -251,6 +268,12 @@ impl Kitchen {
                     return Ok(Verdict::Delete);
                 }
                 Decision::Go { mut items } => {
+                    let (events, lease) = (&history.events, term.lease);
+                    let elsewhere =
+                        self.elsewhere(&wake, handed_on, events, receive_count, lease).await?;
+                    if let Some(verdict) = elsewhere {
+                        return Ok(verdict);
+                    }
                     let opening = self.open(id, &mut history, &mut items);
                     let Some(opened) = self.unless_stopping(term, opening).await? else {
                         return Ok(Verdict::Return(Duration::ZERO));

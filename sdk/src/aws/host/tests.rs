@@ -1,5 +1,8 @@
 //! Invocations in virtual time, on a store and a queue in memory.
 
+#[cfg(feature = "lambda-invoke")]
+mod pinned;
+
 use std::future::pending;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::report::Looked;
-use super::{Check, CheckError, CheckReport, Found, found};
+use super::{Check, CheckError, CheckReport, Found, found, stays};
 use crate::event::{Event, Runs, TurnEnd, read_lines};
 use crate::host::error::AppError;
 use crate::host::registry::Registry;
@@ -36,6 +36,7 @@ impl Check {
             let runs = Runs::of(events).unwrap_or_else(|_| unreachable!("it begins with a start"));
             let found = match unopened {
                 Some(unopened) => Found::Unreadable(unopened.to_string()),
+                None if is_open(runs.last()) && stays(&registry, runs.last()) => Found::Pinned,
                 None => found_of_all(&registry, &runs),
             };
             let looked = Looked {
@@ -43,8 +44,7 @@ impl Check {
                 workflow: &start.workflow,
                 file: Some(&file),
                 blocked_now: is_blocked(runs.last()),
-                ended: matches!(found, Found::EndsOtherwise(_))
-                    || runs.last().last().is_some_and(Event::is_end),
+                ended: matches!(found, Found::EndsOtherwise(_)) || !is_open(runs.last()),
             };
             report.add(&looked, found);
             if let Some(progress) = &mut self.progress {
@@ -80,6 +80,11 @@ fn found_of_all(registry: &Registry, runs: &Runs) -> Found {
         }
     }
     Found::Fine
+}
+
+/// Whether the last run of a history has not ended.
+fn is_open(events: &[Event]) -> bool {
+    !events.last().is_some_and(Event::is_end)
 }
 
 /// Whether the last turn that is in the log could not go on.

@@ -79,6 +79,9 @@ pub struct Checked {
     /// Their histories have ended, and this program comes to another end. Nothing blocks: what is
     /// open may well be meant to end so.
     pub end_otherwise: usize,
+    /// They are [pinned](crate::App::pin_to_version) to the version of the function that has them, and
+    /// were not replayed.
+    pub pinned: usize,
 }
 
 /// An execution that does not go on as before.
@@ -160,7 +163,7 @@ impl CheckReport {
     pub fn checked(&self) -> usize {
         self.sum(|it| {
             let blocked = it.unblocked + it.would_block + it.stay_blocked;
-            it.go_on + blocked + it.would_end + it.end_otherwise
+            it.go_on + blocked + it.would_end + it.end_otherwise + it.pinned
         })
     }
 
@@ -206,6 +209,10 @@ impl CheckReport {
         let blocked_now = looked.blocked_now;
         let (problem, reason, blocks) = match found {
             Found::Ended => return,
+            Found::Pinned => {
+                self.counts(looked).pinned += 1;
+                return;
+            }
             Found::Fine => {
                 let counts = self.counts(looked);
                 let of = if blocked_now { &mut counts.unblocked } else { &mut counts.go_on };
@@ -260,6 +267,13 @@ impl fmt::Display for CheckReport {
             return f.write_str("no execution is open");
         }
         self.table(f)?;
+        let pinned = self.sum(|it| it.pinned);
+        if pinned > 0 {
+            writeln!(
+                f,
+                "{pinned} are pinned to versions that have them, and need not fit this program"
+            )?;
+        }
         if self.limited {
             let checked = self.checked();
             let more = if self.of_histories { "there are more" } else { "more are open" };

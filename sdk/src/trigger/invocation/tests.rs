@@ -307,6 +307,12 @@ fn each_source_is_recognised_by_the_shape_that_aws_documents() {
         assert!(matches!(recognise(event), Invocation::Http(it) if it == front), "{front}");
     }
     assert!(matches!(recognise(r#"{"sweep": {}}"#), Invocation::Sweep));
+    let wake = Wake::news(crate::id::ExecutionId::new("order-7").unwrap());
+    let handed = HandedOn { wake, receives: 2, deadline: crate::time::Timestamp(5) };
+    match recognise(&handed.to_event()) {
+        Invocation::Turn(turn) => assert_eq!(turn, handed),
+        other => panic!("{other:?}"),
+    }
     for payload in ["7", "[]", "null", "{}", r#"{"order": 7}"#, r#"{"source": "aws.ec2"}"#] {
         assert!(matches!(recognise(payload), Invocation::Other(it) if it.id == "i-1"), "{payload}");
     }
@@ -474,6 +480,8 @@ fn a_start_keeps_its_input_as_it_is() {
 fn other_events_are_refused_with_what_was_seen_and_what_is_known() {
     check_refused("{", "no JSON");
     check_refused(r#"{"start": {}, "sweep": {}}"#, "several");
+    check_refused(r#"{"take_turn": {}, "sweep": {}}"#, "several");
+    check_refused(r#"{"take_turn": {"wake": 4242}}"#, "it names no wake to take");
     check_refused(r#"{"start": {"input": 1}}"#, "missing field `workflow`");
     check_refused(r#"{"start": {"workflow": "w", "inputs": 1}}"#, "unknown field `inputs`");
     check_refused(r#"{"start": {"workflow": "w", "on_conflict": "x"}}"#, "attach_to_any");
