@@ -87,6 +87,17 @@ fn a_hash_map_as_an_argument_is_no_difference() {
     assert_eq!(env.run(counts, ()).unwrap(), 3);
 }
 
+#[workflow]
+async fn maps(_: ()) -> everstep::Result<HashMap<String, u64>> {
+    Ok(towns())
+}
+
+#[test]
+fn a_hash_map_as_a_result_is_no_difference() {
+    let env = Env::new(App::new().workflow(maps));
+    assert_eq!(env.run(maps, ()).unwrap(), towns());
+}
+
 static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// Every run takes another way.

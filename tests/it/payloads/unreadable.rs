@@ -146,4 +146,8 @@ async fn a_terminate_is_heard_while_a_body_runs_though_what_came_before_it_is_lo
     let app = App::new().workflow(listens_late).backend(backend);
     tokio::join!(ends, run_until(app, &client, handle.id(), Status::Terminated));
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    let commits = client.history(handle.id()).await.unwrap();
+    let mut events = commits.iter().flat_map(|commit| &commit.events);
+    let taken = events.any(|event| event.kind() == "SignalReceived");
+    assert!(!taken, "what cannot be opened was taken as it is stored: {commits:#?}");
 }

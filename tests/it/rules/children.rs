@@ -9,9 +9,10 @@ use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::Fate;
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Fates, Host, World};
+use everstep_tests::sim::programs::act;
+use everstep_tests::sim::{Fates, Host, Ledger, World};
 
-use super::{count, events, without_sweeper};
+use super::{closed, count, events, host_of, without_sweeper};
 
 #[workflow]
 async fn nap(minutes_long: u64) -> everstep::Result<u64> {
@@ -257,4 +258,31 @@ async fn a_result_for_an_earlier_run_is_not_taken_by_a_later_one() {
     is(&world, "x", Status::Completed).await;
     is(&world, "x/nap#1@2", Status::Cancelled).await;
     world.check_closed("x").await;
+}
+
+/// Works for a minute beside a child.
+#[workflow]
+async fn works_beside(State(ledger): State<Ledger>, _: ()) -> everstep::Result<u64> {
+    let own = act(&ledger, "x", "own", &[], seconds(60));
+    let (own, childs) = tokio::join!(own, child(nap, 1));
+    Ok(own? + childs?)
+}
+
+/// A child is started when the store is there again. It is not asked all the time, and what runs
+/// beside it goes on.
+#[tokio::test(start_paused = true)]
+async fn an_outage_while_a_child_is_started_stops_no_body() {
+    let world = World::new();
+    let inside = world.clone();
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "create" if inside.elapsed() < seconds(30) => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let app = App::new().workflow(nap).workflow(works_beside);
+    let _host = host_of(&world, app, &fates, &without_sweeper());
+    let _ = world.client().start(works_beside, ()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    let creates = world.trace().iter().filter(|line| line.contains(" host create#")).count();
+    assert!((5..30).contains(&creates), "{creates}");
+    assert_eq!(world.ledger.runs_of("own"), 1);
 }

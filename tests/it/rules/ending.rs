@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use everstep::client::OnConflict;
 use everstep::event::{Event, Failure, TurnEnd};
+use everstep::limits::CLEAN_UP_GRACE;
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::Fate;
@@ -13,7 +14,8 @@ use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 
 use super::{
-    app, closed, count, counts, events, host, host_with, long, signal_lands_at, without_sweeper,
+    app, closed, count, counts, events, host, host_of, host_with, long, signal_lands_at,
+    without_sweeper,
 };
 
 /// Nobody sends a wake for it, and nobody sweeps: the turn itself looks once more.
@@ -195,6 +197,54 @@ async fn an_invocation_hands_over_before_its_deadline() {
     world.ledger.check();
 }
 
+/// Works until it hears that it is to end, and then takes two seconds.
+#[step]
+async fn obeys() -> everstep::Result<()> {
+    cancelled().await;
+    tokio::time::sleep(seconds(2)).await;
+    Ok(())
+}
+
+#[workflow]
+async fn obedient(_: State<Ledger>, _: ()) -> everstep::Result<()> {
+    obeys().await
+}
+
+/// Its hand-over is 22 seconds after its beginning. The looks at the inbox are at other times.
+#[tokio::test(start_paused = true)]
+async fn a_body_hears_that_its_invocation_nears_its_end_while_it_can_still_clean_up() {
+    let world = World::new();
+    let options = HostOptions { invocation: Some(seconds(32)), ..without_sweeper() };
+    let fates = Fates::good(&world, "function");
+    let _function = host_of(&world, App::new().workflow(obedient), &fates, &options);
+    let _ = world.client().start(obedient, ()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    let events = events(&world, "x").await;
+    let ends = |event: &&Event| matches!(event.kind(), "StepCompleted" | "StepAttemptFailed");
+    assert_eq!(events.iter().filter(ends).count(), 1, "{events:#?}");
+    let took = events[events.len() - 1].at().since(events[0].at());
+    let told = seconds(22) - CLEAN_UP_GRACE;
+    assert!(took >= told + seconds(2) && took < told + seconds(3), "{took:?}");
+}
+
+/// A turn that was tried before claims before it replays: what it has received is in that claim.
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_a_turn_took_before_it_died_is_acted_on_by_the_next() {
+    let world = World::new();
+    let dies = |name: &str| Fates::each(&world, name, "append", Fate::HangAfter);
+    let handle = world.client().start(long, ("x".to_owned(), 60)).id("x").await.unwrap();
+    host_with(&world, &dies("first"), &without_sweeper()).dies().await;
+    handle.cancel("enough").await.unwrap();
+    host_with(&world, &dies("second"), &without_sweeper()).dies().await;
+    let kinds: Vec<_> = events(&world, "x").await.iter().map(Event::kind).collect();
+    assert_eq!(kinds.last_chunk(), Some(&["TurnStarted", "CancelRequested"]), "{kinds:?}");
+    let _next = host(&world, "next", &without_sweeper());
+    closed(&world, "x", minutes(5)).await;
+    assert_eq!(world.record("x").await.unwrap().projection.status, Status::Cancelled);
+    assert_eq!(world.ledger.runs_of("long"), 0);
+    check_log(&world.log("x").await);
+}
+
 /// The end of a turn is written, and the wake that hands over is not sent: it has ended once.
 #[tokio::test(start_paused = true)]
 async fn a_hand_over_whose_wake_is_not_sent_has_ended_its_turn_once() {
@@ -216,7 +266,7 @@ async fn a_hand_over_whose_wake_is_not_sent_has_ended_its_turn_once() {
 
 /// Twelve steps of five seconds.
 #[workflow]
-async fn tramp(_: State<Ledger>, _: String) -> everstep::Result<u64> {
+pub(super) async fn tramp(_: State<Ledger>, _: String) -> everstep::Result<u64> {
     let mut total = 0;
     for number in 0..12_u64 {
         total += step("leg", async move || {

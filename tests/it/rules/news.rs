@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use everstep::client::ResultError;
+use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::testing::Env;
 
@@ -21,6 +22,7 @@ async fn look_once() -> everstep::Result<()> {
 
 #[workflow]
 async fn look_on_and_on() -> everstep::Result<()> {
+    publish("looking");
     for parcel in 0..10_000 {
         look_for_a_carrier(parcel).await?;
     }
@@ -42,6 +44,7 @@ fn a_cancel_that_this_process_hears_of_does_not_wait_for_the_next_look() {
     assert!(after < seconds(12), "{after:?}");
 }
 
+/// And it shows what it has to show.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_never_waits_looks_at_its_inbox_all_the_same() {
     let backend = Backend::memory();
@@ -56,9 +59,16 @@ async fn a_turn_that_never_waits_looks_at_its_inbox_all_the_same() {
     let cancelled = async {
         let mut begins = begins;
         begins.changed().await.unwrap();
+        while work.view::<String>().await.unwrap().is_none() {
+            begins.changed().await.unwrap();
+        }
         work.cancel("enough").await.unwrap();
         work.result().await
     };
     let result = app.worker().await.unwrap().run_until(cancelled).await.unwrap();
     assert!(matches!(result, Err(ResultError::Cancelled { .. })), "{result:?}");
+    let commits = client.history(work.id()).await.unwrap();
+    let kinds: Vec<_> = commits.iter().flat_map(|commit| &commit.events).map(Event::kind).collect();
+    let last = ["CancelRequested", "WorkflowCancelled"];
+    assert_eq!(kinds.last_chunk(), Some(&last), "no step starts once the cancel is known");
 }

@@ -1,8 +1,8 @@
 //! Rules 7, 10 and 24: a turn that others have overtaken stops in time, and what it leaves behind
 //! is told apart from what others did.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use everstep::event::Event;
@@ -187,7 +187,7 @@ async fn quick(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
 }
 
 /// A client whose clock is `ahead`: so is a log that it begins, of the clock of every host.
-fn client_ahead(world: &World, ahead: Duration) -> Client {
+pub(super) fn client_ahead(world: &World, ahead: Duration) -> Client {
     let clock = world.clock.skewed(ahead.as_millis().try_into().unwrap());
     Client::new(&world.backend()).clock(clock)
 }
@@ -385,4 +385,71 @@ async fn a_back_off_of_the_longest_that_a_turn_waits_for_is_waited_for_in_place(
         let claims = count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await;
         assert_eq!(claims, turns, "after {after_millis} ms");
     }
+}
+
+/// What a host cannot write at once it writes a moment later, and no body is stopped for it.
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_a_second_stops_no_body() {
+    let world = World::new();
+    let inside = world.clone();
+    // Its claim is renewed after ten seconds.
+    let away = move || (seconds(10)..seconds(11)).contains(&inside.elapsed());
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "append" if away() => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let _host = host_with(&world, &fates, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 30)).id("x").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    let failed = world.trace().iter().filter(|line| line.contains("FailBefore")).count();
+    assert!(failed > 2, "the store was away: {failed}");
+    assert_eq!(world.ledger.runs_of("long"), 1);
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 1);
+}
+
+/// Shows something, and goes on for a minute.
+#[workflow]
+async fn shows(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+    publish("at work");
+    act(&ledger, "x", "long", &[], seconds(60)).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_cannot_be_shown_at_once_stops_no_body() {
+    let world = World::new();
+    let projects = AtomicU32::new(0);
+    let fates = Fates::by(&world, "host", move |call| match call.name {
+        "project" if projects.fetch_add(1, Ordering::SeqCst) == 0 => Fate::FailBefore,
+        _ => Fate::Proceed,
+    });
+    let _host = host_of(&world, App::new().workflow(shows), &fates, &without_sweeper());
+    let handle = world.client().start(shows, 1).id("x").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(handle.view::<String>().await.unwrap().as_deref(), Some("at work"));
+    assert_eq!(world.ledger.runs_of("long"), 1);
+    assert_eq!(count(&world, "x", |event| matches!(event, Event::TurnStarted(_))).await, 1);
+}
+
+static BOTH_HAVE_BEGUN: Barrier = Barrier::new(2);
+
+/// Each of its steps blocks its thread until the other has begun.
+#[workflow]
+async fn meets(_: u64) -> everstep::Result<u64> {
+    let meet = |name| {
+        step(name, async move || {
+            BOTH_HAVE_BEGUN.wait();
+            Ok::<u64, everstep::Error>(1)
+        })
+    };
+    let (one, other) = tokio::join!(meet("one").into_future(), meet("other").into_future());
+    Ok(one? + other?)
+}
+
+/// Bodies that compute or block run side by side, and none of them holds up the turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn bodies_that_block_run_side_by_side() {
+    let backend = Backend::memory();
+    let handle = Client::new(&backend).start(meets, 1).await.unwrap();
+    let worker = App::new().workflow(meets).backend(backend).worker().await.unwrap();
+    assert_eq!(worker.run_until(handle.result()).await.unwrap().unwrap(), 2);
 }

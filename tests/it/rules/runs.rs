@@ -14,7 +14,8 @@ use everstep_tests::scenario::Backing;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World};
 use serde::{Deserialize, Serialize};
 
-use super::{closed, count, without_sweeper};
+use super::telling::calls;
+use super::{closed, count, host_of, without_sweeper};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Baton {
@@ -366,29 +367,58 @@ async fn a_send_that_is_a_day_old_is_not_tried_again() {
     assert_eq!(fates.calls(), 1);
 }
 
-/// A worker that is to stop hands over between two runs: a chain of runs has no other end.
+/// A chain of so many runs.
+#[workflow]
+async fn spins(turns: u64) -> everstep::Result<u64> {
+    if turns == 0 { Ok(0) } else { continue_as_new(&(turns - 1)).await }
+}
+
+/// Each commit takes a second.
+fn slow_appends(world: &World) -> Arc<SlowStore> {
+    Arc::new(SlowStore::by(Arc::clone(&world.store), |call| match call {
+        "append" => [seconds(1), Duration::ZERO],
+        _ => [Duration::ZERO; 2],
+    }))
+}
+
+/// An invocation whose time is up hands over between two runs: a chain of runs has no other end.
 #[tokio::test(start_paused = true)]
 async fn a_host_that_must_stop_hands_over_between_two_runs() {
-    #[workflow]
-    async fn spins(turns: u64) -> everstep::Result<u64> {
-        if turns == 0 { Ok(0) } else { continue_as_new(&(turns - 1)).await }
-    }
     let world = World::new();
     let app = || App::new().workflow(spins);
     let options = HostOptions { invocation: Some(Duration::from_secs(15)), ..without_sweeper() };
-    // Each commit takes a second: five or so are what an invocation has time for.
-    let slow = || {
-        SlowStore::by(Arc::clone(&world.store), |call| match call {
-            "append" => [seconds(1), Duration::ZERO],
-            _ => [Duration::ZERO; 2],
-        })
-    };
+    // Five commits or so are what an invocation has time for.
     let fates = Fates::good(&world, "host");
-    let backend = fates.backend(Arc::new(slow()), Arc::clone(&world.queue));
+    let backend = fates.backend(slow_appends(&world), Arc::clone(&world.queue));
     let _host = Host::start(&world, app(), backend, &fates, &options);
     let handle = world.client().start(spins, 60).id("x").await.unwrap();
     closed(&world, "x", minutes(10)).await;
     assert_eq!(handle.result().await.unwrap(), 0);
     assert_eq!(runs(&world).await, 61);
     world.until_no_wake_is_left(minutes(10)).await;
+}
+
+/// And so does a worker. Its message would count all the runs as receipts of one: another goes on.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_to_stop_replaces_the_message_of_a_chain_of_runs() {
+    let world = World::new();
+    let handle = world.client().start(spins, 100).id("x").await.unwrap();
+    let fates = Fates::good(&world, "worker");
+    let backend = fates.backend(slow_appends(&world), Arc::clone(&world.queue));
+    let worker = App::new().workflow(spins).backend(backend).worker().await.unwrap();
+    let worker = worker.clock(world.clock.clone()).stop_grace(seconds(20));
+    worker.run_until(tokio::time::sleep(Duration::from_millis(5_500))).await.unwrap();
+    assert!(world.elapsed() < seconds(8), "{:?}", world.elapsed());
+    assert!((5..=8).contains(&runs(&world).await), "{}", runs(&world).await);
+    let sent = calls(&world, "worker", &["queue.send", "queue.delete", "queue.return"]);
+    assert_eq!(sent, ["queue.send", "queue.delete"]);
+    assert_eq!(world.wakes(), 1);
+    let _next = host_of(
+        &world,
+        App::new().workflow(spins),
+        &Fates::good(&world, "next"),
+        &without_sweeper(),
+    );
+    closed(&world, "x", minutes(1)).await;
+    assert_eq!(handle.result().await.unwrap(), 0);
 }

@@ -16,6 +16,7 @@ use everstep::wake::Wake;
 use everstep_tests::said::Said;
 use everstep_tests::sim::{Fates, Host, HostOptions, World};
 
+use super::ending::tramp;
 use super::{closed, counts, host_of, long, without_sweeper};
 
 /// Whoever is told, with what was heard, in order.
@@ -162,6 +163,43 @@ async fn what_happened_is_told_while_the_turn_goes_on() {
     assert_eq!(projected.len(), 0, "no record is written for it");
     closed(&world, "x", minutes(20)).await;
     assert_eq!(heard.statuses(), [Status::Running, Status::Completed], "and not told again");
+}
+
+/// Nobody waits for a notifier that is out: the turn waits for its body, and what is untold for the
+/// turn's end.
+#[tokio::test(start_paused = true)]
+async fn a_turn_whose_notifier_is_out_sleeps_while_its_body_runs() {
+    let (world, heard) = (World::new(), Heard::default());
+    let (fates, _) = an_outage(&world, Fate::FailBefore);
+    let _host = host(&world, app(), &fates, &heard, &without_sweeper());
+    let _ = world.client().start(long, ("x".to_owned(), 60)).id("x").await.unwrap();
+    closed(&world, "x", minutes(2)).await;
+    assert_eq!(heard.all(), []);
+}
+
+/// It is looked at when its timer is due, not only when it is time to tell again.
+#[tokio::test(start_paused = true)]
+async fn what_is_untold_makes_nothing_late() {
+    let (world, heard) = (World::new(), Heard::default());
+    let (fates, _) = an_outage(&world, Fate::FailBefore);
+    let _host = host(&world, app(), &fates, &heard, &without_sweeper());
+    let _ = world.client().start(counts, ("x".to_owned(), 5)).id("x").await.unwrap();
+    world.until("x", minutes(1), |it| it.projection.status == Status::Suspended).await;
+    let owing = world.record("x").await.unwrap().projection;
+    assert_eq!(owing.untold, Some(0));
+    assert!(owing.wake_at.unwrap().since(owing.updated_at) <= seconds(5), "{owing:?}");
+}
+
+/// A turn that goes on where another handed over tells only what is new.
+#[tokio::test(start_paused = true)]
+async fn a_hand_over_is_not_told() {
+    let (world, heard) = (World::new(), Heard::default());
+    let fates = Fates::good(&world, "function");
+    let options = HostOptions { invocation: Some(seconds(30)), ..without_sweeper() };
+    let _function = host(&world, App::new().workflow(tramp), &fates, &heard, &options);
+    let _ = world.client().start(tramp, "x".to_owned()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    assert_eq!(heard.statuses(), [Status::Running, Status::Completed]);
 }
 
 /// Signals that lead to nothing change no status.
@@ -314,8 +352,14 @@ async fn an_outage_longer_than_the_retention_is_outlasted() {
 /// Each turn would wait for it otherwise, for as long as it may take.
 #[tokio::test(start_paused = true)]
 async fn a_notifier_that_fails_is_left_alone_for_a_while_by_all_turns_of_its_process() {
+    check_left_alone(Fate::FailBefore).await;
+    // One that does not answer has failed when it has had its time.
+    check_left_alone(Fate::Slow(hours(1))).await;
+}
+
+async fn check_left_alone(fate: Fate) {
     let (world, heard) = (World::new(), Heard::default());
-    let (fates, out) = an_outage(&world, Fate::FailBefore);
+    let (fates, out) = an_outage(&world, fate);
     let _host = host(&world, app(), &fates, &heard, &without_sweeper());
     let client = world.client();
     let tries_after = async |id: &str| {
@@ -556,6 +600,25 @@ async fn each_run_is_told_of_once() {
     client.start(asks, ()).id("p").await.unwrap();
     closed(&world, "p", minutes(1)).await;
     assert_eq!(of("p/goes_round#1"), [(1, Running), (2, Running), (2, Completed)]);
+}
+
+/// Its step is over in the commit in which it goes on as a new run.
+#[workflow]
+async fn counts_down(left: u64) -> everstep::Result<u64> {
+    step("count", async move || Ok::<_, everstep::Error>(left)).await?;
+    if left == 0 { Ok(0) } else { continue_as_new(&(left - 1)).await }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_did_last_is_told_once_and_as_its_own() {
+    let (world, heard) = (World::new(), Heard::default());
+    let fates = Fates::good(&world, "host");
+    let app = App::new().workflow(counts_down).notifications(told_by(&fates, &heard).steps());
+    let _host = host_of(&world, app, &fates, &without_sweeper());
+    let _ = world.client().start(counts_down, 2).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    assert_eq!(heard.distinct(), heard.all());
+    assert_eq!(heard.statuses().len(), 4, "three runs have started, and the last has ended");
 }
 
 #[workflow]

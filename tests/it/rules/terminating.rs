@@ -11,6 +11,7 @@ use everstep::store::{Message, Status};
 use everstep::testing::faults::Fate;
 use everstep_tests::sim::{Fates, Host, World, check_log};
 
+use super::running::client_ahead;
 use super::{closed, count, counts, events, host, host_with, lands_at, long, without_sweeper};
 
 #[workflow]
@@ -152,4 +153,18 @@ async fn whoever_observes_hears_of_it() {
     let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
     check_terminated(&world, "enough").await;
     assert_eq!(*heard.lock().unwrap(), ["WorkflowTerminated"]);
+}
+
+/// The clock of whoever ends it is behind its log.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_terminate_is_never_older_than_what_was_before_it() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let client = client_ahead(&world, minutes(10));
+    let handle = client.start(counts, ("x".to_owned(), 3_600)).id("x").await.unwrap();
+    world.until("x", minutes(1), |it| it.projection.status == Status::Suspended).await;
+    handle.terminate("enough").await.unwrap();
+    check_terminated(&world, "enough").await;
+    let at: Vec<_> = events(&world, "x").await.iter().map(Event::at).collect();
+    assert!(at.is_sorted(), "{at:?}");
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use everstep::event::Event;
 use everstep::prelude::*;
-use everstep::store::Status;
+use everstep::store::{EventStore, Status};
 use everstep_tests::scenario::Effects;
-use everstep_tests::sim::{Fates, Host, HostOptions, World, check_log};
+use everstep_tests::sim::{Fates, Host, HostOptions, SlowStore, World, check_log};
 
 use super::{closed, events, without_sweeper};
 
@@ -56,11 +56,66 @@ async fn trip(State(effects): State<Effects>, plan: Plan) -> everstep::Result<()
     Err(everstep::Error::msg("no seats"))
 }
 
+/// Notes when its body is gone.
+struct Walk(Effects);
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.0.note("back");
+    }
+}
+
+/// Leaves nothing to undo.
+#[step(skip(effects))]
+async fn walk(effects: &Effects, takes: u64) -> everstep::Result<()> {
+    let _walk = Walk(effects.clone());
+    tokio::time::sleep(seconds(takes)).await;
+    Ok(())
+}
+
+#[workflow]
+async fn stay(State(effects): State<Effects>, (plan, walk_s): (Plan, u64)) -> everstep::Result<()> {
+    let _hotel = book(&effects, "hotel", &plan).await?;
+    walk(&effects, walk_s).await?;
+    publish("seen it all");
+    let _form = version("form", 1..=2);
+    Ok(())
+}
+
+/// Its only attempt times out.
+#[step(skip(effects), undo = take_back, at_most_once, timeout = "5s")]
+async fn ask(effects: &Effects) -> everstep::Result<u32> {
+    effects.note("asked");
+    std::future::pending().await
+}
+
+async fn take_back(effects: &Effects, _: &u32) -> everstep::Result<()> {
+    effects.note("took back");
+    Ok(())
+}
+
+#[workflow]
+async fn asks_once(State(effects): State<Effects>, _input: ()) -> everstep::Result<()> {
+    race(sleep(seconds(1)), ask(&effects)).await;
+    sleep(minutes(1)).await;
+    Err(everstep::Error::msg("no answer"))
+}
+
 fn host(world: &World, effects: &Effects, name: &str) -> Host {
+    host_on(world, effects, name, Arc::clone(&world.store), &without_sweeper())
+}
+
+fn host_on(
+    world: &World,
+    effects: &Effects,
+    name: &str,
+    store: Arc<dyn EventStore>,
+    options: &HostOptions,
+) -> Host {
     let fates = Fates::good(world, name);
-    let backend = fates.backend(Arc::clone(&world.store), Arc::clone(&world.queue));
-    let app = App::new().workflow(trip).state(effects.clone());
-    Host::start(world, app, backend, &fates, &without_sweeper())
+    let backend = fates.backend(store, Arc::clone(&world.queue));
+    let app = App::new().workflow(trip).workflow(stay).workflow(asks_once);
+    Host::start(world, app.state(effects.clone()), backend, &fates, options)
 }
 
 /// The steps that were let end, by their place.
@@ -80,8 +135,12 @@ async fn check_ended(world: &World, status: Status) {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_runs_when_the_cancel_comes_is_let_end_and_undone() {
     let (world, effects) = (World::new(), Effects::default());
-    let _host = host(&world, &effects, "host");
-    let plan = Plan { car: 30, ..PLAN };
+    let busy = HostOptions { concurrency: 1, ..without_sweeper() };
+    let _host = host_on(&world, &effects, "host", Arc::clone(&world.store), &busy);
+    // The claim is renewed meanwhile, or another host would book the car once more.
+    let sweeps = HostOptions::default();
+    let _other = host_on(&world, &effects, "other", Arc::clone(&world.store), &sweeps);
+    let plan = Plan { car: 600, ..PLAN };
     let handle = world.client().start(trip, plan).id("x").await.unwrap();
     tokio::time::sleep(seconds(3)).await;
     handle.cancel("enough").await.unwrap();
@@ -89,6 +148,41 @@ async fn a_body_that_runs_when_the_cancel_comes_is_let_end_and_undone() {
     let done = ["book hotel", "booked hotel", "book car", "booked car", "freed car", "freed hotel"];
     assert_eq!(effects.all(), done);
     assert_eq!(finishing(&world).await, Some(vec![1]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_leaves_nothing_to_undo_is_gone_before_the_undoing_begins() {
+    let (world, effects) = (World::new(), Effects::default());
+    let _host = host(&world, &effects, "host");
+    let plan = Plan { free: 30, ..PLAN };
+    let handle = world.client().start(stay, (plan, 3_600)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(3)).await;
+    handle.cancel("enough").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    check_ended(&world, Status::Cancelled).await;
+    assert_eq!(effects.all(), ["book hotel", "booked hotel", "back", "freed hotel"]);
+}
+
+/// The body of the last step ends while its turn asks for news and learns of the cancel. Its result
+/// is in the log, and what the workflow said and decided with it; but it does not end the workflow.
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_is_found_beside_the_last_result_is_what_counts() {
+    let (world, effects) = (World::new(), Effects::default());
+    let slow = SlowStore::by(Arc::clone(&world.store), |call| match call {
+        "record" => [seconds(3), seconds(0)],
+        _ => [seconds(0); 2],
+    });
+    let _host = host_on(&world, &effects, "host", Arc::new(slow), &without_sweeper());
+    let handle = world.client().start(stay, (PLAN, 6)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(4)).await;
+    handle.cancel("enough").await.unwrap();
+    check_ended(&world, Status::Cancelled).await;
+    assert_eq!(effects.all(), ["book hotel", "booked hotel", "back", "freed hotel"]);
+    assert_eq!(handle.view::<String>().await.unwrap().as_deref(), Some("seen it all"));
+    let kinds: Vec<_> = events(&world, "x").await.iter().map(Event::kind).collect();
+    let start = kinds.iter().position(|kind| *kind == "CompensationStarted").unwrap();
+    let before = ["CancelRequested", "StepCompleted", "VersionChosen", "ViewPublished"];
+    assert_eq!(kinds[start - 4..start], before, "{kinds:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,6 +271,16 @@ async fn a_step_that_the_workflow_gave_up_is_undone_all_the_same() {
     let _ = world.client().start(trip, plan).id("x").await.unwrap();
     check_ended(&world, Status::Failed).await;
     assert_eq!(effects.all()[2..], ["book car", "booked car", "freed car", "freed hotel"]);
+}
+
+/// What its one attempt did nobody knows, and no other may tell.
+#[tokio::test(start_paused = true)]
+async fn an_at_most_once_step_that_timed_out_is_not_begun_again_to_be_undone() {
+    let (world, effects) = (World::new(), Effects::default());
+    let _host = host(&world, &effects, "host");
+    let _ = world.client().start(asks_once, ()).id("x").await.unwrap();
+    check_ended(&world, Status::Failed).await;
+    assert_eq!(effects.all(), ["asked"]);
 }
 
 /// It failed, and while that is undone somebody cancels it.

@@ -95,6 +95,8 @@ async fn an_old_host_loses_nothing_that_is_untold() {
     let blocked = projection(&world).await;
     assert_eq!((blocked.commit, blocked.untold), (owed.commit, owed.untold));
     assert_eq!(blocked.telling, owed.telling);
+    let reason = blocked.reason.clone().unwrap();
+    assert!(reason.to_lowercase().contains("newer program"), "{reason}");
     // It is not looked at all the time, and not forgotten.
     let again = blocked.wake_at.unwrap().since(blocked.updated_at);
     assert_eq!(again, NOTIFY_AGAIN_AFTER_MAX);

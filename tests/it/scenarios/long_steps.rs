@@ -59,11 +59,12 @@ fn what_an_attempt_said_last_is_what_the_next_one_finds() {
     });
 }
 
-/// A file a second.
-#[step(skip(effects), heartbeat_timeout = "5s")]
-async fn copy_slowly(effects: &Effects, files: u32) -> Result<u32, CopyError> {
+/// A file a second, after so many seconds in which nothing is heard of it.
+#[step(skip(effects), heartbeat_timeout = "10s")]
+async fn copy_slowly(effects: &Effects, files: u32, silent_s: u64) -> Result<u32, CopyError> {
     let done = last_heartbeat::<u32>().unwrap_or(0);
     effects.note(format!("from {done}"));
+    tokio::time::sleep(seconds(silent_s)).await;
     for n in done + 1..=files {
         tokio::time::sleep(seconds(1)).await;
         heartbeat(&n);
@@ -72,15 +73,24 @@ async fn copy_slowly(effects: &Effects, files: u32) -> Result<u32, CopyError> {
 }
 
 #[workflow]
-async fn long_backup(State(effects): State<Effects>, files: u32) -> Result<u32, CopyError> {
-    copy_slowly(&effects, files).await
+async fn long_backup(
+    State(effects): State<Effects>,
+    (files, silent_s): (u32, u64),
+) -> Result<u32, CopyError> {
+    copy_slowly(&effects, files, silent_s).await
 }
 
 #[test]
 fn a_host_that_dies_takes_at_most_some_seconds_of_progress_along() {
+    check_progress(CALM, 0);
+    // Who says nothing at first is heard all the same.
+    check_progress(WARM, 7);
+}
+
+fn check_progress(profiles: &[Profile], silent_s: u64) {
     let app = || App::new().workflow(long_backup);
-    check(CALM, app, async |world| {
-        let handle = world.start(long_backup, 30).await;
+    check(profiles, app, async |world| {
+        let handle = world.start(long_backup, (30, silent_s)).await;
         world.die_when(tokio::time::sleep(Duration::from_millis(18_500))).await;
         let written = world.number_of(handle.id(), "StepHeartbeat").await;
         assert!((2..=3).contains(&written), "{written}");
@@ -92,7 +102,8 @@ fn a_host_that_dies_takes_at_most_some_seconds_of_progress_along() {
             .filter_map(|what| what.strip_prefix("from ")?.parse().ok())
             .collect();
         assert_eq!(from.len(), 2, "{from:?}");
-        assert!((12..=18).contains(&from[1]), "it begins anew at {from:?}");
+        let copied = 18 - u32::try_from(silent_s).unwrap();
+        assert!((copied - 6..=copied).contains(&from[1]), "it begins anew at {from:?}");
     });
 }
 
@@ -275,17 +286,87 @@ async fn with_its_body_running(world: &World) -> everstep::client::Handle<(), ev
     handle
 }
 
+/// It is ended after seven seconds, with `status`: its body has heard of it, and what that did then
+/// is in the log.
+async fn check_told(
+    world: &World,
+    handle: everstep::client::Handle<(), everstep::Error>,
+    status: Status,
+) {
+    let ends = async {
+        tokio::time::sleep(seconds(7)).await;
+        match status {
+            Status::Terminated => handle.terminate("enough").await.unwrap(),
+            _ => drop(handle.cancel("enough").await.unwrap()),
+        }
+        world.status_is(handle.id(), status).await
+    };
+    world.until(ends).await;
+    world.did("cleaned up", 1);
+    assert_eq!(world.number_of(handle.id(), "StepFailed").await, 1);
+}
+
 #[test]
 fn a_body_hears_of_the_cancel_and_what_it_did_then_is_in_the_log() {
     let app = || App::new().workflow(waits_long);
     check(UNDISTURBED, app, async |world| {
-        let handle = world.start(waits_long, ()).await;
-        let cancel = async {
-            tokio::time::sleep(seconds(7)).await;
-            handle.cancel("enough").await.unwrap();
-            world.status_is(handle.id(), Status::Cancelled).await
-        };
-        world.until(cancel).await;
+        check_told(world, world.start(waits_long, ()).await, Status::Cancelled).await;
+    });
+}
+
+#[test]
+fn a_body_hears_of_a_terminate_and_what_it_did_then_is_in_the_log() {
+    let app = || App::new().workflow(waits_long);
+    check(UNDISTURBED, app, async |world| {
+        check_told(world, world.start(waits_long, ()).await, Status::Terminated).await;
+    });
+}
+
+#[step(skip(effects), undo = put_away)]
+async fn take_out(effects: &Effects) -> everstep::Result<()> {
+    effects.note("took out");
+    Ok(())
+}
+
+async fn put_away(effects: &Effects, _: &()) -> everstep::Result<()> {
+    effects.note("put away");
+    Ok(())
+}
+
+#[workflow]
+async fn waits_long_with_something_out(
+    State(effects): State<Effects>,
+    _input: (),
+) -> everstep::Result<()> {
+    take_out(&effects).await?;
+    attentive(&effects).await
+}
+
+#[test]
+fn a_body_hears_of_the_cancel_before_anything_is_undone() {
+    let app = || App::new().workflow(waits_long_with_something_out);
+    check(UNDISTURBED, app, async |world| {
+        let handle = world.start(waits_long_with_something_out, ()).await;
+        check_told(world, handle, Status::Cancelled).await;
+        assert_eq!(world.effects().all(), ["took out", "began", "cleaned up", "put away"]);
+    });
+}
+
+#[workflow]
+async fn moves_on(State(effects): State<Effects>, run: u32) -> everstep::Result<u32> {
+    if run == 2 {
+        return Ok(run);
+    }
+    let _ = timeout(seconds(10), attentive(&effects)).await;
+    continue_as_new(&2).await
+}
+
+#[test]
+fn a_body_hears_that_its_run_is_over_and_what_it_did_then_is_in_the_log() {
+    let app = || App::new().workflow(moves_on);
+    check(UNDISTURBED, app, async |world| {
+        let handle = world.start(moves_on, 1).await;
+        assert_eq!(world.result(&handle).await.unwrap(), 2);
         world.did("cleaned up", 1);
         assert_eq!(world.number_of(handle.id(), "StepFailed").await, 1);
     });

@@ -183,3 +183,33 @@ async fn where_there_is_no_attempt_to_postpone_the_step_gets_an_error() {
     let error = ask(&effects).await.unwrap_err();
     assert_eq!(error.to_string(), "not yet, try again in 40s: it is closed");
 }
+
+/// The second attempt is told what the first has said.
+#[step(skip(effects))]
+async fn counts_visits(effects: &Effects) -> everstep::Result<u32> {
+    let visits = last_heartbeat::<u32>().unwrap_or(0) + 1;
+    heartbeat(&visits);
+    effects.note("visit");
+    if effects.count("visit") < 3 {
+        return Err(postpone(DELAY, "it is closed").await.into());
+    }
+    Ok(visits)
+}
+
+#[workflow]
+async fn visitor(State(effects): State<Effects>, _input: ()) -> everstep::Result<u32> {
+    counts_visits(&effects).await
+}
+
+#[test]
+fn what_a_postponed_attempt_said_last_is_what_the_next_one_finds() {
+    check(
+        CALM,
+        || App::new().workflow(visitor),
+        async |world| {
+            let handle = world.start(visitor, ()).await;
+            assert_eq!(world.result(&handle).await.unwrap(), 3);
+            world.did("visit", 3);
+        },
+    );
+}

@@ -4,7 +4,7 @@ use everstep::client::{ResultError, SendError};
 use everstep::event::Event;
 use everstep::prelude::*;
 use everstep::store::Status;
-use everstep_tests::scenario::{ALL, CALM, Effects, World, check};
+use everstep_tests::scenario::{ALL, CALM, Effects, WARM, World, check};
 use serde::{Deserialize, Serialize};
 
 /// What a saga is to meet on its way.
@@ -227,6 +227,44 @@ fn a_step_that_was_dropped_and_timed_out_for_the_last_time_is_driven_to_its_end_
             let handle = world.start(loses_patience, ()).await;
             world.result(&handle).await.unwrap_err();
             assert_eq!(world.effects().count("unbook"), 1);
+        },
+    );
+}
+
+/// As [`book`], with attempts that are left.
+#[step(
+    skip(effects),
+    undo = unbook,
+    at_most_once,
+    timeout = "5s",
+    retry(max_attempts = 3, initial = "1s")
+)]
+async fn book_again(effects: &Effects, room: u32) -> everstep::Result<u32> {
+    effects.note("ask");
+    book(effects, room).await
+}
+
+#[workflow]
+async fn loses_patience_with_one(
+    State(effects): State<Effects>,
+    _input: (),
+) -> everstep::Result<()> {
+    let _ = race(book_again(&effects, 7), sleep(seconds(1))).await;
+    sleep(minutes(1)).await;
+    Err(everstep::Error::msg("no trip"))
+}
+
+#[test]
+fn an_at_most_once_step_that_was_dropped_is_driven_to_its_end_by_the_attempts_it_has_left() {
+    check(
+        WARM,
+        || App::new().workflow(loses_patience_with_one),
+        async |world| {
+            let handle = world.start(loses_patience_with_one, ()).await;
+            let ended = world.result(&handle).await;
+            assert!(matches!(ended, Err(ResultError::Failed(_))), "{ended:?}");
+            world.did("ask", 2);
+            world.did("unbook", 1);
         },
     );
 }
