@@ -55,7 +55,10 @@ pub(crate) enum WritesGo {
     /// They are one transaction with the commit of the result.
     WithTheEvent,
     /// The log is elsewhere. What else they could be one transaction with is among the app's states.
-    Elsewhere(Arc<States>),
+    Elsewhere(
+        #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "no body returns any"))]
+        Arc<States>,
+    ),
     /// There is no step.
     #[default]
     Nowhere,

@@ -24,6 +24,7 @@ pub(crate) enum Attempt {
     /// It returned `Ok`.
     Completed(Json),
     /// It returned `Ok`, with writes that are to be one transaction with the commit of it.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "no body returns any"))]
     Together(Together),
     /// It did not; `retryable` if another attempt makes sense.
     Failed { failure: Failure, retryable: bool },
