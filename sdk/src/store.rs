@@ -897,7 +897,7 @@ impl Projection {
     }
 }
 
-/// What [`EventStore::append_with`](EventStore::append_with) did.
+/// What [`EventStore::append_with`] did.
 ///
 /// ```
 /// use everstep::store::{AppendedWith, Refusal};
