@@ -86,10 +86,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alarm::first_hop;
 pub use alarm::{Alarm, AlarmClock, AlarmQueue};
 pub(crate) use handed_on::{HandedBack, HandedOn};
 
 use crate::id::ExecutionId;
+#[cfg(doc)]
 use crate::limits::QUEUE_DELAY_MAX;
 use crate::store::BoxError;
 use crate::time::Timestamp;
@@ -109,10 +111,11 @@ pub trait WakeQueue: Send + Sync + fmt::Debug + 'static {
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError>;
 
     /// Sends the wake of a timer that is due after `delay`, however long that is, and promises what
-    /// [`send`](Self::send) does. A queue without an alarm clock delays it as long as it can; whoever
-    /// receives it before its time arms it again.
+    /// [`send`](Self::send) does. A queue without an alarm clock has it hop: whoever receives it before its
+    /// time arms it again. All hops to one time are at the same moments, so that wakes that were doubled
+    /// meet.
     async fn arm(&self, alarm: &Alarm, delay: Duration) -> Result<(), QueueError> {
-        self.send(&alarm.wake(), delay.min(QUEUE_DELAY_MAX)).await
+        self.send(&alarm.wake(), first_hop(delay)).await
     }
 
     /// Takes back what [`arm`](Self::arm) has sent, if that is possible: nobody counts on it any

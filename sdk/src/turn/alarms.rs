@@ -8,7 +8,7 @@ use crate::id::ExecutionId;
 use crate::limits::{DISARM_WAIT, QUEUE_DELAY_MAX};
 use crate::replay::{Armed, History};
 use crate::time::Timestamp;
-use crate::wake::{Alarm, QueueError, Wake, WakeKind};
+use crate::wake::{Alarm, QueueError, Wake, WakeKind, first_hop};
 
 /// Those of these times whose alarms may still be set, and can be taken back.
 pub(super) fn far_alarms<'a>(
@@ -37,7 +37,7 @@ impl Kitchen {
         };
         match tokio::time::timeout(wait, self.queue.arm(alarm, delay)).await {
             Ok(armed) => armed,
-            Err(_) => self.queue.send(&alarm.wake(), QUEUE_DELAY_MAX).await,
+            Err(_) => self.queue.send(&alarm.wake(), first_hop(delay)).await,
         }
     }
 

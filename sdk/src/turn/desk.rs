@@ -6,6 +6,11 @@
 //! (rule 9), because the message of the other is one. That message is deleted only after its turn
 //! has ended well and asked for arrivals (rule 14); if this process dies, it comes back.
 //!
+//! A timer's wake has a time of its own to see to, so no other stands for it but one for the same time
+//! that loads after it came: two wakes for one timer find one look, and one of them goes on. Where one
+//! is doubled, by a host that dies once it has sent the next hop, both would otherwise hop on for ever
+//! and be doubled again.
+//!
 //! A sweep's wake is one only as long as no other counts on it: it is dropped where any other would
 //! get a substitute. So its load answers for nobody, and once it is a turn it is news.
 //!
@@ -18,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use crate::id::{ExecutionId, WriterId};
+use crate::time::Timestamp;
 use crate::wake::{Wake, WakeKind};
 
 #[derive(Clone, Default)]
@@ -31,6 +37,8 @@ struct Visitors {
     /// How many wakes came, and how many of these before the latest load began.
     came: u64,
     seen: u64,
+    /// How many wakes had come before the latest load for a timer that is due at this time.
+    timers: HashMap<Timestamp, u64>,
     /// Only one decides at a time: what it decides may be all that the next needs.
     deciding: Arc<tokio::sync::Mutex<()>>,
     turns: Vec<(WriterId, Arc<Notify>)>,
@@ -111,15 +119,23 @@ impl Visit {
         let came = {
             let all = self.place.desk.all();
             let visitors = all.get(&self.place.id)?;
-            // A timer's wake has a time of its own to see to.
-            let stands_for_itself = matches!(self.wake.kind, WakeKind::Timer { .. });
-            if !stands_for_itself && (visitors.seen >= self.number || visitors.tell()) {
+            let done_with = match self.wake.kind {
+                WakeKind::Timer { due } => {
+                    visitors.timers.get(&due).is_some_and(|seen| *seen >= self.number)
+                }
+                WakeKind::News | WakeKind::Sweep => visitors.seen >= self.number || visitors.tell(),
+            };
+            if done_with {
                 return None;
             }
             // One that meets a live claim is dropped, and nothing else would point at the execution.
             if self.wake.kind == WakeKind::Sweep { 0 } else { visitors.came }
         };
-        Some((self.wake, Look { came, place: self.place, _alone: alone }))
+        let due = match self.wake.kind {
+            WakeKind::Timer { due } => Some(due),
+            WakeKind::News | WakeKind::Sweep => None,
+        };
+        Some((self.wake, Look { came, due, place: self.place, _alone: alone }))
     }
 }
 
@@ -127,6 +143,8 @@ impl Visit {
 pub(super) struct Look {
     /// It answers for this many wakes: for all that had come when it began, or for none.
     came: u64,
+    /// The time of the timer whose wake it is for.
+    due: Option<Timestamp>,
     place: Place,
     _alone: OwnedMutexGuard<()>,
 }
@@ -137,6 +155,9 @@ impl Look {
         let mut all = self.place.desk.all();
         if let Some(visitors) = all.get_mut(&self.place.id) {
             visitors.seen = visitors.seen.max(self.came);
+            if let Some(due) = self.due {
+                visitors.timers.insert(due, self.came);
+            }
         }
     }
 }

@@ -167,6 +167,22 @@ impl Drop for Asked<'_> {
     }
 }
 
+/// How long the first hop on the way to a time that is `left` away takes, where a queue delays it for
+/// less: so long that all that follow take as long as the queue can.
+///
+/// So all hops to one time are at the same moments, whoever sent them. A host that dies after it has sent
+/// the next hop, or whose delete fails, leaves two wakes for one timer, and each of them would hop to the
+/// end, and be doubled again: over a year of hops that grows without bounds. Those that come at the same
+/// moment find one turn, and one of them goes on.
+pub(crate) fn first_hop(left: Duration) -> Duration {
+    if left <= QUEUE_DELAY_MAX {
+        return left;
+    }
+    let most = QUEUE_DELAY_MAX.as_millis();
+    let hop = (left.as_millis() - 1) % most + 1;
+    Duration::from_millis(hop.try_into().unwrap_or(u64::MAX))
+}
+
 #[async_trait]
 impl WakeQueue for AlarmQueue {
     async fn setup(&self) -> Result<(), QueueError> {
@@ -182,7 +198,7 @@ impl WakeQueue for AlarmQueue {
         if delay > QUEUE_DELAY_MAX && self.set(alarm).await {
             return Ok(());
         }
-        self.queue.send(&alarm.wake(), delay.min(QUEUE_DELAY_MAX)).await
+        self.queue.send(&alarm.wake(), first_hop(delay)).await
     }
 
     async fn disarm(&self, alarm: &Alarm) -> Result<(), QueueError> {

@@ -10,7 +10,7 @@ use everstep::memory::{MemoryQueue, MemoryStore};
 use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::{Fate, Faults, FaultyQueue};
-use everstep::wake::{Wake, WakeQueue};
+use everstep::wake::{Wake, WakeKind, WakeQueue};
 use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World, check_log};
 
@@ -232,12 +232,13 @@ async fn a_turn_that_goes_on_after_its_end_does_not_send_its_timers_wake_twice()
     let fates = signal_lands_at(&world, "project", 1);
     let _host = host_with(&world, &fates, &without_sweeper());
     let handle = world.client().start(counts, ("x".to_owned(), 2_000)).id("x").await.unwrap();
-    tokio::time::sleep(seconds(890)).await;
+    // The hops are at 200 and at 1,100 seconds.
+    tokio::time::sleep(seconds(1_090)).await;
     assert!(mute(&world).signal(handle.id(), "go", &1).id("one").await.is_err());
     tokio::time::sleep(seconds(30)).await;
     assert_eq!(count(&world, "x", |event| matches!(event, Event::SignalReceived(_))).await, 2);
     assert_eq!(world.wakes(), 1);
-    closed(&world, "x", seconds(1_200)).await;
+    closed(&world, "x", seconds(1_000)).await;
     assert_eq!(handle.result().await.unwrap(), 2);
     assert_eq!(world.wakes(), 0);
 }
@@ -388,6 +389,33 @@ async fn a_thousand_signals_in_a_ten_days_sleep_make_no_more_timer_wakes() {
     let sent = world.trace().iter().filter(|line| line.contains(" host queue.send")).count();
     assert!(sent <= 864_000 / 900 + 2, "{sent} timer wakes");
     host.kill().await;
+}
+
+/// A host that dies once it has sent the next hop leaves the one that it has received: two wakes for one
+/// timer. All hops are at the same moments, so they meet, and one of them goes on.
+#[tokio::test(start_paused = true)]
+async fn wakes_for_one_timer_that_were_doubled_meet_again() {
+    let world = World::new();
+    let _host = host(&world, "host", &without_sweeper());
+    let _ = world.client().start(counts, ("x".to_owned(), 86_400)).id("x").await.unwrap();
+    tokio::time::sleep(seconds(100)).await;
+    let due = events(&world, "x").await.into_iter().find_map(|event| match event {
+        Event::TurnEnded(end) => end.wake_at,
+        _ => None,
+    });
+    let wake = Wake {
+        kind: WakeKind::Timer { due: due.unwrap() },
+        ..Wake::news(ExecutionId::new("x").unwrap())
+    };
+    for delay in 0..10 {
+        world.queue.send(&wake, seconds(60 * delay)).await.unwrap();
+    }
+    assert_eq!(world.wakes(), 11);
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!(world.wakes(), 1);
+    closed(&world, "x", days(2)).await;
+    let sent = world.trace().iter().filter(|line| line.contains(" host queue.send")).count();
+    assert!(sent <= 86_400 / 900 + 20, "{sent} timer wakes");
 }
 
 #[tokio::test(start_paused = true)]

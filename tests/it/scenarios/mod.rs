@@ -16,7 +16,7 @@
 //! | S9: a body's host dies | calm | the scenario is a host's death itself |
 //! | S14 | none | a plain function |
 //! | T1: several in a row, an hour | all | |
-//! | T1: ten days | P0 to P2, P5 to P7 | a death at each of a thousand hops of the queue |
+//! | T1: ten days | all | P3 and P4 in few worlds: each has a thousand hops of the queue |
 //! | T2: 50 executions | P0 to P2, P4, P6 | in all with one, in P3, P5 and P7 with three |
 //! | T3: in virtual time | all | |
 //! | T3: SIGKILL and SIGTERM | SQLite | real processes in real time |

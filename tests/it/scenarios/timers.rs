@@ -70,6 +70,13 @@ fn ten_days_are_ten_days() {
     check(&profiles, || App::new().workflow(sleeper), ten_days);
 }
 
+/// T1
+#[test]
+fn ten_days_are_ten_days_though_hosts_die_and_calls_fail() {
+    let weather = &[Profile::Killed, Profile::Faults];
+    check_few(weather, || App::new().workflow(sleeper), ten_days);
+}
+
 async fn ten_days(world: &World) {
     check_naps(world, &[864_000_000]).await;
 }

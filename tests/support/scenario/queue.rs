@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use everstep::limits::QUEUE_DELAY_MAX;
 use everstep::wake::{Delivery, QueueError, Wake, WakeQueue};
 
 /// How long a receiver waits, so that days of virtual time are few calls.
@@ -25,8 +24,7 @@ impl WakeQueue for WorldQueue {
     }
 
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError> {
-        // A hop of a long timer is not doubled: each of the two would hop on, and double again.
-        if self.twice && delay < QUEUE_DELAY_MAX {
+        if self.twice {
             self.inner.send(wake, delay).await?;
         }
         self.inner.send(wake, delay).await

@@ -29,7 +29,7 @@ impl WakeQueue for PatientQueue {
 
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), QueueError> {
         match wake.kind {
-            WakeKind::Timer { due } if delay >= QUEUE_DELAY_MAX => {
+            WakeKind::Timer { due } if due.since(self.clock.now()) > QUEUE_DELAY_MAX => {
                 let (inner, clock, wake) =
                     (Arc::clone(&self.inner), self.clock.clone(), wake.clone());
                 tokio::spawn(async move {

@@ -81,6 +81,25 @@ async fn a_timers_wake_always_looks_for_itself() {
     assert!(desk.visit(timer).look().await.is_some());
 }
 
+/// Those for another time have that to see to, and so has one that came later.
+#[tokio::test]
+async fn of_the_wakes_for_one_timer_that_came_before_a_load_one_looks() {
+    let desk = Desk::default();
+    let timer = |due| {
+        let kind = WakeKind::Timer { due: crate::time::Timestamp(due) };
+        desk.visit(Wake { kind, ..news() })
+    };
+    let [first, second, other] = [timer(1), timer(1), timer(2)];
+    let (_, look) = first.look().await.unwrap();
+    let late = timer(1);
+    look.loaded();
+    drop(look);
+    assert!(second.look().await.is_none());
+    assert!(other.look().await.is_some());
+    assert!(late.look().await.is_some());
+    assert!(desk.all().is_empty());
+}
+
 /// Another wake keeps the desk's entry of the execution: a dead turn in it would be told in vain.
 #[tokio::test]
 async fn a_turn_that_died_is_told_nothing_though_others_are_there() {
