@@ -29,7 +29,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("replay", &["retry", "writes"]),
     // Of `payload` what was sent and could not be opened.
     ("context", &["replay", "retry", "error", "payload"]),
-    ("invoke", &["client", "context", "error", "trigger"]),
+    ("invoke", &["aws", "client", "context", "error", "trigger"]),
     ("limiter", &["context"]),
     ("memory", &["store", "wake"]),
     ("local", &["store", "wake"]),

@@ -56,3 +56,23 @@ pub async fn load_config() -> SdkConfig {
         .load()
         .await
 }
+
+/// How long a call may take: the longest time-out of a function, 15 minutes
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), and some.
+#[cfg(feature = "lambda-invoke")]
+const CALL_MAX: Duration = Duration::from_secs(15 * 60 + 20);
+
+/// A client of Lambda whose calls are made once, and may take as long as a function may: whoever gave up
+/// on one that takes long and called again would have its work done twice.
+#[cfg(feature = "lambda-invoke")]
+pub(crate) fn patient_lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
+    let times = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(CALL_MAX)
+        .operation_attempt_timeout(CALL_MAX)
+        .operation_timeout(CALL_MAX);
+    let config = aws_sdk_lambda::config::Builder::from(config)
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(times.build());
+    aws_sdk_lambda::Client::from_conf(config.build())
+}

@@ -74,6 +74,8 @@ mod transact;
 mod update;
 mod wake;
 
+#[cfg(feature = "lambda-invoke")]
+pub(crate) use config::patient_lambda;
 pub(crate) use errors::words;
 pub(crate) use host::run;
 #[cfg(feature = "http")]

@@ -49,6 +49,30 @@ pub(crate) struct StepScope {
     pub(crate) writes_go: WritesGo,
 }
 
+impl StepScope {
+    /// That of an attempt that nothing came before and that may take its time.
+    pub(crate) fn new(
+        key: IdempotencyKey,
+        seq: u32,
+        attempt: u32,
+        bytes_max: usize,
+        watch: Arc<Watch>,
+    ) -> Self {
+        Self {
+            key,
+            seq,
+            attempt,
+            before: None,
+            left: None,
+            bytes_max,
+            watch,
+            postponed: RefCell::default(),
+            parts: Parts::default(),
+            writes_go: WritesGo::default(),
+        }
+    }
+}
+
 /// What becomes of writes that a step's body returns with its result.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum WritesGo {

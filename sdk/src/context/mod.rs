@@ -79,7 +79,7 @@ pub use workflow::{
 
 #[cfg(feature = "aws")]
 pub(crate) use body::writes_go;
-pub(crate) use body::{Parts, StepScope, WritesGo, in_body};
+pub(crate) use body::{StepScope, WritesGo, in_body};
 pub(crate) use execution::{Progress, Run, expect_step};
 pub(crate) use object::COMMAND;
 #[cfg(feature = "aws")]

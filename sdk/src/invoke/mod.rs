@@ -43,11 +43,8 @@ mod callee;
 mod error;
 
 use std::fmt;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_lambda::config::retry::RetryConfig;
-use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use base64::Engine;
@@ -87,10 +84,6 @@ pub const INVOKE_BYTES_MAX: usize = 6_000_000;
 /// ```
 pub const SEND_BYTES_MAX: usize = 1_000_000;
 
-/// How long a call may take: the longest time-out of a function, 15 minutes
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>), and some.
-const CALL_MAX: Duration = Duration::from_secs(15 * 60 + 20);
-
 /// What the step's idempotency key is called in the client context of an [`Lambda::invoke`].
 ///
 /// ```
@@ -120,15 +113,7 @@ impl Lambda {
     /// `timeout` and `retry` decide.
     #[must_use]
     pub fn new(config: &SdkConfig) -> Self {
-        let times = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(CALL_MAX)
-            .operation_attempt_timeout(CALL_MAX)
-            .operation_timeout(CALL_MAX);
-        let config = aws_sdk_lambda::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(times.build());
-        Self { client: aws_sdk_lambda::Client::from_conf(config.build()) }
+        Self { client: crate::aws::patient_lambda(config) }
     }
 
     /// Calls `function` (a name, or an ARN, with a version or alias behind a `:`) and waits for its

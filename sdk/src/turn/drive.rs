@@ -24,7 +24,6 @@ mod together;
 mod visible;
 mod wait;
 
-use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -40,7 +39,7 @@ use super::recheck::Recheck;
 use super::sequence::Sequence;
 use super::shown::Shown;
 use super::{Items, Kitchen, Lease, Term, TurnError};
-use crate::context::{Parts, Progress, Run, StepScope, Watch, WorkflowEnd, WritesGo};
+use crate::context::{Progress, Run, StepScope, Watch, WorkflowEnd, WritesGo};
 use crate::event::{CompensationCause, Event, TimerStarted, TurnStarted, WorkflowTerminated};
 use crate::id::{CommitNumber, Life};
 use crate::limits::{CLOCK_SKEW, HEARTBEAT_WRITE_EVERY, INBOX_LOOK_EVERY};
@@ -569,21 +568,9 @@ impl Turn<'_> {
             let left = self.time_left(asked_at, &body.policy());
             let watch = Arc::clone(&self.watch);
             let bytes_max = self.kitchen.payloads.value_bytes_max();
-            let postponed = RefCell::default();
-            let parts = Parts::default();
             let writes_go = self.writes_go.clone();
-            let scope = StepScope {
-                key,
-                seq,
-                attempt,
-                before,
-                left,
-                bytes_max,
-                watch,
-                postponed,
-                parts,
-                writes_go,
-            };
+            let scope = StepScope::new(key, seq, attempt, bytes_max, watch);
+            let scope = StepScope { before, left, writes_go, ..scope };
             // Cloning its arguments is user code: outside the lock.
             let span = self.steps.attempt(seq, &scope.key.key, attempt);
             self.bodies.start(seq, scope, &*body, alone, span);

@@ -281,6 +281,13 @@ async fn an_at_most_once_step_that_timed_out_is_not_begun_again_to_be_undone() {
     let _ = world.client().start(asks_once, ()).id("x").await.unwrap();
     check_ended(&world, Status::Failed).await;
     assert_eq!(effects.all(), ["asked"]);
+    // The attempt has one end, and the step one after that.
+    let ends = events(&world, "x").await.into_iter().filter_map(|event| match event {
+        Event::StepAttemptFailed(failed) => Some(failed.attempt),
+        Event::StepFailed(failed) => Some(failed.attempt),
+        _ => None,
+    });
+    assert_eq!(ends.collect::<Vec<_>>(), [1, 2]);
 }
 
 /// It failed, and while that is undone somebody cancels it.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use everstep::client::ResultError;
 use everstep::dynamodb::{Transact, TransactError};
 use everstep::event::{Event, Failure};
+use everstep::host::RunError;
+use everstep::id::ExecutionId;
 use everstep::limits::TRANSACT_WRITES_MAX;
 use everstep::memory::MemoryQueue;
 use everstep::prelude::*;
@@ -19,7 +21,8 @@ use everstep_tests::lives::{Life, Program, Task};
 use everstep_tests::proxy::{Fault, Hook, Proxy};
 use everstep_tests::scenario::{Backing, MOST, World, check_at, emulator, finished};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::races::cancelled;
@@ -290,53 +293,46 @@ async fn writes_that_refuse_themselves_the_second_time_are_recognised_as_done() 
     assert_eq!((attempts_failed(&events), look(db.url(), "sale", "sold").await), (0, 1));
 }
 
-/// The faults of a try that is on its way until `release`, and of the next one, which is refused.
-fn late_try(release: &Arc<Notify>) -> [(&'static str, usize, Fault); 2] {
-    let released = Arc::clone(release);
+/// A try that is on its way until it is told to arrive, as the fault after it says, and the next one, which
+/// is refused. How many attempts have failed in the end; the sale is made once.
+async fn failed_around_a_late_try(
+    then: impl FnOnce(Fault) -> Vec<(&'static str, usize, Fault)>,
+) -> usize {
+    let release = Arc::new(Notify::new());
+    let released = Arc::clone(&release);
     let until_released = Hook::awaiting(async move || released.notified().await);
-    let refusal = refused(["None", "ConditionalCheckFailed", "None"]);
-    [("TransactWriteItems", 1, Fault::Late(until_released)), ("TransactWriteItems", 1, refusal)]
+    let mut faults = vec![
+        ("TransactWriteItems", 1, Fault::Late(until_released)),
+        ("TransactWriteItems", 1, refused(["None", "ConditionalCheckFailed", "None"])),
+    ];
+    faults.extend(then(Fault::Instead(Hook::new(move || release.notify_one()))));
+    let (end, events, proxy, db) = end_of(Wants::TwoAndAnItem, &faults).await;
+    assert!(end.is_ok(), "{end:?}");
+    assert_eq!((proxy.faults_left(), look(db.url(), "sale", "sold").await), (0, 1));
+    attempts_failed(&events)
 }
 
 /// It arrives when the turn is about to write the attempt's failure under the same number: the result
 /// is there, by a writer of its own, and the turn takes no failure for written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_try_that_arrives_after_its_refusal_and_before_the_failure_is_the_step_s_result() {
-    let release = Arc::new(Notify::new());
-    let arrives = Hook::new({
-        let release = Arc::clone(&release);
-        move || release.notify_one()
-    });
-    let [late, refusal] = late_try(&release);
     // The claim is the first put, the failure the second, which is cut while the late try arrives.
-    let faults = [
-        late,
-        refusal,
-        ("PutItem", 1, Fault::Pass),
-        ("PutItem", 1, Fault::Instead(arrives)),
-        ("PutItem", 4, Fault::RequestLost),
-    ];
-    let (end, events, proxy, db) = end_of(Wants::TwoAndAnItem, &faults).await;
-    assert!(end.is_ok(), "{end:?}");
-    assert_eq!(proxy.faults_left(), 0);
-    assert_eq!((attempts_failed(&events), look(db.url(), "sale", "sold").await), (0, 1));
+    let failed = failed_around_a_late_try(|arrives| {
+        vec![
+            ("PutItem", 1, Fault::Pass),
+            ("PutItem", 1, arrives),
+            ("PutItem", 4, Fault::RequestLost),
+        ]
+    });
+    assert_eq!(failed.await, 0);
 }
 
 /// It arrives after that: its number is taken, and nothing of it is done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_try_that_arrives_after_the_failure_does_nothing() {
-    let release = Arc::new(Notify::new());
-    let arrives = Hook::new({
-        let release = Arc::clone(&release);
-        move || release.notify_one()
-    });
-    let [late, refusal] = late_try(&release);
     // The second attempt's writes are the third transaction: by then the failure is written.
-    let faults = [late, refusal, ("TransactWriteItems", 1, Fault::Instead(arrives))];
-    let (end, events, proxy, db) = end_of(Wants::TwoAndAnItem, &faults).await;
-    assert!(end.is_ok(), "{end:?}");
-    assert_eq!(proxy.faults_left(), 0);
-    assert_eq!((attempts_failed(&events), look(db.url(), "sale", "sold").await), (1, 1));
+    let failed = failed_around_a_late_try(|arrives| vec![("TransactWriteItems", 1, arrives)]);
+    assert_eq!(failed.await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -462,7 +458,6 @@ async fn what_has_returned_when_a_cancel_is_seen_is_done_and_undone() {
     assert_eq!(proxy.faults_left(), 0);
     let sold = [look(db.url(), "told", "sold").await, look(db.url(), "told back", "sold").await];
     assert_eq!(sold, [1, 1]);
-    let log = handle.history().await.unwrap();
     let kinds = log.iter().flat_map(|commit| &commit.events).filter_map(|event| match event {
         Event::StepCompleted(done) => Some(done.key.name.to_string()),
         Event::CompensationStarted(_) => Some("undoing".to_owned()),
@@ -472,56 +467,71 @@ async fn what_has_returned_when_a_cancel_is_seen_is_done_and_undone() {
     assert_eq!(kinds, ["sell_when_told", "undoing", "undo sell_when_told"]);
 }
 
+/// A host in the middle of a body, whose writes come late.
+struct Owner {
+    db: DynamoDb,
+    table: String,
+    proxy: Proxy,
+    late: Late,
+    client: Client,
+    stop: oneshot::Sender<()>,
+    works: JoinHandle<Result<Result<(), oneshot::error::RecvError>, RunError>>,
+}
+
+impl Owner {
+    async fn at_work() -> Self {
+        let db = DynamoDb::start();
+        shop(db.url(), 1).await;
+        let (table, late) = (new_table(), Late::default());
+        let proxy = Proxy::start(db.url()).await;
+        let backend = backend(proxy.url(), &table).await;
+        let client = Client::new(&backend);
+        client.start(late_sale, ()).id("late").await.unwrap();
+        let app = App::new().workflow(late_sale).state(late.clone()).backend(backend);
+        let (stop, stopped) = oneshot::channel();
+        let works = tokio::spawn(app.worker().await.unwrap().run_until(stopped));
+        late.0.1.notified().await;
+        Self { db, table, proxy, late, client, stop, works }
+    }
+
+    /// Its body returns. How often it was sold when the host has written, or tried to.
+    async fn returns(self) -> i64 {
+        let before = self.proxy.calls("TransactWriteItems");
+        self.late.0.2.notify_one();
+        while self.proxy.calls("TransactWriteItems") == before {
+            tokio::task::yield_now().await;
+        }
+        self.stop.send(()).unwrap();
+        self.works.await.unwrap().unwrap().unwrap();
+        look(self.db.url(), "late", "sold").await
+    }
+}
+
 /// Its successor's attempt has failed, and the log says so: no transaction of its own may say anything
 /// else. With a marker it would be done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_has_lost_its_place_does_not_do_its_writes() {
-    let db = DynamoDb::start();
-    shop(db.url(), 1).await;
-    let (table, late) = (new_table(), Late::default());
-    let proxy = Proxy::start(db.url()).await;
-    let (first, second) = (backend(proxy.url(), &table).await, backend(db.url(), &table).await);
-    let [handle, again] = [
-        Client::new(&first).start(late_sale, ()).id("late").await.unwrap(),
-        Client::new(&second).start(late_sale, ()).id("late").await.unwrap(),
-    ];
-    let app = App::new().workflow(late_sale).state(late.clone());
-    let owner = app.clone().backend(first).worker().await.unwrap();
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let owner = tokio::spawn(owner.run_until(stopped));
-    late.0.1.notified().await;
+    let owner = Owner::at_work().await;
+    let second = backend(owner.db.url(), &owner.table).await;
+    let again = Client::new(&second).start(late_sale, ()).id("late").await.unwrap();
+    let app = App::new().workflow(late_sale).state(owner.late.clone());
     // By its clock the owner's claim is over.
     let successor = app.backend(second).worker().await.unwrap();
     let successor = successor.clock(Clock::system().skewed(120_000));
     let end = successor.run_until(again.result()).await.unwrap();
     assert!(matches!(end, Err(ResultError::Failed(ShopError::SoldOut(_)))), "{end:?}");
-    let before = proxy.calls("TransactWriteItems");
-    late.0.2.notify_one();
-    while proxy.calls("TransactWriteItems") == before {
-        tokio::task::yield_now().await;
-    }
-    stop.send(()).unwrap();
-    owner.await.unwrap().unwrap().unwrap();
-    assert_eq!(look(db.url(), "late", "sold").await, 0);
-    assert_eq!(handle.result().await.unwrap_err().to_string(), end.unwrap_err().to_string());
+    assert_eq!(owner.returns().await, 0);
+    let end = again.result().await;
+    assert!(matches!(end, Err(ResultError::Failed(ShopError::SoldOut(_)))), "{end:?}");
 }
 
 /// Its execution has ended, was deleted and started anew: a plain append would be a stray that nobody
 /// sees. Its writes would be seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_whose_execution_was_deleted_does_not_do_its_writes() {
-    let db = DynamoDb::start();
-    shop(db.url(), 1).await;
-    let (table, late) = (new_table(), Late::default());
-    let proxy = Proxy::start(db.url()).await;
-    let first = backend(proxy.url(), &table).await;
-    let client = Client::new(&first);
-    let id = client.start(late_sale, ()).id("late").await.unwrap().id().clone();
-    let app = App::new().workflow(late_sale).state(late.clone()).backend(first);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let owner = tokio::spawn(app.worker().await.unwrap().run_until(stopped));
-    late.0.1.notified().await;
-    let store = store_at(db.url(), &table).await.with_shards(FEW_SHARDS);
+    let owner = Owner::at_work().await;
+    let store = store_at(owner.db.url(), &owner.table).await.with_shards(FEW_SHARDS);
+    let id = ExecutionId::new("late").unwrap();
     let record = store.record(&id).await.unwrap().unwrap();
     let ended = Projection {
         commit: 1,
@@ -533,15 +543,8 @@ async fn a_host_whose_execution_was_deleted_does_not_do_its_writes() {
     let grave = Grave { look_at: Timestamp(0), emptied: true };
     assert_eq!(store.bury(&record, &grave).await.unwrap(), Buried::Done);
     store.remove(&id, &grave).await.unwrap();
-    client.start(late_sale, ()).id("late").await.unwrap();
-    let before = proxy.calls("TransactWriteItems");
-    late.0.2.notify_one();
-    while proxy.calls("TransactWriteItems") == before {
-        tokio::task::yield_now().await;
-    }
-    stop.send(()).unwrap();
-    owner.await.unwrap().unwrap().unwrap();
-    assert_eq!(look(db.url(), "late", "sold").await, 0);
+    owner.client.start(late_sale, ()).id("late").await.unwrap();
+    assert_eq!(owner.returns().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,18 +1,14 @@
 //! The versions of this function, as Lambda has them: how a wake comes to the one that its run is
 //! pinned to.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::retry::RetryConfig;
-use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use serde::Deserialize;
 
-use crate::aws::config::load_config;
+use crate::aws::config::{load_config, patient_lambda};
 use crate::aws::errors::{Fault, Place, classify};
 use crate::host::Registry;
 use crate::turn::{HandOnError, Pin, Versions};
@@ -22,11 +18,6 @@ use crate::wake::{HandedBack, HandedOn};
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>).
 const NAME_VARIABLE: &str = "AWS_LAMBDA_FUNCTION_NAME";
 const VERSION_VARIABLE: &str = "AWS_LAMBDA_FUNCTION_VERSION";
-
-/// How long a call may take: the longest time-out of a function, 15 minutes
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). The turn's own end comes
-/// before that.
-const CALL_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// What this process pins runs to, if its app does so.
 pub(super) async fn pin(registry: &Registry) -> Option<Pin> {
@@ -62,16 +53,7 @@ struct Published {
 impl Published {
     fn of(function: &str, config: &SdkConfig) -> Result<Self, String> {
         let place = Place::new("function", function, config)?;
-        // Whatever takes long there is a turn; whoever calls a second time has it taken twice.
-        let times = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(CALL_MAX)
-            .operation_attempt_timeout(CALL_MAX)
-            .operation_timeout(CALL_MAX);
-        let config = aws_sdk_lambda::config::Builder::from(config)
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(times.build());
-        Ok(Self { client: Client::from_conf(config.build()), place })
+        Ok(Self { client: patient_lambda(config), place })
     }
 }
 

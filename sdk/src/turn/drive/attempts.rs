@@ -34,7 +34,7 @@ impl Turn<'_> {
             if policy.at_most_once {
                 let message = "nobody knows how its last attempt ended".to_owned();
                 let failure = Failure::Interrupted { message };
-                return self.attempt_failed(seq, attempts, 0, failure, false);
+                return self.attempt_failed(seq, attempts + 1, 0, failure, false);
             }
         } else if used_up {
             let problem = format!("all {attempts} attempts failed");

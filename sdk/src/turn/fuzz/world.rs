@@ -3,7 +3,6 @@
 
 mod children;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use futures::future::BoxFuture;
 use super::programs::Program;
 use super::rng::Rng;
 use super::trace::{self, Trace};
-use crate::context::{Parts, Progress, Run, StepScope, WorkflowEnd, WritesGo, in_body};
+use crate::context::{Progress, Run, StepScope, WorkflowEnd, in_body};
 use crate::event::{
     Event, Failure, Json, OperationKey, PromiseHeartbeat, PromiseResolved, PromiseResult,
     StepAttemptFailed, StepCompleted, StepFailed, StepPostponed, StepStarted, TimerFired,
@@ -353,21 +352,7 @@ impl World {
         drop(engine);
         let watch = Arc::default();
         let bytes_max = crate::limits::VALUE_BYTES_MAX;
-        let postponed = RefCell::default();
-        let (before, left) = (None, None);
-        let (parts, writes_go) = (Parts::default(), WritesGo::Nowhere);
-        let scope = StepScope {
-            key,
-            seq,
-            attempt,
-            before,
-            left,
-            bytes_max,
-            watch,
-            postponed,
-            parts,
-            writes_go,
-        };
+        let scope = StepScope::new(key, seq, attempt, bytes_max, watch);
         let running = in_body(scope, body.attempt()).boxed();
         self.run.engine().put_body_back(seq, body);
         self.running.insert(seq, Running { attempt, body: running });
