@@ -21,7 +21,7 @@ use everstep_tests::lives::{Life, Program, Task};
 use everstep_tests::proxy::{Fault, Hook, Proxy};
 use everstep_tests::scenario::{Backing, MOST, World, check_at, emulator, finished};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -474,8 +474,8 @@ struct Owner {
     proxy: Proxy,
     late: Late,
     client: Client,
-    stop: oneshot::Sender<()>,
-    works: JoinHandle<Result<Result<(), oneshot::error::RecvError>, RunError>>,
+    stop: Arc<Notify>,
+    works: JoinHandle<Result<(), RunError>>,
 }
 
 impl Owner {
@@ -488,21 +488,22 @@ impl Owner {
         let client = Client::new(&backend);
         client.start(late_sale, ()).id("late").await.unwrap();
         let app = App::new().workflow(late_sale).state(late.clone()).backend(backend);
-        let (stop, stopped) = oneshot::channel();
-        let works = tokio::spawn(app.worker().await.unwrap().run_until(stopped));
+        let (stop, worker) = (Arc::new(Notify::new()), app.worker().await.unwrap());
+        let stopped = Arc::clone(&stop);
+        let works = tokio::spawn(worker.run_until(async move { stopped.notified().await }));
         late.0.1.notified().await;
         Self { db, table, proxy, late, client, stop, works }
     }
 
     /// Its body returns. How often it was sold when the host has written, or tried to.
-    async fn returns(self) -> i64 {
+    async fn returns(&mut self) -> i64 {
         let before = self.proxy.calls("TransactWriteItems");
         self.late.0.2.notify_one();
         while self.proxy.calls("TransactWriteItems") == before {
             tokio::task::yield_now().await;
         }
-        self.stop.send(()).unwrap();
-        self.works.await.unwrap().unwrap().unwrap();
+        self.stop.notify_one();
+        (&mut self.works).await.unwrap().unwrap();
         look(self.db.url(), "late", "sold").await
     }
 }
@@ -511,7 +512,7 @@ impl Owner {
 /// else. With a marker it would be done.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_has_lost_its_place_does_not_do_its_writes() {
-    let owner = Owner::at_work().await;
+    let mut owner = Owner::at_work().await;
     let second = backend(owner.db.url(), &owner.table).await;
     let again = Client::new(&second).start(late_sale, ()).id("late").await.unwrap();
     let app = App::new().workflow(late_sale).state(owner.late.clone());
@@ -529,7 +530,7 @@ async fn a_host_that_has_lost_its_place_does_not_do_its_writes() {
 /// sees. Its writes would be seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_whose_execution_was_deleted_does_not_do_its_writes() {
-    let owner = Owner::at_work().await;
+    let mut owner = Owner::at_work().await;
     let store = store_at(owner.db.url(), &owner.table).await.with_shards(FEW_SHARDS);
     let id = ExecutionId::new("late").unwrap();
     let record = store.record(&id).await.unwrap().unwrap();
