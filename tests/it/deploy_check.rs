@@ -372,6 +372,21 @@ async fn a_step_that_is_new_where_an_execution_waits_is_refused_where_the_workfl
     table.work(app_of_today(), 1, Status::Completed).await;
 }
 
+/// A turn decides the version, and the branch that it takes may end.
+#[tokio::test]
+async fn an_execution_that_ends_behind_a_version_goes_on() {
+    #[workflow(name = "letter")]
+    async fn versioned(number: u32) -> everstep::Result<u32> {
+        if version("no signal", 1..=2) == 1 {
+            signal::<()>("go").await?;
+        }
+        Ok(number)
+    }
+    let table = Table::new(1).await;
+    let report = table.check(App::new().workflow(today::order).workflow(versioned)).await;
+    assert_eq!(counts(&report, "letter"), [1, 0, 0, 0, 0], "{report}");
+}
+
 #[tokio::test]
 async fn new_executions_of_a_workflow_that_blocks_new_steps_are_not_concerned() {
     let table = Table::new(0).await;

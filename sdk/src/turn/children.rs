@@ -380,7 +380,25 @@ impl TurnError {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// No waiting helps where somebody has to do something first.
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_used_is_asked_once_and_what_does_not_answer_again() {
+        let refused = || StoreError::Unusable { remedy: "permit it".to_owned(), source: None };
+        let silent = || StoreError::Unavailable { reason: "silence".to_owned(), source: None };
+        for (error, times) in [(&refused as &dyn Fn() -> StoreError, 1), (&silent, 7)] {
+            let calls = Cell::new(0);
+            let call = || async {
+                calls.set(calls.get() + 1);
+                Err::<(), _>(error())
+            };
+            again(7, call).await.expect_err("it never answers");
+            assert_eq!(calls.get(), times);
+        }
+    }
 
     #[test]
     fn of_children_that_are_left_alone_nothing_is_said_at_the_end() {

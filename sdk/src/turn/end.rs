@@ -248,3 +248,16 @@ pub(super) fn brief(mut text: String) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_text_that_is_too_long_is_cut_and_says_so() {
+        let longest = "x".repeat(REASON_BYTES_MAX);
+        assert_eq!(brief(longest.clone()), longest);
+        assert_eq!(brief(format!("{longest}x")), format!("{longest}…"));
+        assert_eq!(brief(format!("{}é", &longest[1..])), format!("{}…", &longest[1..]));
+    }
+}

@@ -405,6 +405,26 @@ mod tests {
     use super::*;
     use crate::limits::QUEUE_RECEIVES_MAX;
 
+    /// Invariant: what comes back the same however long one waits is a strike, or nobody ever stops.
+    #[test]
+    fn what_no_waiting_helps_against_is_no_outage() {
+        let id = || ExecutionId::new("x").expect("an id");
+        let unavailable = StoreError::Unavailable { reason: "silence".to_owned(), source: None };
+        let unusable = StoreError::Unusable { remedy: "permit it".to_owned(), source: None };
+        for outage in [unavailable, unusable].map(TurnError::from) {
+            assert!(outage.is_outage(), "{outage}");
+        }
+        let what = "the record".to_owned();
+        for error in [
+            StoreError::TooLarge { what, bytes: 2, bytes_max: 1 },
+            StoreError::Corrupt { id: id(), problem: "it ends early".to_owned() },
+            StoreError::Buried { id: id() },
+        ] {
+            let error = TurnError::from(error);
+            assert!(!error.is_outage(), "{error}");
+        }
+    }
+
     #[test]
     fn an_outage_of_an_hour_does_not_use_up_the_receipts() {
         assert_eq!(come_back_after(0), Duration::from_secs(1));

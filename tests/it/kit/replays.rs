@@ -133,6 +133,56 @@ fn another_end_is_named_with_both_sides() {
 }
 
 #[test]
+fn an_end_where_the_code_waits_for_something_of_its_own_is_named() {
+    #[workflow(name = "sell")]
+    async fn stuck(State(bank): State<Bank>, cents: u64) -> everstep::Result<String> {
+        let charged = charge(&bank, "4242", cents).await;
+        let _ = timeout(days(10), signal::<bool>("approval")).await;
+        let _ = ship(&charged.unwrap_or_default()).await;
+        std::future::pending().await
+    }
+    let app = App::new().workflow(stuck).state(Bank);
+    differs(app, &recorded(true), &["sell ended", "the code waits for none of its operations"]);
+}
+
+#[test]
+fn an_undo_more_than_a_cancelled_execution_made_is_named() {
+    #[step(undo = back)]
+    async fn lend(what: &str) -> everstep::Result<String> {
+        Ok(what.to_owned())
+    }
+    async fn back(_what: &str, _lent: &str) -> everstep::Result<()> {
+        Ok(())
+    }
+    #[step(name = "lend", undo = none)]
+    async fn give(what: &str) -> everstep::Result<String> {
+        Ok(what.to_owned())
+    }
+    #[workflow(name = "shelf")]
+    async fn gives(_: ()) -> everstep::Result<()> {
+        give("a book").await?;
+        lend("a film").await?;
+        sleep(days(1)).await;
+        Ok(())
+    }
+    #[workflow(name = "shelf")]
+    async fn lends(_: ()) -> everstep::Result<()> {
+        lend("a book").await?;
+        lend("a film").await?;
+        sleep(days(1)).await;
+        Ok(())
+    }
+    let env = Env::new(App::new().workflow(gives));
+    let shelf = env.start(gives, ());
+    shelf.cancel_after(hours(1), "enough");
+    assert!(shelf.result().is_err());
+    let recorded = Recorded::from_log(shelf.history()).unwrap();
+    replay(&App::new().workflow(gives), &recorded).unwrap();
+    let waits = ["the log says that shelf ended", "the code waits for undo lend#2 ("];
+    differs(App::new().workflow(lends), &recorded, &waits);
+}
+
+#[test]
 fn a_workflow_that_is_gone_is_named_with_those_that_are_there() {
     #[workflow]
     async fn buy(_: ()) -> everstep::Result<()> {

@@ -233,6 +233,24 @@ async fn a_worker_that_stops_does_not_wait_for_what_it_reads_before_a_turn() {
     assert!(began.elapsed() < seconds(1), "{:?}", began.elapsed());
 }
 
+/// A function answers in order before it is ended.
+#[tokio::test(start_paused = true)]
+async fn an_invocation_does_not_wait_for_what_it_reads_longer_than_to_its_hand_over() {
+    let world = World::new();
+    let handle = world.client().start(measure, text(2 * THRESHOLD)).await.unwrap();
+    world.line.all.store(true, Ordering::SeqCst);
+    let worker = world.worker().await.as_invocations(seconds(20), seconds(10));
+    let began = Instant::now();
+    let result = worker.run_until(async {
+        world.line.asked.notified().await;
+        tokio::time::sleep(Duration::from_millis(10_500)).await;
+        world.line.all.store(false, Ordering::SeqCst);
+        handle.result().await
+    });
+    assert_eq!(result.await.unwrap().unwrap(), 2 * THRESHOLD);
+    assert!(began.elapsed() < seconds(13), "{:?}", began.elapsed());
+}
+
 /// Nor for the answer to whether the store takes anything.
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_stops_does_not_wait_for_a_probe() {

@@ -27,11 +27,19 @@ async fn waits((nap_minutes, policy): (u64, ClosePolicy)) -> everstep::Result<u6
     Ok(timeout(minutes(10), nap).await.unwrap_or(Ok(0))?)
 }
 
+/// Forgets a child that naps for a minute, and ends an hour later.
+#[workflow]
+async fn forgets(_: ()) -> everstep::Result<()> {
+    child(nap, 1).close_policy(ClosePolicy::Cancel).start().await?;
+    sleep(hours(1)).await;
+    Ok(())
+}
+
 const CHILD: &str = "x/nap#1";
 
 fn host(world: &World, fates: &Fates) -> Host {
     let backend = fates.backend(world.store.clone(), world.queue.clone());
-    let app = App::new().workflow(nap).workflow(waits);
+    let app = App::new().workflow(nap).workflow(waits).workflow(forgets);
     Host::start(world, app, backend, fates, &without_sweeper())
 }
 
@@ -214,6 +222,35 @@ async fn a_terminated_parent_cancels_its_children_and_a_terminated_child_is_told
     is(&world, "x", Status::Failed).await;
     let reason = world.record("x").await.unwrap().projection.reason.unwrap();
     assert!(reason.contains("the child x/nap#1 was terminated: at once"), "{reason}");
+}
+
+/// Whoever sends it again sends the same.
+#[tokio::test(start_paused = true)]
+async fn a_parents_cancel_has_an_id() {
+    let (world, _host) = child_naps().await;
+    world.client().terminate(&"x".try_into().unwrap(), "at once").await.unwrap();
+    is(&world, CHILD, Status::Cancelled).await;
+    let began = world.record(CHILD).await.unwrap().started_at;
+    let events = events(&world, CHILD).await;
+    let ids = events.iter().filter_map(|event| match event {
+        Event::CancelRequested(asked) => Some(asked.id.clone()),
+        _ => None,
+    });
+    assert_eq!(ids.collect::<Vec<_>>(), [format!("everstep/cancel/{}", began.0)]);
+}
+
+/// That it was made is in the log; what has become of it is its own affair.
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_child_that_has_ended_and_was_deleted_is_not_made_again() {
+    let world = World::new();
+    let handle = world.client().start(forgets, ()).id("x").await.unwrap();
+    let _host = good_host(&world);
+    is(&world, CHILD, Status::Completed).await;
+    world.client().delete(&CHILD.try_into().unwrap()).await.unwrap();
+    assert!(world.record(CHILD).await.is_none());
+    handle.result().await.unwrap();
+    is(&world, "x", Status::Completed).await;
+    assert!(world.record(CHILD).await.is_none(), "{:#?}", world.trace());
 }
 
 #[tokio::test(start_paused = true)]

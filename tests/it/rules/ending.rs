@@ -11,6 +11,7 @@ use everstep::prelude::*;
 use everstep::store::Status;
 use everstep::testing::faults::Fate;
 use everstep_tests::said::Said;
+use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 
 use super::{
@@ -262,6 +263,40 @@ async fn a_hand_over_whose_wake_is_not_sent_has_ended_its_turn_once() {
     closed(&world, "x", minutes(5)).await;
     assert_eq!(handle.result().await.unwrap(), 12);
     check_log(&world.log("x").await);
+}
+
+/// It comes to this very process before the call that sent it is answered.
+#[tokio::test(start_paused = true)]
+async fn the_wake_of_a_hand_over_is_no_news_for_the_turn_that_sends_it() {
+    let world = World::new();
+    let options = HostOptions { invocation: Some(seconds(30)), ..without_sweeper() };
+    let slow = Fate::SlowAfter(seconds(2));
+    let fates = Fates::each(&world, "function", "queue.send", slow);
+    let _function = host_of(&world, App::new().workflow(tramp), &fates, &options);
+    let handle = world.client().start(tramp, "x".to_owned()).id("x").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    assert_eq!(handle.result().await.unwrap(), 12);
+    check_log(&world.log("x").await);
+}
+
+#[workflow]
+async fn two_legs(State(ledger): State<Ledger>, first_ms: u64) -> everstep::Result<u64> {
+    let first = act(&ledger, "x", "first", &[], Duration::from_millis(first_ms)).await?;
+    Ok(first + act(&ledger, "x", "second", &["first"], seconds(1)).await?)
+}
+
+/// The first body ends at that very moment.
+#[tokio::test(start_paused = true)]
+async fn no_body_begins_when_it_is_time_to_hand_over() {
+    let world = World::new();
+    let options = HostOptions { invocation: Some(seconds(30)), ..without_sweeper() };
+    let fates = Fates::good(&world, "function");
+    let _function = host_of(&world, App::new().workflow(two_legs), &fates, &options);
+    let _ = world.client().start(two_legs, 20_000).id("x").await.unwrap();
+    closed(&world, "x", minutes(1)).await;
+    let kinds: Vec<_> = events(&world, "x").await.iter().map(Event::kind).collect();
+    let handed_over = ["TurnStarted", "StepCompleted", "TurnEnded", "TurnStarted", "StepCompleted"];
+    assert_eq!(kinds[1..6], handed_over, "{kinds:?}");
 }
 
 /// Twelve steps of five seconds.

@@ -10,12 +10,13 @@ use everstep::limits::BACKOFF_IN_PLACE_MAX;
 use everstep::prelude::*;
 use everstep::store::{EventStore, Status};
 use everstep::testing::faults::Fate;
+use everstep::wake::Wake;
 use everstep_tests::sim::programs::act;
 use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, SlowStore, World, check_log};
 
 use super::{
-    a_dead_host_claims, app, closed, count, counts, events, host, host_of, host_with, long,
-    without_sweeper,
+    a_dead_host_claims, app, closed, count, counts, events, good_host_of, host, host_of, host_with,
+    long, without_sweeper,
 };
 
 /// A store whose answer to the `number`-th append comes so late.
@@ -76,12 +77,12 @@ async fn a_body_starts_only_while_its_lease_outlasts_the_skew() {
     }
 }
 
-/// Notes that it is dropped.
-struct Noted(World);
+/// Notes that it is dropped: a value of a body, or of the workflow.
+struct Noted(World, &'static str);
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        self.0.note("body gone");
+        self.0.note(self.1);
     }
 }
 
@@ -92,8 +93,12 @@ async fn leaves_a_body(
     State(ledger): State<Ledger>,
     how: String,
 ) -> everstep::Result<u64> {
+    if how == "has continued" {
+        return Ok(1);
+    }
+    let _value = Noted(world.clone(), "value dropped");
     let hangs = step("hangs", async move || {
-        let _gone = Noted(world);
+        let _gone = Noted(world, "body gone");
         std::future::pending::<everstep::Result<u64>>().await
     });
     let goes_on = async {
@@ -102,6 +107,9 @@ async fn leaves_a_body(
             act(&ledger, "x", "second", &["first"], Duration::ZERO).await?;
         } else {
             signal::<u64>("go").await?;
+        }
+        if how == "continues" {
+            return continue_as_new("has continued").await;
         }
         assert!(how != "panics", "a bug");
         Ok(1)
@@ -120,16 +128,19 @@ async fn check_gone(how: &str, calls: &[&str]) {
     let late = if how == "is overtaken" { Duration::from_millis(17_500) } else { Duration::ZERO };
     let backend = fates.backend(answers_late(&world, 1, late), Arc::clone(&world.queue));
     let app = App::new().workflow(leaves_a_body).state(world.clone()).state(world.ledger.clone());
+    // The runs of the check drop such values, too.
+    let app = app.replay_check(false);
     let _host = Host::start(&world, app, backend, &fates, &without_sweeper());
     let handle = world.client().start(leaves_a_body, how.to_owned()).id("x").await.unwrap();
     tokio::time::sleep(seconds(2)).await;
     match how {
         "is overtaken" => {}
         "is cancelled" => drop(handle.cancel("enough").await.unwrap()),
+        "is terminated" => handle.terminate("at once").await.unwrap(),
         _ => handle.signal("go", &1).await.unwrap(),
     }
     world.until("x", minutes(2), |record| !record.projection.status.is_swept()).await;
-    let seen = ["load", "append", "gone"];
+    let seen = ["load", "append", "gone", "dropped"];
     let trace = world.trace();
     let words = trace.iter().filter_map(|line| line.split(' ').nth(2)?.split('#').next());
     let seen: Vec<&str> = words.filter(|word| seen.contains(word)).take(calls.len()).collect();
@@ -141,11 +152,12 @@ async fn check_gone(how: &str, calls: &[&str]) {
 #[tokio::test(start_paused = true)]
 async fn bodies_are_gone_before_anything_follows_their_turn() {
     // The load in the middle: a wake finds the turn under way, which looks at its inbox.
-    let told = ["load", "append", "load", "gone", "append"];
-    check_gone("ends", &told).await;
-    check_gone("is cancelled", &told).await;
-    check_gone("panics", &told).await;
-    check_gone("is overtaken", &["load", "append", "append", "gone", "load"]).await;
+    let told = ["load", "append", "load", "dropped", "gone", "append"];
+    for how in ["ends", "is cancelled", "is terminated", "panics", "continues"] {
+        check_gone(how, &told).await;
+    }
+    let overtaken = ["load", "append", "append", "gone", "dropped", "load"];
+    check_gone("is overtaken", &overtaken).await;
 }
 
 /// Somebody else's claim lands just before the host's own, and its owner is never heard of again.
@@ -314,6 +326,33 @@ async fn a_body_that_ended_before_its_turn_blocks_is_in_the_log() {
     handle.signal("go", &1).await.unwrap();
     world.until("x", minutes(1), |record| record.projection.status == Status::Blocked).await;
     assert_eq!(count(&world, "x", |event| matches!(event, Event::StepCompleted(_))).await, 1);
+}
+
+/// At that very moment, by the clock of the host that finds it.
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_total_time_is_just_over_does_not_begin_again() {
+    #[workflow]
+    async fn limited(State(ledger): State<Ledger>, _: u64) -> everstep::Result<u64> {
+        step("slow", async move || {
+            ledger.begin("x", "slow", &[], false).await;
+            tokio::time::sleep(seconds(30)).await;
+            Ok::<u64, everstep::Error>(1)
+        })
+        .total_timeout(minutes(1))
+        .await
+    }
+    let world = World::new();
+    let _ = world.client().start(limited, 1).id("x").await.unwrap();
+    let app = || App::new().workflow(limited);
+    let first = good_host_of(&world, app(), "first", &without_sweeper());
+    tokio::time::sleep(seconds(10)).await;
+    first.kill().await;
+    tokio::time::sleep(seconds(50)).await;
+    world.queue.send(&Wake::news("x".parse().unwrap()), Duration::ZERO).await.unwrap();
+    let _second = good_host_of(&world, app(), "second", &without_sweeper());
+    closed(&world, "x", minutes(1)).await;
+    let status = world.record("x").await.unwrap().projection.status;
+    assert_eq!((status, world.ledger.runs_of("slow")), (Status::Failed, 1));
 }
 
 /// What has finished waits for company for a moment only: a crash must not take it back.

@@ -1,7 +1,7 @@
 //! Rule 34 where some notifications do not go through and others do: no others are sent again for
 //! them, and what they are is found without reading the log from its beginning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -357,6 +357,55 @@ async fn a_block_may_be_stuck_longer_than_it_lasts() {
     let last = calls.last().unwrap();
     assert_eq!(last.iter().filter(is_block).count(), 1);
     assert!(format!("{:?}", last[0].notice).contains("why is not known"), "{last:?}");
+}
+
+/// It was, and whoever hears of the end may wonder why it came to that.
+#[tokio::test(start_paused = true)]
+async fn a_block_that_is_stuck_is_told_though_the_execution_was_terminated() {
+    #[workflow]
+    async fn broken(_: ()) -> everstep::Result<u64> {
+        panic!("a bug")
+    }
+    let world = World::new();
+    let choosy = Choosy::new(|told| told.status() == Some(Status::Blocked));
+    let _host = host(&world, App::new().workflow(broken), &choosy, &HostOptions::default());
+    let handle = world.client().start(broken, ()).id("x").await.unwrap();
+    world.until("x", minutes(5), |it| it.projection.status == Status::Blocked).await;
+    tokio::time::sleep(hours(2)).await;
+    handle.terminate("it never worked").await.unwrap();
+    closed(&world, "x", minutes(5)).await;
+    let events = world.log("x").await.pop().unwrap().events;
+    choosy.take_calls();
+    choosy.mend();
+    all_is_told(&world, "x").await;
+    let calls = choosy.take_calls();
+    let late: Vec<_> = calls.iter().flatten().collect();
+    let blocked: Vec<_> = late.iter().filter(|it| it.status() == Some(Status::Blocked)).collect();
+    assert_eq!(blocked.len(), 1, "{late:?}");
+    assert_eq!(blocked[0].at, events[0].at());
+    assert!(format!("{:?}", blocked[0].notice).contains("why is not known"), "{blocked:?}");
+}
+
+/// The runs before the last one are of that program, too.
+#[tokio::test(start_paused = true)]
+async fn where_only_the_commit_of_an_earlier_run_is_known_all_is_told_from_there_on() {
+    let world = World::new();
+    let choosy = Choosy::new(|told| is_step(told, "bake") && told.run == Some(1));
+    let app = App::new().workflow(bakes_daily);
+    let _host = host(&world, app, &choosy, &HostOptions::default());
+    let _ = world.client().start(bakes_daily, 1).id("x").await.unwrap();
+    closed(&world, "x", hours(3)).await;
+    tokio::time::sleep(seconds(1)).await;
+    let told: Vec<_> = sends(&choosy.take_calls()).into_keys().collect();
+    choosy.mend();
+    let stored = world.record("x").await.unwrap();
+    let old = Projection { untold: Some(0), telling: None, ..stored.projection };
+    world.store.project(&stored.id, &old).await.unwrap();
+    all_is_told(&world, "x").await;
+    let calls = choosy.take_calls();
+    let runs: BTreeSet<_> = calls.iter().flatten().filter_map(|told| told.run).collect();
+    assert_eq!(runs, BTreeSet::from([1, 2]));
+    assert_eq!(sends(&calls).into_keys().collect::<Vec<_>>(), told, "all of it");
 }
 
 /// A program of before there was more to know than a commit says no more than that, and may leave what

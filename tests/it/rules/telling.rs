@@ -14,7 +14,8 @@ use everstep::store::Status;
 use everstep::testing::faults::{Fate, FaultyNotifier};
 use everstep::wake::Wake;
 use everstep_tests::said::Said;
-use everstep_tests::sim::{Fates, Host, HostOptions, World};
+use everstep_tests::sim::programs::act;
+use everstep_tests::sim::{Fates, Host, HostOptions, Ledger, World};
 
 use super::ending::tramp;
 use super::{closed, counts, host_of, long, without_sweeper};
@@ -320,6 +321,29 @@ async fn what_could_be_sent_in_part_is_gone_on_with_soon() {
     // The first of three tries is an hour away at the most.
     world.until("x", minutes(90), |it| it.projection.untold.is_none()).await;
     let told = [Status::Running, Status::Suspended, Status::Completed];
+    assert_eq!(sips.heard.statuses(), told);
+}
+
+#[workflow]
+async fn naps_and_works(State(ledger): State<Ledger>, _: ()) -> everstep::Result<u64> {
+    sleep(minutes(1)).await;
+    act(&ledger, "x", "work", &[], seconds(5)).await
+}
+
+/// What is told later is told from the status that the execution had before it.
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_in_part_is_told_with_every_status_between() {
+    let world = World::new();
+    let sips = Arc::new(Sips { out: AtomicBool::new(true), ..Sips::default() });
+    let app = App::new().workflow(naps_and_works);
+    let app = app.notifications(Notifications::to(Arc::clone(&sips)));
+    let fates = Fates::good(&world, "host");
+    let _host = host_of(&world, app, &fates, &HostOptions::default());
+    let _ = world.client().start(naps_and_works, ()).id("x").await.unwrap();
+    closed(&world, "x", minutes(10)).await;
+    sips.out.store(false, Ordering::SeqCst);
+    world.until("x", hours(5), |it| it.projection.untold.is_none()).await;
+    let told = [Status::Running, Status::Suspended, Status::Running, Status::Completed];
     assert_eq!(sips.heard.statuses(), told);
 }
 

@@ -199,6 +199,9 @@ async fn a_step_that_a_dead_host_may_have_run_is_driven_to_its_end_and_undone() 
     check_ended(&world, Status::Cancelled).await;
     assert_eq!(effects.all()[3..], ["book car", "booked car", "freed car", "freed hotel"]);
     assert_eq!(finishing(&world).await, Some(vec![1]));
+    let claims = events(&world, "x").await;
+    let claims = claims.iter().filter(|event| matches!(event, Event::TurnStarted(_))).count();
+    assert_eq!(claims, 2, "one of each host");
 }
 
 /// The hand-over is in the log as an attempt that was interrupted: the next one would be an hour

@@ -182,6 +182,33 @@ fn no_attempt_begins_after_the_total_time_and_the_last_error_is_the_steps() {
     });
 }
 
+#[step(
+    skip(effects),
+    total_timeout = "30s",
+    retry(max_attempts = 100, initial = "10s", factor = 2, jitter = false)
+)]
+async fn fails_to_the_end(effects: &Effects) -> Result<u32, CopyError> {
+    effects.note("failed");
+    Err(CopyError::DiskFull)
+}
+
+#[workflow]
+async fn gives_up_in_time(State(effects): State<Effects>, _input: ()) -> Result<u32, CopyError> {
+    fails_to_the_end(&effects).await
+}
+
+/// Attempts at 0 and 10 seconds; the next would be at 30, when the time is up.
+#[test]
+fn no_attempt_begins_at_the_very_end_of_the_total_time() {
+    let app = || App::new().workflow(gives_up_in_time);
+    check(CALM, app, async |world| {
+        let handle = world.start(gives_up_in_time, ()).await;
+        let error = world.result(&handle).await.unwrap_err();
+        assert!(matches!(error, ResultError::Failed(CopyError::DiskFull)), "{error:?}");
+        world.did("failed", 2);
+    });
+}
+
 #[step(skip(effects), total_timeout = "1m", timeout = "40s", retry(initial = "1s", jitter = false))]
 async fn hangs(effects: &Effects) -> Result<u32, CopyError> {
     effects.note("hangs");

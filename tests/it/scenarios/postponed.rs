@@ -130,6 +130,32 @@ fn a_step_that_is_only_ever_postponed_fails_when_its_total_time_would_be_over() 
     );
 }
 
+#[step(skip(effects), total_timeout = "80s")]
+async fn closes(effects: &Effects) -> everstep::Result<u32> {
+    effects.note("closed");
+    Err(postpone(DELAY, "it is closed").await.into())
+}
+
+#[workflow]
+async fn just_too_late(State(effects): State<Effects>, _input: ()) -> everstep::Result<u32> {
+    closes(&effects).await
+}
+
+/// The third would be at the very end of its total time.
+#[test]
+fn a_postponed_attempt_that_would_begin_when_the_total_time_is_over_is_not_waited_for() {
+    check(
+        CALM,
+        || App::new().workflow(just_too_late),
+        async |world| {
+            let handle = world.start(just_too_late, ()).await;
+            assert!(world.result(&handle).await.is_err());
+            world.did("closed", 2);
+            assert_eq!(postponed(world, handle.id()).await.len(), 1);
+        },
+    );
+}
+
 #[step(skip(effects))]
 async fn ask_at_once(effects: &Effects) -> everstep::Result<u32> {
     effects.note("at once");

@@ -107,6 +107,8 @@ pub enum Fate {
     FailAfter,
     /// It is made after so long.
     Slow(Duration),
+    /// It is made at once, and answered after so long.
+    SlowAfter(Duration),
     /// It is not made and never answers: what a host leaves behind that dies before the call.
     Hang,
     /// It is made and never answers: what a host leaves behind that dies after the call.
@@ -226,7 +228,7 @@ impl Faults {
             Fate::FailBefore => return None,
             Fate::Hang => return std::future::pending().await,
             Fate::Slow(time) => tokio::time::sleep(time).await,
-            Fate::Proceed | Fate::FailAfter | Fate::HangAfter => {}
+            Fate::Proceed | Fate::FailAfter | Fate::SlowAfter(_) | Fate::HangAfter => {}
         }
         {
             let counts = &mut self.state().counts;
@@ -235,10 +237,12 @@ impl Faults {
         }
         let answer = call.await;
         match fate {
-            Fate::FailAfter => None,
-            Fate::HangAfter => std::future::pending().await,
-            _ => Some(answer),
+            Fate::FailAfter => return None,
+            Fate::HangAfter => return std::future::pending().await,
+            Fate::SlowAfter(time) => tokio::time::sleep(time).await,
+            _ => {}
         }
+        Some(answer)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::turn::notices::Reader;
 use crate::turn::{Kitchen, Lease};
 
 /// Of a block that is over before anybody was told of it.
-const WHY_IS_LOST: &str = "why is not known any more: it was resumed before this could be told";
+const WHY_IS_LOST: &str = "why is not known any more: it was over before this could be told";
 
 impl Kitchen {
     /// What is untold of an execution as it was loaded. `None` if nobody is to be told anything.
@@ -154,9 +154,8 @@ impl Kitchen {
         };
         let Some(events) = commit.and_then(|commit| events_of(&commit)) else { return Ok(None) };
         let Some(index) = place.index else {
-            let resumed = events.iter().find(|event| matches!(event, Event::Resumed(_)));
             let why = Some(WHY_IS_LOST.to_owned());
-            return Ok(resumed.map(|resumed| reader.blocked(place.commit, resumed.at(), why)));
+            return Ok(events.first().map(|next| reader.blocked(place.commit, next.at(), why)));
         };
         let event = events.get(index as usize);
         Ok(event.and_then(|event| reader.read_one(number, index as usize, event)))
