@@ -1,7 +1,10 @@
 //! The replay check: what would not replay is found in the first turn, with both sides.
 
 use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use everstep::client::ResultError;
 use everstep::event::Event;
@@ -105,6 +108,40 @@ static RUNS: AtomicU64 = AtomicU64::new(0);
 async fn by_a_global(_: ()) -> everstep::Result<u64> {
     sleep(seconds(RUNS.fetch_add(1, Ordering::SeqCst))).await;
     Ok(1)
+}
+
+/// Wakes, from a thread of its own, whoever awaits it but the first.
+struct WakesOthers;
+
+impl Future for WakesOthers {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        static FIRST: OnceLock<Waker> = OnceLock::new();
+        let waker = cx.waker().clone();
+        if !FIRST.get_or_init(|| waker.clone()).will_wake(&waker) {
+            std::thread::spawn(move || waker.wake()).join().unwrap();
+        }
+        Poll::Pending
+    }
+}
+
+/// Where it is found is chance.
+#[workflow]
+async fn by_luck(_: ()) -> everstep::Result<u64> {
+    match race(visit("Ulm"), WakesOthers).await {
+        Either::Left(visited) => visited,
+        Either::Right(()) => Ok(0),
+    }
+}
+
+/// What is wrong is the await, and not that two runs differ.
+#[test]
+fn a_foreign_await_that_only_the_run_beside_finds_is_named() {
+    let env = Env::new(App::new().workflow(by_luck));
+    let text = env.run(by_luck, ()).unwrap_err().to_string();
+    says(&text, &["awaits something that is not durable", "step visit#1 ("]);
+    assert!(!text.contains("the replay check"), "{text}");
 }
 
 /// So many steps, and then those in the order of the map: far from any number of events at which

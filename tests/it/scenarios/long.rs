@@ -1,11 +1,9 @@
 //! Long histories.
 
+use everstep::prelude::*;
+use everstep_tests::scenario::{ELSEWHERE, Effects, Profile, WARM, World, check, check_on};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-
-use everstep::prelude::*;
-use everstep_tests::scenario::{ELSEWHERE, Effects, Profile, WARM, check, check_on};
 
 #[step(skip(effects))]
 async fn count(effects: &Effects, n: u32) -> everstep::Result<u32> {
@@ -23,26 +21,21 @@ async fn long(State(effects): State<Effects>, steps: u32) -> everstep::Result<u3
     count(&effects, n).await
 }
 
-async fn time_of(world: &everstep_tests::scenario::World, steps: u32) -> Duration {
-    let before = Instant::now();
+async fn run(world: &World, steps: u32) {
     let handle = world.start(long, steps).await;
     assert_eq!(world.result(&handle).await.unwrap(), steps + 1);
     assert_eq!(world.number_of(handle.id(), "StepCompleted").await, steps as usize + 1);
-    before.elapsed()
 }
 
-/// L1
+/// L1: how long they take is measured by the bench `core`, and counted below.
 #[test]
-fn ten_thousand_steps_take_linear_time_and_each_runs_once() {
+fn ten_thousand_steps_run_once_each() {
     check(
         WARM,
         || App::new().workflow(long),
         async |world| {
-            let short = time_of(world, 1_000).await;
-            let all = time_of(world, 10_000).await;
-            assert_eq!(world.effects().count("counted"), 11_002);
-            // Ten times as much; a quadratic loop would be a hundred times.
-            assert!(all < short * 35 + Duration::from_secs(1), "{short:?}, then {all:?}");
+            run(world, 10_000).await;
+            assert_eq!(world.effects().count("counted"), 10_001);
         },
     );
 }
@@ -54,7 +47,7 @@ fn ten_thousand_steps_are_each_run_once_however_often_they_are_replayed() {
         &[Profile::Twice, Profile::TwoHosts],
         || App::new().workflow(long),
         async |world| {
-            time_of(world, 10_000).await;
+            run(world, 10_000).await;
             assert_eq!(world.effects().count("counted"), 10_001);
         },
     );
