@@ -1,9 +1,10 @@
 //! Long histories.
 
-use everstep::prelude::*;
-use everstep_tests::scenario::{ELSEWHERE, Effects, Profile, WARM, World, check, check_on};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use everstep::prelude::*;
+use everstep_tests::scenario::{ELSEWHERE, Effects, Profile, WARM, World, check, check_on};
 
 #[step(skip(effects))]
 async fn count(effects: &Effects, n: u32) -> everstep::Result<u32> {
